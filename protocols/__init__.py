@@ -1,0 +1,1 @@
+"""Wire formats, servers and clients of the outside world; sans-IO first, unaware of actors."""
