@@ -1,0 +1,353 @@
+"""The node's configuration: one frozen record per section of `etc/vigie.toml`.
+
+A name ends in its unit (`_ms`, `_s`, `_bytes`, `_mb`); one without is a count. The meaning of each
+key is written beside it in `etc/vigie.toml`, which ships every key with its default. A value may be
+overridden by an environment variable, `VIGIE_SECTION__KEY` (`VIGIE_CTI__HB__INTERVAL_MS=500`,
+`VIGIE_RP__SALES__TARGET=7001`, lists with commas).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import phonenumbers
+from msgspec import Meta, Struct, field
+
+from actors.etc_files import etc_file
+from actors.settings import Mistake, Relation, overrides, read
+
+__all__ = ["Config", "ConfigInvalid", "Mistake", "RoutingPoint", "load", "send_list"]
+
+PREFIX = "VIGIE_"
+
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Milliseconds = Annotated[int, Meta(ge=1, le=3_600_000)]
+Seconds = Annotated[float, Meta(ge=0.01, le=86_400)]
+Bytes = Annotated[int, Meta(ge=1_024, le=1_073_741_824)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Host = Annotated[
+    str, Meta(pattern=r"^[0-9A-Za-z.:_-]{1,253}\Z", description="a host name or an IP address")
+]
+Target = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z*#+@._:-]{1,64}\Z",
+        description="1 to 64 of the characters 0-9 A-Z a-z * # + @ . _ : -",
+    ),
+]
+RoutingPointName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z*#+._-]{1,64}\Z",
+        description="1 to 64 of the characters 0-9 A-Z a-z * # + . _ -",
+    ),
+]
+Application = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="a name of 1 to 64 letters, digits, _ or -"
+    ),
+]
+SendField = Annotated[
+    str,
+    Meta(
+        pattern=(
+            r"^(session|rev|state|call|ani|ani_type|dnis|digits|lang|media|platform|rp|auth_level"
+            r"|customer(\.[0-9A-Za-z_-]{1,32})?|ud\.[0-9A-Za-z_.-]{1,32})\Z"
+        ),
+        description="a field of a session, customer.KEY or ud.KEY",
+    ),
+]
+Dsn = Annotated[
+    str,
+    Meta(
+        pattern=r"^(postgres(ql)?://.*)?\Z",
+        description="empty or a URL that starts with postgresql://",
+        extra={"secret": True},
+    ),
+]
+RouteType = Literal[
+    "default",
+    "label",
+    "direct",
+    "direct_agent",
+    "overwrite_dnis",
+    "priority",
+    "reject",
+    "announcement",
+    "disconnect",
+]
+
+
+class HttpConfig(Struct, frozen=True, kw_only=True):
+    """`[http]`: the HTTP server of operators and IVR applications."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 8080
+    metrics_public: bool = False
+    max_body_bytes: Bytes = 1_048_576
+    request_timeout_s: Seconds = 10.0
+    events_buffer: Count = 1_000
+    max_event_streams: Count = 64
+
+
+class HeartbeatConfig(Struct, frozen=True, kw_only=True):
+    """`[cti.hb]`: heartbeats of a CTI link, told to the peer in the answer to its `hello`."""
+
+    interval_ms: Milliseconds = 300
+    timeout_ms: Milliseconds = 200
+    retry_ms: Milliseconds = 100
+    limit: Count = 10
+
+
+class CtiConfig(Struct, frozen=True, kw_only=True):
+    """`[cti]`: the links of CTI peers."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 7300
+    handshake_timeout_ms: Milliseconds = 2_000
+    max_frame_bytes: Annotated[int, Meta(ge=1_024, le=16_777_216)] = 65_535
+    window: Count = 1_000
+    max_frames_per_s: Count = 20_000
+    max_links: Count = 256
+    write_buffer_bytes: Bytes = 4_194_304
+    min_reply_ms: Milliseconds = 20
+    hb: HeartbeatConfig = HeartbeatConfig()
+
+
+class RoutingConfig(Struct, frozen=True, kw_only=True):
+    """`[routing]`: deadlines of an answer to a route request, and what holds for every point."""
+
+    late_timeout_ms: Milliseconds = 200
+    default_answer_ms: Milliseconds = 250
+    request_timeout_ms: Milliseconds = 300
+    abandon_timeout_ms: Milliseconds = 5_000
+    default_target: Target = "7000"
+    region: Annotated[
+        str, Meta(pattern=r"^[A-Z]{2}\Z", description="two capital letters of ISO 3166-1")
+    ] = "FR"
+
+
+class RoutingPoint(Struct, frozen=True, kw_only=True):
+    """`[rp.NAME]`: one routing point."""
+
+    target: Target
+    rtype: RouteType = "default"
+    label: Annotated[str, Meta(max_length=128)] = ""
+    alternates: tuple[Target, ...] = ()
+
+
+class IvrConfig(Struct, frozen=True, kw_only=True):
+    """`[ivr]`: what each IVR application is sent of a session; `default` serves the others."""
+
+    send_list: dict[Application, tuple[SendField, ...]] = field(
+        default_factory=lambda: {"default": ("session", "call", "ani", "dnis", "lang", "rp")}
+    )
+
+
+class SessionsConfig(Struct, frozen=True, kw_only=True):
+    """`[sessions]`: the bounds of call sessions."""
+
+    linger_s: Seconds = 60.0
+    max_open: Count = 300_000
+    max_user_data_bytes: Bytes = 16_384
+    idle_expiry_s: Annotated[float, Meta(ge=1, le=604_800)] = 14_400.0
+    max_journey: Count = 256
+
+
+class DatabaseConfig(Struct, frozen=True, kw_only=True):
+    """`[database]`: PostgreSQL, the store of record."""
+
+    dsn: Dsn = ""
+    connections: Annotated[int, Meta(ge=1, le=256)] = 4
+    queue_limit: Count = 10_000
+    query_timeout_ms: Milliseconds = 120
+    connect_timeout_s: Seconds = 5.0
+    reconnect_min_s: Seconds = 0.1
+    reconnect_max_s: Seconds = 10.0
+
+
+class PostgresConfig(Struct, frozen=True, kw_only=True):
+    """`[postgres]`: the embedded server, run by the anchor while `database.dsn` is empty."""
+
+    max_connections: Annotated[int, Meta(ge=4, le=1_000)] = 32
+    shared_buffers_mb: Annotated[int, Meta(ge=1, le=65_536)] = 64
+
+
+class LogsConfig(Struct, frozen=True, kw_only=True):
+    """`[logs]`: trace files, JSON lines in `DATA/traces/`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    max_bytes: Annotated[int, Meta(ge=65_536, le=10_737_418_240)] = 67_108_864
+    keep: Annotated[int, Meta(ge=1, le=1_000)] = 10
+    queue_limit: Count = 50_000
+
+
+class SchedulerConfig(Struct, frozen=True, kw_only=True):
+    """`[scheduler]`: how the actors of a node share its loop."""
+
+    turn_budget_ms: Annotated[float, Meta(ge=0.1, le=1_000)] = 5.0
+    batch: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    hold_limit_ms: Annotated[float, Meta(ge=1, le=60_000)] = 50.0
+
+
+class SupervisionConfig(Struct, frozen=True, kw_only=True):
+    """`[supervision]`: restart intensity of the tree's supervisors."""
+
+    intensity: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
+    period_s: Seconds = 10.0
+    pool_intensity_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.05
+
+
+class AnchorConfig(Struct, frozen=True, kw_only=True):
+    """`[anchor]`: how the anchor starts, watches and stops its programs."""
+
+    start_timeout_s: Seconds = 60.0
+    stop_timeout_s: Seconds = 20.0
+    hang_timeout_s: Seconds = 10.0
+    restart_min_s: Seconds = 0.2
+    restart_max_s: Seconds = 30.0
+    restart_reset_s: Seconds = 60.0
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole configuration of a node."""
+
+    http: HttpConfig = HttpConfig()
+    cti: CtiConfig = CtiConfig()
+    routing: RoutingConfig = RoutingConfig()
+    rp: dict[RoutingPointName, RoutingPoint] = field(default_factory=dict)
+    ivr: IvrConfig = field(default_factory=IvrConfig)
+    sessions: SessionsConfig = SessionsConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    postgres: PostgresConfig = PostgresConfig()
+    logs: LogsConfig = LogsConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    supervision: SupervisionConfig = SupervisionConfig()
+    anchor: AnchorConfig = AnchorConfig()
+
+
+class ConfigInvalid(Exception):  # noqa: N818 named for what it says of the configuration
+    """The configuration has mistakes.
+
+    Attributes:
+        mistakes: All of them, by key; never empty.
+    """
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__("; ".join(map(str, mistakes)))
+        self.mistakes = mistakes
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: A TOML file; None reads the `vigie.toml` that ships.
+        environ: The environment, whose `VIGIE_SECTION__KEY` variables win over the file.
+
+    Returns:
+        The configuration, whole and valid.
+
+    Raises:
+        ConfigInvalid: With every mistake that was found.
+    """
+    document = _document(etc_file("vigie.toml") if path is None else path)
+    config, mistakes = read(Config, document, overrides(environ, PREFIX), RELATIONS)
+    if mistakes:
+        raise ConfigInvalid(mistakes)
+    return config
+
+
+def send_list(config: Config, app: str) -> tuple[str, ...]:
+    """Return the session's fields that an IVR application is sent.
+
+    Args:
+        config: The configuration.
+        app: The application's name; one that has no list of its own gets the default list.
+    """
+    lists = config.ivr.send_list
+    return lists[app] if app in lists else lists["default"]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigInvalid([Mistake("", f"{path} cannot be read: {error.strerror}")]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigInvalid([Mistake("", f"{path} is not TOML: {error}")]) from error
+
+
+def _below(lesser: float, greater: float) -> bool:
+    return lesser < greater
+
+
+def _at_most(lesser: float, greater: float) -> bool:
+    return lesser <= greater
+
+
+def _not_both(first: tuple[str, int], second: tuple[str, int]) -> bool:
+    return first != second or first[1] == 0
+
+
+RELATIONS = (
+    Relation(
+        ("routing.late_timeout_ms", "routing.default_answer_ms"),
+        _below,
+        "must be below routing.default_answer_ms",
+    ),
+    Relation(
+        ("routing.default_answer_ms", "routing.request_timeout_ms"),
+        _below,
+        "must be below routing.request_timeout_ms",
+    ),
+    Relation(
+        ("routing.request_timeout_ms", "routing.abandon_timeout_ms"),
+        _at_most,
+        "must be at most routing.abandon_timeout_ms",
+    ),
+    Relation(
+        ("cti.min_reply_ms", "routing.request_timeout_ms"),
+        _at_most,
+        "must be at most routing.request_timeout_ms",
+    ),
+    Relation(
+        ("cti.max_frame_bytes", "cti.write_buffer_bytes"),
+        _at_most,
+        "must be at most cti.write_buffer_bytes",
+    ),
+    Relation(
+        ("database.reconnect_min_s", "database.reconnect_max_s"),
+        _at_most,
+        "must be at most database.reconnect_max_s",
+    ),
+    Relation(
+        ("anchor.restart_min_s", "anchor.restart_max_s"),
+        _at_most,
+        "must be at most anchor.restart_max_s",
+    ),
+    Relation(
+        ("cti.port", "http.port", "cti.host", "http.host"),
+        lambda cti, http, cti_host, http_host: _not_both((cti_host, cti), (http_host, http)),
+        "must differ from http.port on the same host (0 takes a free one)",
+    ),
+    Relation(
+        ("database.connections", "postgres.max_connections", "database.dsn"),
+        lambda used, offered, dsn: bool(dsn) or used < offered,
+        "must be below postgres.max_connections while the server is embedded",
+    ),
+    Relation(
+        ("routing.region",),
+        lambda region: region in phonenumbers.SUPPORTED_REGIONS,
+        "must be a region whose numbering plan is known",
+    ),
+    Relation(
+        ("ivr.send_list",),
+        lambda lists: "default" in lists,
+        "must have a list named default",
+    ),
+)
