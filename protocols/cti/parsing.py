@@ -1,0 +1,195 @@
+"""From frames to messages and back: every rule that a single frame must keep.
+
+A frame that breaks a rule is refused with `error`, which names the field and the rule; the link
+goes on. What the types cannot say is checked here: text without control characters, data that JSON
+can carry, the size of user data, the shortest `reply_ms`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import msgpack
+import msgspec
+
+from protocols.cti.messages import (
+    ErrorCode,
+    Inbound,
+    Message,
+    Outbound,
+    RerouteRequest,
+    RouteRequest,
+    UserData,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_DATA_DEPTH = 8
+ICM_KEY_CHARS = 32
+ICM_VALUE_CHARS = 210
+
+_place = re.compile(r" - at `(?:key` in `|value` in `)?\$\.?(?P<field>[A-Za-z_]*)[^`]*`$")
+_missing = re.compile(r"missing required field `(?P<field>[^`]+)`")
+_control = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _by_tag(union: Any) -> dict[str, type[Message]]:  # noqa: ANN401 - a union is no class
+    return {record.__struct_config__.tag: record for record in get_args(union)}
+
+
+# msgspec prepares a record type once but a union anew at each conversion (8 microseconds).
+_INBOUND = _by_tag(Inbound)
+_OUTBOUND = _by_tag(Outbound)
+
+
+class MessageLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one message may ask for.
+
+    Attributes:
+        min_reply_ms: the shortest time that a request may give for its answer, milliseconds.
+        max_user_data_bytes: the most that `ud` may take, bytes of its msgpack form.
+    """
+
+    min_reply_ms: int = 20
+    max_user_data_bytes: int = 16_384
+
+
+DEFAULT_LIMITS = MessageLimits()
+
+
+class FrameRefused(Exception):  # noqa: N818 - the peer's mistake, not an error of ours
+    """A frame breaks a rule; the link stays open.
+
+    Args:
+        code: as in contract 3.
+        msg: the rule, for the peer.
+        field: the field that breaks it; None when it is the frame itself.
+        ref: the frame's `i`, 0 when it has none.
+    """
+
+    def __init__(self, code: ErrorCode, msg: str, field: str | None = None, ref: int = 0) -> None:
+        super().__init__(code, msg, field, ref)
+        self.code: ErrorCode = code
+        self.msg = msg
+        self.field = field
+        self.ref = ref
+
+
+def parse(frame: Mapping[str, Any], limits: MessageLimits = DEFAULT_LIMITS) -> Inbound:
+    """Make the typed message of a frame that came from a CTI.
+
+    Args:
+        frame: a map as `framing` unpacks it; fields that its type does not know are ignored.
+        limits: see `MessageLimits`.
+
+    Raises:
+        FrameRefused: 400, an unknown `t`, a field that is missing, of another type or out of its
+            range; 413, user data over its limit.
+    """
+    message = cast("Inbound", _convert(frame, _INBOUND))
+    if isinstance(message, RouteRequest | RerouteRequest):
+        _check_request(message, limits)
+    return message
+
+
+def parse_outbound(frame: Mapping[str, Any]) -> Outbound:
+    """Make the typed message of a frame that came from vigie.
+
+    Raises:
+        FrameRefused: as `parse`.
+    """
+    return cast("Outbound", _convert(frame, _OUTBOUND))
+
+
+def to_frame(message: Message) -> dict[str, Any]:
+    """Make the map of a message; fields at their defaults are left out."""
+    return cast("dict[str, Any]", msgspec.to_builtins(message))
+
+
+def not_icm_portable(user_data: UserData) -> list[str]:
+    """Name the keys that Cisco ICM's call variables could not carry.
+
+    Returns:
+        Keys over 32 characters, and keys whose value is not a scalar or shows as more than 210
+        characters; in the order of the data.
+    """
+    return [
+        key
+        for key, value in user_data.items()
+        if len(key) > ICM_KEY_CHARS
+        or isinstance(value, list | dict)
+        or len(str(value)) > ICM_VALUE_CHARS
+    ]
+
+
+def reference(frame: Mapping[str, Any]) -> int:
+    """The `i` by which an `error` refers to this frame, 0 when it has no valid one."""
+    i = frame.get("i")
+    return i if type(i) is int and i > 0 else 0
+
+
+def _convert(frame: Mapping[str, Any], types: Mapping[str, type[Message]]) -> Message:
+    tag = frame.get("t")
+    record = types.get(tag) if isinstance(tag, str) else None
+    if record is None:
+        raise FrameRefused(400, "not a type that this end serves", "t", reference(frame))
+    try:
+        message = msgspec.convert(frame, record)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), frame) from None
+    for name, value in frame.items():
+        rule = _broken_rule(value)
+        if rule is not None and name in message.__struct_fields__:
+            raise FrameRefused(400, rule, name, reference(frame))
+    return message
+
+
+def _refusal(text: str, frame: Mapping[str, Any]) -> FrameRefused:
+    """Turn msgspec's sentence into the rule and the field it is about."""
+    found = _place.search(text) or _missing.search(text)
+    field = found["field"] if found else None
+    return FrameRefused(400, _place.sub("", text), field or None, reference(frame))
+
+
+def _check_request(message: RouteRequest | RerouteRequest, limits: MessageLimits) -> None:
+    if message.reply_ms is not None and message.reply_ms < limits.min_reply_ms:
+        rule = f"reply_ms of {message.reply_ms}: at least {limits.min_reply_ms} is needed"
+        raise FrameRefused(400, rule, "reply_ms", message.i)
+    if isinstance(message, RouteRequest) and message.ud:
+        size = len(msgpack.packb(message.ud))
+        if size > limits.max_user_data_bytes:
+            rule = f"user data of {size} bytes: at most {limits.max_user_data_bytes} are allowed"
+            raise FrameRefused(413, rule, "ud", message.i)
+
+
+def _broken_rule(value: object) -> str | None:
+    """The rule that a field's value breaks, if any; its type has been checked before."""
+    if type(value) is str:
+        # isprintable is by far the faster of the two, and true for nearly every text.
+        return None if value.isprintable() or not _control.search(value) else "control character"
+    if type(value) is dict or type(value) is list:
+        return _broken_data_rule(value, 1)
+    return None
+
+
+def _broken_data_rule(data: dict[Any, Any] | list[Any], depth: int) -> str | None:
+    """As `_broken_rule` for free data: what is inside must be what JSON can carry."""
+    if depth > MAX_DATA_DEPTH:
+        return f"nested deeper than {MAX_DATA_DEPTH} levels"
+    for item in chain(data, data.values()) if isinstance(data, dict) else data:
+        kind = type(item)
+        if kind is str:
+            rule = "NUL character" if "\0" in item else None
+        elif kind is dict or kind is list:
+            rule = _broken_data_rule(item, depth + 1)
+        elif kind is float:
+            rule = None if math.isfinite(item) else "not a finite number"
+        else:
+            rule = "bytes are not text" if kind is bytes else None
+        if rule is not None:
+            return rule
+    return None
