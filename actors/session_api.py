@@ -1,0 +1,315 @@
+"""What is asked of a call's session and what it answers: the contract of `callSession`.
+
+The HTTP API, the CTI links and the control channel all speak these records; names and meanings are
+those of the outside contract. The records carry data only. A request that a session must refuse is
+answered with one of the refusals at the end, never with an exception across actors; whoever calls
+a session for a caller outside the tree turns them into the errors of `Sessions`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+
+from msgspec import Meta, Struct
+
+from protocols.cti.messages import AniType, Name, RouteType, Text, UserData
+
+SESSION_ID = re.compile(r"[0-9a-f]{20,26}")
+USER_DATA_KEY = "ud."
+MAX_KEY_CHARS = 255
+
+SessionState: TypeAlias = Literal[
+    "new", "ivr", "queued", "ringing", "connected", "held", "wrapup", "closed"
+]
+
+AuthLevel = Annotated[int, Meta(ge=0, le=100)]
+
+
+class JourneyStep(Struct, frozen=True, kw_only=True):
+    """One step of the caller's journey.
+
+    Attributes:
+        ts: When, seconds since the epoch.
+        step: Name of the step in the application.
+        ev: What happened in it.
+        app: The application, None when it is not known.
+        data: What the application noted.
+    """
+
+    ts: float
+    step: str
+    ev: str | None = None
+    app: str | None = None
+    data: dict[str, Any] = {}
+
+
+class Routing(Struct, frozen=True, kw_only=True):
+    """The last routing decision.
+
+    Attributes:
+        target: Where the call was sent.
+        rtype: What kind of target it is.
+        reason: Why, in one word that statistics count.
+        ts: When it was decided, seconds since the epoch.
+        ms: How long the decision took, milliseconds.
+        why: The steps of the decision, for a person.
+    """
+
+    target: str
+    rtype: RouteType
+    reason: str
+    ts: float
+    ms: float
+    why: list[str] = []
+
+
+class SessionView(Struct, frozen=True, kw_only=True):
+    """A session as others see it.
+
+    Attributes:
+        session: Its id, `[0-9a-f]{20,26}`.
+        rev: Version of what a caller may change: `auth_level`, `lang`, `digits`, user data.
+        call: The call's id at the switch.
+        timings: Milliseconds spent, by the part that spent them.
+        ud: User data.
+        opened: When it was opened; `updated`, `expires` likewise, seconds since the epoch.
+    """
+
+    session: str
+    rev: int
+    state: SessionState
+    call: str
+    opened: float
+    updated: float
+    expires: float | None = None
+    ani: str | None = None
+    ani_type: AniType | None = None
+    dnis: str | None = None
+    digits: str | None = None
+    lang: str | None = None
+    media: str | None = None
+    customer: dict[str, Any] | None = None
+    platform: str | None = None
+    rp: str | None = None
+    auth_level: int = 0
+    journey: list[JourneyStep] = []
+    routing: Routing | None = None
+    timings: dict[str, float] = {}
+    ud: UserData = {}
+
+
+class OpenSession(Struct, frozen=True, kw_only=True):
+    """Open a session for a call that has none; with one already open, that one is meant."""
+
+    call: Name
+    ani: Text | None = None
+    dnis: Text | None = None
+    app: Text | None = None
+    lang: Text | None = None
+    ud: UserData = {}
+
+
+class FindSessions(Struct, frozen=True, kw_only=True):
+    """Look sessions up by the call's id or by the caller's number.
+
+    Attributes:
+        call: The call's id, or None.
+        ani: The caller's number in any notation, or None; exactly one of the two is given.
+        open_only: Leave out the closed ones.
+        limit: Greatest number of sessions wanted, the latest opened first.
+    """
+
+    call: Name | None = None
+    ani: Text | None = None
+    open_only: bool = False
+    limit: int = 500
+
+
+class GetSession(Struct, frozen=True):
+    """Ask a session for its view; answered with `SessionView` or `SessionOver`."""
+
+
+class PatchSession(Struct, frozen=True, kw_only=True):
+    """Change what a caller may change, if nobody else has; checked with `check_changes`.
+
+    Answered with `SessionView`, `RevStale`, `UserDataTooLarge` or `SessionOver`.
+
+    Attributes:
+        rev: The revision that the change was based on.
+        set: New values by key: `auth_level`, `lang`, `digits`, `ud.KEY`.
+        delete: Keys that get back the value of a new session, or are dropped.
+    """
+
+    rev: int
+    set: dict[str, Any] = {}
+    delete: list[str] = []
+
+
+class AddJourneyStep(Struct, frozen=True, kw_only=True):
+    """Note a step of the journey; answered with `SessionView` or `SessionOver`."""
+
+    ev: Name
+    step: Name
+    app: Text | None = None
+    data: dict[str, Any] = {}
+
+
+class RouteFromIvr(Struct, frozen=True):
+    """Ask where the call should go from here; answered with `RouteAnswer` or `SessionOver`."""
+
+    rp: Name
+
+
+class RouteAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A routing decision, with the fields of `route.select`."""
+
+    target: str
+    rtype: RouteType
+    session: str
+    rev: int
+    reason: str
+    alt: list[str] | None = None
+    retries: int | None = None
+    used_req: bool | None = None
+    ud: UserData | None = None
+    ud_del: list[str] | None = None
+    treat: dict[str, Any] | None = None
+    stale: bool | None = None
+    durable: bool | None = None
+
+
+class CloseSession(Struct, frozen=True):
+    """End the session; answered with `SessionView`, also when it is closed already."""
+
+    reason: Text = ""
+
+
+class RevStale(Struct, frozen=True):
+    """Refusal: the change was based on another revision than `rev`, the current one."""
+
+    rev: int
+
+
+class UserDataTooLarge(Struct, frozen=True):
+    """Refusal: the user data would take more than `limit` bytes."""
+
+    limit: int
+
+
+class SessionOver(Struct, frozen=True):
+    """Refusal: the session is closed and its linger time has passed."""
+
+
+SessionReply: TypeAlias = SessionView | RouteAnswer | RevStale | UserDataTooLarge | SessionOver
+
+
+class SessionError(Exception):
+    """A session could not do what it was asked."""
+
+
+class NoSuchSession(SessionError):  # noqa: N818 - named for what it says of the session
+    """There is no such session, here or in the store."""
+
+
+class SessionClosed(SessionError):  # noqa: N818 - named for what it says of the session
+    """The session is closed; it no longer answers."""
+
+
+class RevConflict(SessionError):  # noqa: N818 - named for what it says of the session
+    """The change was based on another revision.
+
+    Args:
+        current_rev: The revision that the session has now.
+    """
+
+    def __init__(self, current_rev: int) -> None:
+        super().__init__(f"the current revision is {current_rev}")
+        self.current_rev = current_rev
+
+
+class UserDataLimit(SessionError):  # noqa: N818 - named for what it says of the session
+    """The user data would be larger than allowed.
+
+    Args:
+        limit: The greatest size, bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"user data takes at most {limit} bytes")
+        self.limit = limit
+
+
+class Busy(SessionError):  # noqa: N818 - named for what it says of the session
+    """The session cannot answer now: it restarts, or the node is full.
+
+    Args:
+        retry_after_s: When to ask again, seconds from now.
+    """
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class InvalidChange(ValueError):  # noqa: N818 - named for what it says of the change
+    """A key or a value of a change breaks a rule.
+
+    Args:
+        field: The key.
+        rule: The rule.
+    """
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field} must be {rule}")
+        self.field = field
+        self.rule = rule
+
+
+_DIGITS = re.compile(r"[0-9A-D*#]{0,64}")
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}")
+_MAX_AUTH_LEVEL = 100
+
+
+def check_changes(changes: Mapping[str, Any], delete: Sequence[str]) -> None:
+    """Check the keys and values of a change, from whichever side it comes.
+
+    Args:
+        changes: New values by key.
+        delete: Keys to delete.
+
+    Raises:
+        InvalidChange: Naming the first key that breaks a rule, and the rule.
+    """
+    for key, value in changes.items():
+        _check_key(key)
+        _check_value(key, value)
+    for key in delete:
+        _check_key(key)
+        if key in changes:
+            raise InvalidChange(key, "set or deleted, not both")
+
+
+def _check_key(key: str) -> None:
+    if key in ("auth_level", "lang", "digits"):
+        return
+    name = key.removeprefix(USER_DATA_KEY)
+    if name == key or not 0 < len(name) <= MAX_KEY_CHARS:
+        raise InvalidChange(key, "auth_level, lang, digits or ud.KEY")
+
+
+def _check_value(key: str, value: object) -> None:
+    if key == "auth_level":
+        level = value if isinstance(value, int) and not isinstance(value, bool) else -1
+        if not 0 <= level <= _MAX_AUTH_LEVEL:
+            _refuse(key, f"an integer from 0 to {_MAX_AUTH_LEVEL}")
+    elif key == "lang":
+        if not (isinstance(value, str) and _LANGUAGE.fullmatch(value)):
+            _refuse(key, "a language tag (RFC 5646)")
+    elif key == "digits" and not (isinstance(value, str) and _DIGITS.fullmatch(value)):
+        _refuse(key, "at most 64 of 0-9, A-D, * and #")
+
+
+def _refuse(key: str, rule: str) -> NoReturn:
+    raise InvalidChange(key, rule)
