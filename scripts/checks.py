@@ -1,0 +1,193 @@
+"""Runs every check, each with its time, and closes with one line that counts the tests.
+
+Called by `scripts/test`, which makes the environment that this runs in. Each step goes on whatever
+became of the ones before, so that one run tells all that is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = Path(sys.prefix)
+REPORTS = ENVIRONMENT / "reports"
+WHEELS = ENVIRONMENT / "wheels"
+ROOMS = ("actors", "protocols", "supervision")
+# Our tests mostly wait for processes and sockets, Thespian's for the clock: more than the cores.
+WORKERS = "4"
+CONFORMANCE_WORKERS = "12"
+MISSING = "system package "
+
+
+@dataclass
+class Tally:
+    """What became of the tests, and which steps failed."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    wanting: dict[str, int] = field(default_factory=dict)
+    steps: list[str] = field(default_factory=list)
+
+    def add(self, report: Path) -> None:
+        """Count a JUnit report; a report that is missing counts as a failure."""
+        if not report.is_file():
+            self.failed += 1
+            return
+        for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 our own file
+            verdicts = {child.tag: child for child in case}
+            if verdicts.keys() & {"failure", "error"}:
+                self.failed += 1
+            elif "skipped" in verdicts and verdicts["skipped"].get("type") != "pytest.xfail":
+                self.skipped += 1
+                self.want(verdicts["skipped"].get("message", ""))
+            else:
+                self.passed += 1
+
+    def want(self, message: str) -> None:
+        """Note the system package whose absence a test was skipped for."""
+        if MISSING in message:
+            package = message.partition(MISSING)[2].split()[0]
+            self.wanting[package] = self.wanting.get(package, 0) + 1
+
+
+def say(text: str) -> None:
+    """Show where the run is."""
+    print(f"==> {text}", flush=True)
+
+
+def run(tally: Tally, what: str, *command: str | Path) -> bool:
+    """Run one step in the checkout and tell how long it took."""
+    say(what)
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, env=environment(), check=False)
+    word = "ok" if done.returncode == 0 else f"FAILED (exit {done.returncode})"
+    say(f"{what}: {word}, {time.monotonic() - started:.0f} s")
+    if done.returncode:
+        tally.steps.append(what)
+    return done.returncode == 0
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a step.
+
+    The safe path keeps the checkout off `sys.path`, in the processes that tests start as well.
+    """
+    wheel = next(WHEELS.glob("*.whl"), None)
+    path = f"{ENVIRONMENT / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    added = {"PYTHONSAFEPATH": "1", "PATH": path, "VIGIE_WHEEL": str(wheel or "")}
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, **added, "PYTHONPATH": str(ROOT / "tests" / "conformance")}
+
+
+def install_wheel(tally: Tally) -> bool:
+    """Build the wheel from the checkout and install it, so that what is tested is what ships."""
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    build = (*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", WHEELS, ROOT)
+    if not run(tally, "build the wheel", *build):
+        return False
+    install = (*pip, "install", "--no-deps", "--force-reinstall", *WHEELS.glob("*.whl"))
+    return run(tally, "install the wheel", *install)
+
+
+def check_sources(tally: Tally) -> None:
+    """Run the checks that read the sources."""
+    run(tally, "ruff check", "ruff", "check", ".")
+    run(tally, "ruff format", "ruff", "format", "--check", ".")
+    run(tally, "mypy", "mypy", *ROOMS)
+    tests(tally, "rooms", "tests/test_rooms.py", "-q")
+
+
+def tests(tally: Tally, name: str, *options: str) -> None:
+    """Run pytest once and count what it did."""
+    report = REPORTS / f"{name}.xml"
+    run(tally, f"pytest: {name}", sys.executable, "-m", "pytest", f"--junitxml={report}", *options)
+    tally.add(report)
+
+
+def conformance(tally: Tally) -> None:
+    """Run Thespian's own suite on our base."""
+    tests(
+        tally,
+        "thespian",
+        "--config-file=tests/conformance/pytest.ini",
+        "-p",
+        "thespian_suite",
+        "--pyargs",
+        "thespian.test",
+        "-q",
+        f"--numprocesses={CONFORMANCE_WORKERS}",
+    )
+
+
+def benches(tally: Tally) -> None:
+    """Run each bench; one that misses a gate fails."""
+    for bench in sorted((ROOT / "scripts" / "bench").glob("[!_]*.py")):
+        run(tally, f"bench: {bench.stem}", sys.executable, bench, "--json")
+
+
+def missing_packages(*, long: bool) -> Iterator[str]:
+    """Name the system packages that this kind of run uses and that are not there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for name, package in project["tool"]["vigie"]["system-packages"].items():
+        if (long or not package["long"]) and shutil.which(package["command"]) is None:
+            yield name
+
+
+def install_system_packages(*, long: bool) -> None:
+    """Install what is missing where this may be done; what cannot be is told at the end."""
+    names = list(missing_packages(long=long))
+    if names and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"installing {' '.join(names)}")
+        subprocess.run(("apt-get", "update", "-qq"), check=False)
+        subprocess.run(("apt-get", "install", "-y", "-qq", *names), check=False)
+
+
+def close(tally: Tally) -> int:
+    """Print what failed, what was skipped for want of packages, and the counts."""
+    for step in tally.steps:
+        say(f"FAILED: {step}")
+    for package, count in sorted(tally.wanting.items()):
+        say(f"{count} skipped for want of the system package {package}")
+    counts = f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped"
+    print(f"vigie: {counts}", flush=True)
+    return 1 if tally.steps or tally.failed else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the checks.
+
+    Args:
+        arguments: `--long` and options of pytest.
+
+    Returns:
+        0 when every step passed, else 1.
+    """
+    long = "--long" in arguments
+    options = [argument for argument in arguments if argument != "--long"]
+    tally = Tally()
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    install_system_packages(long=long)
+    if install_wheel(tally):
+        if not options:
+            check_sources(tally)
+            conformance(tally)
+        selection = () if long else ("-m", "not long")
+        tests(tally, "ours", f"--numprocesses={WORKERS}", "--dist=loadfile", *selection, *options)
+        if long:
+            benches(tally)
+    return close(tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
