@@ -117,7 +117,7 @@ class HelloAnswer(Message, tag="hello", frozen=True):
     session: Name
     hb: HeartbeatTimes
     last_i: Annotated[int, Meta(ge=0)]
-    proto: Literal[1] = 1
+    proto: Literal[1]
 
 
 class Heartbeat(Message, tag="hb", frozen=True):

@@ -33,6 +33,7 @@ ICM_KEY_CHARS = 32
 ICM_VALUE_CHARS = 210
 
 _place = re.compile(r" - at `(?:key` in `|value` in `)?\$\.?(?P<field>[A-Za-z_]*)[^`]*`$")
+_value = re.compile(r"(?<=^Invalid enum value) .*", re.DOTALL)
 _missing = re.compile(r"missing required field `(?P<field>[^`]+)`")
 _control = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -152,7 +153,9 @@ def _refusal(text: str, frame: Mapping[str, Any]) -> FrameRefused:
     """Turn msgspec's sentence into the rule and the field it is about."""
     found = _place.search(text) or _missing.search(text)
     field = found["field"] if found else None
-    return FrameRefused(400, _place.sub("", text), field or None, reference(frame))
+    # The value is left out: it may be as long as the frame, and it is the peer's own.
+    rule = _value.sub("", _place.sub("", text))
+    return FrameRefused(400, rule, field or None, reference(frame))
 
 
 def _check_request(message: RouteRequest | RerouteRequest, limits: MessageLimits) -> None:

@@ -1,0 +1,76 @@
+"""What a link tells its caller, and why it ends."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from protocols.cti.messages import ErrorCode, Hello, Message
+
+CloseReason: TypeAlias = Literal[
+    "framing-b",
+    "framing-unknown",
+    "handshake-timeout",
+    "refused",
+    "malformed",
+    "unnumbered",
+    "gap",
+    "silent",
+    "peer",
+    "truncated",
+    "slow-reader",
+    "shutdown",
+]
+"""Why a link ended: framing B, which a later version serves; first bytes of no framing; no hello in
+time; hello refused; a frame too long or not a map; a frame without `i`; a gap in `i`; heartbeats
+missed; closed by the peer, between frames or within one; its output not read; vigie stops."""
+
+
+class Transmit(Struct, frozen=True):
+    """Write these bytes to the connection."""
+
+    data: bytes
+
+
+class HelloReceived(Struct, frozen=True):
+    """A peer presents itself: check its token, then call the link's `accept` or `refuse`."""
+
+    hello: Hello
+
+
+class Received(Struct, frozen=True):
+    """A valid message for the application; `at` is the time passed in with its bytes."""
+
+    message: Message
+    at: float
+
+
+class Refused(Struct, frozen=True):
+    """A frame was refused; its `error` is in the `Transmit` before. To be counted and logged."""
+
+    code: ErrorCode
+    msg: str
+    field: str | None
+    ref: int
+
+
+class FramingB(Struct, frozen=True):
+    """The peer speaks framing B; `Closed` follows."""
+
+
+class Closed(Struct, frozen=True):
+    """The link has ended: write what came before, then close the connection.
+
+    Attributes:
+        reason: why.
+        msg: the rule or the circumstance, for the log.
+        code: that of the `error` which the peer got, None when it got none.
+    """
+
+    reason: CloseReason
+    msg: str
+    code: ErrorCode | None = None
+
+
+Event: TypeAlias = Transmit | HelloReceived | Received | Refused | FramingB | Closed
