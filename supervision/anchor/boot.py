@@ -1,0 +1,120 @@
+"""From a specification to a running anchor."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from supervision.anchor import unixpath
+from supervision.anchor.client import CONTROL_SOCKET
+from supervision.anchor.control import ControlLimits, ControlServer
+from supervision.anchor.guardian import Guardian
+from supervision.anchor.lease import Held, Lease
+from supervision.anchor.messages import ExitCode
+from supervision.anchor.operations import Operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervision.anchor.messages import Message
+    from supervision.anchor.spec import AnchorSpec, ListenerSpec
+
+CONTROL_BACKLOG = 64
+
+_log = logging.getLogger(__name__)
+
+
+class CannotStart(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """Something an anchor needs is taken, or not permitted; the message says what."""
+
+
+def run(spec: AnchorSpec, announce: Callable[[Message], None]) -> ExitCode:
+    """Be an anchor, until it is told to stop.
+
+    Args:
+        spec: What is guarded.
+        announce: Called once, with ``{"started": info}`` or ``{"failed": {reason, log}}``.
+
+    Returns:
+        FAILED when the start failed, else DONE.
+    """
+    os.umask(0o077)
+    directory = Path(spec.directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lease = Lease(directory)
+        with ExitStack() as stack:
+            stack.callback(lease.release)
+            return _guard(spec, lease, stack, announce)
+    except (Held, CannotStart, OSError) as error:
+        _log.error("cannot start: %s", error)
+        announce({"failed": {"reason": str(error), "log": []}})
+        return ExitCode.FAILED
+
+
+def _guard(
+    spec: AnchorSpec, lease: Lease, stack: ExitStack, announce: Callable[[Message], None]
+) -> ExitCode:
+    killed = lease.inherit(spec.stop_bound_s)
+    if killed:
+        _log.warning("killed the programs of an earlier anchor that did not stop: %s", killed)
+    listeners = {item.name: stack.enter_context(bind(item)) for item in spec.listeners}
+    path = Path(spec.directory) / CONTROL_SOCKET
+    control = unixpath.listen(path, mode=0o600, backlog=CONTROL_BACKLOG)
+    stack.callback(path.unlink, missing_ok=True)
+    return asyncio.run(_serve(Guardian(spec, lease, listeners, announce), control))
+
+
+async def _serve(guardian: Guardian, control: socket.socket) -> ExitCode:
+    server = ControlServer(Operations(guardian).dispatch, ControlLimits())
+    await server.start(control)
+    try:
+        return await guardian.run()
+    finally:
+        server.close()
+
+
+def bind(spec: ListenerSpec) -> socket.socket:
+    """A listening TCP socket.
+
+    Args:
+        spec: Where.
+
+    Returns:
+        The socket, not inherited by programs unless they are given it.
+
+    Raises:
+        CannotStart: The address is in use, foreign, or not permitted; the message names the
+            listener.
+    """
+    where = f"{spec.name}: {spec.host} port {spec.port}"
+    try:
+        family, kind, number, _, address = _resolve(spec)
+        listener = socket.socket(family, kind, number)
+    except OSError as error:
+        raise CannotStart(f"{where}: {error.strerror or error}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(spec.backlog)
+    except OSError as error:
+        listener.close()
+        taken = "is in use by another program" if error.errno == errno.EADDRINUSE else None
+        raise CannotStart(f"{where} {taken or error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, "tuple[object, ...]"]
+
+
+def _resolve(spec: ListenerSpec) -> _Address:
+    flags = socket.AI_PASSIVE
+    found = socket.getaddrinfo(spec.host, spec.port, type=socket.SOCK_STREAM, flags=flags)
+    return found[0]

@@ -1,0 +1,122 @@
+"""The anchor's end of the channel to one program.
+
+Requests go down and are answered in any order, events come up. What a program may make the anchor
+hold is bounded: requests under way, bytes not yet taken, the length of a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from supervision.anchor.messages import (
+    ExitCode,
+    LineSplitter,
+    LineTooLong,
+    Message,
+    Refusal,
+    decode,
+    encode,
+    outcome,
+    request,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+MAX_PENDING = 64
+MAX_UNSENT_BYTES = 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class ProgramChannel(asyncio.Protocol):
+    """Speaks with a program over a connected stream socket.
+
+    Args:
+        name: The program, for messages.
+        on_event: Called with the name and the info of every event of the program.
+        on_broken: Called when the program breaks the protocol; the channel is closed then.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        on_event: Callable[[str, Mapping[str, Any]], None],
+        on_broken: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._on_event = on_event
+        self._on_broken = on_broken
+        self._lines = LineSplitter(MAX_LINE_BYTES)
+        self._transport: asyncio.Transport | None = None
+        self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._last_id = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the program."""
+        try:
+            for line in self._lines.feed(data):
+                self._received(decode(line))
+        except (LineTooLong, Refusal) as error:
+            _log.error("%s broke the channel's protocol: %s", self._name, error)
+            self.close()
+            self._on_broken()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The program closed its end or is gone."""
+        self._transport = None
+        pending, self._pending = self._pending, {}
+        for future in pending.values():
+            if not future.done():
+                future.set_exception(self._unreachable())
+
+    def request(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Any]:
+        """Ask the program.
+
+        Args:
+            op: The operation.
+            args: Its arguments.
+
+        Returns:
+            The result to come, or the Refusal to come.
+
+        Raises:
+            Refusal: The program is gone, or too much is under way.
+        """
+        if self._transport is None:
+            raise self._unreachable()
+        unsent = self._transport.get_write_buffer_size()
+        if len(self._pending) >= MAX_PENDING or unsent > MAX_UNSENT_BYTES:
+            raise Refusal(ExitCode.TRY_AGAIN, f"{self._name} has too many requests under way")
+        self._last_id += 1
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending[self._last_id] = future
+        self._transport.write(encode(request(self._last_id, op, args)))
+        return future
+
+    def close(self) -> None:
+        """End the conversation; what is under way is refused."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _received(self, message: Message) -> None:
+        if "event" in message:
+            self._on_event(str(message["event"]), message.get("info") or {})
+            return
+        future = self._pending.pop(message.get("id", 0), None)
+        if future is None or future.done():  # whoever asked has gone away
+            return
+        try:
+            future.set_result(outcome(message))
+        except Refusal as refusal:
+            future.set_exception(refusal)
+
+    def _unreachable(self) -> Refusal:
+        return Refusal(ExitCode.UNREACHABLE, f"{self._name} is not running")

@@ -1,0 +1,252 @@
+"""The shell around the lifecycle core: processes, channels, timers and signals of one anchor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from supervision.anchor import lifecycle, logs, process
+from supervision.anchor.channel import ProgramChannel
+from supervision.anchor.messages import ExitCode, Refusal
+from supervision.anchor.report import Clocks, info
+from supervision.anchor.states import (
+    Action,
+    AnchorState,
+    Announce,
+    Begin,
+    Event,
+    Exited,
+    Finish,
+    Mode,
+    Ping,
+    Pong,
+    ProgramState,
+    Ready,
+    Signal,
+    Spawn,
+    Spawned,
+    Stop,
+    Tick,
+)
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+    from supervision.anchor.lease import Lease
+    from supervision.anchor.messages import Message
+    from supervision.anchor.spec import AnchorSpec
+
+TAIL_LINES = 20
+"""Lines of a program's log that explain why a start failed."""
+
+_log = logging.getLogger(__name__)
+
+
+class Guardian:
+    """Guards the programs of a specification until it is told to stop.
+
+    Args:
+        spec: What is guarded.
+        lease: The right to the directory.
+        listeners: The bound listening sockets by name.
+        announce: Called once, with ``{"started": info}`` or ``{"failed": {reason, log}}``.
+    """
+
+    def __init__(
+        self,
+        spec: AnchorSpec,
+        lease: Lease,
+        listeners: Mapping[str, socket.socket],
+        announce: Callable[[Message], None],
+    ) -> None:
+        self.spec = spec
+        self.state: AnchorState = lifecycle.initial(spec)
+        self._lease = lease
+        self._listeners = listeners
+        self._announce = announce
+        self._directory = Path(spec.directory)
+        self._started_at = time.monotonic()
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+        self._processes: dict[str, process.Process] = {}
+        self._channels: dict[str, ProgramChannel] = {}
+
+    async def run(self) -> ExitCode:
+        """Start the programs and guards them.
+
+        Returns:
+            FAILED when the start failed, else DONE, once everything is stopped.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.post, Stop(f"the anchor got {number.name}"))
+        self.post(Begin())
+        while self.state.mode is not Mode.STOPPED:
+            await self._handle(await self._next_event())
+        return self.state.exit_code
+
+    def post(self, event: Event) -> None:
+        """Hand an event to the core."""
+        self._events.put_nowait(event)
+
+    async def until(self, condition: Callable[[AnchorState], bool]) -> None:
+        """Wait until the state fulfils a condition."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: condition(self.state))
+
+    async def relay(self, name: str, op: str, args: Message, timeout_s: float) -> Any:  # noqa: ANN401 - any JSON value
+        """Pass a request to a program.
+
+        Args:
+            name: The program.
+            op: The operation.
+            args: Its arguments, unread.
+            timeout_s: How long the answer may take, in seconds.
+
+        Returns:
+            The program's result.
+
+        Raises:
+            Refusal: The program refused, is not running, or did not answer in time.
+        """
+        channel = self._channels.get(name)
+        if channel is None:
+            raise Refusal(ExitCode.UNREACHABLE, f"{name} is not running")
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await channel.request(op, args)
+        except TimeoutError:
+            why = f"{name} did not answer within {timeout_s:g} s"
+            raise Refusal(ExitCode.TRY_AGAIN, why) from None
+
+    def info(self) -> Message:
+        """What is running here."""
+        addresses = {name: item.getsockname()[:2] for name, item in self._listeners.items()}
+        return info(self.spec, self.state, addresses, self._started_at, clocks())
+
+    async def _next_event(self) -> Event:
+        due = lifecycle.next_deadline(self.state)
+        try:
+            # What already happened comes before what is late: an answer in the queue is no hang.
+            if not self._events.empty():
+                return self._events.get_nowait()
+            wait_s = None if due is None else max(0.0, due - time.monotonic())
+            async with asyncio.timeout(wait_s):
+                return await self._events.get()
+        except TimeoutError:
+            return Tick()
+
+    async def _handle(self, event: Event) -> None:
+        before = self.state
+        self.state, actions = lifecycle.decide(self.spec, before, event, time.monotonic())
+        _log_changes(before, self.state)
+        for action in actions:
+            await self._perform(action)
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _perform(self, action: Action) -> None:
+        match action:
+            case Spawn(name):
+                await self._spawn(name)
+            case Signal(name, number):
+                if name in self._processes:
+                    self._processes[name].signal(number)
+            case Ping(name):
+                self._ping(name)
+            case Announce():
+                self._announce({"started": self.info()})
+            case Finish():
+                if self.state.exit_code is not ExitCode.DONE:
+                    self._announce({"failed": self._failure()})
+
+    async def _spawn(self, name: str) -> None:
+        try:
+            child = self._make_process(name)
+        except OSError as error:
+            self.post(Exited(name, f"cannot be started: {error}", None, random.random()))  # noqa: S311 - jitter
+            return
+        self._lease.record(name, child.popen.pid)
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_connection(
+            lambda: ProgramChannel(
+                name,
+                lambda event, details: self._program_event(name, event, details),
+                lambda: child.signal(signal.SIGKILL),
+            ),
+            sock=child.channel,
+        )
+        self._processes[name], self._channels[name] = child, channel
+        loop.add_reader(child.pidfd, self._reap, name)
+        self.post(Spawned(name, child.popen.pid))
+
+    def _make_process(self, name: str) -> process.Process:
+        limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
+        with logs.open_log(self._log_path(name), **limits) as log:
+            return process.spawn(
+                self.spec.program(name),
+                listeners=self._listeners,
+                inherited_fd=self._lease.inherited_fd,
+                log=log,
+                directory=self._directory,
+            )
+
+    def _reap(self, name: str) -> None:
+        child = self._processes.pop(name)
+        asyncio.get_running_loop().remove_reader(child.pidfd)
+        self._channels.pop(name).close()
+        self.post(child.reap())
+
+    def _program_event(self, name: str, event: str, details: Mapping[str, Any]) -> None:
+        if event == "ready":
+            self.post(Ready(name, details))
+        else:
+            _log.warning("%s sent an event the anchor does not know: %s", name, event)
+
+    def _ping(self, name: str) -> None:
+        logs.cut_log(
+            self._log_path(name), max_bytes=self.spec.log_max_bytes, keep=self.spec.log_keep
+        )
+        channel = self._channels.get(name)
+        if channel is None:
+            return  # it has just ended
+        try:
+            answer = channel.request("ping", {})
+        except Refusal:
+            return  # no answer will come: that is what the deadline of a ping is for
+        answer.add_done_callback(lambda done: None if done.exception() else self.post(Pong(name)))
+
+    def _failure(self) -> Message:
+        culprit = next((item.name for item in self.spec.programs if item.awaited), "")
+        return {
+            "reason": self.state.reason,
+            "log": logs.tail(self._log_path(culprit), TAIL_LINES),
+            "log_file": str(self._log_path(culprit)),
+        }
+
+    def _log_path(self, name: str) -> Path:
+        return self._directory / "logs" / f"{name}.log"
+
+
+def clocks() -> Clocks:
+    """Now, on both clocks."""
+    return Clocks(time.monotonic(), time.time())
+
+
+def _log_changes(before: AnchorState, after: AnchorState) -> None:
+    if before.mode is not after.mode:
+        _log.info("anchor: %s%s", after.mode, after.reason and f" ({after.reason})")
+    for name, program in after.programs.items():
+        if program.phase is not before.programs[name].phase:
+            _log.info("%s: %s", name, _describe(program))
+
+
+def _describe(program: ProgramState) -> str:
+    words = f"{program.phase}, incarnation {program.incarnation}, {program.restarts} restarts"
+    return words if program.last_exit is None else f"{words}, last exit: {program.last_exit.reason}"
