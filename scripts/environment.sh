@@ -52,7 +52,7 @@ make_environment() {
 install() {
   local venv=$1
   shift
-  "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "$@" |
+  "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --use-pep517 "$@" |
     sed --unbuffered --quiet 's/^Collecting \([^ ]*\).*/    \1/p' >&2
 }
 
