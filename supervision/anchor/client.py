@@ -67,7 +67,7 @@ class Client:
         """Close the connection."""
         self.close()
 
-    def call(self, op: str, args: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any JSON value
+    def call(self, op: str, args: Mapping[str, Any] | None = None) -> Any:
         """Ask for an operation and wait for its result.
 
         Args:

@@ -100,7 +100,7 @@ class Guardian:
         async with self._changed:
             await self._changed.wait_for(lambda: condition(self.state))
 
-    async def relay(self, name: str, op: str, args: Message, timeout_s: float) -> Any:  # noqa: ANN401 - any JSON value
+    async def relay(self, name: str, op: str, args: Message, timeout_s: float) -> Any:
         """Pass a request to a program.
 
         Args:

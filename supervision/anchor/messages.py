@@ -169,7 +169,7 @@ def failure(number: object, refusal: Refusal) -> Message:
     return {"id": number, "ok": False, "error": refusal.as_error()}
 
 
-def outcome(answer: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+def outcome(answer: Mapping[str, Any]) -> Any:
     """What an answer says.
 
     Args:

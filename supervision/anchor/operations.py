@@ -36,7 +36,7 @@ class Operations:
             "restart": self._restart,
         }
 
-    async def dispatch(self, op: str, args: Message) -> Any:  # noqa: ANN401 - any JSON value
+    async def dispatch(self, op: str, args: Message) -> Any:
         """Do one operation.
 
         Args:

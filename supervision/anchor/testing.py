@@ -57,7 +57,7 @@ class RunningAnchor:
             self.announced: Message = json.loads(pipe.readline())
         self._seen = set(self.pids())
 
-    def ask(self, op: str, **args: object) -> Any:  # noqa: ANN401 - any JSON value
+    def ask(self, op: str, **args: object) -> Any:
         """Ask over the control socket."""
         with Client(self.directory, PATIENCE_S) as client:
             return client.call(op, args)

@@ -157,7 +157,7 @@ class Channel(asyncio.Protocol):
         if len(self._tasks) >= MAX_PENDING:
             raise Refusal(ExitCode.TRY_AGAIN, f"{MAX_PENDING} requests are under way")
 
-        async def answer() -> Any:  # noqa: ANN401 - any JSON value
+        async def answer() -> Any:
             return await self._handle(op, args)
 
         task = asyncio.get_running_loop().create_task(answer(), name=f"control {op}")

@@ -1,0 +1,200 @@
+"""Requests that want an answer: what is waited for, by whom, and how it can fail."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from supervision._thespian import ActorSystemMessage
+from supervision.reasons import NOPROC, Reason, error
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Generator
+
+    from supervision.eventloop.cell import Cell
+
+
+class CallFailed(Exception):  # noqa: N818 - OTP's word; its subclasses say what went wrong
+    """A call got no answer.
+
+    Attributes:
+        reason: why, as an exit reason.
+    """
+
+    def __init__(self, message: str, reason: Reason) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CallTimeout(CallFailed):
+    """No answer came before the caller's deadline; the server may still do what was asked."""
+
+    def __init__(self, request: str) -> None:
+        super().__init__(f"{request}: no answer in time", error("timeout"))
+
+
+class NoProc(CallFailed):
+    """Nobody is behind the address or the name."""
+
+    def __init__(self, target: object) -> None:
+        super().__init__(f"{target}: no such actor", NOPROC)
+
+
+class ServerDied(CallFailed):
+    """The server ended before it answered; ``reason`` is its exit reason."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"the server ended: {reason}", reason)
+
+
+class MailboxFull(CallFailed):
+    """The server's mailbox is at its bound and its policy is not to take more."""
+
+    def __init__(self, target: object, limit: int) -> None:
+        super().__init__(f"{target}: mailbox full, limit {limit}", error("mailbox_full"))
+
+
+class Response(msgspec.Struct, frozen=True):
+    """The answer to ``request``: delivered as a message, exactly once.
+
+    Attributes:
+        request_id: what ``request`` returned.
+        value: the answer; None where ``error`` is set.
+        error: why there is none.
+    """
+
+    request_id: int
+    value: Any
+    error: CallFailed | None
+
+
+class Wakeable(Protocol):
+    """What goes on when a waiter is settled; a HandlerTask, as a rule."""
+
+    def wake(self) -> None:
+        """Go on, soon."""
+
+
+class Waiter:
+    """Something a handler's coroutine waits for inside the node; awaited once.
+
+    The scheduler drives the coroutine itself while it waits for one of these: no future, no
+    loop task and no pass through the loop is spent on it.
+    """
+
+    __slots__ = ("error", "settled", "task", "value")
+
+    def __init__(self) -> None:
+        self.settled = False
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.task: Wakeable | None = None
+
+    def __await__(self) -> Generator[Waiter, None, Any]:
+        if not self.settled:
+            yield self
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    def settle(self, value: Any, failure: BaseException | None = None) -> bool:
+        """Give the waiter its value; only the first one counts; return whether this was it."""
+        if self.settled:
+            return False
+        self.settled = True
+        self.value = value
+        self.error = failure
+        if self.task is not None:
+            self.task.wake()
+        return True
+
+
+class PendingCall(ActorSystemMessage):  # type: ignore[misc]
+    """A request on its way and the place its answer goes: gen_server's ``From``.
+
+    Attributes:
+        request: what is asked.
+        deadline: monotonic seconds after which nobody wants the answer; None is never.
+        settled: whether it has been answered, failed or given up.
+    """
+
+    __slots__ = ("deadline", "request", "settled")
+
+    def __init__(self, request: Any, deadline: float | None) -> None:
+        self.request = request
+        self.deadline = deadline
+        self.settled = False
+
+    def reply(self, value: Any) -> bool:
+        """Answer; return False where the answer comes late and is dropped."""
+        if self.settled:
+            return False
+        self.settled = True
+        self._settle(value, None)
+        return True
+
+    def fail(self, failure: CallFailed) -> None:
+        """Tell the caller at once that no answer will come."""
+        if not self.settled:
+            self.settled = True
+            self._settle(None, failure)
+
+    def expire(self) -> None:
+        """The deadline passed."""
+        self.fail(CallTimeout(type(self.request).__name__))
+
+    @abstractmethod
+    def _settle(self, value: Any, failure: CallFailed | None) -> None:
+        """Hand the outcome to the caller, in the way of its kind."""
+
+
+class CoroutineCall(PendingCall):
+    """A call made by a handler's coroutine, which waits for it."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self, request: Any, deadline: float | None) -> None:
+        # Slots set here, not through super(): this runs once for every call.
+        self.request = request
+        self.deadline = deadline
+        self.settled = False
+        self.waiter = Waiter()
+
+    def _settle(self, value: Any, failure: CallFailed | None) -> None:
+        self.waiter.settle(value, failure)
+
+
+class MessageCall(PendingCall):
+    """A call made by a synchronous handler: the answer comes as a ``Response`` message."""
+
+    __slots__ = ("caller", "request_id")
+
+    def __init__(self, request: Any, deadline: float | None, caller: Cell, request_id: int) -> None:
+        super().__init__(request, deadline)
+        self.caller = caller
+        self.request_id = request_id
+
+    def _settle(self, value: Any, failure: CallFailed | None) -> None:
+        # A cell is one incarnation: the answer to a dead one's question never meets its successor.
+        self.caller.kernel.deliver(self.caller, Response(self.request_id, value, failure), None)
+
+
+class FutureCall(PendingCall):
+    """A call made from outside the actors, by an asyncio task on the same loop."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, request: Any, deadline: float | None, future: asyncio.Future[Any]) -> None:
+        super().__init__(request, deadline)
+        self.future = future
+
+    def _settle(self, value: Any, failure: CallFailed | None) -> None:
+        if self.future.done():
+            return
+        if failure is None:
+            self.future.set_result(value)
+        else:
+            self.future.set_exception(failure)

@@ -1,0 +1,148 @@
+"""The running side of one incarnation of an actor: its mailbox and its ties to others."""
+
+from __future__ import annotations
+
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Protocol
+
+from supervision._thespian import timePeriodSeconds
+
+if TYPE_CHECKING:
+    from collections import deque
+    from datetime import timedelta
+
+    from supervision._thespian import Actor, ActorAddress
+    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.calls import PendingCall
+    from supervision.eventloop.handler import HandlerTask
+    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.links import Monitor
+    from supervision.eventloop.mailbox import MailboxPolicy
+    from supervision.eventloop.timers import Timer
+    from supervision.reasons import Reason
+
+
+class Keeper(Protocol):
+    """Where a state is kept beyond the actor that has it."""
+
+    kept: tuple[Any, Any] | None
+
+
+class Cell:
+    """One incarnation of an actor; what Thespian's actors know as ``_myRef``.
+
+    Everything that most actors do not have is None until they have it: an idle actor owns no
+    deque, set or dict beyond its own state.
+
+    Attributes:
+        kernel: the node it runs in.
+        address: its stable address.
+        parent: the cell that started it; None for a top-level actor.
+        actor: the Thespian actor; None once it has ended.
+        mailbox: of (message, sender, monotonic seconds of arrival); None while empty.
+        task: the asynchronous handler that is waiting, if one is.
+        policy: the bound of the mailbox; None is unbounded.
+        dies: whether an exception in a handler ends the actor (all but plain Thespian actors).
+        suspended: whether ordinary messages stay queued (``sys:suspend``).
+        keeper: where the actor leaves its last handled state for its next incarnation.
+        exiting: the reason, from the moment the actor is told to end.
+    """
+
+    __slots__ = (
+        "actor",
+        "address",
+        "children",
+        "deferred",
+        "dies",
+        "exit_waiters",
+        "exiting",
+        "globalName",
+        "handled",
+        "histogram",
+        "keeper",
+        "kernel",
+        "links",
+        "mailbox",
+        "monitors",
+        "names",
+        "parent",
+        "policy",
+        "since",
+        "source_hash",
+        "suspended",
+        "task",
+        "timers",
+        "trap_exit",
+        "waiters",
+        "watching",
+    )
+
+    def __init__(self, kernel: Kernel, address: LocalAddress, parent: Cell | None) -> None:
+        self.kernel = kernel
+        self.address = address
+        self.parent = parent
+        self.actor: Actor | None = None
+        self.mailbox: deque[tuple[Any, Any, float]] | None = None
+        self.task: HandlerTask | None = None
+        self.policy: MailboxPolicy | None = None
+        self.dies = False
+        self.suspended = False
+        self.trap_exit = False
+        self.exiting: Reason | None = None
+        self.handled = 0
+        self.keeper: Keeper | None = None
+        self.since = kernel.now
+        self.histogram: list[int] | None = None
+        self.children: dict[str | int, Cell] | None = None
+        self.timers: Timer | None = None
+        self.links: set[Cell] | None = None
+        self.monitors: set[Monitor] | None = None
+        self.watching: set[Monitor] | None = None
+        self.deferred: set[PendingCall] | None = None
+        self.waiters: deque[Any] | None = None
+        self.exit_waiters: list[Any] | None = None
+        self.names: set[Any] | None = None
+        self.globalName: str | None = None
+        self.source_hash: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the actor takes messages."""
+        return self.actor is not None and self.exiting is None
+
+    @property
+    def depth(self) -> int:
+        """Messages that wait."""
+        return 0 if self.mailbox is None else len(self.mailbox)
+
+    # What Thespian's Actor asks of its reference.
+
+    def actor_send(self, to: ActorAddress, message: Any) -> None:
+        """Thespian's ``send``; also from threads that an actor has started."""
+        kernel = self.kernel
+        if get_ident() != kernel.thread:
+            kernel.post(to, message, self.address)
+        else:
+            kernel.send(to, message, self.address)
+
+    def createActor(
+        self,
+        actor_class: Any,
+        requirements: Any = None,
+        global_name: str | None = None,
+        source_hash: str | None = None,
+    ) -> ActorAddress:
+        """Thespian's ``createActor``: a child of this actor."""
+        return self.kernel.host.create_child(
+            self, actor_class, requirements, global_name, source_hash or self.source_hash
+        )
+
+    def wakeupAfter(self, period: timedelta | float, payload: Any = None) -> None:
+        """Thespian's timer: a WakeupMessage after ``period``; it cannot be cancelled."""
+        self.kernel.wakeup_after(self, period, float(timePeriodSeconds(period)), payload)
+
+    def __getattr__(self, name: str) -> Any:
+        """The rest of Thespian's reference is the system's business: dead letters, sources, ..."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.kernel.host, name)

@@ -1,0 +1,112 @@
+"""What an exception in a handler means.
+
+For a managed or supervised actor it is the end, with a crash report. A plain Thespian actor keeps
+Thespian's semantics: the message is delivered once more, and if that fails too its sender gets it
+back as a PoisonMessage; only SystemExit ends the actor.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from supervision._thespian import (
+    ActorExitRequest,
+    ActorSystemMessage,
+    ChildActorExited,
+    PoisonMessage,
+)
+from supervision.eventloop import lifecycle
+from supervision.eventloop.calls import PendingCall, ServerDied
+from supervision.reasons import NORMAL, crashed
+
+if TYPE_CHECKING:
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.kernel import Kernel
+
+_log = logging.getLogger("Thespian")
+
+
+class SecondDelivery(ActorSystemMessage):  # type: ignore[misc]
+    """A message that failed once and is delivered again."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+
+
+def handler_failed(
+    kernel: Kernel, cell: Cell, message: Any, sender: Any, exception: BaseException
+) -> None:
+    """Decide what the exception of a handler means and do it."""
+    if cell.dies:
+        _die(kernel, cell, message, exception)
+    elif isinstance(exception, SystemExit):
+        lifecycle.begin_exit(kernel, cell, crashed(exception))
+    elif isinstance(message, SecondDelivery):
+        _poison(kernel, cell, message.message, sender, exception)
+    else:
+        _log.warning(
+            "%s failed on %s; it is delivered once more",
+            cell.address.path,
+            type(message).__name__,
+            exc_info=exception,
+        )
+        _deliver_again(kernel, cell, message, sender)
+
+
+def _die(kernel: Kernel, cell: Cell, message: Any, exception: BaseException) -> None:
+    reason = crashed(exception)
+    request = message.request if isinstance(message, PendingCall) else message
+    kernel.report(
+        "crash",
+        cell.address.path,
+        actor=type(cell.actor).__name__,
+        incarnation=cell.address.incarnation,
+        message=type(request).__name__,
+        reason=str(reason),
+        traceback=reason.traceback,
+        mailbox=cell.depth,
+    )
+    if isinstance(message, PendingCall):
+        message.fail(ServerDied(reason))
+    kernel.exit(cell, reason)
+
+
+def _deliver_again(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+    mailbox = cell.mailbox
+    again = SecondDelivery(message)
+    if mailbox is None:
+        kernel.deliver(cell, again, sender)
+    else:
+        mailbox.appendleft((again, sender, kernel.now))
+
+
+def _poison(
+    kernel: Kernel, cell: Cell, message: Any, sender: Any, exception: BaseException
+) -> None:
+    details = "".join(traceback.format_exception(exception))
+    _log.warning("%s failed twice on %s", cell.address.path, type(message).__name__)
+    if sender is not None and not isinstance(message, PoisonMessage | ChildActorExited):
+        kernel.send(sender, PoisonMessage(message, details), cell.address)
+
+
+def exit_requested(kernel: Kernel, cell: Cell, message: ActorExitRequest, sender: Any) -> None:
+    """Show a plain actor its ActorExitRequest, then end it; what it raises changes nothing."""
+    if not cell.dies and cell.actor is not None:
+        try:
+            cell.actor.receiveMessage(message, sender)
+        except Exception:  # Thespian: an exit request is carried out whatever the actor makes of it
+            _log.warning("%s failed on its exit request", cell.address.path, exc_info=True)
+    if not message.isRecursive:
+        _leave_children(kernel, cell)
+    lifecycle.begin_exit(kernel, cell, NORMAL)
+
+
+def _leave_children(kernel: Kernel, cell: Cell) -> None:
+    children, cell.children = cell.children or {}, None
+    for child in children.values():
+        child.parent = None
+        kernel.roots[child.address.path] = child

@@ -1,0 +1,377 @@
+"""The node's engine: starting and ending actors, sending, calls, names. Knows no Thespian system.
+
+Everything here runs on the loop's thread. Starting is synchronous where ``init`` is: a supervisor
+knows at once whether its child started; an asynchronous ``init`` is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from supervision._thespian import (
+    ActorAddress,
+    ActorExitRequest,
+    ExpirationTimer,
+    Thespian_StatusReq,
+    WakeupMessage,
+)
+from supervision.eventloop import failures, lifecycle
+from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.calls import (
+    CoroutineCall,
+    FutureCall,
+    MailboxFull,
+    MessageCall,
+    NoProc,
+    PendingCall,
+    Waiter,
+)
+from supervision.eventloop.cell import Cell
+from supervision.eventloop.latency import Histogram
+from supervision.eventloop.mailbox import Rejected
+from supervision.eventloop.reports import DeadLetter, DeadLetters, Report, Reports
+from supervision.eventloop.scheduler import Scheduler, SchedulerLimits
+from supervision.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervision._thespian import Actor
+    from supervision.clock import Clock
+    from supervision.eventloop.cell import Keeper
+    from supervision.eventloop.timers import Timer
+    from supervision.reasons import Reason
+
+Target = ActorAddress | str
+
+
+class Host(Protocol):
+    """What the kernel leaves to the Thespian system around it."""
+
+    def create_child(
+        self, cell: Cell, actor_class: Any, requirements: Any, name: str | None, source: str | None
+    ) -> ActorAddress:
+        """Make a child in Thespian's way."""
+
+    def foreign_address(self, address: ActorAddress) -> LocalAddress | None:
+        """Resolve an address that is not the kernel's own (it was copied or pickled)."""
+
+    def undeliverable(self, address: ActorAddress, message: Any) -> None:
+        """Tell Thespian's dead letter handler."""
+
+    def status_of(self, cell: Cell) -> Any:
+        """Thespian's status of an actor."""
+
+    def exited(self, cell: Cell) -> None:
+        """An actor has ended: forget what the system knows of it."""
+
+
+class Kernel(Scheduler):
+    """Cells, addresses and the ways between them.
+
+    Args:
+        loop: the asyncio loop to live on.
+        clock: what tells the time.
+        limits: the scheduler's bounds.
+        host: the Thespian system around it.
+    """
+
+    special = frozenset({ActorExitRequest, Thespian_StatusReq, failures.SecondDelivery})
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        limits: SchedulerLimits,
+        host: Host,
+    ) -> None:
+        super().__init__(loop, clock, limits)
+        self.host = host
+        self.registry = Registry()
+        self.reports = Reports()
+        self.dead_letters = DeadLetters()
+        self.latencies: dict[type, Histogram] = {}
+        self.roots: dict[str | int, Cell] = {}
+        self.restarts = 0
+        self._request_ids = 0
+
+    # Sending
+
+    def cell_of(self, target: Target) -> Cell | None:
+        """The living cell behind an address or a registered name."""
+        if isinstance(target, LocalAddress):
+            return target.cell
+        address = (
+            self.registry.whereis(target)
+            if isinstance(target, str)
+            else self.host.foreign_address(target)
+        )
+        return None if address is None else address.cell
+
+    def send(self, to: ActorAddress, message: Any, sender: Any) -> None:
+        """Send a message; to nobody it is a dead letter."""
+        cell = to.cell if type(to) is LocalAddress else self.cell_of(to)
+        if cell is None:
+            self.dead_letter(to, message, sender, "dead")
+        else:
+            self.deliver(cell, message, sender)
+
+    def post(self, to: ActorAddress, message: Any, sender: Any) -> None:
+        """Send from another thread."""
+        self.post_call(self.send, to, message, sender)
+
+    def cast(self, target: Target, message: Any, sender: Any = None) -> None:
+        """Send to an address or a registered name."""
+        cell = self.cell_of(target)
+        if cell is None:
+            self.dead_letter(target, message, sender, "dead")
+        else:
+            self.deliver(cell, message, sender)
+
+    # Calls
+
+    def _ask(self, target: Target, call: PendingCall, sender: Any, timeout: float | None) -> None:
+        cell = self.cell_of(target)
+        if cell is None:
+            call.fail(NoProc(target))
+            return
+        self.deliver(cell, call, sender)
+        if timeout is not None and not call.settled:
+            self.set_deadline(timeout, call)
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        return None if timeout is None else self.now + timeout
+
+    def coroutine_call(
+        self, caller: Cell, target: Target, request: Any, timeout: float | None
+    ) -> Waiter:
+        """Ask on behalf of a handler's coroutine, which awaits the result."""
+        call = CoroutineCall(request, self._deadline(timeout))
+        self._ask(target, call, caller.address, timeout)
+        return call.waiter
+
+    def message_call(
+        self, caller: Cell, target: Target, request: Any, timeout: float | None
+    ) -> int:
+        """Ask on behalf of a synchronous handler; the answer is a ``Response`` message."""
+        self._request_ids += 1
+        call = MessageCall(request, self._deadline(timeout), caller, self._request_ids)
+        self._ask(target, call, caller.address, timeout)
+        return call.request_id
+
+    def call(
+        self, target: Target, request: Any, timeout: float | None = 5.0
+    ) -> asyncio.Future[Any]:
+        """Ask from an asyncio task on the node's loop; await the future for the answer.
+
+        Raises (from the future): CallTimeout, NoProc, ServerDied, MailboxFull.
+        """
+        self.now = self.clock.monotonic()
+        future: asyncio.Future[Any] = self.loop.create_future()
+        self._ask(target, FutureCall(request, self._deadline(timeout), future), None, timeout)
+        return future
+
+    # Timers
+
+    def start_timer(
+        self, cell: Cell, after_s: float, payload: Any, fire: Callable[[Timer], None]
+    ) -> Timer:
+        """Set a timer that dies with its actor."""
+        timer = self.set_timer(after_s, fire, cell, payload)
+        timer.after = cell.timers
+        if cell.timers is not None:
+            cell.timers.before = timer
+        cell.timers = timer
+        return timer
+
+    def forget_timer(self, timer: Timer) -> None:
+        """Take a timer out of its actor's list, once it fired or was cancelled."""
+        cell: Cell = timer.owner
+        if timer.before is not None:
+            timer.before.after = timer.after
+        elif cell.timers is timer:
+            cell.timers = timer.after
+        if timer.after is not None:
+            timer.after.before = timer.before
+        timer.before = timer.after = None
+
+    def cancel_timer(self, timer: Timer) -> bool:
+        """Cancel a timer; return whether it was still pending."""
+        pending = self.timers.cancel(timer)
+        if pending:
+            self.forget_timer(timer)
+        return pending
+
+    def wakeup_after(self, cell: Cell, period: Any, seconds: float, payload: Any) -> None:
+        """Thespian's ``wakeupAfter``."""
+        message = WakeupMessage(period, payload)
+
+        def fire(timer: Timer) -> None:
+            self.forget_timer(timer)
+            self.deliver(cell, message, cell.address)
+
+        self.start_timer(cell, seconds, (ExpirationTimer(period), payload), fire)
+
+    # Starting and ending
+
+    def spawn(
+        self,
+        actor: Actor,
+        args: Any,
+        *,
+        parent: Cell | None,
+        address: LocalAddress,
+        keeper: Keeper | None = None,
+    ) -> lifecycle.Outcome | Waiter:
+        """Start ``actor`` behind ``address``; see ``lifecycle.start``."""
+        return lifecycle.start(self, actor, args, parent, address, keeper)
+
+    def child_address(self, parent: Cell | None, name: str | int) -> LocalAddress:
+        """An address for a new child; it is taken only when something starts there."""
+        return LocalAddress(None if parent is None else parent.address, name)
+
+    def exit(self, cell: Cell, reason: Reason) -> None:
+        """Have an actor end; it handles no further message (erlang:exit/2 for those that obey)."""
+        self.signal(lifecycle.begin_exit, self, cell, reason)
+
+    def stop(self, cell: Cell, reason: Reason, timeout: float | None) -> Waiter:
+        """Have an actor end in order within ``timeout`` seconds, else kill it.
+
+        Args:
+            cell: the actor.
+            reason: what its ``terminate`` is told.
+            timeout: seconds; None waits for ever, 0 kills at once.
+
+        Returns:
+            A waiter for the reason with which it ended.
+        """
+        return lifecycle.stop(self, cell, reason, timeout)
+
+    # What the scheduler leaves to us
+
+    def receive_special(self, cell: Cell, message: Any, sender: Any) -> None:
+        """ActorExitRequest is shown to the actor before it ends; a status request never is."""
+        if type(message) is Thespian_StatusReq:
+            self.send(sender, self.host.status_of(cell), cell.address)
+        elif type(message) is failures.SecondDelivery:
+            self._redeliver(cell, message, sender)
+        else:
+            failures.exit_requested(self, cell, message, sender)
+
+    def _redeliver(self, cell: Cell, again: failures.SecondDelivery, sender: Any) -> None:
+        assert cell.actor is not None
+        result = cell.actor.receiveMessage(again.message, sender)
+        if type(result) is CoroutineType:
+            self.begin(cell, result, again, sender)
+
+    def handler_failed(
+        self, cell: Cell, message: Any, sender: Any, exception: BaseException
+    ) -> None:
+        """An actor that dies of exceptions ends; a plain Thespian one gets its second delivery."""
+        if isinstance(exception, KeyboardInterrupt):
+            raise exception
+        failures.handler_failed(self, cell, message, sender, exception)
+
+    def overflow(self, cell: Cell, message: Any, sender: Any) -> None:
+        """Apply the stated policy; whatever is not kept is a dead letter or goes back."""
+        policy = cell.policy
+        if policy is None or cell.mailbox is None:
+            return
+        self.reports.counts["overflow"] = self.reports.counts.get("overflow", 0) + 1
+        if policy.overflow == "drop_oldest":
+            old, old_sender, _ = cell.mailbox.popleft()
+            self._refuse(cell, old, old_sender, "drop_oldest", policy.limit)
+            cell.mailbox.append((message, sender, self.now))
+        elif policy.overflow == "drop_newest":
+            self._refuse(cell, message, sender, "drop_newest", policy.limit)
+        elif isinstance(message, PendingCall):
+            message.fail(MailboxFull(cell.address, policy.limit))
+        else:
+            self._give_back(cell, message, sender, policy.limit)
+
+    def _refuse(self, cell: Cell, message: Any, sender: Any, why: str, limit: int) -> None:
+        if isinstance(message, PendingCall):
+            message.fail(MailboxFull(cell.address, limit))
+        self.dead_letter(cell.address, message, sender, why)
+
+    def _give_back(self, cell: Cell, message: Any, sender: Any, limit: int) -> None:
+        back = self.cell_of(sender) if isinstance(sender, ActorAddress) else None
+        if back is None or isinstance(message, Rejected):
+            self.dead_letter(cell.address, message, sender, "rejected")
+        else:
+            self.deliver(back, Rejected(cell.address, message, limit), cell.address)
+
+    def send_wait(self, to: ActorAddress, message: Any, sender: Any) -> Waiter:
+        """Send, and have the sender's coroutine wait while a ``wait`` mailbox is full."""
+        waiter = Waiter()
+        cell = self.cell_of(to)
+        if (
+            cell is not None
+            and cell.policy is not None
+            and cell.policy.overflow == "wait"
+            and cell.depth >= cell.policy.limit
+        ):
+            lifecycle.queue_sender(cell, (waiter, message, sender))
+            return waiter
+        self.send(to, message, sender)
+        waiter.settle(None)
+        return waiter
+
+    def admit(self, cell: Cell) -> None:
+        """Let waiting senders in, in the order they came."""
+        waiters, policy = cell.waiters, cell.policy
+        while waiters and policy is not None and cell.depth < policy.limit:
+            waiter, message, sender = waiters.popleft()
+            if waiter.task is not None:
+                self.deliver(cell, message, sender)
+                waiter.settle(None)
+
+    # Accounts
+
+    def dead_letter(self, address: Any, message: Any, sender: Any, reason: str) -> None:
+        """Count and keep a dead letter; tell callers and Thespian's handler."""
+        if isinstance(message, PendingCall):
+            message.fail(NoProc(address))
+        self.dead_letters.add(
+            DeadLetter(
+                self.clock.wall(), _text(address), _text(sender), type(message).__name__, reason
+            )
+        )
+        if isinstance(address, ActorAddress):
+            self.host.undeliverable(address, message)
+
+    def sample(self, cell: Cell, actor: Actor, seconds: float) -> None:
+        """Note a handler's time for its class and, for busy actors, for itself."""
+        kind = type(actor)
+        histogram = self.latencies.get(kind)
+        if histogram is None:
+            histogram = self.latencies[kind] = Histogram()
+        histogram.add(seconds)
+
+    def count_restart(self) -> None:
+        """A supervisor restarted a child."""
+        self.restarts += 1
+
+    def report(self, kind: str, path: str, **data: Any) -> None:
+        """Publish a report; plain data only."""
+        self.reports.publish(Report(kind, path, self.clock.wall(), data))
+
+    def report_hold(self, cell: Cell, message: Any, seconds: float) -> None:
+        """Name the handler that held the loop."""
+        handler = type(cell.actor).__name__ if cell.actor is not None else "ended"
+        self.report(
+            "hold",
+            cell.address.path,
+            handler=handler,
+            message=type(message).__name__,
+            seconds=round(seconds, 6),
+            limit_s=self.limits.hold_limit_s,
+        )
+
+
+def _text(who: Any) -> str:
+    if isinstance(who, ActorAddress):
+        return str(who.addressDetails)
+    return "" if who is None else str(who)

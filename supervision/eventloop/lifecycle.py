@@ -1,0 +1,281 @@
+"""How actors begin and end: start, exit, stop within a bound, and who is told."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from supervision._thespian import Actor, ActorAddress, ActorSystemMessage, ChildActorExited
+from supervision.eventloop import links
+from supervision.eventloop.calls import NoProc, PendingCall, ServerDied, Waiter
+from supervision.eventloop.cell import Cell
+from supervision.eventloop.handler import HandlerTask
+from supervision.eventloop.managed import IGNORE, ManagedActor, Stop
+from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed
+
+if TYPE_CHECKING:
+    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import Keeper
+    from supervision.eventloop.kernel import Kernel
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The actor runs."""
+
+    address: ActorAddress
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """``init`` asked to be left out."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The actor did not start."""
+
+    reason: Reason
+
+
+Outcome = Started | Ignored | Failed
+
+
+class ChildExited(ActorSystemMessage):  # type: ignore[misc]
+    """Told to a managed parent when a child has ended without having been asked by it.
+
+    Attributes:
+        address: of the child.
+        incarnation: which of the actors behind that address it was.
+        reason: why it ended.
+    """
+
+    __slots__ = ("address", "incarnation", "reason")
+
+    def __init__(self, address: LocalAddress, incarnation: int, reason: Reason) -> None:
+        self.address = address
+        self.incarnation = incarnation
+        self.reason = reason
+
+
+# Beginning
+
+
+def start(
+    kernel: Kernel,
+    actor: Actor,
+    args: Any,
+    parent: Cell | None,
+    address: LocalAddress,
+    keeper: Keeper | None = None,
+) -> Outcome | Waiter:
+    """Put ``actor`` behind ``address`` and run its ``init``.
+
+    Returns:
+        The outcome, or a waiter for it where ``init`` is asynchronous.
+    """
+    cell = _place(kernel, actor, parent, address)
+    cell.keeper = keeper
+    if not isinstance(actor, ManagedActor):
+        return Started(address)
+    cell.dies = True
+    cell.policy = actor.mailbox
+    try:
+        result = actor.on_start(args)
+    except Exception as exception:  # noqa: BLE001 - whatever init raises is why it did not start
+        return _not_started(kernel, cell, crashed(exception))
+    if type(result) is CoroutineType:
+        return _start_later(kernel, cell, result)
+    return _judge(kernel, cell, result)
+
+
+def _place(kernel: Kernel, actor: Actor, parent: Cell | None, address: LocalAddress) -> Cell:
+    cell = Cell(kernel, address, parent)
+    cell.actor = actor
+    actor._myRef = cell  # noqa: SLF001 - Thespian's name for what ties an actor to its system
+    address.cell = cell
+    address.incarnation += 1
+    if parent is None:
+        kernel.roots[address.name] = cell
+    else:
+        parent.children = parent.children if parent.children is not None else {}
+        parent.children[address.name] = cell
+    return cell
+
+
+def _judge(kernel: Kernel, cell: Cell, result: Any) -> Outcome:
+    if result is IGNORE:
+        end(kernel, cell, SHUTDOWN, tell_parent=False)
+        return Ignored()
+    if isinstance(result, Stop):
+        return _not_started(kernel, cell, result.reason)
+    return Started(cell.address)
+
+
+def _not_started(kernel: Kernel, cell: Cell, reason: Reason) -> Failed:
+    end(kernel, cell, reason, tell_parent=False)
+    return Failed(reason)
+
+
+def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
+    outcome = Waiter()
+    cell.exit_waiters = [lambda reason: outcome.settle(Failed(reason))]
+
+    def ended(task: HandlerTask, value: Any, exception: BaseException | None) -> None:
+        cell.exit_waiters = None
+        if exception is not None:
+            outcome.settle(_not_started(kernel, cell, crashed(exception)))
+            return
+        outcome.settle(_judge(kernel, cell, value))
+        kernel.handler_ended(task, value, None)
+
+    cell.task = HandlerTask(cell, coro, ended)
+    cell.task.wake()
+    return outcome
+
+
+# Ending
+
+
+def begin_exit(kernel: Kernel, cell: Cell, reason: Reason) -> None:
+    """Have an actor end: its ``terminate`` runs unless it is killed, then ``end``."""
+    if cell.actor is None or (cell.exiting is not None and reason.kind != "killed"):
+        return
+    terminable = cell.exiting is None and not _starting(cell) and reason.kind != "killed"
+    cell.exiting = reason
+    _abandon_handler(kernel, cell, reason)
+    if terminable and isinstance(cell.actor, ManagedActor):
+        _terminate(kernel, cell, cell.actor, reason)
+    else:
+        end(kernel, cell, reason)
+
+
+def _starting(cell: Cell) -> bool:
+    return cell.task is not None and cell.task.message is None
+
+
+def _abandon_handler(kernel: Kernel, cell: Cell, reason: Reason) -> None:
+    task, cell.task = cell.task, None
+    if task is None:
+        return
+    if isinstance(task.message, PendingCall):
+        task.message.fail(ServerDied(reason))
+    try:
+        task.abandon()
+    except Exception as exception:  # noqa: BLE001 - its last words; the actor ends either way
+        kernel.report("unexpected", cell.address.path, error=str(crashed(exception)))
+
+
+def _terminate(kernel: Kernel, cell: Cell, actor: ManagedActor, reason: Reason) -> None:
+    try:
+        result = actor.on_finish(reason)
+    except Exception as exception:  # noqa: BLE001 - a crash in terminate is the reason it ended with
+        _terminate_failed(kernel, cell, exception)
+        return
+    if type(result) is not CoroutineType:
+        end(kernel, cell, reason)
+        return
+
+    def ended(_task: HandlerTask, _value: Any, exception: BaseException | None) -> None:
+        cell.task = None
+        if exception is None:
+            end(kernel, cell, reason)
+        else:
+            _terminate_failed(kernel, cell, exception)
+
+    cell.task = HandlerTask(cell, result, ended)
+    cell.task.wake()
+
+
+def _terminate_failed(kernel: Kernel, cell: Cell, exception: BaseException) -> None:
+    reason = crashed(exception)
+    kernel.report("crash", cell.address.path, reason=str(reason), traceback=reason.traceback)
+    end(kernel, cell, reason)
+
+
+def end(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool = True) -> None:
+    """Take an actor out of the node and tell everyone who has a right to know."""
+    if cell.actor is None:
+        return
+    cell.exiting = reason
+    _abandon_handler(kernel, cell, reason)
+    cell.actor = None
+    if cell.address.cell is cell:
+        cell.address.cell = None
+    _leave_parent(kernel, cell)
+    for child in tuple((cell.children or {}).values()):
+        kernel.signal(begin_exit, kernel, child, KILLED if reason.kind == "killed" else SHUTDOWN)
+    _forget(kernel, cell)
+    _fail_callers(kernel, cell, reason)
+    links.tell_relations(kernel, cell, reason)
+    _tell_waiting(kernel, cell, reason, tell_parent=tell_parent)
+
+
+def _leave_parent(kernel: Kernel, cell: Cell) -> None:
+    home = kernel.roots if cell.parent is None else cell.parent.children
+    if home is not None and home.get(cell.address.name) is cell:
+        del home[cell.address.name]
+
+
+def _forget(kernel: Kernel, cell: Cell) -> None:
+    while cell.timers is not None:
+        kernel.cancel_timer(cell.timers)
+    for name, group in cell.names or ():
+        (kernel.registry.leave if group else kernel.registry.unregister)(name, cell.address)
+    kernel.host.exited(cell)
+
+
+def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
+    failure = ServerDied(reason)
+    for call in cell.deferred or ():
+        call.fail(failure)
+    mailbox, cell.mailbox = cell.mailbox, None
+    for message, sender, _ in mailbox or ():
+        if isinstance(message, PendingCall):
+            message.fail(failure)
+        kernel.dead_letter(cell.address, message, sender, "exited")
+    if mailbox:
+        mailbox.clear()  # the scheduler may hold it for the batch in which the actor ended
+    for waiter, _, _ in cell.waiters or ():
+        waiter.settle(None, NoProc(cell.address))
+
+
+def _tell_waiting(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool) -> None:
+    waiting, cell.exit_waiters = cell.exit_waiters, None
+    for tell in waiting or ():
+        tell(reason)
+    parent = cell.parent
+    if waiting or not tell_parent or parent is None or parent.actor is None:
+        return
+    if isinstance(parent.actor, ManagedActor):
+        message = ChildExited(cell.address, cell.address.incarnation, reason)
+        kernel.deliver(parent, message, cell.address)
+    else:
+        kernel.deliver(parent, ChildActorExited(cell.address), cell.address)
+
+
+def stop(kernel: Kernel, cell: Cell, reason: Reason, timeout: float | None) -> Waiter:
+    """Have a child end within ``timeout`` seconds, else kill it; only its parent asks so.
+
+    The parent is told through the waiter, not by a ``ChildExited``.
+    """
+    gone = Waiter()
+    if cell.actor is None:
+        gone.settle(cell.exiting)
+        return gone
+    cell.exit_waiters = cell.exit_waiters or []
+    cell.exit_waiters.append(gone.settle)
+    if timeout is not None and timeout <= 0:
+        kernel.exit(cell, KILLED)
+        return gone
+    kernel.exit(cell, reason)
+    if timeout is not None:
+        killer = kernel.set_timer(timeout, lambda _: kernel.exit(cell, KILLED), cell, None)
+        cell.exit_waiters.append(lambda _: kernel.timers.cancel(killer))
+    return gone
+
+
+def queue_sender(cell: Cell, entry: tuple[Waiter, Any, Any]) -> None:
+    """Have an asynchronous sender wait for room in a full mailbox."""
+    cell.waiters = cell.waiters if cell.waiters is not None else deque()
+    cell.waiters.append(entry)

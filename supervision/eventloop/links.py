@@ -1,0 +1,113 @@
+"""Links and monitors: who is told when an actor ends (erlang:link/1, erlang:monitor/2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from supervision._thespian import ActorSystemMessage
+from supervision.reasons import NOPROC, Reason
+
+if TYPE_CHECKING:
+    from supervision._thespian import ActorAddress
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.kernel import Kernel
+
+
+class Down(msgspec.Struct, frozen=True):
+    """A monitored actor ended; sent once.
+
+    Attributes:
+        ref: what ``monitor`` returned.
+        address: of the actor.
+        reason: why; ``noproc`` where it did not exist when the monitor was set.
+    """
+
+    ref: Monitor
+    address: ActorAddress
+    reason: Reason
+
+
+class Exit(ActorSystemMessage):  # type: ignore[misc]
+    """A linked actor ended: what an actor that traps exits receives instead of ending too."""
+
+    def __init__(self, address: ActorAddress, reason: Reason) -> None:
+        self.address = address
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"Exit({self.address!r}, {self.reason})"
+
+
+class Monitor:
+    """One watch of one incarnation; its own identity is OTP's reference."""
+
+    __slots__ = ("target", "watcher")
+
+    def __init__(self, watcher: Cell, target: Cell) -> None:
+        self.watcher = watcher
+        self.target = target
+
+
+def monitor(kernel: Kernel, watcher: Cell, address: ActorAddress) -> Monitor:
+    """Have ``watcher`` told by a ``Down`` message when the actor at ``address`` ends."""
+    target = kernel.cell_of(address)
+    if target is None or not target.alive:
+        watch = Monitor(watcher, watcher)
+        kernel.deliver(watcher, Down(watch, address, NOPROC), None)
+        return watch
+    watch = Monitor(watcher, target)
+    target.monitors = target.monitors or set()
+    target.monitors.add(watch)
+    watcher.watching = watcher.watching or set()
+    watcher.watching.add(watch)
+    return watch
+
+
+def demonitor(watch: Monitor) -> None:
+    """End a watch; a ``Down`` that is already in the mailbox stays there."""
+    if watch.target.monitors is not None:
+        watch.target.monitors.discard(watch)
+    if watch.watcher.watching is not None:
+        watch.watcher.watching.discard(watch)
+
+
+def link(kernel: Kernel, one: Cell, address: ActorAddress) -> None:
+    """Tie two actors: when one ends with a reason other than normal, so does the other."""
+    other = kernel.cell_of(address)
+    if other is None or not other.alive:
+        kernel.signal(exit_signal, kernel, one, address, NOPROC)
+        return
+    for here, there in ((one, other), (other, one)):
+        here.links = here.links or set()
+        here.links.add(there)
+
+
+def unlink(one: Cell, other: Cell) -> None:
+    """Untie two actors."""
+    for here, there in ((one, other), (other, one)):
+        if here.links is not None:
+            here.links.discard(there)
+
+
+def exit_signal(kernel: Kernel, cell: Cell, sender: ActorAddress, reason: Reason) -> None:
+    """What a link carries: a message where exits are trapped, an end where they are not."""
+    if not cell.alive:
+        return
+    if cell.trap_exit:
+        kernel.deliver(cell, Exit(sender, reason), None)
+    elif reason.kind != "normal":
+        kernel.exit(cell, reason)
+
+
+def tell_relations(kernel: Kernel, cell: Cell, reason: Reason) -> None:
+    """Tell everyone tied to an actor that it has ended; O(1) each."""
+    for watch in tuple(cell.watching or ()):
+        demonitor(watch)
+    for watch in tuple(cell.monitors or ()):
+        demonitor(watch)
+        kernel.deliver(watch.watcher, Down(watch, cell.address, reason), None)
+    for other in tuple(cell.links or ()):
+        unlink(cell, other)
+        exit_signal(kernel, other, cell.address, reason)

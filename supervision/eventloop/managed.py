@@ -1,0 +1,44 @@
+"""Actors whose start and end the node runs: what the behaviours are built on."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from supervision._thespian import Actor
+from supervision.eventloop.mailbox import MailboxPolicy
+from supervision.reasons import Reason
+
+
+class _Ignore:
+    """``init`` wants no actor; the supervisor goes on without it (gen_server's ``ignore``)."""
+
+    def __repr__(self) -> str:
+        return "IGNORE"
+
+
+IGNORE: Final = _Ignore()
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """``init`` refuses to start, without a crash report (gen_server's ``{stop, Reason}``)."""
+
+    reason: Reason
+
+
+class ManagedActor(Actor):
+    """An actor that starts with arguments, ends with a reason and dies of its exceptions.
+
+    ``on_start`` and ``on_finish`` may be asynchronous; while one of them runs the actor takes no
+    message. ``on_finish`` is not called when the actor is killed.
+    """
+
+    kind: ClassVar[str] = "worker"
+    mailbox: ClassVar[MailboxPolicy | None] = None
+
+    def on_start(self, args: Any) -> Any:
+        """Begin; may return IGNORE or a Stop."""
+
+    def on_finish(self, reason: Reason) -> Any:
+        """Clean up; the reason says why the actor ends."""

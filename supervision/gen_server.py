@@ -1,0 +1,97 @@
+"""GenServer: OTP's gen_server in Python's manner.
+
+A server is a class with ``init``, ``handle_call``, ``handle_cast``, ``handle_info`` and
+``terminate``; its state is ``self.state``, one typed record. It handles one message at a time. An
+exception in a handler ends it, with ``terminate`` and a crash report, and fails its callers at
+once; whoever supervises it decides what follows. Handlers may be ``async def``: while one waits,
+only system messages get through.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from supervision.behaviour import NO_REPLY, Behaviour, Cast
+from supervision.eventloop.calls import PendingCall
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from supervision.reasons import Reason
+
+
+class GenServer(Behaviour):
+    """A server; override the callbacks that it needs (gen_server(3)).
+
+    Attributes:
+        state: whatever ``init`` sets: plain typed data, apart from behaviour.
+    """
+
+    state: Any = None
+
+    # Callbacks
+
+    def init(self, args: Any) -> Any:
+        """Set ``self.state`` from the start arguments; may be ``async def``.
+
+        Returns:
+            None to run, IGNORE to be left out, Stop(reason) to refuse; an exception refuses too.
+        """
+
+    def handle_call(self, request: Any, from_: PendingCall) -> Any:
+        """Answer a call: return the answer, or NO_REPLY to give it later with ``reply``."""
+        raise TypeError(f"{type(self).__name__} answers no {type(request).__name__}")
+
+    def handle_cast(self, request: Any) -> Any:
+        """Do what is asked without an answer."""
+        raise TypeError(f"{type(self).__name__} takes no {type(request).__name__}")
+
+    def handle_info(self, message: Any, sender: Any) -> Any:
+        """Take any other message: Response, Timeout, Down, Exit, what other actors send."""
+        self.kernel.report(
+            "unexpected",
+            self.address.path,
+            message=type(message).__name__,
+            sender=str(sender),
+        )
+
+    def terminate(self, reason: Reason) -> Any:
+        """Clean up before the end; may be ``async def``; not called when killed."""
+
+    # How messages reach them
+
+    def on_start(self, args: Any) -> Any:
+        """Run ``init``."""
+        return self.init(args)
+
+    def on_finish(self, reason: Reason) -> Any:
+        """Run ``terminate``."""
+        return self.terminate(reason)
+
+    def receiveMessage(self, msg: Any, sender: Any) -> Any:
+        """Hand a message to its callback."""
+        if isinstance(msg, PendingCall):
+            return self._handle_call(msg)
+        if type(msg) is Cast:
+            return self.handle_cast(msg.request)
+        return self.handle_info(msg, sender)
+
+    def _handle_call(self, call: PendingCall) -> Coroutine[Any, Any, None] | None:
+        if call.settled:
+            return None  # the caller gave up while the call waited its turn
+        answer = self.handle_call(call.request, call)
+        if type(answer) is CoroutineType:
+            return self._answer_later(call, answer)
+        if answer is NO_REPLY:
+            self._defer(call)
+        elif not call.reply(answer):
+            self.kernel.late_replies += 1
+        return None
+
+    async def _answer_later(self, call: PendingCall, coro: Coroutine[Any, Any, Any]) -> None:
+        answer = await coro
+        if answer is NO_REPLY:
+            self._defer(call)
+        else:
+            self.reply(call, answer)

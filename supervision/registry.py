@@ -1,0 +1,85 @@
+"""Names of actors: unique ones, as in ``erlang:register/2``, and groups, as in ``pg``.
+
+Reading is a dictionary look-up. A name goes with its actor: the node takes it away when the actor
+ends, and a supervised restart registers it again in ``init``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from supervision.eventloop.address import LocalAddress
+
+
+class NameTaken(Exception):  # noqa: N818 - OTP's badarg, said in words
+    """The name belongs to a living actor.
+
+    Attributes:
+        address: of its owner.
+    """
+
+    def __init__(self, name: Hashable, address: LocalAddress) -> None:
+        super().__init__(f"{name!r} is taken by {address!r}")
+        self.address = address
+
+
+class Registry:
+    """Who is known under which name."""
+
+    def __init__(self) -> None:
+        self._names: dict[Hashable, LocalAddress] = {}
+        self._groups: dict[Hashable, dict[LocalAddress, None] | LocalAddress] = {}
+
+    def register(self, name: Hashable, address: LocalAddress) -> None:
+        """Give a unique name.
+
+        Raises:
+            NameTaken: another living actor has it.
+        """
+        owner = self._names.get(name)
+        if owner is not None and owner is not address:
+            raise NameTaken(name, owner)
+        self._names[name] = address
+
+    def unregister(self, name: Hashable, address: LocalAddress) -> None:
+        """Take a name away from its owner; nothing happens to a name that is another's."""
+        if self._names.get(name) is address:
+            del self._names[name]
+
+    def whereis(self, name: Hashable) -> LocalAddress | None:
+        """The address registered under a name."""
+        return self._names.get(name)
+
+    def join(self, group: Hashable, address: LocalAddress) -> None:
+        """Become a member of a group; a group of one costs no dictionary."""
+        members = self._groups.get(group)
+        if members is None:
+            self._groups[group] = address
+        elif isinstance(members, dict):
+            members[address] = None
+        elif members is not address:
+            self._groups[group] = {members: None, address: None}
+
+    def leave(self, group: Hashable, address: LocalAddress) -> None:
+        """Stop being a member of a group."""
+        members = self._groups.get(group)
+        if members is address:
+            del self._groups[group]
+        elif isinstance(members, dict):
+            members.pop(address, None)
+            if not members:
+                del self._groups[group]
+
+    def members(self, group: Hashable) -> Iterator[LocalAddress]:
+        """The members of a group, in the order they joined."""
+        members = self._groups.get(group)
+        if isinstance(members, dict):
+            yield from tuple(members)
+        elif members is not None:
+            yield members
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -1,0 +1,403 @@
+"""Supervisor: the thin actor around the pure core in ``strategy`` (supervisor(3)).
+
+It handles one event at a time: while it waits for a child to start or to stop, other events wait
+in its mailbox, as in OTP; only its own end interrupts it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from supervision import strategy
+from supervision.behaviour import Behaviour, Cast
+from supervision.childspec import (
+    ChildSpec,
+    SpecError,
+    SupervisorFlags,
+    check_flags,
+    check_spec,
+    check_specs,
+)
+from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.calls import PendingCall, Waiter
+from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
+from supervision.eventloop.managed import IGNORE, Stop
+from supervision.reasons import KILLED, SHUTDOWN, Reason, error
+from supervision.strategy import Child, SupervisorState
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+
+class StartChild(msgspec.Struct, frozen=True):
+    """Ask for a new child: a spec, or for a pool an id and the arguments of one member.
+
+    The answer is Started, Ignored or Refused (``already_started`` with the address,
+    ``already_present``, ``invalid_child_spec`` or the reason why it did not start).
+    """
+
+    spec: ChildSpec | None = None
+    id: str = ""
+    args: Any = None
+
+
+class TerminateChild(msgspec.Struct, frozen=True):
+    """Have a child end and stay so; the answer is True or Refused(``not_found``)."""
+
+    id: str
+
+
+class RestartChild(msgspec.Struct, frozen=True):
+    """Start a stopped child again; the answer is as for StartChild."""
+
+    id: str
+
+
+class DeleteChild(msgspec.Struct, frozen=True):
+    """Forget a stopped child; the answer is True or Refused."""
+
+    id: str
+
+
+class CycleChild(msgspec.Struct, frozen=True):
+    """Stop a child and start it again, whatever its restart type; an operator's restart."""
+
+    id: str
+
+
+class WhichChildren(msgspec.Struct, frozen=True):
+    """The children, newest first, as ``ChildInfo``."""
+
+
+class CountChildren(msgspec.Struct, frozen=True):
+    """How many there are: ``{specs, active, supervisors, workers}``."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A management call that was not carried out.
+
+    Attributes:
+        why: in OTP's words.
+        detail: the address, the reason or the value that it is about.
+    """
+
+    why: str
+    detail: Any = None
+
+
+class ChildInfo(msgspec.Struct, frozen=True):
+    """One line of ``which_children``."""
+
+    id: str
+    address: LocalAddress
+    status: str
+    type: str
+    restart: str
+    restarts: int
+    last_exit: tuple[Reason, float] | None
+
+
+class _TryAgain(msgspec.Struct, frozen=True):
+    child: Child
+
+
+class Supervisor(Behaviour):
+    """A supervisor; override ``init`` (supervisor(3)).
+
+    Attributes:
+        state: flags, children and recent restarts, as the pure core keeps them.
+    """
+
+    kind = "supervisor"
+    state: SupervisorState
+
+    def init(self, args: Any) -> tuple[SupervisorFlags, Sequence[ChildSpec]] | Any:
+        """Return the flags and the specs of the children, or IGNORE."""
+        raise TypeError(f"{type(self).__name__} has no init")
+
+    # Start
+
+    async def on_start(self, args: Any) -> Any:
+        """Start the children in order; one that fails ends those before it, the last first."""
+        wanted = self.init(args)
+        if wanted is IGNORE:
+            return IGNORE
+        flags, specs = wanted
+        try:
+            check_flags(flags)
+            check_specs(flags, specs)
+        except SpecError as mistake:
+            return Stop(error(str(mistake)))
+        if flags.strategy == "simple_one_for_one":
+            self.state = SupervisorState(flags, specs[0])
+            return None
+        self.state = SupervisorState(flags)
+        return await self._start_all(specs)
+
+    async def _start_all(self, specs: Sequence[ChildSpec]) -> Stop | None:
+        for spec in specs:
+            child = self._add(spec, spec.id, spec.args)
+            outcome = await self._start(child)
+            if isinstance(outcome, Failed):
+                self._tell("start_error", child, outcome.reason)
+                await self._stop_all()
+                return Stop(
+                    Reason("shutdown", f"failed_to_start_child {spec.id}: {outcome.reason}")
+                )
+        return None
+
+    def _add(self, spec: ChildSpec, child_id: str, args: Any) -> Child:
+        child = Child(spec, child_id, args, LocalAddress(self.address, child_id))
+        self.state.children[child_id] = child
+        return child
+
+    def _spawn(self, child: Child) -> Outcome | Waiter:
+        child.status = "starting"
+        return self.kernel.spawn(
+            child.spec.start(),
+            child.args,
+            parent=self._myRef,
+            address=child.address,
+            keeper=child if child.spec.keep_state else None,
+        )
+
+    async def _start(self, child: Child) -> Outcome:
+        spawned = self._spawn(child)
+        outcome: Outcome = await spawned if isinstance(spawned, Waiter) else spawned
+        self._note(child, outcome)
+        return outcome
+
+    def _note(self, child: Child, outcome: Outcome) -> None:
+        match outcome:
+            case Started():
+                strategy.started(child)
+            case Ignored():
+                strategy.ignored(self.state, child)
+            case Failed():
+                child.status = "stopped"
+
+    # Events
+
+    def receiveMessage(self, msg: Any, sender: Any) -> Any:
+        """Take an exit, a management call or a retry."""
+        if isinstance(msg, ChildExited):
+            return self._exited(msg)
+        if isinstance(msg, PendingCall):
+            return None if msg.settled else self._manage(msg)
+        if isinstance(msg, Cast) and isinstance(msg.request, _TryAgain):
+            return self._carry_out(strategy.retry(self.state, msg.request.child, self.now()))
+        self.kernel.report(
+            "unexpected", self.address.path, message=type(msg).__name__, sender=str(sender)
+        )
+        return None
+
+    def _exited(self, event: ChildExited) -> Coroutine[Any, Any, None] | None:
+        child = self.state.children.get(str(event.address.name))
+        if child is None or child.address is not event.address:
+            return None
+        if event.incarnation != event.address.incarnation:
+            return None  # it has been replaced since
+        actions = strategy.exited(self.state, child, event.reason, self.now())
+        return self._carry_out(actions) if actions else None
+
+    async def _carry_out(self, actions: list[strategy.Action]) -> None:
+        pending = list(reversed(actions))
+        while pending:
+            action = pending.pop()
+            match action:
+                case strategy.Tell(context, child, reason):
+                    self._tell(context, child, reason)
+                case strategy.Halt(child):
+                    await self._halt(child)
+                case strategy.Start(child):
+                    failed = await self._start_again(child)
+                    if failed:
+                        pending = list(reversed(failed))
+                case strategy.Retry(child):
+                    self.cast(self.address, _TryAgain(child))
+                case strategy.Escalate(reason):
+                    self.stop(reason)
+                    return
+
+    async def _start_again(self, child: Child) -> list[strategy.Action]:
+        outcome = await self._start(child)
+        if isinstance(outcome, Failed):
+            return strategy.start_failed(self.state, child, outcome.reason, self.now())
+        self.kernel.count_restart()
+        self._tell("restarted", child, None)
+        return []
+
+    async def _halt(self, child: Child) -> None:
+        """Stop a child; an end other than the one asked for is reported (1.7)."""
+        cell = child.address.cell
+        child.status = "stopping"
+        if cell is not None:
+            asked = KILLED if child.spec.stop_timeout == 0 else SHUTDOWN
+            reason = await self.kernel.stop(cell, SHUTDOWN, child.spec.stop_timeout)
+            if reason != asked:
+                self._tell("shutdown_error", child, reason)
+        child.status = "stopped"
+
+    # Management calls
+
+    def _manage(self, call: PendingCall) -> Coroutine[Any, Any, None] | None:
+        match call.request:
+            case StartChild() as request:
+                return self._start_child(call, request)
+            case WhichChildren():
+                self.reply(call, self._which())
+            case CountChildren():
+                self.reply(call, self._count())
+            case DeleteChild(child_id):
+                self.reply(call, self._delete(child_id))
+            case TerminateChild(child_id):
+                return self._with_child(call, child_id, self._terminate)
+            case RestartChild(child_id):
+                return self._with_child(call, child_id, self._restart)
+            case CycleChild(child_id):
+                return self._with_child(call, child_id, self._cycle)
+            case other:
+                self.reply(call, Refused("invalid_request", type(other).__name__))
+        return None
+
+    def _start_child(
+        self, call: PendingCall, request: StartChild
+    ) -> Coroutine[Any, Any, None] | None:
+        spec, child_id, args = self._wanted(request)
+        try:
+            check_spec(spec)
+        except SpecError as mistake:
+            self.reply(call, Refused("invalid_child_spec", str(mistake)))
+            return None
+        known = self.state.children.get(child_id)
+        if known is not None:
+            why = "already_started" if strategy.alive(known) else "already_present"
+            self.reply(call, Refused(why, known.address))
+            return None
+        child = self._add(spec, child_id, args)
+        spawned = self._spawn(child)
+        if isinstance(spawned, Waiter):
+            return self._answer_when_started(call, child, spawned)
+        self.reply(call, self._started(child, spawned))
+        return None
+
+    def _wanted(self, request: StartChild) -> tuple[ChildSpec, str, Any]:
+        template = self.state.template
+        if template is not None:
+            return template, request.id, request.args
+        spec = request.spec
+        assert spec is not None, "StartChild needs a spec, but in a pool"
+        return spec, spec.id, spec.args
+
+    async def _answer_when_started(self, call: PendingCall, child: Child, spawned: Waiter) -> None:
+        self.reply(call, self._started(child, await spawned))
+
+    def _started(self, child: Child, outcome: Outcome) -> Outcome | Refused:
+        self._note(child, outcome)
+        if isinstance(outcome, Failed):
+            self.state.children.pop(child.id, None)
+            return Refused("start_error", outcome.reason)
+        return outcome
+
+    async def _with_child(self, call: PendingCall, child_id: str, do: Any) -> None:
+        child = self.state.children.get(child_id)
+        self.reply(call, Refused("not_found", child_id) if child is None else await do(child))
+
+    async def _terminate(self, child: Child) -> bool:
+        if strategy.alive(child):
+            await self._halt(child)
+        strategy.forget(self.state, child)
+        return True
+
+    async def _restart(self, child: Child) -> Outcome | Refused:
+        if strategy.alive(child):
+            return Refused("running", child.address)
+        if child.status == "restarting":
+            return Refused("restarting", child.address)
+        outcome = await self._start(child)
+        return Refused("start_error", outcome.reason) if isinstance(outcome, Failed) else outcome
+
+    async def _cycle(self, child: Child) -> Outcome | Refused:
+        if strategy.alive(child):
+            await self._halt(child)
+        child.status = "stopped"
+        child.restarts += 1
+        actions = await self._start_again(child)
+        if actions:
+            await self._carry_out(actions)
+            return Refused("start_error", child.last_exit)
+        return Started(child.address)
+
+    def _delete(self, child_id: str) -> bool | Refused:
+        child = self.state.children.get(child_id)
+        if child is None:
+            return Refused("not_found", child_id)
+        if self.state.dynamic:
+            return Refused("simple_one_for_one")
+        if child.status != "stopped":
+            return Refused("restarting" if child.status == "restarting" else "running")
+        del self.state.children[child_id]
+        return True
+
+    def _which(self) -> list[ChildInfo]:
+        return [
+            ChildInfo(
+                child.id,
+                child.address,
+                child.status,
+                child.spec.type,
+                child.spec.restart,
+                child.restarts,
+                child.last_exit,
+            )
+            for child in reversed(self.state.children.values())
+        ]
+
+    def _count(self) -> dict[str, int]:
+        children = self.state.children.values()
+        supervisors = sum(child.spec.type == "supervisor" for child in children)
+        return {
+            "specs": 1 if self.state.dynamic else len(children),
+            "active": sum(child.status == "running" for child in children),
+            "supervisors": supervisors,
+            "workers": len(children) - supervisors,
+        }
+
+    # The end
+
+    async def on_finish(self, reason: Reason) -> None:
+        """Stop the children: a pool all at once, others one by one, the last started first."""
+        del reason
+        await self._stop_all()
+
+    async def _stop_all(self) -> None:
+        order = strategy.shutdown_order(self.state)
+        if not self.state.dynamic:
+            for child in order:
+                await self._halt(child)
+            return
+        leaving = [
+            (child, self.kernel.stop(child.address.cell, SHUTDOWN, child.spec.stop_timeout))
+            for child in order
+            if child.address.cell is not None
+        ]
+        for child, gone in leaving:
+            await gone
+            child.status = "stopped"
+
+    def _tell(self, context: str, child: Child, reason: Reason | None) -> None:
+        self.kernel.report(
+            "supervisor",
+            self.address.path,
+            context=context,
+            child=child.id,
+            reason=None if reason is None else str(reason),
+            restart_type=child.spec.restart,
+            shutdown=child.spec.shutdown,
+            child_type=child.spec.type,
+            restarts=child.restarts,
+            used=len(self.state.restarts),
+            allowed=self.state.allowed,
+        )
