@@ -1,0 +1,143 @@
+"""OTP on Thespian: supervised actors on one asyncio loop. Knows nothing of calls.
+
+Names are imported when they are first used (PEP 562): ``supervision.anchor`` must start in a
+half-broken environment, without Thespian.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from supervision.behaviour import NO_REPLY, Cast, Timeout
+    from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
+    from supervision.eventloop.base import EventLoopBase, actor_system
+    from supervision.eventloop.calls import (
+        CallFailed,
+        CallTimeout,
+        MailboxFull,
+        NoProc,
+        Response,
+        ServerDied,
+    )
+    from supervision.eventloop.lifecycle import Failed, Ignored, Started
+    from supervision.eventloop.links import Down, Exit
+    from supervision.eventloop.mailbox import MailboxPolicy, Rejected
+    from supervision.eventloop.managed import IGNORE, Stop
+    from supervision.eventloop.reports import Report
+    from supervision.eventloop.scheduler import SchedulerLimits
+    from supervision.gen_event import AddHandler, EventHandler, EventManager
+    from supervision.gen_server import GenServer
+    from supervision.gen_statem import (
+        CancelTimeout,
+        Keep,
+        Next,
+        NextEvent,
+        Postpone,
+        Reply,
+        SetTimeout,
+        StateMachine,
+        StateTimeout,
+        StopMachine,
+        Transition,
+    )
+    from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
+    from supervision.registry import NameTaken
+    from supervision.supervisor import (
+        CountChildren,
+        CycleChild,
+        DeleteChild,
+        Refused,
+        RestartChild,
+        StartChild,
+        Supervisor,
+        TerminateChild,
+        WhichChildren,
+    )
+
+_HOMES = {
+    "behaviour": "NO_REPLY Cast Timeout",
+    "childspec": "ChildSpec SpecError SupervisorFlags",
+    "eventloop": "EventLoopBase SchedulerLimits actor_system",
+    "eventloop.calls": "CallFailed CallTimeout MailboxFull NoProc Response ServerDied",
+    "eventloop.lifecycle": "Failed Ignored Started",
+    "eventloop.links": "Down Exit",
+    "eventloop.mailbox": "MailboxPolicy Rejected",
+    "eventloop.managed": "IGNORE Stop",
+    "eventloop.reports": "Report",
+    "gen_event": "AddHandler EventHandler EventManager",
+    "gen_server": "GenServer",
+    "gen_statem": "CancelTimeout Keep Next NextEvent Postpone Reply SetTimeout StateMachine "
+    "StateTimeout StopMachine Transition",
+    "reasons": "KILLED NORMAL SHUTDOWN Reason",
+    "registry": "NameTaken",
+    "supervisor": "CountChildren CycleChild DeleteChild Refused RestartChild StartChild "
+    "Supervisor TerminateChild WhichChildren",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+__all__ = [
+    "IGNORE",
+    "KILLED",
+    "NORMAL",
+    "NO_REPLY",
+    "SHUTDOWN",
+    "AddHandler",
+    "CallFailed",
+    "CallTimeout",
+    "CancelTimeout",
+    "Cast",
+    "ChildSpec",
+    "CountChildren",
+    "CycleChild",
+    "DeleteChild",
+    "Down",
+    "EventHandler",
+    "EventLoopBase",
+    "EventManager",
+    "Exit",
+    "Failed",
+    "GenServer",
+    "Ignored",
+    "Keep",
+    "MailboxFull",
+    "MailboxPolicy",
+    "NameTaken",
+    "Next",
+    "NextEvent",
+    "NoProc",
+    "Postpone",
+    "Reason",
+    "Refused",
+    "Rejected",
+    "Reply",
+    "Report",
+    "Response",
+    "RestartChild",
+    "SchedulerLimits",
+    "ServerDied",
+    "SetTimeout",
+    "SpecError",
+    "StartChild",
+    "Started",
+    "StateMachine",
+    "StateTimeout",
+    "Stop",
+    "StopMachine",
+    "Supervisor",
+    "SupervisorFlags",
+    "TerminateChild",
+    "Timeout",
+    "Transition",
+    "WhichChildren",
+    "actor_system",
+]

@@ -250,9 +250,7 @@ class EventLoopBase:
             actor = self._make(actor_class, requirements, source)
         except ImportError:
             raise
-        except (
-            Exception
-        ):  # whatever its constructor raises: Thespian tells the parent, not the caller
+        except Exception:  # noqa: BLE001 - a constructor's exception is the parent's to know
             _log.warning("%s could not be made", actor_class, exc_info=True)
             actor = None
         if actor is None:

@@ -98,7 +98,7 @@ def exit_requested(kernel: Kernel, cell: Cell, message: ActorExitRequest, sender
     if not cell.dies and cell.actor is not None:
         try:
             cell.actor.receiveMessage(message, sender)
-        except Exception:  # Thespian: an exit request is carried out whatever the actor makes of it
+        except Exception:  # noqa: BLE001 - the exit is carried out whatever it makes of it
             _log.warning("%s failed on its exit request", cell.address.path, exc_info=True)
     if not message.isRecursive:
         _leave_children(kernel, cell)

@@ -61,7 +61,7 @@ class ChildExited(ActorSystemMessage):  # type: ignore[misc]
 # Beginning
 
 
-def start(
+def start(  # noqa: PLR0917 - one call site, which names them
     kernel: Kernel,
     actor: Actor,
     args: Any,
