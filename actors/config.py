@@ -88,8 +88,13 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
     host: Host = "127.0.0.1"
     port: Port = 8080
     metrics_public: bool = False
+    max_connections: Count = 2_000
+    max_headers: Annotated[int, Meta(ge=8, le=1_000)] = 64
+    max_header_bytes: Annotated[int, Meta(ge=1_024, le=65_536)] = 8_190
     max_body_bytes: Bytes = 1_048_576
+    idle_timeout_s: Seconds = 60.0
     request_timeout_s: Seconds = 10.0
+    write_timeout_s: Seconds = 10.0
     events_buffer: Count = 1_000
     max_event_streams: Count = 64
 

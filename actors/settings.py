@@ -130,7 +130,7 @@ def read(
     return settings, sorted(mistakes, key=lambda mistake: (mistake.key, mistake.source))
 
 
-def value_at(settings: Any, key: str) -> Any:  # noqa: ANN401 a value of any field
+def value_at(settings: Any, key: str) -> Any:
     """Return the value of a dotted key in a record.
 
     Args:
@@ -266,7 +266,7 @@ def rule_of(info: Type) -> tuple[str, bool]:
     return _RULES.get(type(info), _text_rule)(info), False
 
 
-def _text_rule(info: Any) -> str:  # noqa: ANN401 a type of any kind
+def _text_rule(info: Any) -> str:
     longest = getattr(info, "max_length", None)
     return "text" if longest is None else f"text of at most {longest} characters"
 
