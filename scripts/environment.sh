@@ -17,7 +17,7 @@ suitable() {
 # find_python: print the path of a supported interpreter that can make environments.
 find_python() {
   local name path bare=""
-  for name in ${PYTHON:-} python3.13 python3.12 python3.11 python3 /usr/bin/python3.1{3,2,1}; do
+  for name in ${PYTHON:-} python3.13 python3.12 python3.11 python3; do
     path=$(command -v "$name" 2>/dev/null) || continue
     suitable "$path" || continue
     if "$path" -c 'import ensurepip, venv' 2>/dev/null; then
