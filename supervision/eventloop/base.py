@@ -24,6 +24,7 @@ from supervision._thespian import (
     defaultLoggingConfig,
     withPossibleInitArgs,
 )
+from supervision.behaviour import Cast
 from supervision.clock import Clock, SystemClock
 from supervision.eventloop.calls import Waiter
 from supervision.eventloop.external import Endpoint, run_on_loop
@@ -161,9 +162,9 @@ class EventLoopBase:
         """Ask an actor from an asyncio task; see ``Kernel.call``."""
         return self.kernel.call(target, request, timeout)
 
-    def cast(self, target: Target, message: Any) -> None:
-        """Send to an actor from the loop's thread."""
-        self.kernel.cast(target, message)
+    def cast(self, target: Target, request: Any) -> None:
+        """Send a behaviour a request that wants no answer, from the loop's thread."""
+        self.kernel.cast(target, Cast(request))
 
     def whereis(self, name: Hashable) -> LocalAddress | None:
         """The address registered under a name."""
