@@ -14,7 +14,7 @@ from supervision.eventloop.managed import ManagedActor
 from supervision.reasons import NORMAL, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from supervision._thespian import ActorAddress
     from supervision.eventloop.address import LocalAddress
@@ -210,6 +210,19 @@ class Behaviour(ManagedActor):
     def stop(self, reason: Reason = NORMAL) -> None:
         """End after the handler that runs now; ``terminate`` is told the reason."""
         self.kernel.exit(self._myRef, reason)
+
+    def at_end(self, release: Callable[[], object]) -> None:
+        """Have ``release`` called when this actor has ended, also when it was killed.
+
+        For what lives outside the actors: threads, loop tasks, sockets. Erlang closes the ports
+        of an owner that is gone; ``terminate`` alone is not enough, for a kill skips it.
+
+        Args:
+            release: must not block; it is called on the loop's thread, once.
+        """
+        cell = self._myRef
+        cell.at_end = cell.at_end if cell.at_end is not None else []
+        cell.at_end.append(release)
 
     def format_status(self, state: Any) -> Any:
         """What of ``state`` operators and crash reports may see; override to leave secrets out."""

@@ -9,6 +9,7 @@ from supervision._thespian import timePeriodSeconds
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Callable
     from datetime import timedelta
 
     from supervision._thespian import Actor, ActorAddress
@@ -46,11 +47,13 @@ class Cell:
         suspended: whether ordinary messages stay queued (``sys:suspend``).
         keeper: where the actor leaves its last handled state for its next incarnation.
         exiting: the reason, from the moment the actor is told to end.
+        at_end: what is called when the actor has ended, however it did.
     """
 
     __slots__ = (
         "actor",
         "address",
+        "at_end",
         "children",
         "deferred",
         "dies",
@@ -101,6 +104,7 @@ class Cell:
         self.deferred: set[PendingCall] | None = None
         self.waiters: deque[Any] | None = None
         self.exit_waiters: list[Any] | None = None
+        self.at_end: list[Callable[[], object]] | None = None
         self.names: set[Any] | None = None
         self.globalName: str | None = None
         self.source_hash: str | None = None

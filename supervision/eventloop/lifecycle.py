@@ -222,7 +222,16 @@ def _forget(kernel: Kernel, cell: Cell) -> None:
         kernel.cancel_timer(cell.timers)
     for name, group in cell.names or ():
         (kernel.registry.leave if group else kernel.registry.unregister)(name, cell.address)
+    _let_go(kernel, cell)
     kernel.host.exited(cell)
+
+
+def _let_go(kernel: Kernel, cell: Cell) -> None:
+    for release in cell.at_end or ():
+        try:
+            release()
+        except Exception as exception:  # noqa: BLE001 - the actor has ended; the rest must go on
+            kernel.report("unexpected", cell.address.path, error=str(crashed(exception)))
 
 
 def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
