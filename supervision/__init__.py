@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from supervision.behaviour import NO_REPLY, Cast, Timeout
+    from supervision.behaviour import NO_REPLY, Timeout
     from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
     from supervision.eventloop.base import EventLoopBase, actor_system
     from supervision.eventloop.calls import (
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
         CallTimeout,
         MailboxFull,
         NoProc,
+        PendingCall,
         Response,
         ServerDied,
     )
     from supervision.eventloop.lifecycle import Failed, Ignored, Started
     from supervision.eventloop.links import Down, Exit
     from supervision.eventloop.mailbox import MailboxPolicy, Rejected
-    from supervision.eventloop.managed import IGNORE, Stop
+    from supervision.eventloop.managed import IGNORE, Cast, Stop
     from supervision.eventloop.reports import Report
     from supervision.eventloop.scheduler import SchedulerLimits
     from supervision.gen_event import AddHandler, EventHandler, EventManager
@@ -57,14 +58,14 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "behaviour": "NO_REPLY Cast Timeout",
+    "behaviour": "NO_REPLY Timeout",
     "childspec": "ChildSpec SpecError SupervisorFlags",
     "eventloop": "EventLoopBase SchedulerLimits actor_system",
-    "eventloop.calls": "CallFailed CallTimeout MailboxFull NoProc Response ServerDied",
+    "eventloop.calls": "CallFailed CallTimeout MailboxFull NoProc PendingCall Response ServerDied",
     "eventloop.lifecycle": "Failed Ignored Started",
     "eventloop.links": "Down Exit",
     "eventloop.mailbox": "MailboxPolicy Rejected",
-    "eventloop.managed": "IGNORE Stop",
+    "eventloop.managed": "IGNORE Cast Stop",
     "eventloop.reports": "Report",
     "gen_event": "AddHandler EventHandler EventManager",
     "gen_server": "GenServer",
@@ -115,6 +116,7 @@ __all__ = [
     "Next",
     "NextEvent",
     "NoProc",
+    "PendingCall",
     "Postpone",
     "Reason",
     "Refused",

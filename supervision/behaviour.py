@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from supervision.eventloop import links
-from supervision.eventloop.managed import ManagedActor
+from supervision.eventloop.managed import Cast, ManagedActor
 from supervision.reasons import NORMAL, Reason
 
 if TYPE_CHECKING:
@@ -32,12 +32,6 @@ class _NoReply:
 
 
 NO_REPLY: Final = _NoReply()
-
-
-class Cast(msgspec.Struct, frozen=True):
-    """A request that wants no answer (``gen_server:cast/2``)."""
-
-    request: Any
 
 
 class Timeout(msgspec.Struct, frozen=True):

@@ -12,8 +12,9 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from supervision.behaviour import NO_REPLY, Behaviour, Cast
+from supervision.behaviour import NO_REPLY, Behaviour
 from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.managed import Cast
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

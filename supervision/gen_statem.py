@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
-from supervision.behaviour import Behaviour, Cast
+from supervision.behaviour import Behaviour
 from supervision.eventloop.calls import PendingCall
-from supervision.eventloop.managed import IGNORE, Stop
+from supervision.eventloop.managed import IGNORE, Cast, Stop
 from supervision.reasons import NORMAL, Reason
 
 if TYPE_CHECKING:

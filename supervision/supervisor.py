@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from supervision import strategy
-from supervision.behaviour import Behaviour, Cast
+from supervision.behaviour import Behaviour
 from supervision.childspec import (
     ChildSpec,
     SpecError,
@@ -23,7 +23,7 @@ from supervision.childspec import (
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
-from supervision.eventloop.managed import IGNORE, Stop
+from supervision.eventloop.managed import IGNORE, Cast, Stop
 from supervision.reasons import KILLED, SHUTDOWN, Reason, error
 from supervision.strategy import Child, SupervisorState
 

@@ -24,12 +24,12 @@ from supervision._thespian import (
     defaultLoggingConfig,
     withPossibleInitArgs,
 )
-from supervision.behaviour import Cast
 from supervision.clock import Clock, SystemClock
 from supervision.eventloop.calls import Waiter
 from supervision.eventloop.external import Endpoint, run_on_loop
 from supervision.eventloop.kernel import Kernel, Target
 from supervision.eventloop.lifecycle import Failed, Outcome
+from supervision.eventloop.managed import Cast
 from supervision.eventloop.scheduler import SchedulerLimits
 from supervision.eventloop.sources import Sources
 from supervision.reasons import SHUTDOWN

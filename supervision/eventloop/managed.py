@@ -27,6 +27,12 @@ class Stop(msgspec.Struct, frozen=True):
     reason: Reason
 
 
+class Cast(msgspec.Struct, frozen=True):
+    """A request that wants no answer (``gen_server:cast/2``)."""
+
+    request: Any
+
+
 class ManagedActor(Actor):
     """An actor that starts with arguments, ends with a reason and dies of its exceptions.
 
