@@ -69,7 +69,7 @@ class ProgramChannel(asyncio.Protocol):
             self.close()
             self._on_broken()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """The program closed its end or is gone."""
         self._transport = None
         pending, self._pending = self._pending, {}

@@ -121,7 +121,9 @@ def _begin(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
     for program in spec.programs:
         state, more = _start(spec, state, program.name, now)
         actions += more
-    return state, actions
+    if any(program.awaited for program in spec.programs):
+        return state, actions
+    return replace(state, mode=Mode.RUNNING, deadline=None), [*actions, Announce()]
 
 
 def _start(spec: AnchorSpec, state: AnchorState, name: str, now: float) -> Decision:

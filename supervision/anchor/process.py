@@ -22,6 +22,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from supervision.anchor.inheritance import CONTROL_FD, LISTEN_FDS, STOP_TIMEOUT_S
 from supervision.anchor.states import Exited
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from supervision.anchor.spec import ProgramSpec
-
-LISTEN_FDS = "ANCHOR_LISTEN_FDS"
-CONTROL_FD = "ANCHOR_CONTROL_FD"
-STOP_TIMEOUT_S = "ANCHOR_STOP_TIMEOUT_S"
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)

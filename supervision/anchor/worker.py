@@ -13,16 +13,14 @@ program's own loop, as that is what they are to prove.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import select
 import signal
-import socket
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from supervision.anchor.channel import MAX_LINE_BYTES, MAX_PENDING
+from supervision.anchor.inheritance import Inherited, NotGuarded, inherited
 from supervision.anchor.messages import (
     ExitCode,
     LineSplitter,
@@ -34,61 +32,21 @@ from supervision.anchor.messages import (
     operation,
     success,
 )
-from supervision.anchor.process import CONTROL_FD, LISTEN_FDS, STOP_TIMEOUT_S
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable, Mapping
 
     Handler = Callable[[str, Message], Awaitable[Any]]
 
-_log = logging.getLogger(__name__)
+__all__ = ["Channel", "Inherited", "NotGuarded", "inherited", "open_channel"]
 
 
-class NotGuarded(Exception):  # noqa: N818 - a state of affairs
-    """This process was not started by an anchor; the message names the missing variable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """What the anchor gave this program.
-
-    Attributes:
-        listeners: Listening sockets by name, non-blocking.
-        control: The channel, connected, not yet in use.
-        stop_timeout_s: How long the program may take to stop, in seconds, before it is killed.
-    """
-
-    listeners: Mapping[str, socket.socket]
-    control: socket.socket
-    stop_timeout_s: float
-
-
-def inherited(environ: Mapping[str, str]) -> Inherited:
-    """Take over what the anchor passed to this process; to be called once.
-
-    Args:
-        environ: The environment, as ``os.environ``.
-
-    Returns:
-        The sockets. Processes that this one starts do not inherit them.
-
-    Raises:
-        NotGuarded: This process was not started by an anchor.
-    """
-    for name in (LISTEN_FDS, CONTROL_FD, STOP_TIMEOUT_S):
-        if name not in environ:
-            raise NotGuarded(f"{name} is not set: this program is started by an anchor")
-    pairs = [item.rpartition(":") for item in environ[LISTEN_FDS].split(",") if item]
-    listeners = {name: _socket(int(number)) for name, _, number in pairs}
-    control = _socket(int(environ[CONTROL_FD]))
-    return Inherited(listeners, control, float(environ[STOP_TIMEOUT_S]))
-
-
-async def open_channel(inherited: Inherited, handle: Handler) -> Channel:
+async def open_channel(given: Inherited, handle: Handler) -> Channel:
     """Begin the conversation with the anchor.
 
     Args:
-        inherited: What `inherited` returned.
+        given: What `inherited` returned.
         handle: Does an operation: (op, args) -> result as plain data. It raises Refusal for what
             it does not do; any other exception is reported to the loop's exception handler and to
             the client as a failure, and is nobody's end.
@@ -97,8 +55,8 @@ async def open_channel(inherited: Inherited, handle: Handler) -> Channel:
         The channel.
     """
     loop = asyncio.get_running_loop()
-    kill_when_orphaned(inherited.control, inherited.stop_timeout_s)
-    _, channel = await loop.create_connection(lambda: Channel(handle), sock=inherited.control)
+    kill_when_orphaned(given.control, given.stop_timeout_s)
+    _, channel = await loop.create_connection(lambda: Channel(handle), sock=given.control)
     return channel
 
 
@@ -137,7 +95,7 @@ class Channel(asyncio.Protocol):
         for line in self._lines.feed(data):
             self._requested(decode(line))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """The anchor is dead."""
         self._transport = None
         self._closed.set()
@@ -214,10 +172,3 @@ def kill_when_orphaned(control: socket.socket, grace_s: float) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="orphan guard", daemon=True).start()
-
-
-def _socket(descriptor: int) -> socket.socket:
-    os.set_inheritable(descriptor, False)
-    taken = socket.socket(fileno=descriptor)
-    taken.setblocking(False)
-    return taken
