@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from supervision.childspec import ChildSpec, SupervisorFlags
     from supervision.eventloop.address import LocalAddress
 
+EXITS_KEPT = 16
+"""How many ends of a child are remembered, with their tracebacks."""
+
 ChildStatus = Literal["starting", "running", "stopping", "restarting", "stopped"]
 
 
@@ -35,16 +38,16 @@ class Child:
         status: ``restarting`` means that a start failed and will be tried again.
         restarts: how often it has been restarted.
         recent: when it was restarted, for a pool that bounds each child; None until then.
-        last_exit: why and when (monotonic seconds) it last ended by itself.
+        exits: why and when (monotonic seconds) it ended by itself, the last ones; None until then.
         kept: the last handled (state, data) of a machine whose spec says ``keep_state``.
     """
 
     __slots__ = (
         "address",
         "args",
+        "exits",
         "id",
         "kept",
-        "last_exit",
         "recent",
         "restarts",
         "spec",
@@ -59,8 +62,13 @@ class Child:
         self.status: ChildStatus = "starting"
         self.restarts = 0
         self.recent: deque[float] | None = None
-        self.last_exit: tuple[Reason, float] | None = None
+        self.exits: deque[tuple[Reason, float]] | None = None
         self.kept: tuple[Any, Any] | None = None
+
+    @property
+    def last_exit(self) -> tuple[Reason, float] | None:
+        """Why and when it last ended by itself."""
+        return self.exits[-1] if self.exits else None
 
 
 class SupervisorState:
@@ -128,7 +136,7 @@ Action = Start | Halt | Retry | Tell | Escalate
 def exited(state: SupervisorState, child: Child, reason: Reason, now: float) -> list[Action]:
     """A child ended without having been asked to (supervisor.erl, do_restart/3)."""
     child.status = "stopped"
-    child.last_exit = (reason, now)
+    _note_exit(child, reason, now)
     restart = child.spec.restart
     if restart == "permanent" or (restart == "transient" and not reason.clean):
         return [Tell("child_terminated", child, reason), *_restart(state, child, now)]
@@ -138,7 +146,7 @@ def exited(state: SupervisorState, child: Child, reason: Reason, now: float) -> 
 
 def start_failed(state: SupervisorState, child: Child, reason: Reason, now: float) -> list[Action]:
     """A restart did not succeed: it will be tried again, and counts again then."""
-    child.last_exit = (reason, now)
+    _note_exit(child, reason, now)
     if child.id not in state.children:
         return []
     child.status = "restarting"
@@ -177,6 +185,11 @@ def shutdown_order(state: SupervisorState) -> list[Child]:
 def alive(child: Child) -> bool:
     """Whether there is an actor to be stopped."""
     return child.status in ("running", "starting", "stopping")
+
+
+def _note_exit(child: Child, reason: Reason, now: float) -> None:
+    child.exits = child.exits if child.exits is not None else deque(maxlen=EXITS_KEPT)
+    child.exits.append((reason, now))
 
 
 def _restart(state: SupervisorState, child: Child, now: float) -> list[Action]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Started(msgspec.Struct, frozen=True):
     """The actor runs."""
 
-    address: ActorAddress
+    address: LocalAddress
 
 
 class Ignored(msgspec.Struct, frozen=True):
