@@ -28,6 +28,7 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
         query: Record of the query parameters, or None.
         headers: Request headers that matter, with what they are for.
         request: Type of the body, or None.
+        request_optional: Whether the body may be left out.
         response: Type of the answer, or None when it has no body.
         media_types: Media types of the answer.
         problems: Kinds of problems that the caller should expect.
@@ -42,6 +43,7 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
     query: Any = None
     headers: dict[str, str] = {}
     request: Any = None
+    request_optional: bool = False
     response: Any = None
     media_types: tuple[str, ...] = media.BODY_TYPES
     problems: tuple[problem.ProblemType, ...] = ()
@@ -98,7 +100,10 @@ def _operation(
         described["description"] = f"Scope: {' or '.join(operation.scopes)}."
     if operation.request is not None:
         schema = schemas[repr(operation.request)]
-        described["requestBody"] = {"required": True, "content": _content(media.BODY_TYPES, schema)}
+        described["requestBody"] = {
+            "required": not operation.request_optional,
+            "content": _content(media.BODY_TYPES, schema),
+        }
     return described
 
 

@@ -1,0 +1,79 @@
+"""What the node measures, for Prometheus; names are those of the contract.
+
+The objects are for every actor of the node: `metrics.SESSIONS.inc()`. They live in a registry of
+their own, so that nothing else in the process adds to what operators see. Labels have few values:
+never a call, a number or a path of an actor.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+ROUTE_SECONDS = Histogram(
+    "vigie_route_seconds",
+    "From the bytes of a route request read to its answer accepted for writing.",
+    ("rp", "reason"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0),
+    registry=REGISTRY,
+)
+SESSIONS = Gauge("vigie_sessions", "Sessions open now.", registry=REGISTRY)
+ACTOR_RESTARTS = Counter(
+    "vigie_actor_restarts_total", "Actors restarted by their supervisor.", registry=REGISTRY
+)
+MAILBOX_MESSAGES = Gauge(
+    "vigie_mailbox_messages", "Messages waiting in all mailboxes.", registry=REGISTRY
+)
+HANDLER_SECONDS = Histogram(
+    "vigie_handler_seconds",
+    "Time that a handler of an actor held the loop, sampled.",
+    ("actor",),
+    buckets=(0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0),
+    registry=REGISTRY,
+)
+DEAD_LETTERS = Counter("vigie_dead_letters_total", "Messages that nobody took.", registry=REGISTRY)
+DB_SECONDS = Histogram(
+    "vigie_db_seconds",
+    "Time of a query: waiting for a connection, and being executed.",
+    ("phase",),
+    buckets=(0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
+    registry=REGISTRY,
+)
+GENERATION = Gauge(
+    "vigie_generation", "Number of this node process since the anchor started.", registry=REGISTRY
+)
+HTTP_SECONDS = Histogram(
+    "vigie_http_seconds",
+    "Time of an operation of the API, sending not included.",
+    ("operation",),
+    buckets=(0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
+    registry=REGISTRY,
+)
+HTTP_REQUESTS = Counter(
+    "vigie_http_requests_total",
+    "Requests answered, by operation and status.",
+    ("operation", "status"),
+    registry=REGISTRY,
+)
+HTTP_CONNECTIONS = Gauge("vigie_http_connections", "HTTP connections open now.", registry=REGISTRY)
+HTTP_SLOW_CLIENTS = Counter(
+    "vigie_http_slow_clients_total",
+    "Connections closed because the client did not read its answer.",
+    registry=REGISTRY,
+)
+EVENTS_DROPPED = Counter(
+    "vigie_events_dropped_total",
+    "Events that a reader of an event stream was too slow for.",
+    registry=REGISTRY,
+)

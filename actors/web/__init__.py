@@ -1,0 +1,1 @@
+"""The node's API: what may be asked, by whom, over which transport."""

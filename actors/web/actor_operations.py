@@ -1,0 +1,154 @@
+"""Operations on the actor tree: look at it, and act on one actor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from actors.web.api import Call, Operation, Reply, operation
+from actors.web.lists import select
+from actors.web.parameters import PageParameters
+from actors.web.problems import NO_SUCH_ACTOR
+from actors.web.tokens import Scope
+from actors.web.tree_records import (
+    ActionDone,
+    ActorAction,
+    ActorDetail,
+    ActorRow,
+    ActorState,
+    DeadLetter,
+    TreeNode,
+)
+from protocols.http import paging
+from protocols.http.paging import Key, Page, Selection
+
+logger = logging.getLogger(__name__)
+
+_LOOK: tuple[Scope, ...] = ("viewer",)
+_UNKNOWN = (NO_SUCH_ACTOR,)
+_ACTOR = "/api/v1/actors/{path}"
+
+ACTOR_COLUMNS = ("path", "mailbox", "handled", "rate", "memory", "restarts", "since", "status")
+DEAD_LETTER_COLUMNS = ("number", "target", "reason")
+MAX_DEPTH = 64
+MAX_REASON_CHARS = 200
+
+
+class TreeQuery(Struct, frozen=True):
+    """Which part of the tree: from `path`, `depth` levels of children."""
+
+    path: str | None = None
+    depth: Annotated[int, Meta(ge=0, le=MAX_DEPTH)] | None = None
+
+
+class ActorsQuery(PageParameters, frozen=True, kw_only=True):
+    """Which actors: those below a path."""
+
+    under: str | None = None
+
+
+class Reason(Struct, frozen=True):
+    """Why an operator acts; it is logged and kept in the restart history."""
+
+    reason: Annotated[str, Meta(max_length=MAX_REASON_CHARS)] = ""
+
+
+@operation(
+    "GET", "/api/v1/tree", scopes=_LOOK, query=TreeQuery, response=TreeNode, problems=_UNKNOWN
+)
+async def get_tree(call: Call[TreeQuery, None]) -> Reply:
+    """The tree below a path."""
+    node = await call.services.introspection.tree(call.query.path, call.query.depth)
+    return Reply(value=node)
+
+
+@operation(
+    "GET",
+    "/api/v1/actors",
+    scopes=_LOOK,
+    query=ActorsQuery,
+    response=Page[ActorRow],
+    problems=_UNKNOWN,
+)
+async def list_actors(call: Call[ActorsQuery, None]) -> Reply:
+    """The actors below a path, in pages."""
+    page = paging.parse(call.parameters, ACTOR_COLUMNS)
+    selection: Selection[ActorRow] = Selection(
+        page, key_of=_column, name_of=lambda row: row.path, text_of=lambda row: row.path
+    )
+    rows = call.services.introspection.actors(call.query.under)
+    return Reply(value=await select(rows, selection))
+
+
+@operation("GET", _ACTOR, scopes=_LOOK, response=ActorDetail, problems=_UNKNOWN)
+async def get_actor(call: Call[None, None]) -> Reply:
+    """One actor."""
+    return Reply(value=await call.services.introspection.actor(call.path["path"]))
+
+
+@operation("GET", f"{_ACTOR}/state", scopes=_LOOK, response=ActorState, problems=_UNKNOWN)
+async def get_actor_state(call: Call[None, None]) -> Reply:
+    """The state of one actor, without secrets."""
+    return Reply(value=await call.services.introspection.state(call.path["path"]))
+
+
+@operation(
+    "GET", "/api/v1/dead-letters", scopes=_LOOK, query=PageParameters, response=Page[DeadLetter]
+)
+async def list_dead_letters(call: Call[PageParameters, None]) -> Reply:
+    """The latest messages that nobody took, the newest first unless asked otherwise."""
+    parameters = {"order": "desc"} | dict(call.parameters)
+    if call.query.cursor and not call.query.order:
+        del parameters["order"]
+    selection: Selection[DeadLetter] = Selection(
+        paging.parse(parameters, DEAD_LETTER_COLUMNS),
+        key_of=_column,
+        name_of=lambda letter: f"{letter.number:020}",
+        text_of=lambda letter: f"{letter.target} {letter.sender} {letter.message}",
+    )
+    return Reply(value=await select(call.services.introspection.dead_letters(), selection))
+
+
+def _column(row: ActorRow | DeadLetter, column: str) -> Key:
+    key: Key = getattr(row, column)
+    return key
+
+
+def _action(action: ActorAction, summary: str) -> Operation:
+    async def act(call: Call[None, Reason]) -> Reply:
+        path, reason = call.path["path"], call.body.reason or f"{action} by {call.who}"
+        do: Callable[[str, str], Awaitable[None]] = getattr(call.services.introspection, action)
+        logger.info("%s asks to %s %s: %s", call.who, action, path, reason)
+        await do(path, reason)
+        return Reply(
+            value=ActionDone(
+                path=path, action=action, reason=reason, by=call.who, at=call.services.wall()
+            )
+        )
+
+    act.__name__, act.__doc__ = f"{action}_actor", summary
+    return operation(
+        "POST",
+        f"{_ACTOR}/{action}",
+        scopes=("operator",),
+        request=Reason,
+        request_optional=True,
+        response=ActionDone,
+        problems=_UNKNOWN,
+    )(act)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    get_tree,
+    list_actors,
+    get_actor,
+    get_actor_state,
+    _action("suspend", "Let the actor take system messages only."),
+    _action("resume", "Let a suspended actor go on."),
+    _action("restart", "End the actor in order; its supervisor starts it again."),
+    _action("kill", "End the actor at once; its supervisor sees a crash."),
+    list_dead_letters,
+)

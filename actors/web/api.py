@@ -1,0 +1,312 @@
+"""The API without a transport: a request in, an answer out.
+
+A transport (HTTP, the control channel) makes an `ApiRequest` and carries the `ApiResponse`. In
+between everything is the same for all of them: finding the operation, who may, decoding, the
+operation itself, encoding, and problems for whatever goes wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from actors import metrics
+from actors.web import auth, problems
+from actors.web.auth import Principal
+from actors.web.router import Router
+from actors.web.services import Services
+from actors.web.tokens import Scope
+from protocols.http import media, problem, target
+from protocols.http.openapi import OperationDoc
+from protocols.http.problem import HttpProblem, ProblemType
+
+logger = logging.getLogger(__name__)
+
+Q = TypeVar("Q")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRequest:
+    """What a transport received.
+
+    Attributes:
+        method: HTTP method, in capitals.
+        path: Path as it was sent: percent-encoded, without query.
+        query: Query as it was sent: percent-encoded, without question mark.
+        headers: Headers by lower-case name.
+        read_body: Reads the body, within the transport's limits; called once at most, and only
+            when whoever asks may.
+        principal: Who asks, where the transport knows; else the header `authorization` tells.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    read_body: Callable[[], Awaitable[bytes]]
+    principal: Principal | None = None
+
+
+class ByteStream(Protocol):
+    """An answer that goes on: chunks until the source ends or the transport closes it."""
+
+    async def chunk(self) -> bytes | None:
+        """The next chunk, None at the end."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the stream holds; called once by the transport, whatever happened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiResponse:
+    """What the transport sends: a whole body or a stream."""
+
+    status: int
+    media_type: str = media.JSON
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stream: ByteStream | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What an operation answers.
+
+    Attributes:
+        value: A record or plain data, encoded in the type that was negotiated; `bytes` are sent as
+            they are; None is no body.
+        status: The status, None for the usual one of the operation.
+        headers: Further headers.
+        stream: Chunks instead of a value.
+    """
+
+    value: object = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stream: ByteStream | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[Q, B]):
+    """One request, decoded, as its operation sees it.
+
+    Attributes:
+        services: The parts of the node that operations use.
+        principal: Who asks; None for operations that need no token.
+        path: Parameters of the path by name.
+        parameters: Parameters of the query as text, for those that pages are made of.
+        query: Parameters of the query as the operation's record.
+        body: The body as the operation's record.
+        headers: Headers by lower-case name.
+        media_type: Type of the answer.
+    """
+
+    services: Services
+    principal: Principal | None
+    path: Mapping[str, str]
+    parameters: Mapping[str, str]
+    query: Q
+    body: B
+    headers: Mapping[str, str]
+    media_type: str
+
+    @property
+    def who(self) -> str:
+        """Who asks, for logs and histories."""
+        return self.principal.name if self.principal else "anybody"
+
+
+class Handler(Protocol):
+    """A coroutine function that serves an operation."""
+
+    __name__: str
+
+    def __call__(self, call: Call[Any, Any], /) -> Awaitable[Reply]:
+        """Serve one call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: what is said of it and what does it."""
+
+    doc: OperationDoc
+    handler: Handler
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    scopes: tuple[Scope, ...] = (),
+    status: int = 200,
+    query: type[Struct] | None = None,
+    headers: Mapping[str, str] | None = None,
+    request: type[Struct] | None = None,
+    request_optional: bool = False,
+    response: object = None,
+    media_types: tuple[str, ...] = media.BODY_TYPES,
+    problems: tuple[ProblemType, ...] = (),
+) -> Callable[[Handler], Operation]:
+    """Make an operation of a handler; its name and docstring become those of the description.
+
+    Args:
+        method: HTTP method, in capitals.
+        path: Path with its parameters in braces.
+        scopes: Scopes of which one is needed; none means that everybody may.
+        status: Usual status of the answer.
+        query: Record of the query's parameters.
+        headers: Headers that matter, with what they are for.
+        request: Record of the body.
+        request_optional: Whether the body may be left out, for a record of optional fields.
+        response: Type of the answer; None for one that is not described by a type.
+        media_types: Types that may be negotiated for the answer, the usual one first.
+        problems: Problems that a caller should expect.
+    """
+
+    def make(handler: Handler) -> Operation:
+        doc = OperationDoc(
+            name=_camel_case(handler.__name__),
+            method=method,
+            path=path,
+            summary=(handler.__doc__ or "").partition("\n")[0],
+            status=status,
+            scopes=scopes,
+            query=query,
+            headers=dict(headers or {}),
+            request=request,
+            request_optional=request_optional,
+            response=response,
+            media_types=media_types,
+            problems=problems,
+        )
+        return Operation(doc, handler)
+
+    return make
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+class Api:
+    """Answers requests with the operations of a table.
+
+    Args:
+        services: The parts of the node that operations use.
+        operations: The table.
+    """
+
+    def __init__(self, services: Services, operations: tuple[Operation, ...]) -> None:
+        self._services = services
+        self._router = Router({(op.doc.method, op.doc.path): op for op in operations})
+
+    async def dispatch(self, request: ApiRequest) -> ApiResponse:
+        """Answer one request; whatever goes wrong is answered with a problem.
+
+        Args:
+            request: What the transport received.
+
+        Raises:
+            asyncio.CancelledError: The transport gave the request up.
+        """
+        started = time.perf_counter()
+        name = "none"
+        try:
+            found = self._router.find(request.method, target.segments(request.path))
+            name = found.operation.doc.name
+            response = await self._run(found.operation, found.parameters, request)
+        except HttpProblem as error:
+            response = problem_response(error)
+        except problems.DOMAIN_ERRORS as error:
+            response = problem_response(problems.of(error))
+        except Exception:
+            logger.exception("%s failed", name, extra={"operation": name})
+            response = problem_response(
+                HttpProblem(problem.INTERNAL_ERROR, "the failure has been logged")
+            )
+        metrics.HTTP_SECONDS.labels(name).observe(time.perf_counter() - started)
+        metrics.HTTP_REQUESTS.labels(name, str(response.status)).inc()
+        return response
+
+    async def _run(
+        self, operation: Operation, path: Mapping[str, str], request: ApiRequest
+    ) -> ApiResponse:
+        doc = operation.doc
+        principal = self._principal(request)
+        auth.require(principal, doc.scopes)
+        media_type = media.negotiate(request.headers.get("accept"), doc.media_types)
+        parameters = target.query(request.query)
+        call = Call(
+            services=self._services,
+            principal=principal,
+            path=path,
+            parameters=parameters,
+            query=media.convert(parameters, doc.query, strict=False) if doc.query else None,
+            body=await _read(doc, request),
+            headers=request.headers,
+            media_type=media_type,
+        )
+        return _response(doc, await operation.handler(call), media_type)
+
+    def _principal(self, request: ApiRequest) -> Principal | None:
+        if request.principal is not None:
+            return request.principal
+        services = self._services
+        return auth.authenticate(
+            request.headers.get("authorization"), services.tokens, services.wall()
+        )
+
+
+async def _read(doc: OperationDoc, request: ApiRequest) -> object:
+    """Read and decode the body; without one an operation whose fields are optional has them all."""
+    if doc.request is None:
+        return None
+    if "content-encoding" in request.headers:
+        raise HttpProblem(
+            problem.UNSUPPORTED_MEDIA_TYPE,
+            "bodies are taken as they are, without a content coding",
+            field="Content-Encoding",
+            rule="absent",
+        )
+    media_type = media.body_type(request.headers.get("content-type"))
+    body = await request.read_body()
+    if not body and doc.request_optional:
+        return media.convert({}, doc.request)
+    return media.decode(body, media_type, doc.request)
+
+
+def _response(doc: OperationDoc, reply: Reply, media_type: str) -> ApiResponse:
+    value = reply.value
+    if value is None:
+        body = b""
+    elif isinstance(value, bytes):
+        body = value
+    else:
+        body = media.encode(value, media_type)
+    return ApiResponse(
+        status=reply.status or doc.status,
+        media_type=media_type,
+        body=body,
+        headers=reply.headers,
+        stream=reply.stream,
+    )
+
+
+def problem_response(error: HttpProblem) -> ApiResponse:
+    """Make the answer of a problem, whatever types the client accepts (RFC 9457, 3)."""
+    return ApiResponse(
+        status=error.status,
+        media_type=problem.MEDIA_TYPE,
+        body=error.body(),
+        headers=error.headers,
+    )

@@ -1,0 +1,53 @@
+"""The tables of operations: what HTTP offers, and what the control channel offers besides."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.web import (
+    actor_operations,
+    event_operations,
+    health,
+    session_operations,
+    token_operations,
+)
+from actors.web.api import Call, Operation, Reply, operation
+from protocols.http import media, openapi
+
+TITLE = "vigie"
+
+
+def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
+    """Make the table of what HTTP offers.
+
+    Args:
+        version: Version of the running release.
+        metrics_public: Whether the metrics are shown without a token.
+    """
+    table = (
+        *health.operations(metrics_public=metrics_public),
+        *actor_operations.OPERATIONS,
+        *event_operations.OPERATIONS,
+        *session_operations.OPERATIONS,
+    )
+    return (*table, _description(version, table))
+
+
+def control(version: str) -> tuple[Operation, ...]:
+    """Make the table of what the control channel offers: everything, and tokens.
+
+    Args:
+        version: Version of the running release.
+    """
+    return (*http(version, metrics_public=False), *token_operations.OPERATIONS)
+
+
+def _description(version: str, table: tuple[Operation, ...]) -> Operation:
+    @operation("GET", "/openapi.json", media_types=(media.JSON,))
+    async def openapi_document(_: Call[None, None]) -> Reply:
+        """This description."""
+        return Reply(value=body)
+
+    docs = [*(described.doc for described in table), openapi_document.doc]
+    body = msgspec.json.encode(openapi.document(TITLE, version, docs))
+    return openapi_document

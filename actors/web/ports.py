@@ -1,0 +1,157 @@
+"""What the API needs from the rest of the node, as protocols; the node provides them.
+
+Every method is called on the node's loop. Where a method is async its caller may be cancelled when
+the request's time is up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.session_api import (
+    AddJourneyStep,
+    CloseSession,
+    FindSessions,
+    OpenSession,
+    PatchSession,
+    RouteAnswer,
+    RouteFromIvr,
+    SessionView,
+)
+from actors.web.tree_records import ActorDetail, ActorRow, ActorState, DeadLetter, TreeNode
+
+
+class NoSuchActor(Exception):  # noqa: N818 - an answer, not a failure
+    """Nothing has this path.
+
+    Args:
+        path: What was asked for.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"no actor has the path {path}")
+        self.path = path
+
+
+class ReadinessReport(Struct, frozen=True, kw_only=True):
+    """Whether the node takes traffic, and each part's word on it.
+
+    Attributes:
+        ready: What `/readyz` answers: 200 or 503.
+        parts: State of each part by name, such as `{"cti": "accepting", "database": "down"}`.
+    """
+
+    ready: bool
+    parts: dict[str, str]
+
+
+class Readiness(Protocol):
+    """Tells whether the node takes traffic."""
+
+    def report(self) -> ReadinessReport:
+        """The state of each part, now."""
+        ...
+
+
+class Introspection(Protocol):
+    """Shows and steers the actor tree; each method raises `NoSuchActor` for an unknown path."""
+
+    async def tree(self, path: str | None, depth: int | None) -> TreeNode:
+        """The tree below a path.
+
+        Args:
+            path: Where to start, None for the root.
+            depth: Levels of children to show, None for all.
+        """
+        ...
+
+    def actors(self, under: str | None) -> Iterable[ActorRow]:
+        """The actors below a path, itself included.
+
+        The rows should be made while they are iterated: the API goes through a long list in
+        slices and serves others in between. Actors may come and go meanwhile.
+
+        Args:
+            under: The path, None for the whole tree.
+        """
+        ...
+
+    async def actor(self, path: str) -> ActorDetail:
+        """Everything that is shown of one actor."""
+        ...
+
+    async def state(self, path: str) -> ActorState:
+        """The state of one actor, through its `format_status`."""
+        ...
+
+    async def suspend(self, path: str, reason: str) -> None:
+        """Make the actor take system messages only."""
+        ...
+
+    async def resume(self, path: str, reason: str) -> None:
+        """Undo `suspend`."""
+        ...
+
+    async def restart(self, path: str, reason: str) -> None:
+        """End the actor in order and let its supervisor start it again."""
+        ...
+
+    async def kill(self, path: str, reason: str) -> None:
+        """End the actor at once; its supervisor sees it as a crash."""
+        ...
+
+    def dead_letters(self) -> Iterable[DeadLetter]:
+        """The latest messages that nobody took; their number is bounded."""
+        ...
+
+
+class Sessions(Protocol):
+    """The calls' sessions.
+
+    Each method that is given an id raises `NoSuchSession` for an unknown one, `SessionClosed` when
+    the session no longer answers, and `Busy` when it cannot answer now.
+    """
+
+    async def open(self, request: OpenSession) -> tuple[SessionView, bool]:
+        """Open a session, or find the one that the call has.
+
+        Returns:
+            The session, and whether it was opened by this request.
+
+        Raises:
+            Busy: The node has as many sessions as it may.
+            UserDataLimit: The user data is too large.
+        """
+        ...
+
+    async def get(self, session: str) -> SessionView:
+        """The session as it is now."""
+        ...
+
+    async def find(self, request: FindSessions) -> list[SessionView]:
+        """Look sessions up; closed ones are found in the store."""
+        ...
+
+    async def patch(self, session: str, request: PatchSession) -> SessionView:
+        """Change a session.
+
+        Raises:
+            RevConflict: The change was based on another revision.
+            UserDataLimit: The user data would be too large.
+        """
+        ...
+
+    async def add_step(self, session: str, request: AddJourneyStep) -> SessionView:
+        """Note a step of the caller's journey."""
+        ...
+
+    async def route(self, session: str, request: RouteFromIvr) -> RouteAnswer:
+        """Decide where the call goes."""
+        ...
+
+    async def close(self, session: str, request: CloseSession) -> SessionView:
+        """End the session; it answers for its linger time."""
+        ...

@@ -1,0 +1,77 @@
+"""The problems of this application, and how refusals of its parts become problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from actors import session_api
+from actors.web.event_hub import TooManySubscriptions
+from actors.web.ports import NoSuchActor
+from actors.web.tokens import TooManyTokens
+from protocols.http import etag, problem
+from protocols.http.problem import HttpProblem, ProblemType
+
+NO_SUCH_ACTOR = ProblemType("no-such-actor", 404, "No actor has this path")
+NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
+NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
+SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed and no longer answers")
+USER_DATA_TOO_LARGE = ProblemType("user-data-too-large", 413, "The user data would be too large")
+TOO_MANY_STREAMS = ProblemType("too-many-streams", 429, "As many event streams are open as may")
+TOO_MANY_TOKENS = ProblemType("too-many-tokens", 429, "As many tokens exist as may")
+TOO_MANY_CONNECTIONS = ProblemType(
+    "too-many-connections", 503, "As many connections are open as may"
+)
+
+
+def of(error: Exception) -> HttpProblem:
+    """Make the problem of what a part of the node refused.
+
+    Args:
+        error: One of `DOMAIN_ERRORS`.
+    """
+    return _MAKERS[type(error)](error)
+
+
+def unavailable(detail: str, retry_after_s: float) -> HttpProblem:
+    """Make the problem of something that cannot be answered now (503).
+
+    Args:
+        detail: What cannot be answered.
+        retry_after_s: When to ask again, seconds from now.
+    """
+    headers = {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
+    return HttpProblem(problem.UNAVAILABLE, detail, headers=headers)
+
+
+def _user_data(error: session_api.UserDataLimit) -> HttpProblem:
+    rule = f"at most {error.limit} bytes"
+    return HttpProblem(USER_DATA_TOO_LARGE, f"ud takes {rule}", field="ud", rule=rule)
+
+
+def _streams(error: TooManySubscriptions) -> HttpProblem:
+    rule = f"at most {error.limit} event streams"
+    headers = {"Retry-After": "5"}
+    return HttpProblem(TOO_MANY_STREAMS, "close one first", rule=rule, headers=headers)
+
+
+_MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
+    session_api.NoSuchSession: lambda _: HttpProblem(
+        NO_SUCH_SESSION, "the id is unknown here and in the store", field="session"
+    ),
+    session_api.SessionClosed: lambda _: HttpProblem(
+        SESSION_CLOSED, "its linger time has passed", field="session"
+    ),
+    session_api.RevConflict: lambda error: etag.stale(error.current_rev),
+    session_api.UserDataLimit: _user_data,
+    session_api.Busy: lambda error: unavailable(
+        "the session cannot answer now", error.retry_after_s
+    ),
+    session_api.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
+    NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),
+    TooManyTokens: lambda error: HttpProblem(TOO_MANY_TOKENS, "revoke one first", rule=str(error)),
+    TooManySubscriptions: _streams,
+}
+DOMAIN_ERRORS = tuple(_MAKERS)
+"""What parts of the node refuse with; `of` makes problems of them."""

@@ -1,0 +1,38 @@
+"""The parts of the node that the API's operations use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from actors.config import HttpConfig
+from actors.web.event_hub import EventHub
+from actors.web.ports import Introspection, Readiness, Sessions
+from actors.web.tokens import TokenStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the node gives the API.
+
+    Attributes:
+        version: Version of the running release.
+        config: The section `[http]` of the configuration.
+        readiness: Whether the node takes traffic.
+        introspection: The actor tree.
+        sessions: The calls' sessions.
+        events: What happens in the node.
+        tokens: Who may do what.
+        send_list: Fields that an IVR application is sent, by the application's name.
+        wall: Seconds since the epoch.
+    """
+
+    version: str
+    config: HttpConfig
+    readiness: Readiness
+    introspection: Introspection
+    sessions: Sessions
+    events: EventHub
+    tokens: TokenStore
+    send_list: Callable[[str], Sequence[str]]
+    wall: Callable[[], float]

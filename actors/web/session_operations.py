@@ -1,0 +1,249 @@
+"""Operations of IVR applications on the sessions of calls."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from actors.session_api import (
+    SESSION_ID,
+    AddJourneyStep,
+    CloseSession,
+    FindSessions,
+    OpenSession,
+    PatchSession,
+    RouteAnswer,
+    RouteFromIvr,
+    SessionView,
+    check_changes,
+)
+from actors.web.api import Call, Operation, Reply, operation
+from actors.web.lists import select
+from actors.web.parameters import PageParameters
+from actors.web.problems import (
+    NO_SUCH_SESSION,
+    SESSION_CLOSED,
+    USER_DATA_TOO_LARGE,
+)
+from actors.web.tokens import Scope
+from protocols.cti.messages import Name, Text
+from protocols.http import etag, paging, problem
+from protocols.http.paging import Key, Page, Selection
+
+SESSION_COLUMNS = ("opened", "updated", "state", "call", "ani")
+MAX_FOUND = 500
+
+_SESSIONS = "/api/v1/sessions"
+_SESSION = "/api/v1/sessions/{session}"
+_READERS: tuple[Scope, ...] = ("viewer", "ivr")
+_WRITERS: tuple[Scope, ...] = ("ivr",)
+_GONE = (NO_SUCH_SESSION, SESSION_CLOSED, problem.UNAVAILABLE)
+
+
+class SessionsQuery(PageParameters, frozen=True, kw_only=True):
+    """Which sessions: those of a call, or of a caller's number in any notation."""
+
+    call: Name | None = None
+    ani: Name | None = None
+    open: Literal["0", "1"] = "0"
+
+
+class SendListQuery(Struct, frozen=True):
+    """The application that asks; its list decides what it is sent."""
+
+    app: Text = ""
+
+
+class Changes(Struct, frozen=True):
+    """New values by key, and keys to delete: `auth_level`, `lang`, `digits`, `ud.KEY`."""
+
+    set: dict[str, Any] = {}
+    delete: list[str] = field(default_factory=list, name="del")
+
+
+class StepNoted(Struct, frozen=True):
+    """The step is in the session's journey, which has `steps` of them now."""
+
+    session: str
+    steps: int
+
+
+@operation(
+    "POST",
+    _SESSIONS,
+    scopes=_WRITERS,
+    status=201,
+    request=OpenSession,
+    response=SessionView,
+    problems=(USER_DATA_TOO_LARGE, problem.UNAVAILABLE),
+)
+async def open_session(call: Call[None, OpenSession]) -> Reply:
+    """Open the session of a call; 200 with the one it has already."""
+    view, created = await call.services.sessions.open(call.body)
+    headers = {"Location": f"/api/v1/sessions/{view.session}"} | _tag(view)
+    return Reply(value=view, status=201 if created else 200, headers=headers)
+
+
+@operation("GET", _SESSION, scopes=_READERS, response=SessionView, problems=_GONE)
+async def get_session(call: Call[None, None]) -> Reply:
+    """One session."""
+    view = await call.services.sessions.get(_id(call))
+    return Reply(value=view, headers=_tag(view))
+
+
+@operation("GET", _SESSIONS, scopes=_READERS, query=SessionsQuery, response=Page[SessionView])
+async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
+    """Sessions of a call or of a number, open or in the store."""
+    query = call.query
+    if (query.call is None) == (query.ani is None):
+        raise problem.invalid("call", "given, or else ani, and not both")
+    found = await call.services.sessions.find(
+        FindSessions(
+            call=query.call,
+            ani=None if query.ani is None else _number(query.ani),
+            open_only=query.open == "1",
+            limit=MAX_FOUND,
+        )
+    )
+    selection: Selection[SessionView] = Selection(
+        paging.parse(call.parameters, SESSION_COLUMNS),
+        key_of=_column,
+        name_of=lambda view: view.session,
+        text_of=lambda view: f"{view.session} {view.call} {view.ani} {view.state}",
+    )
+    return Reply(value=await select(found, selection))
+
+
+@operation(
+    "GET",
+    f"{_SESSION}/ivr",
+    scopes=_READERS,
+    query=SendListQuery,
+    response=dict[str, str],
+    problems=_GONE,
+)
+async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
+    """What an IVR application is sent of a session, as flat text."""
+    view = await call.services.sessions.get(_id(call))
+    fields = call.services.send_list(call.query.app)
+    return Reply(value={name: flat(view, name) for name in fields}, headers=_tag(view))
+
+
+@operation(
+    "PATCH",
+    _SESSION,
+    scopes=_WRITERS,
+    request=Changes,
+    headers={"If-Match": "The ETag of the session as it was read."},
+    response=SessionView,
+    problems=(*_GONE, problem.STALE_REVISION, problem.PRECONDITION_REQUIRED, USER_DATA_TOO_LARGE),
+)
+async def patch_session(call: Call[None, Changes]) -> Reply:
+    """Change a session; 412 when somebody else has changed it meanwhile."""
+    revision = etag.if_match(call.headers.get("if-match"))
+    check_changes(call.body.set, call.body.delete)
+    request = PatchSession(rev=revision, set=call.body.set, delete=call.body.delete)
+    view = await call.services.sessions.patch(_id(call), request)
+    return Reply(value=view, headers=_tag(view))
+
+
+@operation(
+    "POST",
+    f"{_SESSION}/events",
+    scopes=_WRITERS,
+    request=AddJourneyStep,
+    response=StepNoted,
+    problems=_GONE,
+)
+async def add_journey_step(call: Call[None, AddJourneyStep]) -> Reply:
+    """Note a step of the caller's journey."""
+    view = await call.services.sessions.add_step(_id(call), call.body)
+    return Reply(value=StepNoted(view.session, len(view.journey)))
+
+
+@operation(
+    "POST",
+    f"{_SESSION}/route",
+    scopes=_WRITERS,
+    request=RouteFromIvr,
+    response=RouteAnswer,
+    problems=_GONE,
+)
+async def route_session(call: Call[None, RouteFromIvr]) -> Reply:
+    """Decide where the call goes from here."""
+    return Reply(value=await call.services.sessions.route(_id(call), call.body))
+
+
+@operation(
+    "POST",
+    f"{_SESSION}/close",
+    scopes=_WRITERS,
+    request=CloseSession,
+    request_optional=True,
+    response=SessionView,
+    problems=_GONE,
+)
+async def close_session(call: Call[None, CloseSession]) -> Reply:
+    """End a session; it answers for its linger time, and ending it again changes nothing."""
+    view = await call.services.sessions.close(_id(call), call.body)
+    return Reply(value=view, headers=_tag(view))
+
+
+def flat(view: SessionView, name: str) -> str:
+    """Show a field of a session as one string, as VoiceXML and call variables have them.
+
+    Args:
+        view: The session.
+        name: A field, `customer.KEY` or `ud.KEY`.
+
+    Returns:
+        Text as it is, a number in decimal, `true` or `false`, anything deeper as JSON; empty
+        where there is nothing.
+    """
+    root, _, key = name.partition(".")
+    value = getattr(view, root)
+    if key:
+        value = (value or {}).get(key)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _id(call: Call[Any, Any]) -> str:
+    session = call.path["session"]
+    if not SESSION_ID.fullmatch(session):
+        raise problem.HttpProblem(
+            NO_SUCH_SESSION,
+            "an id has 20 to 26 hexadecimal digits in lower case",
+            field="session",
+            rule=SESSION_ID.pattern,
+        )
+    return session
+
+
+def _tag(view: SessionView) -> dict[str, str]:
+    return {"ETag": etag.tag(view.rev)}
+
+
+def _number(ani: str) -> str:
+    """Mend a plus sign that was sent as it is: in a query it stands for a space."""
+    return "+" + ani[1:] if ani.startswith(" ") else ani
+
+
+def _column(view: SessionView, column: str) -> Key:
+    key: Key = getattr(view, column)
+    return key
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    open_session,
+    find_sessions,
+    get_session,
+    get_send_list,
+    patch_session,
+    add_journey_step,
+    route_session,
+    close_session,
+)

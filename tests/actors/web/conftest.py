@@ -1,0 +1,308 @@
+"""A served API on fakes, and a plain client: real sockets, no part of a node."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from actors.config import HttpConfig
+from actors.session_api import (
+    Busy,
+    JourneyStep,
+    NoSuchSession,
+    RevConflict,
+    RouteAnswer,
+    SessionClosed,
+    SessionView,
+    UserDataLimit,
+)
+from actors.web import operations
+from actors.web.api import Api
+from actors.web.event_hub import EventHub
+from actors.web.ports import NoSuchActor, ReadinessReport
+from actors.web.server import WebServer
+from actors.web.services import Services
+from actors.web.tokens import SCOPES, open_store
+from actors.web.tree_records import ActorDetail, ActorRow, ActorState, DeadLetter, TreeNode
+
+WALL = 1_800_000_000.0
+SESSION = "0123456789abcdef0123"
+CLOSED = "c" * 20
+BUSY = "b" * 20
+
+
+def row(path, record=ActorRow, **changes):
+    fields = {
+        "path": path,
+        "name": path.rpartition("/")[2],
+        "kind": "worker",
+        "status": "running",
+        "incarnation": 1,
+        "since": WALL,
+        "restarts": 0,
+        "mailbox": 0,
+        "handled": 7,
+    }
+    return record(**fields | changes)
+
+
+class FakeTree:
+    """An introspection of a few actors that notes what is done to them."""
+
+    def __init__(self):
+        self.rows = [row("node"), *(row(f"node/a{n}", mailbox=n % 3) for n in range(5))]
+        self.done = []
+        self.letters = [
+            DeadLetter(
+                number=n, at=WALL + n, target="x", sender="y", message="Ping", reason="noproc"
+            )
+            for n in (1, 2, 10)
+        ]
+
+    def _known(self, path):
+        if path not in {known.path for known in self.rows}:
+            raise NoSuchActor(path)
+
+    async def tree(self, path, depth):
+        self._known(path or "node")
+        children = [row(known.path, TreeNode) for known in self.rows[1:]] if depth != 0 else []
+        return row(path or "node", TreeNode, kind="supervisor", children=children)
+
+    def actors(self, under):
+        self._known(under or "node")
+        return (known for known in self.rows if known.path.startswith(under or "node"))
+
+    async def actor(self, path):
+        self._known(path)
+        return row(path, ActorDetail, handler_s={"p50": 0.001})
+
+    async def state(self, path):
+        self._known(path)
+        return ActorState(path=path, incarnation=1, state={"calls": 3})
+
+    async def _act(self, action, path, reason):
+        self._known(path)
+        self.done.append((action, path, reason))
+
+    async def suspend(self, path, reason):
+        await self._act("suspend", path, reason)
+
+    async def resume(self, path, reason):
+        await self._act("resume", path, reason)
+
+    async def restart(self, path, reason):
+        await self._act("restart", path, reason)
+
+    async def kill(self, path, reason):
+        await self._act("kill", path, reason)
+
+    def dead_letters(self):
+        return self.letters
+
+
+class FakeSessions:
+    """Sessions in a dict, with the refusals of real ones."""
+
+    def __init__(self):
+        self.views = {}
+        self.blocked = None
+
+    def _view(self, session):
+        if session == CLOSED:
+            raise SessionClosed(session)
+        if session == BUSY:
+            raise Busy(1.5)
+        if session not in self.views:
+            raise NoSuchSession(session)
+        return self.views[session]
+
+    def _keep(self, view):
+        self.views[view.session] = view
+        return view
+
+    async def open(self, request):
+        if len(msgspec.msgpack.encode(request.ud)) > 1000:
+            raise UserDataLimit(1000)
+        for view in self.views.values():
+            if view.call == request.call:
+                return view, False
+        fields = {name: getattr(request, name) for name in ("call", "ani", "dnis", "lang", "ud")}
+        view = SessionView(session=SESSION, rev=1, state="new", opened=WALL, updated=WALL, **fields)
+        return self._keep(view), True
+
+    async def get(self, session):
+        if self.blocked is not None:
+            await self.blocked.wait()
+        return self._view(session)
+
+    async def find(self, request):
+        return [
+            view
+            for view in self.views.values()
+            if view.call == request.call or (request.ani and view.ani == request.ani)
+        ]
+
+    async def patch(self, session, request):
+        view = self._view(session)
+        if request.rev != view.rev:
+            raise RevConflict(view.rev)
+        ud = dict(view.ud)
+        fields = {key: value for key, value in request.set.items() if not key.startswith("ud.")}
+        ud |= {key[3:]: value for key, value in request.set.items() if key.startswith("ud.")}
+        for key in request.delete:
+            ud.pop(key[3:], None)
+        return self._keep(msgspec.structs.replace(view, rev=view.rev + 1, ud=ud, **fields))
+
+    async def add_step(self, session, request):
+        view = self._view(session)
+        step = JourneyStep(ts=WALL, step=request.step, ev=request.ev, data=request.data)
+        return self._keep(msgspec.structs.replace(view, journey=[*view.journey, step]))
+
+    async def route(self, session, request):
+        view = self._view(session)
+        return RouteAnswer(
+            target="7001", rtype="direct", session=session, rev=view.rev, reason=request.rp
+        )
+
+    async def close(self, session, request):
+        return self._keep(msgspec.structs.replace(self._view(session), state="closed"))
+
+
+class FakeReadiness:
+    """Readiness as a test sets it."""
+
+    ready = True
+
+    def report(self):
+        return ReadinessReport(ready=self.ready, parts={"cti": "accepting"})
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def rule(self):
+        """Status, last part of the problem's URI, and field."""
+        members = self.json()
+        assert self.headers["content-type"] == "application/problem+json"
+        assert members["status"] == self.status
+        return self.status, members["type"].rpartition(":")[2], members.get("field")
+
+
+@dataclass
+class Site:
+    """A served API on a loop in a thread of its own."""
+
+    services: Services
+    operations: tuple
+    secrets: dict
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    def start(self):
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.api = Api(self.services, self.operations)
+        self.server = self.soon(WebServer, self.api, self.services.config)
+        self.do(self.server.start(self._listening.dup()))
+
+    def do(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+    def soon(self, function, *args):
+        async def call():
+            return function(*args)
+
+        return self.do(call())
+
+    def stop(self):
+        self.do(self.server.close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+        self._listening.close()
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask(self, method, path, body=None, *, scope="operator", headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        sent = dict(headers or {})
+        if scope is not None:
+            sent.setdefault("Authorization", f"Bearer {self.secrets[scope]}")
+        if body is not None and not isinstance(body, bytes):
+            sent.setdefault("Content-Type", "application/json")
+            body = json.dumps(body).encode()
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **options):
+        return self.ask("GET", path, **options)
+
+    def post(self, path, body=None, **options):
+        return self.ask("POST", path, body, **options)
+
+    def raw(self, data):
+        """Send bytes, return everything that comes back until the server closes."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            received = b""
+            while chunk := connection.recv(65_536):
+                received += chunk
+        return received
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    """Makes sites with configurations of their own."""
+    sites = []
+
+    def make(**config):
+        tokens, operator = open_store(tmp_path, WALL)
+        http_config = HttpConfig(**config)
+        services = Services(
+            version="1.2.3",
+            config=http_config,
+            readiness=FakeReadiness(),
+            introspection=FakeTree(),
+            sessions=FakeSessions(),
+            events=EventHub("ab", keep=50, max_subscriptions=http_config.max_event_streams),
+            tokens=tokens,
+            send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
+            wall=lambda: WALL,
+        )
+        table = operations.http("1.2.3", metrics_public=http_config.metrics_public)
+        site = Site(services, table, {"operator": operator})
+        sites.append(site)
+        site.start()
+        for scope in SCOPES:
+            site.secrets[scope] = site.do(tokens.create(scope, scope, WALL))[0]
+        return site
+
+    yield make
+    for site in sites:
+        site.stop()
+
+
+@pytest.fixture
+def site(make_site):
+    """A site with the configuration that ships."""
+    return make_site()
