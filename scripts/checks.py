@@ -47,14 +47,20 @@ class Tally:
             verdicts = {child.tag: child for child in case}
             if verdicts.keys() & {"failure", "error"}:
                 self.failed += 1
-            elif "skipped" in verdicts and verdicts["skipped"].get("type") != "pytest.xfail":
-                self.skipped += 1
-                self.want(verdicts["skipped"].get("message", ""))
+            elif "skipped" in verdicts:
+                self.skip(verdicts["skipped"])
             else:
                 self.passed += 1
 
-    def want(self, message: str) -> None:
-        """Note the system package whose absence a test was skipped for."""
+    def skip(self, verdict: ET.Element) -> None:
+        """Count a skipped test, and the system package whose absence it was skipped for.
+
+        An expected failure is neither passed, failed nor skipped.
+        """
+        if verdict.get("type") == "pytest.xfail":
+            return
+        self.skipped += 1
+        message = verdict.get("message", "")
         if MISSING in message:
             package = message.partition(MISSING)[2].split()[0]
             self.wanting[package] = self.wanting.get(package, 0) + 1
@@ -65,11 +71,19 @@ def say(text: str) -> None:
     print(f"==> {text}", flush=True)
 
 
-def run(tally: Tally, what: str, *command: str | Path) -> bool:
-    """Run one step in the checkout and tell how long it took."""
+def run(tally: Tally, what: str, *command: str | Path, python_path: str = "") -> bool:
+    """Run one step in the checkout and tell how long it took.
+
+    Args:
+        tally: Where a failure is noted.
+        what: The step's name.
+        command: Its program and arguments.
+        python_path: Folder that its Python processes import from besides the environment.
+    """
     say(what)
     started = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, env=environment(), check=False)
+    environ = {**environment(), "PYTHONPATH": python_path}
+    done = subprocess.run(command, cwd=ROOT, env=environ, check=False)
     word = "ok" if done.returncode == 0 else f"FAILED (exit {done.returncode})"
     say(f"{what}: {word}, {time.monotonic() - started:.0f} s")
     if done.returncode:
@@ -85,8 +99,9 @@ def environment() -> dict[str, str]:
     wheel = next(WHEELS.glob("*.whl"), None)
     path = f"{ENVIRONMENT / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     added = {"PYTHONSAFEPATH": "1", "PATH": path, "VIGIE_WHEEL": str(wheel or "")}
-    kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    return {**kept, **added, "PYTHONPATH": str(ROOT / "tests" / "conformance")}
+    # A configuration of the caller's own node must not reach the nodes under test.
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("VIGIE_")}
+    return {**kept, **added}
 
 
 def install_wheel(tally: Tally) -> bool:
@@ -105,19 +120,20 @@ def check_sources(tally: Tally) -> None:
     run(tally, "ruff check", "ruff", "check", ".")
     run(tally, "ruff format", "ruff", "format", "--check", ".")
     run(tally, "mypy", "mypy", *ROOMS)
-    tests(tally, "rooms", "tests/test_rooms.py", "-q")
+    run_pytest(tally, "rooms", "tests/test_rooms.py", "-q")
 
 
-def tests(tally: Tally, name: str, *options: str) -> None:
+def run_pytest(tally: Tally, name: str, *options: str, python_path: str = "") -> None:
     """Run pytest once and count what it did."""
     report = REPORTS / f"{name}.xml"
-    run(tally, f"pytest: {name}", sys.executable, "-m", "pytest", f"--junitxml={report}", *options)
+    command = (sys.executable, "-m", "pytest", f"--junitxml={report}", *options)
+    run(tally, f"pytest: {name}", *command, python_path=python_path)
     tally.add(report)
 
 
 def conformance(tally: Tally) -> None:
     """Run Thespian's own suite on our base."""
-    tests(
+    run_pytest(
         tally,
         "thespian",
         "--config-file=tests/conformance/pytest.ini",
@@ -127,6 +143,7 @@ def conformance(tally: Tally) -> None:
         "thespian.test",
         "-q",
         f"--numprocesses={CONFORMANCE_WORKERS}",
+        python_path=str(ROOT / "tests" / "conformance"),
     )
 
 
@@ -183,7 +200,9 @@ def main(arguments: list[str]) -> int:
             check_sources(tally)
             conformance(tally)
         selection = () if long else ("-m", "not long")
-        tests(tally, "ours", f"--numprocesses={WORKERS}", "--dist=loadfile", *selection, *options)
+        run_pytest(
+            tally, "ours", f"--numprocesses={WORKERS}", "--dist=loadfile", *selection, *options
+        )
         if long:
             benches(tally)
     return close(tally)

@@ -36,11 +36,17 @@ find_python() {
 # version_of PYTHON: its version and platform, which an installed environment depends on.
 version_of() { "$1" -c 'import platform, sys; print(sys.version.split()[0], platform.machine())'; }
 
-# make_environment DIR: a virtual environment, kept when it has a supported Python.
+# kept DIR: whether an environment has a supported Python, and the one that PYTHON names, if it does.
+kept() {
+  suitable "$1/bin/python" || return 1
+  [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of "$1/bin/python")" ]
+}
+
+# make_environment DIR: a virtual environment, kept when it is there and of the right Python.
 make_environment() {
   local venv=$1 python
   [ -w "$root" ] || [ -w "$venv" ] || die "$root is not writable for $(id -un), so $venv cannot be made"
-  if ! suitable "$venv/bin/python"; then
+  if ! kept "$venv"; then
     python=$(find_python) || exit 1
     say "making $(basename "$venv") with Python $(version_of "$python")"
     "$python" -m venv --clear "$venv"
