@@ -242,7 +242,7 @@ class Api:
         self, operation: Operation, path: Mapping[str, str], request: ApiRequest
     ) -> ApiResponse:
         doc = operation.doc
-        principal = self._principal(request)
+        principal = self._principal(request) if doc.scopes else None
         auth.require(principal, doc.scopes)
         media_type = media.negotiate(request.headers.get("accept"), doc.media_types)
         parameters = target.query(request.query)

@@ -1,4 +1,5 @@
 import json
+from random import Random
 from typing import Annotated
 
 import msgpack
@@ -217,3 +218,11 @@ plain_values = st.recursive(
 @given(plain_values, st.sampled_from([JSON, MSGPACK]))
 def test_what_is_encoded_is_decoded_to_the_same(value, media_type):
     assert media.plain(media.encode(value, media_type), media_type, max_depth=32) == value
+
+
+@pytest.mark.parametrize("media_type", [JSON, MSGPACK])
+def test_10_000_random_byte_strings_are_decoded_or_refused(media_type):
+    random = Random(media_type)
+    for _ in range(10_000):
+        outcome = attempt(media.plain, random.randbytes(random.randrange(64)), media_type)
+        assert not isinstance(outcome, HttpProblem) or outcome.status == 400
