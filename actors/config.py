@@ -173,6 +173,11 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
     connect_timeout_s: Seconds = 5.0
     reconnect_min_s: Seconds = 0.1
     reconnect_max_s: Seconds = 10.0
+    migrate_timeout_s: Seconds = 60.0
+    store_buffer: Count = 50_000
+    store_batch: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    store_interval_ms: Milliseconds = 200
+    store_timeout_ms: Milliseconds = 5_000
 
 
 class PostgresConfig(Struct, frozen=True, kw_only=True):
@@ -329,6 +334,11 @@ RELATIONS = (
         ("database.reconnect_min_s", "database.reconnect_max_s"),
         _at_most,
         "must be at most database.reconnect_max_s",
+    ),
+    Relation(
+        ("database.store_batch", "database.store_buffer"),
+        _at_most,
+        "must be at most database.store_buffer",
     ),
     Relation(
         ("anchor.restart_min_s", "anchor.restart_max_s"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from actors import log_records
+from actors import log_records, metrics
 from actors.log_records import Level, LogRecord
 from actors.log_thread import LogThread
 from actors.trace_file import TraceFile
@@ -85,7 +85,8 @@ class LogWriter(GenServer):
     def handle_cast(self, request: Any) -> None:
         """Have a record written."""
         if isinstance(request, LogRecord):
-            self.state.thread.put(log_records.line(request))
+            if not self.state.thread.put(log_records.line(request)):
+                metrics.LOG_DROPPED.inc()
         else:
             super().handle_cast(request)
 

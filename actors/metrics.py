@@ -50,6 +50,26 @@ DB_SECONDS = Histogram(
     buckets=(0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
     registry=REGISTRY,
 )
+DB_QUERIES = Counter(
+    "vigie_db_queries_total",
+    "Queries answered: ok, failed, timeout, queue_full or down.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+STORE_SESSIONS = Counter(
+    "vigie_store_sessions_total",
+    "Closed sessions: stored, refused by the database, or dropped from a full buffer.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+STORE_BUFFERED = Gauge(
+    "vigie_store_buffered", "Closed sessions waiting to be stored.", registry=REGISTRY
+)
+LOG_DROPPED = Counter(
+    "vigie_log_records_dropped_total",
+    "Log records for which the disk was too slow.",
+    registry=REGISTRY,
+)
 GENERATION = Gauge(
     "vigie_generation", "Number of this node process since the anchor started.", registry=REGISTRY
 )
