@@ -1,0 +1,1 @@
+"""The CTI load generator: what it sends, when, what it was answered, whether that is true."""

@@ -1,0 +1,131 @@
+"""What a feed says of itself when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from protocols.feed.latency import LatencySummary, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from protocols.feed.comparison import Difference
+    from protocols.feed.ledger import Ledger
+
+MAX_DIFFERENCES = 100
+
+
+class AnswerCount(Struct, frozen=True):
+    """How often an answer was given."""
+
+    target: str
+    rtype: str
+    reason: str
+    count: int
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """The ledger beside vigie's sessions.
+
+    Attributes:
+        compared: calls looked at.
+        different: how many differences there are.
+        differences: the first of them.
+    """
+
+    compared: int
+    different: int
+    differences: Sequence[Difference]
+
+
+class FeedReport(Struct, frozen=True, kw_only=True):
+    """The result of a feed.
+
+    Attributes:
+        seconds: from the start to the last answer or loss.
+        frames: all frames sent, requests and events.
+        sent: route and reroute requests sent.
+        answered: of them, answered in any way, `error` included.
+        lost: of them, not answered within `wait_s` or before the link ended.
+        doubled: answers that contradict the one given for the same xref before.
+        repeated: answers given again, the same.
+        unasked: answers to what was never asked, or was counted as lost.
+        late: answered after `late_ms`.
+        skipped: frames not sent: no link at the time, its output full, or no target to fill in.
+        reconnects: how often the link had to be made again.
+        errors: `error` frames by code.
+        rate: requests a second, from the first to the last.
+        latency: of answers, from the write of the request.
+        latency_from_schedule: from when it was due, so that a stalled feed hides nothing.
+        comparison: None when no sessions could be fetched.
+        answers: kinds of answers and how often, when asked for.
+    """
+
+    seconds: float
+    frames: int
+    sent: int
+    answered: int
+    lost: int
+    doubled: int
+    repeated: int
+    unasked: int
+    late: int
+    skipped: int
+    reconnects: int
+    errors: dict[str, int]
+    rate: float
+    latency: LatencySummary
+    latency_from_schedule: LatencySummary
+    comparison: Comparison | None = None
+    answers: Sequence[AnswerCount] | None = None
+
+
+def make_report(
+    ledger: Ledger,
+    *,
+    seconds: float,
+    reconnects: int,
+    comparison: Comparison | None,
+    with_answers: bool,
+) -> FeedReport:
+    """Sum up a ledger; `seconds` is how long the feed ran."""
+    return FeedReport(
+        seconds=round(seconds, 3),
+        frames=ledger.frames,
+        sent=ledger.requests,
+        answered=ledger.answered,
+        lost=ledger.lost,
+        doubled=ledger.doubled,
+        repeated=ledger.repeated,
+        unasked=ledger.unasked,
+        late=ledger.late,
+        skipped=ledger.skipped,
+        reconnects=reconnects,
+        errors=dict(ledger.errors),
+        rate=round(_rate(ledger), 1),
+        latency=summary(ledger.from_write),
+        latency_from_schedule=summary(ledger.from_schedule),
+        comparison=comparison,
+        answers=_answers(ledger) if with_answers else None,
+    )
+
+
+def make_comparison(compared: int, differences: Sequence[Difference]) -> Comparison:
+    """Sum up what `compare` found."""
+    return Comparison(
+        compared=compared, different=len(differences), differences=differences[:MAX_DIFFERENCES]
+    )
+
+
+def _rate(ledger: Ledger) -> float:
+    if ledger.first_request is None or ledger.last_request is None:
+        return 0.0
+    span = ledger.last_request - ledger.first_request
+    return (ledger.requests - 1) / span if span > 0 else 0.0
+
+
+def _answers(ledger: Ledger) -> list[AnswerCount]:
+    ordered = sorted(ledger.answers.items(), key=lambda kind: (-kind[1], kind[0]))
+    return [AnswerCount(*kind, count) for kind, count in ordered]

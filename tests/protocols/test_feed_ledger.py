@@ -1,0 +1,205 @@
+import pytest
+
+from protocols.cti.messages import Error, RouteEnd, RouteSelect
+from protocols.feed import ledger as books
+from protocols.feed.comparison import Difference, compare
+from protocols.feed.latency import Latencies, add, quantile, summary
+from protocols.feed.ledger import CallEntry, Ledger
+from protocols.feed.report import make_comparison, make_report
+
+
+def new_ledger(**limits) -> Ledger:
+    return Ledger(late_s=0.2, wait_s=2.0, **limits)
+
+
+def request(xref: str, call: str = "c") -> dict:
+    return {"t": "route.request", "xref": xref, "call": call, "rp": "sales", "ani": "+331"}
+
+
+def select(xref: str, target: str = "7001") -> RouteSelect:
+    return RouteSelect(
+        xref=xref, target=target, rtype="direct", session="5" * 20, rev=1, reason="configured"
+    )
+
+
+def report(ledger: Ledger):
+    return make_report(ledger, seconds=1.0, reconnects=0, comparison=None, with_answers=True)
+
+
+def test_an_answer_is_timed_from_its_write_and_from_its_schedule():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=9.9, now=10.0)
+    books.note_select(ledger, select("x"), now=10.05)
+    assert (ledger.requests, ledger.answered, ledger.late) == (1, 1, 0)
+    assert report(ledger).latency.max_ms == 50
+    assert report(ledger).latency_from_schedule.max_ms == 150
+
+
+def test_an_answer_after_the_mark_is_late():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=10.0, now=10.0)
+    books.note_select(ledger, select("x"), now=10.21)
+    assert ledger.late == 1
+
+
+def test_the_same_answer_again_is_repeated_and_another_one_doubled():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=0, now=0)
+    for target in ("7001", "7001", "7002"):
+        books.note_select(ledger, select("x", target), now=0.1)
+    assert (ledger.answered, ledger.repeated, ledger.doubled) == (1, 1, 1)
+
+
+def test_another_target_after_a_reroute_is_an_answer_not_a_double():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=0, now=0)
+    books.note_select(ledger, select("x"), now=0.1)
+    books.note_sent(ledger, {"t": "reroute.request", "xref": "x"}, due=1, now=1)
+    books.note_select(ledger, select("x", "7002"), now=1.1)
+    assert (ledger.requests, ledger.answered, ledger.doubled) == (2, 2, 0)
+    assert ledger.calls["c"].target == "7002"
+
+
+def test_a_request_without_an_answer_is_lost_after_its_wait_and_an_answer_then_is_unasked():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=0, now=0)
+    books.note_sent(ledger, request("y"), due=0, now=1)
+    books.expire(ledger, now=1.99)
+    assert ledger.lost == 0
+    books.expire(ledger, now=2.0)
+    assert (ledger.lost, list(ledger.open)) == (1, ["y"])
+    books.note_select(ledger, select("x"), now=2.1)
+    assert (ledger.answered, ledger.unasked) == (0, 1)
+
+
+def test_what_waits_when_the_link_ends_is_lost():
+    ledger = new_ledger()
+    for xref in "xyz":
+        books.note_sent(ledger, request(xref), due=0, now=0)
+    books.note_select(ledger, select("y"), now=0.1)
+    books.note_disconnected(ledger)
+    assert (ledger.lost, ledger.answered) == (2, 1)
+
+
+def test_an_error_or_an_end_is_an_answer_too():
+    ledger = new_ledger()
+    for xref in "xy":
+        books.note_sent(ledger, request(xref), due=0, now=0)
+    books.note_error(ledger, Error(code=503, ref=1, msg="no"), "x", now=0.1)
+    books.note_error(ledger, Error(code=400, ref=9, msg="no"), None, now=0.1)
+    books.note_end(ledger, RouteEnd(xref="y", cause="no-agent"), now=0.1)
+    books.note_end(ledger, RouteEnd(xref="y", cause="no-agent"), now=0.1)
+    assert (ledger.answered, ledger.unasked, ledger.errors) == (2, 1, {"503": 1, "400": 1})
+
+
+def test_the_same_xref_sent_again_before_its_answer_counts_the_first_as_lost():
+    ledger = new_ledger()
+    for now in (0, 1):
+        books.note_sent(ledger, request("x"), due=now, now=now)
+    books.note_select(ledger, select("x"), now=1.1)
+    assert (ledger.requests, ledger.lost, ledger.answered) == (2, 1, 1)
+
+
+def test_what_is_remembered_is_bounded_and_the_sums_stay_right():
+    ledger = new_ledger(keep=10)
+    for number in range(100):
+        books.note_sent(ledger, request(f"x{number}", f"c{number}"), due=0, now=0)
+    assert len(ledger.calls) == len(ledger.dialogues) == len(ledger.open) == 10
+    assert ledger.requests == ledger.lost + len(ledger.open)
+
+
+def test_answers_are_counted_by_kind_the_most_frequent_first():
+    ledger = new_ledger()
+    for number, target in enumerate(("7002", "7001", "7001")):
+        books.note_sent(ledger, request(f"x{number}"), due=0, now=number)
+        books.note_select(ledger, select(f"x{number}", target), now=number)
+    counts = [(row.target, row.rtype, row.reason, row.count) for row in report(ledger).answers]
+    assert counts == [("7001", "direct", "configured", 2), ("7002", "direct", "configured", 1)]
+    assert report(ledger).rate == 1.0
+
+
+def test_an_empty_report_has_no_latencies():
+    empty = report(new_ledger())
+    assert (empty.sent, empty.rate, empty.latency.p99_ms, empty.latency.max_ms) == (
+        0,
+        0,
+        None,
+        None,
+    )
+
+
+# Latencies
+
+
+def test_quantiles_are_at_most_one_per_cent_too_long():
+    latencies = Latencies()
+    for ms in range(1, 1_001):
+        add(latencies, ms / 1000)
+    assert 0.5 <= quantile(latencies, 0.5) <= 0.505
+    assert 0.99 <= quantile(latencies, 0.99) <= 1.0
+    assert quantile(latencies, 1.0) == 1.0
+    assert summary(latencies).max_ms == 1000
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 1e-9, 1e6])
+def test_any_length_is_counted(seconds):
+    latencies = Latencies()
+    add(latencies, seconds)
+    assert latencies.count == 1
+    assert quantile(latencies, 0.5) is not None
+
+
+# Comparison
+
+SESSION = {"ani": "+331", "rp": "sales", "routing": {"target": "7001"}, "state": "connected"}
+
+
+def entry(**changes) -> CallEntry:
+    fields = {"ani": "+331", "rp": "sales", "target": "7001", "last_event": "established"}
+    return CallEntry(call="c", **(fields | changes))
+
+
+def test_a_session_that_agrees_gives_no_difference():
+    assert compare([entry()], {"c": SESSION}) == []
+
+
+def test_a_call_without_a_session_is_a_difference():
+    assert compare([entry()], {}) == [Difference("c", "session", "open or closed", None)]
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"ani": "+332"}, ("ani", "+331", "+332")),
+        ({"ani": None}, ("ani", "+331", "")),
+        ({"rp": "support"}, ("rp", "sales", "support")),
+        ({"routing": {"target": "7002"}}, ("target", "7001", "7002")),
+        ({"routing": None}, ("target", "7001", None)),
+        ({"state": "held"}, ("state", "connected", "held")),
+    ],
+)
+def test_each_field_that_differs_is_named_with_both_values(change, difference):
+    assert compare([entry()], {"c": SESSION | change}) == [Difference("c", *difference)]
+
+
+def test_a_withheld_number_agrees_with_none():
+    assert compare([entry(ani="")], {"c": SESSION | {"ani": None}}) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "state"),
+    [("cleared", "closed"), ("cleared", "wrapup"), ("held", "held"), ("diverted", "ringing")],
+)
+def test_a_state_agrees_with_the_last_event(event, state):
+    assert compare([entry(last_event=event)], {"c": SESSION | {"state": state}}) == []
+
+
+def test_a_call_that_was_not_answered_is_compared_without_its_target():
+    assert compare([entry(target=None, last_event=None)], {"c": SESSION | {"state": "new"}}) == []
+
+
+def test_only_the_first_differences_are_listed_but_all_are_counted():
+    differences = compare([CallEntry(call=str(n), ani="", rp="r") for n in range(150)], {})
+    comparison = make_comparison(150, differences)
+    assert (comparison.compared, comparison.different) == (150, 150)
+    assert len(comparison.differences) == 100
