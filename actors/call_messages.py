@@ -1,0 +1,124 @@
+"""What the links and the sessions of calls tell each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from actors.config import RoutingConfig, SessionsConfig
+    from actors.routing import Decision, Marks, RoutingTable
+    from actors.session_api import SessionView
+    from actors.session_data import Session
+    from protocols.cti.messages import (
+        CallEvent,
+        ErrorCode,
+        RerouteRequest,
+        RouteEnd,
+        RouteRequest,
+        RouteSelect,
+        RouteUsed,
+    )
+    from supervision.eventloop.address import LocalAddress
+
+
+class CallSettings(Struct, frozen=True):
+    """What every session of a node is told; one record, shared by all of them.
+
+    Attributes:
+        table: the routing points, for the default answer.
+        routing: the deadlines.
+        sessions: the bounds.
+    """
+
+    table: RoutingTable
+    routing: RoutingConfig
+    sessions: SessionsConfig
+
+
+class SessionArgs(Struct, frozen=True):
+    """What a session starts with.
+
+    Attributes:
+        settings: shared by all sessions.
+        first: the record that it begins with.
+        state: ``new``, or ``ivr`` where an application opened it.
+    """
+
+    settings: CallSettings
+    first: Session
+    state: str = "new"
+
+
+class RouteAsked(Struct, frozen=True):
+    """A link asks where its call goes."""
+
+    message: RouteRequest
+    link: LocalAddress
+    marks: Marks
+
+
+class RerouteAsked(Struct, frozen=True):
+    """A link asks for another target."""
+
+    message: RerouteRequest
+    link: LocalAddress
+    marks: Marks
+
+
+class RouteTold(Struct, frozen=True):
+    """A link tells what became of a dialogue."""
+
+    message: RouteUsed | RouteEnd
+
+
+class GuardAnswered(Struct, frozen=True):
+    """A link has answered for a mute session: that is the decision now."""
+
+    xref: str
+    rp: str
+    decision: Decision
+
+
+class CallTold(Struct, frozen=True):
+    """A link tells what happened to the call."""
+
+    message: CallEvent
+
+
+class RouteAnswered(Struct, frozen=True):
+    """A session answers a link.
+
+    Attributes:
+        message: to be sent.
+        reason: of the decision, for statistics.
+        slow: the path of the actor that was waited for.
+    """
+
+    message: RouteSelect | RouteEnd
+    reason: str
+    slow: str = ""
+
+
+class RouteRefused(Struct, frozen=True):
+    """A session refuses a link's frame."""
+
+    xref: str
+    code: ErrorCode
+    msg: str
+    field: str
+
+
+class StoreSession(Struct, frozen=True):
+    """A session has been closed: to be stored.
+
+    Attributes:
+        view: the session as it was then.
+        closed: seconds since the epoch.
+        why: what closed it.
+    """
+
+    view: SessionView
+    closed: float
+    why: str

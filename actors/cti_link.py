@@ -1,0 +1,383 @@
+"""ctiLink: the actor of one CTI connection, around the sans-IO link of ``protocols.cti``.
+
+Its handlers are synchronous: what it asks of others comes back as messages, so that heartbeats and
+deadlines always get through.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
+
+from actors import metrics
+from actors.call_messages import (
+    CallTold,
+    GuardAnswered,
+    RerouteAsked,
+    RouteAnswered,
+    RouteAsked,
+    RouteRefused,
+    RouteTold,
+)
+from actors.call_session import call_name, xref_name
+from actors.cti_connection import BytesRead, CtiConnection, EndOfFile
+from actors.cti_dialogues import Question, Questions
+from actors.routing import late_default, marks
+from actors.session_opening import Opening, Openings
+from actors.web.tokens import TokenStore, includes
+from protocols.cti.events import Closed, FramingB, HelloReceived, Received, Refused, Transmit
+from protocols.cti.link import Link
+from protocols.cti.messages import (
+    CallEvent,
+    Error,
+    ErrorCode,
+    Message,
+    RerouteRequest,
+    RouteEnd,
+    RouteRequest,
+    RouteSelect,
+    RouteUsed,
+    RpAbort,
+    RpCancel,
+    RpRegister,
+    RpRegistered,
+)
+from supervision import GenServer, Response, Timeout
+from supervision.reasons import shutdown
+
+if TYPE_CHECKING:
+    from actors.call_messages import CallSettings
+    from protocols.cti.events import Event
+    from protocols.cti.link_state import LinkConfig
+    from supervision.eventloop.timers import Timer
+    from supervision.reasons import Reason
+
+SESSION_BYTES = 12
+MAX_REGISTRATIONS = 1_000
+
+
+class LinkArgs(Struct, frozen=True):
+    """What a link starts with.
+
+    Attributes:
+        connection: accepted, not yet read.
+        config: the limits of the protocol.
+        settings: those of calls.
+        tokens: who may connect.
+        openings: how sessions of new calls are opened.
+    """
+
+    connection: CtiConnection
+    config: LinkConfig
+    settings: CallSettings
+    tokens: TokenStore
+    openings: Openings
+
+
+class CtiLink(GenServer):
+    """One CTI connection; see the module."""
+
+    # Beginning and end
+
+    def init(self, args: LinkArgs) -> None:
+        """Attach to the connection, which is read from now on."""
+        self._args = args
+        self._link = Link(args.config, now=self.now(), wall=self.wall())
+        self._questions = Questions()
+        self._opening: dict[int, Opening] = {}
+        self._registrations: dict[str, tuple[str, ...]] = {}
+        self._timer: Timer | None = None
+        self._guard: Timer | None = None
+        self._set_timer()
+        args.connection.attach(self.address)
+
+    def terminate(self, reason: Reason) -> None:
+        """Tell the peer where vigie stops, and close."""
+        if reason.clean:
+            self._carry_out(self._link.close("shutdown", "vigie stops this link", 503))
+            self._args.connection.close()
+        else:
+            self._args.connection.abort()
+
+    def status(self) -> Any:
+        """The link's counters and what it waits for."""
+        return {
+            "peer": self._args.connection.peer,
+            "link": self._link.statistics(),
+            "questions": len(self._questions.open),
+            "counts": self._questions.counts,
+            "opening": len(self._opening),
+            "registrations": {reg: list(rp) for reg, rp in self._registrations.items()},
+        }
+
+    # Messages of the connection, of time and of other actors
+
+    def handle_info(self, message: Any, sender: Any) -> None:
+        """Hand a message to its method."""
+        del sender
+        self._INFO[type(message)](self, message)
+
+    def _bytes_read(self, message: BytesRead) -> None:
+        self._carry_out(self._link.receive(message.data, message.at))
+        self._args.connection.handled()
+
+    def _end_of_file(self, message: EndOfFile) -> None:
+        del message
+        self._carry_out(self._link.eof())
+
+    def _timeout(self, message: Timeout) -> None:
+        if message.payload == "guard":
+            self._guard = None
+            self._guard_due()
+        else:
+            self._timer = None
+            self._carry_out(self._link.timeout(self.now()))
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._link.next_timeout
+        if due is not None and self._timer is None:
+            self._timer = self.start_timer(due - self.now(), "link")
+
+    def _carry_out(self, events: list[Event]) -> None:
+        for event in events:
+            self._EVENTS[type(event)](self, event)
+
+    # Events of the link
+
+    def _transmit(self, event: Transmit) -> None:
+        self._write(event.data)
+
+    def _write(self, data: bytes) -> bool:
+        written = self._args.connection.write(data)
+        if not written and self._link.state.phase != "closed":
+            self._carry_out(self._link.close("slow-reader", "the peer does not read its answers"))
+            self._args.connection.abort()
+        return written
+
+    def _hello(self, event: HelloReceived) -> None:
+        token = self._args.tokens.authenticate(event.hello.token, self.wall())
+        if token is None:
+            events = self._link.refuse(401, "token is unknown or has expired", "token")
+        elif not includes(token.scope, ("cti",)):
+            events = self._link.refuse(401, "token must be of scope cti or admin", "token")
+        else:
+            events = self._link.accept(secrets.token_hex(SESSION_BYTES), self.now())
+        self._carry_out(events)
+        if self._timer is not None:  # an open link is due earlier than a handshake
+            self.cancel_timer(self._timer)
+            self._timer = None
+        self._set_timer()
+
+    def _received(self, event: Received) -> None:
+        handler = self._MESSAGES.get(type(event.message))
+        if handler is not None:
+            handler(self, event.message, event.at)
+
+    def _refused(self, event: Refused) -> None:
+        count = self._link.state.refused[event.code]
+        if count.bit_count() == 1:  # the 1st, 2nd, 4th, 8th, ...: a flood leaves a trace, no flood
+            particulars = {"msg": event.msg, "field": event.field, "ref": event.ref}
+            self._log("refused", code=event.code, count=count, **particulars)
+
+    def _framing_b(self, event: FramingB) -> None:
+        del event
+        self._log("framing B is not served yet")
+
+    def _closed(self, event: Closed) -> None:
+        self._log("closed", why=event.reason, msg=event.msg, code=event.code)
+        self._args.connection.close()
+        self.stop(shutdown(event.reason))
+
+    def _log(self, what: str, **particulars: Any) -> None:
+        peer = self._args.connection.peer
+        name = self._link.state.name
+        self.kernel.report(
+            "link", self.address.path, what=what, peer=peer, name=name, **particulars
+        )
+
+    # Frames of the peer
+
+    def _send(self, message: Message) -> bool:
+        if self._link.state.phase != "open":
+            return False
+        return self._write(self._link.send(message, self.now()))
+
+    def _error(self, message: Message, code: ErrorCode, msg: str, field: str) -> None:
+        self._send(Error(code=code, ref=message.i, msg=msg, field=field))
+
+    def _rp_register(self, message: RpRegister, _at: float) -> None:
+        if len(self._registrations) >= MAX_REGISTRATIONS:
+            rule = f"a link has at most {MAX_REGISTRATIONS} registrations"
+            self._error(message, 429, rule, "rp")
+            return
+        reg = f"reg-{message.i}"
+        self._registrations[reg] = tuple(message.rp)
+        self._send(RpRegistered(reg=reg))
+
+    def _rp_end(self, message: RpCancel | RpAbort, _at: float) -> None:
+        if self._registrations.pop(message.reg, None) is None:
+            self._error(message, 404, "reg is not a registration of this link", "reg")
+
+    def _route_request(self, message: RouteRequest, at: float) -> None:
+        if message.reg is not None and not self._covers(message.reg, message.rp):
+            self._error(message, 404, "reg is not a registration of this link for this rp", "reg")
+            return
+        deadlines = marks(self._args.settings.routing, at, message.reply_ms)
+        question = Question(message, deadlines, message.rp)
+        self._ask(question)
+        session = self.whereis(call_name(message.call))
+        if session is not None:
+            question.session = str(session.name)
+            self.send(session, RouteAsked(message, self.address, deadlines))
+        else:
+            self._open(question)
+
+    def _covers(self, reg: str, rp: str) -> bool:
+        points = self._registrations.get(reg, ())
+        return rp in points or "*" in points
+
+    def _ask(self, question: Question) -> None:
+        self._questions.ask(question)
+        if self._guard is None:
+            self._guard = self.start_timer(question.marks.guard_at - self.now(), "guard")
+        elif question.message.reply_ms is not None and question.marks.guard_at < self._guard.when:
+            self.cancel_timer(self._guard)
+            self._guard = self.start_timer(question.marks.guard_at - self.now(), "guard")
+
+    def _reroute_request(self, message: RerouteRequest, at: float) -> None:
+        session = self.whereis(xref_name(message.xref))
+        if session is None:
+            self._error(message, 404, "xref is not of an open dialogue", "xref")
+            return
+        deadlines = marks(self._args.settings.routing, at, message.reply_ms)
+        self._ask(Question(message, deadlines, "", str(session.name)))
+        self.send(session, RerouteAsked(message, self.address, deadlines))
+
+    def _route_told(self, message: RouteUsed | RouteEnd, _at: float) -> None:
+        session = self.whereis(xref_name(message.xref))
+        if session is None:
+            self._error(message, 404, "xref is not of an open dialogue", "xref")
+            return
+        if isinstance(message, RouteEnd):
+            self._questions.open.pop(message.xref, None)
+        self.send(session, RouteTold(message))
+
+    def _call_event(self, message: CallEvent, _at: float) -> None:
+        session = self.whereis(call_name(message.call))
+        if session is None:
+            self._error(message, 404, "call has no open session", "call")
+        else:
+            self.send(session, CallTold(message))
+
+    # Opening a session for a new call
+
+    def _open(self, question: Question) -> None:
+        message = question.message
+        assert isinstance(message, RouteRequest)
+        opening = self._args.openings.for_route(message, self.wall())
+        question.session = opening.session
+        if opening.request is None:
+            self._refuse(message.xref, 503, opening.refusal, "call")
+            return
+        self._opening[self.request(self._args.openings.supervisor, opening.request)] = opening
+
+    def _response(self, response: Response) -> None:
+        opening = self._opening.pop(response.request_id, None)
+        if opening is None:
+            return
+        question = self._questions.open.get(opening.xref)
+        if question is None:
+            return  # the guard has answered meanwhile
+        session = self.whereis(call_name(opening.call))
+        if session is None:
+            # The pool is between two lives: try again, as long as the peer waits.
+            if self.now() < question.marks.default_at:
+                self._open(question)
+            return
+        question.session = str(session.name)
+        assert isinstance(question.message, RouteRequest)
+        self.send(session, RouteAsked(question.message, self.address, question.marks))
+
+    # Answers
+
+    def _answered(self, answer: RouteAnswered) -> None:
+        question = self._questions.answer(answer.message.xref, self.now())
+        if question is None:
+            return
+        if self._send(answer.message):
+            self._measure(question, answer.reason, answer.slow)
+
+    def _measure(self, question: Question, reason: str, slow: str) -> None:
+        spent = self.now() - question.marks.read_at
+        known = question.rp in self._args.settings.table.points
+        metrics.ROUTE_SECONDS.labels(question.rp if known else "other", reason).observe(spent)
+        if slow or self.now() >= question.marks.late_at:
+            self._log("late", xref=question.message.xref, ms=round(spent * 1000, 3), slow=slow)
+
+    def _refusal(self, refusal: RouteRefused) -> None:
+        self._refuse(refusal.xref, refusal.code, refusal.msg, refusal.field)
+
+    def _refuse(self, xref: str, code: ErrorCode, msg: str, field: str) -> None:
+        question = self._questions.refuse(xref)
+        if question is not None:
+            self._error(question.message, code, msg, field)
+
+    def _guard_due(self) -> None:
+        for question in self._questions.mute(self.now()):
+            self._answer_for(question)
+        due = self._questions.next_guard
+        if due is not None:
+            self._guard = self.start_timer(due - self.now(), "guard")
+
+    def _answer_for(self, question: Question) -> None:
+        """The session is mute: answer with the default target and tell it so."""
+        message = question.message
+        taken = self._questions.answer(message.xref, self.now())
+        session = self.whereis(xref_name(message.xref))
+        if taken is None or isinstance(message, RerouteRequest):
+            return  # too late, or no default is known that was not tried: the CTI's own applies
+        slow = "sessionSup" if session is None else session.path
+        decision = late_default(self._args.settings.table, question.rp, slow)
+        self._questions.counts.guarded += 1
+        answer = RouteSelect(
+            xref=message.xref,
+            target=decision.target,
+            rtype=decision.rtype,
+            session=question.session,
+            rev=1,
+            reason=decision.reason,
+        )
+        if self._send(answer):
+            self._measure(question, decision.reason, slow)
+        if session is not None:
+            self.send(session, GuardAnswered(message.xref, question.rp, decision))
+
+    _INFO: ClassVar[dict[type, Any]] = {
+        BytesRead: _bytes_read,
+        EndOfFile: _end_of_file,
+        Timeout: _timeout,
+        Response: _response,
+        RouteAnswered: _answered,
+        RouteRefused: _refusal,
+    }
+    _EVENTS: ClassVar[dict[type, Any]] = {
+        Transmit: _transmit,
+        HelloReceived: _hello,
+        Received: _received,
+        Refused: _refused,
+        FramingB: _framing_b,
+        Closed: _closed,
+    }
+    _MESSAGES: ClassVar[dict[type, Any]] = {
+        RpRegister: _rp_register,
+        RpCancel: _rp_end,
+        RpAbort: _rp_end,
+        RouteRequest: _route_request,
+        RerouteRequest: _reroute_request,
+        RouteUsed: _route_told,
+        RouteEnd: _route_told,
+        CallEvent: _call_event,
+    }

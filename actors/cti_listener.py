@@ -1,0 +1,140 @@
+"""ctiListener: accepts CTI connections and has a link started for each.
+
+It listens on a duplicate of the inherited socket, so that its next incarnation can listen again,
+and its own end closes no connection. It watches the links: one that was killed leaves nobody to
+close its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from actors.cti_connection import CtiConnection
+from actors.cti_link import CtiLink, LinkArgs
+from protocols.cti.framing import encode
+from supervision import ChildSpec, Down, GenServer, Response, StartChild, Started
+
+if TYPE_CHECKING:
+    import socket
+
+    from actors.call_messages import CallSettings
+    from actors.session_opening import Openings
+    from actors.web.tokens import TokenStore
+    from protocols.cti.link_state import LinkConfig
+    from supervision.eventloop.links import Monitor
+    from supervision.reasons import Reason
+
+NAME = "ctiListener"
+SUPERVISOR = "ctiSup"
+BACKLOG = 256
+
+
+class ListenerArgs(Struct, frozen=True):
+    """What the listener starts with.
+
+    Attributes:
+        socket: listening; stays the owner's.
+        max_links: links that may be open at once.
+        link: the limits of each link.
+        settings: those of calls.
+        tokens: who may connect.
+        openings: how sessions are opened.
+    """
+
+    socket: socket.socket
+    max_links: int
+    link: LinkConfig
+    settings: CallSettings
+    tokens: TokenStore
+    openings: Openings
+
+
+class ListenerState(Struct):
+    """What the listener counts.
+
+    Attributes:
+        accepted: connections accepted by this incarnation.
+        refused: connections refused because there were as many as may be.
+        accepting: whether the port accepts.
+    """
+
+    accepted: int = 0
+    refused: int = 0
+    accepting: bool = False
+
+
+class CtiListener(GenServer):
+    """Accepts; registered as ``ctiListener``."""
+
+    state: ListenerState
+
+    async def init(self, args: ListenerArgs) -> None:
+        """Listen."""
+        self._args = args
+        self.state = ListenerState()
+        self._starting: dict[int, CtiConnection] = {}
+        self._watched: dict[Monitor, CtiConnection] = {}
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection, sock=args.socket.dup(), backlog=BACKLOG
+        )
+        self.state.accepting = True
+        self.register(NAME)
+
+    def terminate(self, reason: Reason) -> None:
+        """Stop accepting; the links go on."""
+        del reason
+        self._server.close()
+
+    def _connection(self) -> CtiConnection:
+        return CtiConnection(self.kernel, self._accepted, self._args.link.write_buffer_bytes)
+
+    def _accepted(self, connection: CtiConnection) -> None:
+        """Called by the loop with each new connection."""
+        if len(self._watched) + len(self._starting) >= self._args.max_links:
+            self._refuse(connection)
+            return
+        self.state.accepted += 1
+        args = LinkArgs(
+            connection,
+            self._args.link,
+            self._args.settings,
+            self._args.tokens,
+            self._args.openings,
+        )
+        number = self._next_number()
+        spec = ChildSpec(f"ctiLink-{number}", CtiLink, args, restart="temporary")
+        self._starting[self.request(SUPERVISOR, StartChild(spec))] = connection
+
+    def _next_number(self) -> str:
+        # Names go on where the last incarnation stopped: its links may still be there.
+        incarnation = self.address.incarnation
+        return (
+            str(self.state.accepted) if incarnation == 1 else f"{incarnation}-{self.state.accepted}"
+        )
+
+    def _refuse(self, connection: CtiConnection) -> None:
+        self.state.refused += 1
+        limit = self._args.max_links
+        msg = f"cti.max_links is {limit}"
+        connection.write(encode({"t": "error", "code": 503, "ref": 0, "msg": msg}))
+        connection.close()
+
+    def handle_info(self, message: Any, sender: Any) -> None:
+        """A link has started or ended."""
+        if isinstance(message, Response):
+            connection = self._starting.pop(message.request_id)
+            if isinstance(message.value, Started):
+                self._watched[self.monitor(message.value.address)] = connection
+            else:
+                connection.abort()
+        elif isinstance(message, Down):
+            connection = self._watched.pop(message.ref)
+            if message.reason.kind == "killed":
+                connection.abort()
+            else:
+                connection.close()
+        else:
+            super().handle_info(message, sender)

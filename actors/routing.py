@@ -1,0 +1,128 @@
+"""The routing core: who takes a call, and until when the answer may leave. No actor, no clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from protocols.cti.messages import RouteType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.config import Config, RoutingConfig, RoutingPoint
+
+DEFAULT_SHARE = 0.8
+"""The part of a request's own ``reply_ms`` after which its default answer leaves."""
+
+
+class Decision(Struct, frozen=True):
+    """Where a call goes.
+
+    Attributes:
+        target: the device, queue or label; empty when no target is left to be tried.
+        rtype: what kind of target it is.
+        reason: why, in one word that statistics count.
+        alt: further targets, best first.
+        why: the steps of the decision, for a person.
+    """
+
+    target: str
+    rtype: RouteType
+    reason: str
+    alt: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+
+
+class RoutingTable(Struct, frozen=True):
+    """What routing knows: the routing points and what holds for the others."""
+
+    points: Mapping[str, RoutingPoint]
+    default_target: str
+
+
+class Marks(Struct, frozen=True):
+    """The deadlines of one request, monotonic seconds; names as in ICM.
+
+    Attributes:
+        read_at: its bytes were read.
+        late_at: an answer after this is counted late.
+        default_at: the default answer leaves now, whatever is pending.
+        guard_at: the link answers for a session that is mute.
+        expires_at: nothing is sent any more.
+    """
+
+    read_at: float
+    late_at: float
+    default_at: float
+    guard_at: float
+    expires_at: float
+
+
+def table_of(config: Config) -> RoutingTable:
+    """The routing table of a configuration."""
+    return RoutingTable(config.rp, config.routing.default_target)
+
+
+def decide(table: RoutingTable, rp: str, tried: tuple[str, ...] = ()) -> Decision:
+    """Choose the target of a call at a routing point.
+
+    Args:
+        table: the routing points.
+        rp: where the call waits.
+        tried: targets that did not take it; none of them is chosen again.
+    """
+    point = table.points.get(rp)
+    if point is None:
+        targets = [table.default_target]
+        reason, rtype = "unknown-rp", "default"
+        why = f"routing point {rp!r} is not configured: the node's default target"
+    else:
+        targets = [point.target, *point.alternates]
+        reason, rtype = "rp-default", point.rtype
+        why = f"routing point {rp!r}: {point.target}, then {', '.join(point.alternates) or 'none'}"
+    left = [target for target in targets if target not in tried]
+    if tried:
+        reason = "reroute"
+        why = f"{why}; tried: {', '.join(tried)}"
+    if not left:
+        return Decision("", rtype, "no-target-left", (), (why,))
+    return Decision(left[0], rtype, reason, tuple(left[1:]), (why,))
+
+
+def late_default(table: RoutingTable, rp: str, pending: str) -> Decision:
+    """The default answer of a routing point, sent because a look-up took too long.
+
+    Args:
+        table: the routing points.
+        rp: where the call waits.
+        pending: who has not answered.
+    """
+    point = table.points.get(rp)
+    target = table.default_target if point is None else point.target
+    rtype: RouteType = "default" if point is None else point.rtype
+    return Decision(target, rtype, "late-default", (), (f"{pending} had not answered in time",))
+
+
+def marks(config: RoutingConfig, read_at: float, reply_ms: int | None) -> Marks:
+    """The deadlines of a request; they shrink with its own ``reply_ms``.
+
+    Args:
+        config: the configured deadlines, milliseconds.
+        read_at: when its bytes were read, monotonic seconds.
+        reply_ms: how long the peer waits, where it says so.
+    """
+    whole = config.request_timeout_ms
+    timeout = whole if reply_ms is None else min(whole, reply_ms)
+    default = float(config.default_answer_ms)
+    if reply_ms is not None:
+        default = min(default, DEFAULT_SHARE * timeout)
+    late = min(config.late_timeout_ms, timeout * config.late_timeout_ms / whole)
+    return Marks(
+        read_at,
+        read_at + late / 1000,
+        read_at + default / 1000,
+        read_at + (default + timeout) / 2000,
+        read_at + timeout / 1000,
+    )

@@ -1,0 +1,207 @@
+"""What a call's session knows, and how it changes: immutable records and pure functions.
+
+Nothing is changed in place: the supervisor keeps the record that an incarnation left behind and
+gives it to the next one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.session_api import (
+    USER_DATA_KEY,
+    JourneyStep,
+    RevStale,
+    Routing,
+    SessionView,
+    UserDataTooLarge,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.routing import Decision, Marks
+    from actors.session_api import AddJourneyStep, PatchSession, SessionState
+    from protocols.cti.messages import AniType
+    from supervision.eventloop.address import LocalAddress
+
+NO_USER_DATA: Mapping[str, Any] = {}
+NO_TIMINGS: Mapping[str, float] = {}
+MS_DIGITS = 3
+
+
+class Asker(Struct, frozen=True):
+    """Who waits for the answer of a dialogue, with the deadlines of its own request.
+
+    Attributes:
+        link: the link; None for an IVR application, which the session's incarnation answers.
+        marks: the deadlines.
+    """
+
+    link: LocalAddress | None
+    marks: Marks
+
+
+class Dialogue(Struct, frozen=True):
+    """One routing dialogue: a route request and what became of it.
+
+    Attributes:
+        rp: where the call waits.
+        askers: the links that wait for the answer.
+        request_id: of the question to the router; None when it is answered.
+        decision: the answer, the same for everyone who asks again.
+        tried: targets that did not take the call.
+        asked_at: monotonic seconds of the first request.
+    """
+
+    rp: str
+    askers: tuple[Asker, ...]
+    asked_at: float
+    request_id: int | None = None
+    decision: Decision | None = None
+    tried: tuple[str, ...] = ()
+
+
+class Session(Struct, frozen=True):
+    """The context of one call; times are seconds since the epoch.
+
+    Attributes:
+        names: every call id that it goes by: its own and those of its transfers.
+        dialogues: routing dialogues by xref, until they are forgotten.
+        closed: when and why it was closed.
+    """
+
+    session: str
+    call: str
+    opened: float
+    updated: float
+    rev: int = 1
+    ani: str | None = None
+    ani_type: AniType | None = None
+    dnis: str | None = None
+    digits: str | None = None
+    lang: str | None = None
+    media: str | None = None
+    rp: str | None = None
+    auth_level: int = 0
+    journey: tuple[JourneyStep, ...] = ()
+    routing: Routing | None = None
+    timings: Mapping[str, float] = NO_TIMINGS
+    ud: Mapping[str, Any] = NO_USER_DATA
+    names: tuple[str, ...] = ()
+    dialogues: tuple[tuple[str, Dialogue], ...] = ()
+    closed: tuple[float, str] | None = None
+
+
+def view(session: Session, state: SessionState, expires: float | None) -> SessionView:
+    """What others may see of a session.
+
+    Args:
+        session: the record.
+        state: where the call stands.
+        expires: when it ends if nothing happens to it, seconds since the epoch.
+    """
+    return SessionView(
+        session=session.session,
+        rev=session.rev,
+        state=state,
+        call=session.call,
+        opened=session.opened,
+        updated=session.updated,
+        expires=expires,
+        ani=session.ani,
+        ani_type=session.ani_type,
+        dnis=session.dnis,
+        digits=session.digits,
+        lang=session.lang,
+        media=session.media,
+        rp=session.rp,
+        auth_level=session.auth_level,
+        journey=list(session.journey),
+        routing=session.routing,
+        timings=dict(session.timings),
+        ud=dict(session.ud),
+    )
+
+
+def user_data_bytes(ud: Mapping[str, Any]) -> int:
+    """The size of user data as it travels on a link, bytes."""
+    return len(msgspec.msgpack.encode(ud))
+
+
+def patched(
+    session: Session, patch: PatchSession, limit: int, wall: float
+) -> Session | RevStale | UserDataTooLarge:
+    """Change what a caller may change, if the change was based on the current revision.
+
+    Args:
+        session: the record.
+        patch: keys and values that ``check_changes`` has passed.
+        limit: greatest size of the user data, bytes.
+        wall: seconds since the epoch.
+    """
+    if patch.rev != session.rev:
+        return RevStale(session.rev)
+    plain = {key: value for key, value in patch.set.items() if not key.startswith(USER_DATA_KEY)}
+    for key in patch.delete:
+        if not key.startswith(USER_DATA_KEY):
+            plain[key] = 0 if key == "auth_level" else None
+    ud = _user_data(session, patch)
+    if user_data_bytes(ud) > limit:
+        return UserDataTooLarge(limit)
+    return replace(session, **plain, ud=ud, rev=session.rev + 1, updated=wall)
+
+
+def _user_data(session: Session, patch: PatchSession) -> dict[str, Any]:
+    dropped = {key.removeprefix(USER_DATA_KEY) for key in patch.delete}
+    kept = {key: value for key, value in session.ud.items() if key not in dropped}
+    added = {
+        key.removeprefix(USER_DATA_KEY): value
+        for key, value in patch.set.items()
+        if key.startswith(USER_DATA_KEY)
+    }
+    return kept | added
+
+
+def with_step(session: Session, step: AddJourneyStep, longest: int, wall: float) -> Session:
+    """Note a step of the caller's journey; beyond ``longest`` steps the oldest gives way."""
+    noted = JourneyStep(ts=wall, step=step.step, ev=step.ev, app=step.app, data=step.data)
+    return replace(session, journey=(*session.journey, noted)[-longest:], updated=wall)
+
+
+def with_dialogue(session: Session, xref: str, dialogue: Dialogue | None) -> Session:
+    """Set a dialogue, or forget it with None."""
+    others = tuple(pair for pair in session.dialogues if pair[0] != xref)
+    return replace(session, dialogues=others if dialogue is None else (*others, (xref, dialogue)))
+
+
+def dialogue_of(session: Session, xref: str) -> Dialogue | None:
+    """The dialogue of an xref, while it is remembered."""
+    return next((dialogue for known, dialogue in session.dialogues if known == xref), None)
+
+
+def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Session:
+    """Note the last routing decision and what it took.
+
+    Args:
+        session: the record.
+        dialogue: answered.
+        now: monotonic seconds.
+        wall: seconds since the epoch.
+    """
+    decision = dialogue.decision
+    assert decision is not None
+    spent = round((now - dialogue.asked_at) * 1000, MS_DIGITS)
+    routing = Routing(
+        target=decision.target,
+        rtype=decision.rtype,
+        reason=decision.reason,
+        ts=wall,
+        ms=spent,
+        why=list(decision.why),
+    )
+    return replace(session, routing=routing, timings={"route": spent}, updated=wall)

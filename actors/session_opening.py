@@ -1,0 +1,124 @@
+"""How a session is opened for a call that has none, from whichever side it comes."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from actors.call_messages import SessionArgs
+from actors.session_data import NO_USER_DATA, Session
+from protocols.numbering import normalise
+from supervision import StartChild
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.call_messages import CallSettings
+    from actors.session_api import OpenSession
+    from protocols.cti.messages import AniType, RouteRequest
+
+SUPERVISOR = "sessionSup"
+TIME_DIGITS = 12
+RANDOM_BYTES = 6
+
+
+class Opening(Struct, frozen=True):
+    """A session that is being opened.
+
+    Attributes:
+        session: its id.
+        call: the call's id.
+        xref: the dialogue that waits for it; empty where none does.
+        request: to the supervisor of sessions; None where the node has as many as it may.
+        refusal: why there is no request.
+    """
+
+    session: str
+    call: str
+    xref: str
+    request: StartChild | None
+    refusal: str = ""
+
+
+class Openings(Struct, frozen=True):
+    """Makes openings.
+
+    Attributes:
+        settings: what every session is told.
+        region: where numbers without a prefix are read, ISO 3166-1.
+        count: how many sessions there are now.
+        supervisor: the name of the supervisor of sessions.
+    """
+
+    settings: CallSettings
+    region: str
+    count: Callable[[], int]
+    supervisor: str = SUPERVISOR
+
+    def for_route(self, message: RouteRequest, wall: float) -> Opening:
+        """An opening for a route request.
+
+        Args:
+            message: the request.
+            wall: seconds since the epoch.
+        """
+        ani, ani_type = self._number(message.ani, message.ani_type)
+        first = Session(
+            session=session_id(wall),
+            call=message.call,
+            opened=wall,
+            updated=wall,
+            ani=ani,
+            ani_type=ani_type,
+            dnis=message.dnis,
+            digits=message.digits,
+            lang=message.lang,
+            media=message.media,
+            rp=message.rp,
+            ud=message.ud or NO_USER_DATA,
+        )
+        return self._opening(first, "new", message.xref)
+
+    def for_application(self, request: OpenSession, wall: float) -> Opening:
+        """An opening for an IVR application.
+
+        Args:
+            request: what it wants.
+            wall: seconds since the epoch.
+        """
+        ani, ani_type = self._number(request.ani, None)
+        first = Session(
+            session=session_id(wall),
+            call=request.call,
+            opened=wall,
+            updated=wall,
+            ani=ani,
+            ani_type=ani_type,
+            dnis=request.dnis,
+            lang=request.lang,
+            ud=request.ud or NO_USER_DATA,
+        )
+        return self._opening(first, "ivr", "")
+
+    def _opening(self, first: Session, state: str, xref: str) -> Opening:
+        limit = self.settings.sessions.max_open
+        if self.count() >= limit:
+            refusal = f"sessions.max_open is {limit}"
+            return Opening(first.session, first.call, xref, None, refusal)
+        args = SessionArgs(self.settings, first, state)
+        return Opening(first.session, first.call, xref, StartChild(id=first.session, args=args))
+
+    def _number(
+        self, ani: str | None, ani_type: AniType | None
+    ) -> tuple[str | None, AniType | None]:
+        if ani is None or ani_type == "private":
+            return ani, ani_type
+        number = normalise(ani, self.region)
+        return number.number, number.type
+
+
+def session_id(wall: float) -> str:
+    """A new session's id: 24 hexadecimal digits, in the order of time but not to be guessed."""
+    return f"{int(wall * 1000):0{TIME_DIGITS}x}{secrets.token_hex(RANDOM_BYTES)}"

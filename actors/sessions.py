@@ -1,0 +1,175 @@
+"""The sessions of calls as the API sees them: requests to actors, refusals as exceptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actors.call_session import ani_group, call_name
+from actors.session_api import (
+    AddJourneyStep,
+    Busy,
+    CloseSession,
+    FindSessions,
+    GetSession,
+    NoSuchSession,
+    OpenSession,
+    PatchSession,
+    RevConflict,
+    RevStale,
+    RouteAnswer,
+    RouteFromIvr,
+    SessionClosed,
+    SessionOver,
+    SessionView,
+    UserDataLimit,
+    UserDataTooLarge,
+)
+from actors.session_data import user_data_bytes
+from protocols.numbering import normalise
+from supervision import CallFailed, Started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.session_opening import Openings
+    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.kernel import Kernel
+
+ANSWER_S = 1.0
+RETRY_AFTER_S = 0.2
+GATHER = 64
+"""Sessions asked before the loop goes round once."""
+
+
+class Pool(Protocol):
+    """What is known of the sessions that live."""
+
+    def address_of(self, session: str) -> LocalAddress | None:
+        """Where a session lives, also while it is being restarted."""
+
+
+class Archive(Protocol):
+    """The store of closed sessions."""
+
+    async def find(
+        self, *, session: str | None, call: str | None, ani: str | None, limit: int
+    ) -> list[SessionView]:
+        """Closed sessions, the latest first; raises Busy where the store cannot tell."""
+
+
+class CallSessions:
+    """Implements ``Sessions`` of the API.
+
+    Args:
+        kernel: the node.
+        pool: the sessions that live.
+        archive: the closed ones.
+        openings: how a session is opened.
+    """
+
+    def __init__(self, kernel: Kernel, pool: Pool, archive: Archive, openings: Openings) -> None:
+        self._kernel = kernel
+        self._pool = pool
+        self._archive = archive
+        self._openings = openings
+
+    async def open(self, request: OpenSession) -> tuple[SessionView, bool]:
+        """Open a session, or find the one that the call has."""
+        limit = self._openings.settings.sessions.max_user_data_bytes
+        if user_data_bytes(request.ud) > limit:
+            raise UserDataLimit(limit)
+        known = self._kernel.registry.whereis(call_name(request.call))
+        if known is not None:
+            return await self._view(known), False
+        opening = self._openings.for_application(request, self._kernel.clock.wall())
+        if opening.request is None:
+            raise Busy(RETRY_AFTER_S)
+        started = await self._ask(self._openings.supervisor, opening.request)
+        if isinstance(started, Started):
+            return await self._view(started.address), True
+        # Somebody else opened it at the same time.
+        known = self._kernel.registry.whereis(call_name(request.call))
+        if known is None:
+            raise Busy(RETRY_AFTER_S)
+        return await self._view(known), False
+
+    async def get(self, session: str) -> SessionView:
+        """The session as it is now."""
+        return await self._view(await self._address(session))
+
+    async def find(self, request: FindSessions) -> list[SessionView]:
+        """Sessions of a call or a number: those that live, then those in the store."""
+        living = [await self._view(address) for address in self._living(request)]
+        if request.open_only:
+            living = [view for view in living if view.state != "closed"]
+            return living[: request.limit]
+        known = {view.session for view in living}
+        left = max(1, request.limit - len(living))
+        ani = None if request.ani is None else self._number(request.ani)
+        stored = await self._archive.find(session=None, call=request.call, ani=ani, limit=left)
+        return [*living, *(view for view in stored if view.session not in known)][: request.limit]
+
+    def _living(self, request: FindSessions) -> Iterable[LocalAddress]:
+        registry = self._kernel.registry
+        if request.call is not None:
+            address = registry.whereis(call_name(request.call))
+            return [] if address is None else [address]
+        assert request.ani is not None
+        found = list(registry.members(ani_group(self._number(request.ani))))
+        return found[-request.limit :]
+
+    def _number(self, ani: str) -> str:
+        return normalise(ani, self._openings.region).number
+
+    async def patch(self, session: str, request: PatchSession) -> SessionView:
+        """Change a session."""
+        return await self._changed(session, request)
+
+    async def add_step(self, session: str, request: AddJourneyStep) -> SessionView:
+        """Note a step of the caller's journey."""
+        return await self._changed(session, request)
+
+    async def close(self, session: str, request: CloseSession) -> SessionView:
+        """End the session."""
+        return await self._changed(session, request)
+
+    async def route(self, session: str, request: RouteFromIvr) -> RouteAnswer:
+        """Decide where the call goes."""
+        answer = await self._ask_session(await self._address(session), request)
+        assert isinstance(answer, RouteAnswer)
+        return answer
+
+    async def _changed(self, session: str, request: Any) -> SessionView:
+        answer = await self._ask_session(await self._address(session), request)
+        assert isinstance(answer, SessionView)
+        return answer
+
+    async def _view(self, address: LocalAddress) -> SessionView:
+        answer = await self._ask_session(address, GetSession())
+        assert isinstance(answer, SessionView)
+        return answer
+
+    async def _address(self, session: str) -> LocalAddress:
+        address = self._pool.address_of(session)
+        if address is not None:
+            return address
+        if await self._archive.find(session=session, call=None, ani=None, limit=1):
+            raise SessionClosed(session)
+        raise NoSuchSession(session)
+
+    async def _ask_session(self, address: LocalAddress, request: Any) -> Any:
+        answer = await self._ask(address, request)
+        match answer:
+            case RevStale(rev):
+                raise RevConflict(rev)
+            case UserDataTooLarge(limit):
+                raise UserDataLimit(limit)
+            case SessionOver():
+                raise SessionClosed(str(address.name))
+        return answer
+
+    async def _ask(self, target: LocalAddress | str, request: Any) -> Any:
+        try:
+            return await self._kernel.call(target, request, ANSWER_S)
+        except CallFailed as failure:  # between two lives, or too busy: the caller may ask again
+            raise Busy(RETRY_AFTER_S) from failure
