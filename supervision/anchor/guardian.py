@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 TAIL_LINES = 20
 """Lines of a program's log that explain why a start failed."""
 
+OWN_LOG = "anchor"
+"""The anchor's own log among those of the programs, where its starter sends its stderr."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -76,6 +79,9 @@ class Guardian:
         self._changed = asyncio.Condition()
         self._processes: dict[str, process.Process] = {}
         self._channels: dict[str, ProgramChannel] = {}
+        self._log_starts = {
+            program.name: logs.size(self._log_path(program.name)) for program in spec.programs
+        }
 
     async def run(self) -> ExitCode:
         """Start the programs and guards them.
@@ -167,6 +173,7 @@ class Guardian:
                     self._announce({"failed": self._failure()})
 
     async def _spawn(self, name: str) -> None:
+        self._bound_log(OWN_LOG)
         try:
             child = self._make_process(name)
         except OSError as error:
@@ -185,6 +192,10 @@ class Guardian:
         self._processes[name], self._channels[name] = child, channel
         loop.add_reader(child.pidfd, self._reap, name)
         self.post(Spawned(name, child.popen.pid))
+
+    def _bound_log(self, name: str) -> None:
+        limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
+        logs.cut_log(self._log_path(name), **limits)
 
     def _make_process(self, name: str) -> process.Process:
         limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
@@ -210,9 +221,7 @@ class Guardian:
             _log.warning("%s sent an event the anchor does not know: %s", name, event)
 
     def _ping(self, name: str) -> None:
-        logs.cut_log(
-            self._log_path(name), max_bytes=self.spec.log_max_bytes, keep=self.spec.log_keep
-        )
+        self._bound_log(name)
         channel = self._channels.get(name)
         if channel is None:
             return  # it has just ended
@@ -223,10 +232,10 @@ class Guardian:
         answer.add_done_callback(lambda done: None if done.exception() else self.post(Pong(name)))
 
     def _failure(self) -> Message:
-        culprit = next((item.name for item in self.spec.programs if item.awaited), "")
+        culprit = self.state.culprit
         return {
             "reason": self.state.reason,
-            "log": logs.tail(self._log_path(culprit), TAIL_LINES),
+            "log": logs.tail(self._log_path(culprit), TAIL_LINES, self._log_starts[culprit]),
             "log_file": str(self._log_path(culprit)),
         }
 

@@ -212,7 +212,7 @@ def _fail_start(spec: AnchorSpec, state: AnchorState, name: str, now: float) -> 
         reason = f"{name} ended before it was ready: {program.last_exit.reason}"
     else:
         reason = f"{name} was not ready within {spec.start_timeout_s:g} s"
-    return _stop(spec, state, reason, ExitCode.FAILED, now)
+    return _stop(spec, replace(state, culprit=name), reason, ExitCode.FAILED, now)
 
 
 def _tick(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:

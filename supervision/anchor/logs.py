@@ -56,18 +56,25 @@ def cut_log(path: Path, *, max_bytes: int, keep: int) -> bool:
     return True
 
 
-def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a file, of its last 8 KiB at most.
+def tail(path: Path, lines: int, since: int = 0) -> list[str]:
+    """Return the last lines of a file, of its last 8 KiB at most.
 
     Args:
         path: The file; a missing one is empty.
         lines: How many.
+        since: Where to begin, in bytes; a file that has become shorter was cut since.
     """
     if not path.exists():
         return []
+    size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        file.seek(max(0, since if since <= size else 0, size - TAIL_BYTES))
         return file.read().decode(errors="replace").splitlines()[-lines:]
+
+
+def size(path: Path) -> int:
+    """Return the length of a file in bytes, 0 when it is missing."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def log_to_stderr() -> None:

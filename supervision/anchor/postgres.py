@@ -76,7 +76,7 @@ def program(spec: ServerSpec, *, stop_timeout_s: float, restart: RestartPolicy) 
     words += [f"--cache={cache}" for cache in spec.caches]
     return ProgramSpec(
         name="postgres",
-        argv=(sys.executable, "-m", "supervision.anchor.shim", *words),
+        argv=(sys.executable, "-P", "-m", "supervision.anchor.shim", *words),
         stop_timeout_s=stop_timeout_s,
         restart=restart,
     )

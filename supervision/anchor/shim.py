@@ -103,6 +103,7 @@ class Shim:
         self._directory = directory
         self._path = Path(f"/proc/self/fd/{directory}")
         self._cluster = self._path / "cluster"
+        self._unfinished = self._path / "cluster.new"
         self._anchor = given.control
         self._stop_timeout_s = given.stop_timeout_s
         self._signals = _wakeup_on_signals()
@@ -132,29 +133,28 @@ class Shim:
 
     def _clear(self) -> None:
         """Remove what a killed predecessor left: processes, pid file, a half-made cluster."""
-        unfinished = self._path / "cluster.new"
-        for cluster in (self._cluster, unfinished):
+        for cluster in (self._cluster, self._unfinished):
             leftovers.end(cluster)
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def _make_cluster(self) -> None:
         password = secrets.token_urlsafe(32)
-        unfinished = self._path / "cluster.new"
         secret = os.memfd_create("password")
         os.write(secret, f"{password}\n".encode())
         secret_file = f"/proc/self/fd/{secret}"
-        self._finish(postgres.initdb_command(self._spec, str(unfinished), secret_file), secret)
+        command = postgres.initdb_command(self._spec, str(self._unfinished), secret_file)
+        self._finish(command, secret)
         os.close(secret)
-        self._create_database(unfinished)
+        self._create_database()
         self._write_pgpass(password)
-        unfinished.rename(self._cluster)
+        self._unfinished.rename(self._cluster)
 
-    def _create_database(self, cluster: Path) -> None:
+    def _create_database(self) -> None:
         sql = os.memfd_create("sql")
         os.write(sql, f'CREATE DATABASE "{self._spec.database}";\n'.encode())
         os.lseek(sql, 0, os.SEEK_SET)
-        command = postgres.create_database_command(self._spec, str(cluster))
+        command = postgres.create_database_command(self._spec, str(self._unfinished))
         self._finish(command, sql)
         os.close(sql)
 
@@ -179,8 +179,9 @@ class Shim:
         try:
             self._wait(child)
         except Stopping:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)  # initdb has children of its own
             child.wait()
+            leftovers.end(self._unfinished)
             raise
         if child.returncode:
             raise Failed(f"{command[0]} ended with {child.returncode}")
@@ -194,6 +195,7 @@ class Shim:
             stdin=subprocess.DEVNULL if given is None else given,
             env=environment,
             pass_fds=[self._directory] if given is None else [self._directory, given],
+            process_group=0,
             preexec_fn=die_with_parent(on_death),  # noqa: PLW1509 - this process has one thread
         )
 

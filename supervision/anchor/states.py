@@ -90,6 +90,7 @@ class AnchorState:
         deadline: When a start has failed, in monotonic seconds.
         exit_code: What the anchor will end with.
         reason: Why it stops.
+        culprit: The program that made a start fail.
     """
 
     mode: Mode
@@ -97,6 +98,7 @@ class AnchorState:
     deadline: float | None = None
     exit_code: ExitCode = ExitCode.DONE
     reason: str = ""
+    culprit: str = ""
 
 
 # Events --------------------------------------------------------------------------------------

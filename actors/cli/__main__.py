@@ -1,0 +1,7 @@
+"""``python -m actors.cli``."""
+
+import sys
+
+from actors.cli import main
+
+sys.exit(main())

@@ -1,0 +1,57 @@
+"""Plain text for humans: columns, durations, moments."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def columns(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Align rows of cells; numbers to the right.
+
+    Args:
+        rows: The heading first; all of one length.
+
+    Returns:
+        A line per row.
+    """
+    texts = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = []
+    for row, cells in zip(rows, texts, strict=True):
+        aligned = [
+            text.rjust(width) if isinstance(value, int | float) else text.ljust(width)
+            for value, text, width in zip(row, cells, widths, strict=True)
+        ]
+        lines.append("  ".join(aligned).rstrip())
+    return lines
+
+
+def elapsed(seconds: float) -> str:
+    """A duration in its two greatest units, such as ``3h 12m``."""
+    whole = int(seconds)
+    if whole >= _DAY:
+        return f"{whole // _DAY}d {whole % _DAY // _HOUR}h"
+    if whole >= _HOUR:
+        return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE}m"
+    if whole >= _MINUTE:
+        return f"{whole // _MINUTE}m {whole % _MINUTE}s"
+    return f"{seconds:.1f}s"
+
+
+def moment(epoch_s: float | None) -> str:
+    """A moment in local time, to the second; nothing for none."""
+    if epoch_s is None:
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_s))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
