@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.lists import select
 from actors.web.parameters import PageParameters
-from actors.web.problems import NO_SUCH_ACTOR
+from actors.web.problems import ACTION_REFUSED, NO_SUCH_ACTOR
+from actors.web.shown import shown
 from actors.web.tokens import Scope
-from actors.web.tree_records import (
-    ActionDone,
-    ActorAction,
+from protocols.http import paging
+from protocols.http.paging import Key, Page, Selection
+from supervision.introspection import (
     ActorDetail,
     ActorRow,
     ActorState,
-    DeadLetter,
+    DeadLetterRow,
     TreeNode,
 )
-from protocols.http import paging
-from protocols.http.paging import Key, Page, Selection
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +34,9 @@ ACTOR_COLUMNS = ("path", "mailbox", "handled", "rate", "memory", "restarts", "si
 DEAD_LETTER_COLUMNS = ("number", "target", "reason")
 MAX_DEPTH = 64
 MAX_REASON_CHARS = 200
+
+
+ActorAction: TypeAlias = Literal["suspend", "resume", "restart", "kill"]
 
 
 class TreeQuery(Struct, frozen=True):
@@ -54,6 +56,16 @@ class Reason(Struct, frozen=True):
     """Why an operator acts; it is logged and kept in the restart history."""
 
     reason: Annotated[str, Meta(max_length=MAX_REASON_CHARS)] = ""
+
+
+class ActionDone(Struct, frozen=True, kw_only=True):
+    """What was done to an actor, by whom, why and when (seconds since the epoch)."""
+
+    path: str
+    action: ActorAction
+    reason: str
+    by: str
+    at: float
 
 
 @operation(
@@ -92,18 +104,19 @@ async def get_actor(call: Call[None, None]) -> Reply:
 @operation("GET", f"{_ACTOR}/state", scopes=_LOOK, response=ActorState, problems=_UNKNOWN)
 async def get_actor_state(call: Call[None, None]) -> Reply:
     """The state of one actor, without secrets."""
-    return Reply(value=await call.services.introspection.state(call.path["path"]))
+    found = await call.services.introspection.state(call.path["path"])
+    return Reply(value=structs.replace(found, state=shown(found.state)))
 
 
 @operation(
-    "GET", "/api/v1/dead-letters", scopes=_LOOK, query=PageParameters, response=Page[DeadLetter]
+    "GET", "/api/v1/dead-letters", scopes=_LOOK, query=PageParameters, response=Page[DeadLetterRow]
 )
 async def list_dead_letters(call: Call[PageParameters, None]) -> Reply:
     """The latest messages that nobody took, the newest first unless asked otherwise."""
     parameters = {"order": "desc"} | dict(call.parameters)
     if call.query.cursor and not call.query.order:
         del parameters["order"]
-    selection: Selection[DeadLetter] = Selection(
+    selection: Selection[DeadLetterRow] = Selection(
         paging.parse(parameters, DEAD_LETTER_COLUMNS),
         key_of=_column,
         name_of=lambda letter: f"{letter.number:020}",
@@ -112,7 +125,7 @@ async def list_dead_letters(call: Call[PageParameters, None]) -> Reply:
     return Reply(value=await select(call.services.introspection.dead_letters(), selection))
 
 
-def _column(row: ActorRow | DeadLetter, column: str) -> Key:
+def _column(row: ActorRow | DeadLetterRow, column: str) -> Key:
     key: Key = getattr(row, column)
     return key
 
@@ -137,7 +150,7 @@ def _action(action: ActorAction, summary: str) -> Operation:
         request=Reason,
         request_optional=True,
         response=ActionDone,
-        problems=_UNKNOWN,
+        problems=(NO_SUCH_ACTOR, ACTION_REFUSED),
     )(act)
 
 

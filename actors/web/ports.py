@@ -21,19 +21,13 @@ from actors.session_api import (
     RouteFromIvr,
     SessionView,
 )
-from actors.web.tree_records import ActorDetail, ActorRow, ActorState, DeadLetter, TreeNode
-
-
-class NoSuchActor(Exception):  # noqa: N818 - an answer, not a failure
-    """Nothing has this path.
-
-    Args:
-        path: What was asked for.
-    """
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"no actor has the path {path}")
-        self.path = path
+from supervision.introspection import (
+    ActorDetail,
+    ActorRow,
+    ActorState,
+    DeadLetterRow,
+    TreeNode,
+)
 
 
 class ReadinessReport(Struct, frozen=True, kw_only=True):
@@ -57,7 +51,11 @@ class Readiness(Protocol):
 
 
 class Introspection(Protocol):
-    """Shows and steers the actor tree; each method raises `NoSuchActor` for an unknown path."""
+    """Shows and steers the actor tree: `supervision.introspection.Introspection`.
+
+    Each method that is given a path raises `NoSuchActor` for an unknown one; the actions raise
+    `ActionRefused` where they cannot be done.
+    """
 
     async def tree(self, path: str | None, depth: int | None) -> TreeNode:
         """The tree below a path.
@@ -103,7 +101,7 @@ class Introspection(Protocol):
         """End the actor at once; its supervisor sees it as a crash."""
         ...
 
-    def dead_letters(self) -> Iterable[DeadLetter]:
+    def dead_letters(self) -> Iterable[DeadLetterRow]:
         """The latest messages that nobody took; their number is bounded."""
         ...
 

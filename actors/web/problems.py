@@ -8,12 +8,13 @@ from typing import Any
 
 from actors import session_api
 from actors.web.event_hub import TooManySubscriptions
-from actors.web.ports import NoSuchActor
 from actors.web.tokens import TooManyTokens
 from protocols.http import etag, problem
 from protocols.http.problem import HttpProblem, ProblemType
+from supervision.introspection import ActionRefused, NoSuchActor
 
 NO_SUCH_ACTOR = ProblemType("no-such-actor", 404, "No actor has this path")
+ACTION_REFUSED = ProblemType("action-refused", 409, "This cannot be done to the actor")
 NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
 SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed and no longer answers")
@@ -70,6 +71,9 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     ),
     session_api.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
     NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),
+    ActionRefused: lambda error: HttpProblem(
+        ACTION_REFUSED, str(error), field="path", rule=error.rule
+    ),
     TooManyTokens: lambda error: HttpProblem(TOO_MANY_TOKENS, "revoke one first", rule=str(error)),
     TooManySubscriptions: _streams,
 }

@@ -66,6 +66,25 @@ class WebServer:
         self._protocols.pre_shutdown()
         await self._protocols.shutdown(CLOSE_S)
 
+    def abort(self) -> None:
+        """Let go of the socket and of every connection at once."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        self._protocols.end_streams()
+        for connection in self._protocols.connections:
+            connection.force_close()
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return self._protocols.open
+
+    @property
+    def streams(self) -> int:
+        """Answers that go on: streams of events."""
+        return len(self._protocols.streams)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = _Body(request, self._config.max_body_bytes)
         asked = ApiRequest(

@@ -24,11 +24,18 @@ from actors.session_api import (
 from actors.web import operations
 from actors.web.api import Api
 from actors.web.event_hub import EventHub
-from actors.web.ports import NoSuchActor, ReadinessReport
+from actors.web.ports import ReadinessReport
 from actors.web.server import WebServer
 from actors.web.services import Services
 from actors.web.tokens import SCOPES, open_store
-from actors.web.tree_records import ActorDetail, ActorRow, ActorState, DeadLetter, TreeNode
+from supervision.introspection import (
+    ActorDetail,
+    ActorRow,
+    ActorState,
+    DeadLetterRow,
+    NoSuchActor,
+    TreeNode,
+)
 
 WALL = 1_800_000_000.0
 SESSION = "0123456789abcdef0123"
@@ -58,7 +65,7 @@ class FakeTree:
         self.rows = [row("node"), *(row(f"node/a{n}", mailbox=n % 3) for n in range(5))]
         self.done = []
         self.letters = [
-            DeadLetter(
+            DeadLetterRow(
                 number=n, at=WALL + n, target="x", sender="y", message="Ping", reason="noproc"
             )
             for n in (1, 2, 10)
