@@ -6,9 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
-from aiohttp import web
 
 from protocols.cti.events import Closed, HelloReceived, Received, Transmit
 from protocols.cti.link import Link
@@ -22,7 +20,6 @@ from protocols.cti.messages import (
 )
 from protocols.feed.client import FeedRefusedError
 from protocols.feed.file import read_steps
-from protocols.feed.http_sessions import HttpSessions
 from protocols.feed.run import FeedOptions, run
 from protocols.feed.schedule import Load
 
@@ -264,33 +261,3 @@ def test_an_idle_feed_answers_heartbeats():
             return await run(options(port, tuple(steps)))
 
     assert asyncio.run(scenario()).answered == 1
-
-
-def test_sessions_are_fetched_over_http_by_call():
-    async def scenario():
-        async def sessions(request: web.Request) -> web.Response:
-            if request.headers["Authorization"] != "Bearer view":
-                return web.Response(status=401)
-            call = request.query["call"]
-            items = [] if call == "unknown" else [{"call": call, "rp": "sales"}]
-            return web.json_response({"items": items, "next_cursor": None, "total": len(items)})
-
-        app = web.Application()
-        app.router.add_get("/api/v1/sessions", sessions)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        url = "http://{}:{}/".format(*site._server.sockets[0].getsockname())
-        try:
-            found = await HttpSessions(url, "view")(["a", "unknown", "b"])
-            with pytest.raises(aiohttp.ClientResponseError):
-                await HttpSessions(url, "other")(["a"])
-            return found
-        finally:
-            await runner.cleanup()
-
-    assert asyncio.run(scenario()) == {
-        "a": {"call": "a", "rp": "sales"},
-        "b": {"call": "b", "rp": "sales"},
-    }
