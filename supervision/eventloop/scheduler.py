@@ -174,30 +174,43 @@ class Scheduler(ABC):
         self.thread = get_ident()
         self.turns += 1
         self.now = self.clock.monotonic()
-        limit = self.now + self.limits.turn_budget_s
+        try:
+            self._run_ready(self.now + self.limits.turn_budget_s)
+        finally:  # whatever got out, the other actors go on
+            if self._ready or self._signals:
+                self.loop.call_soon(self._turn)
+            else:
+                self._awake = False
+        self.arm()
+
+    def _run_ready(self, limit: float) -> None:
         ready, signals = self._ready, self._signals
         while self.now < limit:
-            while signals:
-                function, args = signals.popleft()
-                function(*args)
+            if signals:
+                self._run_signals()
             if not ready:
                 break
             cell = ready.popleft()
             if cell.task is not None:
                 self._resume(cell)
+                if signals:  # it may have crashed or stopped: then it handles nothing more
+                    ready.append(cell)
+                    continue
             if cell.task is None and cell.mailbox is not None and not cell.suspended:
                 self._run_batch(cell, limit)
-        if ready or signals:
-            self.loop.call_soon(self._turn)
-        else:
-            self._awake = False
-        self.arm()
+
+    def _run_signals(self) -> None:
+        signals = self._signals
+        while signals:
+            function, args = signals.popleft()
+            function(*args)
+        self.now = self.clock.monotonic()  # their time is not the next handler's
 
     def _resume(self, cell: Cell) -> None:
         task = cell.task
         if task is not None and task.runnable:
             task.step()
-            self._took(cell, task.message, 1)
+            self._took(cell, task.message)
 
     def _run_batch(self, cell: Cell, limit: float) -> None:
         mailbox, actor, signals = cell.mailbox, cell.actor, self._signals
@@ -256,21 +269,20 @@ class Scheduler(ABC):
     ) -> None:
         """An asynchronous handler came to its end: the cell takes messages again."""
         cell = task.cell
+        # Whoever stepped the task looks at the mailbox next; queueing the cell here as well would
+        # give it one more turn than the others for every message.
         if cell.task is task:
             cell.task = None
-            if cell.mailbox is not None:
-                self._ready.append(cell)
         if exception is not None:
             self.handler_failed(cell, task.message, task.sender, exception)
 
     # Time
 
-    def _took(self, cell: Cell, message: Any, handled: int) -> None:
+    def _took(self, cell: Cell, message: Any) -> None:
         now = self.clock.monotonic()
         if now - self.now > self.limits.hold_limit_s:
             self._held(cell, message, now - self.now)
         self.now = now
-        self.total_handled += handled
 
     def _held(self, cell: Cell, message: Any, seconds: float) -> None:
         self.holds += 1
