@@ -16,7 +16,11 @@ from actors.settings import value_at
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-SECTIONS = "|".join(field.name for field in fields(Config) if field.name not in {"rp", "supervision"})
+SECTIONS = "|".join(
+    field.name for field in fields(Config) if field.name not in {"rp", "supervision"}
+)
+
+FILE_NAMES = (".toml", ".md", ".json", ".py", ".sock", ".lock", ".log", ".programs")
 
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
 
@@ -46,7 +50,7 @@ def test_a_command_that_is_shown_is_understood(path):
 def test_a_configuration_key_that_is_named_exists(path):
     text = path.read_text(encoding="utf-8")
     for key in re.findall(rf"`((?:{SECTIONS})\.[a-z_.]+[a-z])`", text):
-        if not key.endswith((".toml", ".md", ".json", ".py")):
+        if not key.endswith(FILE_NAMES):
             value_at(Config(), key)
 
 
