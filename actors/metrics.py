@@ -1,6 +1,6 @@
-"""What the node measures, for Prometheus; names are those of the contract.
+"""What the node's actors measure, for Prometheus; names are those of the contract.
 
-The objects are for every actor of the node: `metrics.SESSIONS.inc()`. They live in a registry of
+The objects are for every actor of the node: `metrics.GENERATION.set(3)`. They live in a registry of
 their own, so that nothing else in the process adds to what operators see. Labels have few values:
 never a call, a number or a path of an actor.
 """
@@ -28,21 +28,6 @@ ROUTE_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0),
     registry=REGISTRY,
 )
-SESSIONS = Gauge("vigie_sessions", "Sessions open now.", registry=REGISTRY)
-ACTOR_RESTARTS = Counter(
-    "vigie_actor_restarts_total", "Actors restarted by their supervisor.", registry=REGISTRY
-)
-MAILBOX_MESSAGES = Gauge(
-    "vigie_mailbox_messages", "Messages waiting in all mailboxes.", registry=REGISTRY
-)
-HANDLER_SECONDS = Histogram(
-    "vigie_handler_seconds",
-    "Time that a handler of an actor held the loop, sampled.",
-    ("actor",),
-    buckets=(0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0),
-    registry=REGISTRY,
-)
-DEAD_LETTERS = Counter("vigie_dead_letters_total", "Messages that nobody took.", registry=REGISTRY)
 DB_SECONDS = Histogram(
     "vigie_db_seconds",
     "Time of a query: waiting for a connection, and being executed.",

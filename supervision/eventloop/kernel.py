@@ -232,6 +232,32 @@ class Kernel(Scheduler):
         """An address for a new child; it is taken only when something starts there."""
         return LocalAddress(None if parent is None else parent.address, name)
 
+    def start_root(
+        self, actor: Actor, args: Any, name: str, ended: Callable[[], None]
+    ) -> asyncio.Future[Any]:
+        """Start an actor without a parent, for an asyncio task; await the future for the outcome.
+
+        Args:
+            actor: to be started.
+            args: what its ``init`` is given.
+            name: its path.
+            ended: called when it has ended, for whatever reason.
+        """
+        spawned = self.spawn(actor, args, parent=None, address=self.child_address(None, name))
+        root = self.roots.get(name)
+        if root is not None:
+            root.exit_waiters = [*(root.exit_waiters or ()), lambda _: ended()]
+        return self.future_of(spawned)
+
+    def future_of(self, what: Any) -> asyncio.Future[Any]:
+        """What a waiter will say, or a value that is known already, for an asyncio task."""
+        future: asyncio.Future[Any] = self.loop.create_future()
+        if isinstance(what, Waiter) and not what.settled:
+            what.task = _Telling(what, future)
+        else:
+            future.set_result(what.value if isinstance(what, Waiter) else what)
+        return future
+
     def exit(self, cell: Cell, reason: Reason) -> None:
         """Have an actor end; it handles no further message (erlang:exit/2 for those that obey)."""
         self.signal(lifecycle.begin_exit, self, cell, reason)
@@ -330,6 +356,11 @@ class Kernel(Scheduler):
 
     # Accounts
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait in the mailboxes of actors that are ready now."""
+        return sum(cell.depth for cell in set(self._ready))
+
     def dead_letter(self, address: Any, message: Any, sender: Any, reason: str) -> None:
         """Count and keep a dead letter; tell callers and Thespian's handler."""
         if isinstance(message, PendingCall):
@@ -369,6 +400,20 @@ class Kernel(Scheduler):
             seconds=round(seconds, 6),
             limit_s=self.limits.hold_limit_s,
         )
+
+
+class _Telling:
+    """Hands a waiter's value to a future."""
+
+    __slots__ = ("_future", "_waiter")
+
+    def __init__(self, waiter: Waiter, future: asyncio.Future[Any]) -> None:
+        self._waiter = waiter
+        self._future = future
+
+    def wake(self) -> None:
+        if not self._future.done():
+            self._future.set_result(self._waiter.value)
 
 
 def _text(who: Any) -> str:

@@ -119,10 +119,14 @@ def _not_started(kernel: Kernel, cell: Cell, reason: Reason) -> Failed:
 
 def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
     outcome = Waiter()
-    cell.exit_waiters = [lambda reason: outcome.settle(Failed(reason))]
+
+    def gone(reason: Reason) -> None:
+        outcome.settle(Failed(reason))
+
+    cell.exit_waiters = [gone]
 
     def ended(task: HandlerTask, value: Any, exception: BaseException | None) -> None:
-        cell.exit_waiters = None
+        cell.exit_waiters = [one for one in cell.exit_waiters or () if one is not gone] or None
         if exception is not None:
             outcome.settle(_not_started(kernel, cell, crashed(exception)))
             return
