@@ -143,7 +143,8 @@ class EventHub:
 
         Args:
             kind: What sort of event it is.
-            data: Plain data or a record that msgspec can encode; must not change later.
+            data: Plain data or a record; it must not change later. Readers see it bounded, as the
+                state of an actor is shown.
             at: When, seconds since the epoch.
         """
         self._number += 1

@@ -10,6 +10,7 @@ from actors import metrics
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.event_hub import KINDS, Event, EventHub, EventKind, Subscription
 from actors.web.problems import TOO_MANY_STREAMS
+from actors.web.shown import shown
 from protocols.http import media, problem, sse
 
 KEEPALIVE_S = 15.0
@@ -80,7 +81,10 @@ class EventStream:
 
 def _row(event: Event, epoch: str) -> EventRow:
     return EventRow(
-        id=sse.make_id(epoch, event.number), kind=event.kind, at=event.at, data=event.data
+        id=sse.make_id(epoch, event.number),
+        kind=event.kind,
+        at=event.at,
+        data=shown(event.data),
     )
 
 

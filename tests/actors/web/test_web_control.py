@@ -74,7 +74,7 @@ def test_what_streams_over_http_is_shown_as_it_is_now(site, ask):
 
 
 def test_text_comes_as_text(ask):
-    assert "vigie_sessions" in ask("GET", "/metrics")["body"]
+    assert "vigie_generation" in ask("GET", "/metrics")["body"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from actors.web.event_operations import EventStream
 from protocols.http import sse
 
 EVENTS = "/api/v1/events"
+BULK = [["x" * 1000] * 100] * 40
+"""What no socket takes at once: 4 MB."""
 
 
 class Reader:
@@ -72,6 +74,12 @@ def test_what_happens_is_streamed_with_ids(site, reader):
     publish(site, "crash", {"path": "node/a1"})
     data = {"id": "ab-1", "kind": "crash", "at": 5.0, "data": {"path": "node/a1"}}
     assert stream.event() == ("crash", data, "ab-1")
+
+
+def test_what_json_cannot_say_is_told_in_words(site, reader):
+    stream = reader()
+    publish(site, "crash", {"path": ("a", 1), "reason": ValueError("no")})
+    assert stream.event()[1]["data"] == {"path": ["a", 1], "reason": "ValueError('no')"}
 
 
 def test_only_the_kinds_asked_for_are_streamed(site, reader):
@@ -138,11 +146,11 @@ def test_a_slow_reader_loses_the_oldest_events_and_is_told_how_many(make_site):
     site = make_site(events_buffer=10, write_timeout_s=30)
     stream = Reader(site)
     transport = slow_down(site, stream)
-    publish(site, "node", "x" * 4_000_000)  # more than the socket takes: the writer waits
+    publish(site, "node", BULK)  # more than the socket takes: the writer waits
     wait_until(lambda: transport.get_write_buffer_size() > 0, site)
     for number in range(25):
         publish(site, "node", number)
-    assert stream.event()[1]["data"] == "x" * 4_000_000
+    assert stream.event()[1]["data"] == BULK
     assert stream.event() == ("gap", {"missed": 15}, None)
     assert [stream.event()[1]["data"] for _ in range(10)] == list(range(15, 25))
     stream.close()
@@ -152,7 +160,7 @@ def test_a_reader_who_takes_nothing_is_cut_off(make_site):
     site = make_site(write_timeout_s=0.05)
     stream = Reader(site)
     slow_down(site, stream)
-    publish(site, "node", "x" * 4_000_000)
+    publish(site, "node", BULK)
     wait_until(lambda: not site.services.events.watched, site)
     stream.close()
 
