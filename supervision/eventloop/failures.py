@@ -94,15 +94,10 @@ def _poison(
 
 
 def exit_requested(kernel: Kernel, cell: Cell, message: ActorExitRequest, sender: Any) -> None:
-    """Show a plain actor its ActorExitRequest, then end it; what it raises changes nothing."""
-    if not cell.dies and cell.actor is not None:
-        try:
-            cell.actor.receiveMessage(message, sender)
-        except Exception:  # noqa: BLE001 - the exit is carried out whatever it makes of it
-            _log.warning("%s failed on its exit request", cell.address.path, exc_info=True)
+    """End an actor as it was asked to; its children end with it if the request is recursive."""
     if not message.isRecursive:
         _leave_children(kernel, cell)
-    lifecycle.begin_exit(kernel, cell, NORMAL)
+    lifecycle.begin_exit(kernel, cell, NORMAL, (message, sender))
 
 
 def _leave_children(kernel: Kernel, cell: Cell) -> None:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from supervision._thespian import Actor, ActorAddress, ActorSystemMessage, ChildActorExited
+from supervision._thespian import (
+    Actor,
+    ActorExitRequest,
+    ActorSystemMessage,
+    ChildActorExited,
+)
 from supervision.eventloop import links
 from supervision.eventloop.calls import NoProc, PendingCall, ServerDied, Waiter
 from supervision.eventloop.cell import Cell
 from supervision.eventloop.handler import HandlerTask
 from supervision.eventloop.managed import IGNORE, ManagedActor, Stop
-from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed
+from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Keeper
     from supervision.eventloop.kernel import Kernel
+
+
+_log = logging.getLogger("Thespian")
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -74,19 +85,28 @@ def start(  # noqa: PLR0917 - one call site, which names them
     Returns:
         The outcome, or a waiter for it where ``init`` is asynchronous.
     """
+    if address.cell is not None or address.name in _siblings(kernel, parent):
+        return Failed(error("already_started"))
     cell = _place(kernel, actor, parent, address)
     cell.keeper = keeper
     if not isinstance(actor, ManagedActor):
+        cell.dies = parent is not None and getattr(parent.actor, "kind", None) == "supervisor"
         return Started(address)
     cell.dies = True
     cell.policy = actor.mailbox
     try:
         result = actor.on_start(args)
-    except Exception as exception:  # noqa: BLE001 - whatever init raises is why it did not start
-        return _not_started(kernel, cell, crashed(exception))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exception:  # noqa: BLE001 - whatever init raises is why it did not start
+        return _init_crashed(kernel, cell, exception)
     if type(result) is CoroutineType:
         return _start_later(kernel, cell, result)
     return _judge(kernel, cell, result)
+
+
+def _siblings(kernel: Kernel, parent: Cell | None) -> dict[str | int, Cell]:
+    return kernel.roots if parent is None else parent.children or {}
 
 
 def _place(kernel: Kernel, actor: Actor, parent: Cell | None, address: LocalAddress) -> Cell:
@@ -117,6 +137,24 @@ def _not_started(kernel: Kernel, cell: Cell, reason: Reason) -> Failed:
     return Failed(reason)
 
 
+def _init_crashed(kernel: Kernel, cell: Cell, exception: BaseException) -> Failed:
+    return _not_started(kernel, cell, _report_crash(kernel, cell, "init", exception))
+
+
+def _report_crash(kernel: Kernel, cell: Cell, where: str, exception: BaseException) -> Reason:
+    reason = crashed(exception)
+    kernel.report(
+        "crash",
+        cell.address.path,
+        actor=type(cell.actor).__name__,
+        incarnation=cell.address.incarnation,
+        message=where,
+        reason=str(reason),
+        traceback=reason.traceback,
+    )
+    return reason
+
+
 def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
     outcome = Waiter()
 
@@ -128,7 +166,7 @@ def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
     def ended(task: HandlerTask, value: Any, exception: BaseException | None) -> None:
         cell.exit_waiters = [one for one in cell.exit_waiters or () if one is not gone] or None
         if exception is not None:
-            outcome.settle(_not_started(kernel, cell, crashed(exception)))
+            outcome.settle(_init_crashed(kernel, cell, exception))
             return
         outcome.settle(_judge(kernel, cell, value))
         kernel.handler_ended(task, value, None)
@@ -141,17 +179,37 @@ def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
 # Ending
 
 
-def begin_exit(kernel: Kernel, cell: Cell, reason: Reason) -> None:
-    """Have an actor end: its ``terminate`` runs unless it is killed, then ``end``."""
-    if cell.actor is None or (cell.exiting is not None and reason.kind != "killed"):
+def begin_exit(
+    kernel: Kernel,
+    cell: Cell,
+    reason: Reason,
+    asked: tuple[ActorExitRequest, Any] | None = None,
+) -> None:
+    """Have an actor end: its ``terminate`` runs unless it is killed, then ``end``.
+
+    A plain Thespian actor is shown an ActorExitRequest in the place of ``terminate``: the one
+    that it was sent (``asked``, with its sender), or a new one where its parent or system ends.
+    """
+    actor = cell.actor
+    if actor is None or (cell.exiting is not None and reason.kind != "killed"):
         return
-    terminable = cell.exiting is None and not _starting(cell) and reason.kind != "killed"
+    told = cell.exiting is None and _has_last_words(cell, actor, reason)
     cell.exiting = reason
     _abandon_handler(kernel, cell, reason)
-    if terminable and isinstance(cell.actor, ManagedActor):
-        _terminate(kernel, cell, cell.actor, reason)
-    else:
+    if not told:
         end(kernel, cell, reason)
+    elif isinstance(actor, ManagedActor):
+        _terminate(kernel, cell, reason, actor.on_finish, reason)
+    else:
+        above = cell.address if cell.parent is None else cell.parent.address
+        request = asked if asked is not None else (ActorExitRequest(), above)
+        _terminate(kernel, cell, reason, actor.receiveMessage, *request)
+
+
+def _has_last_words(cell: Cell, actor: Actor, reason: Reason) -> bool:
+    if isinstance(actor, ManagedActor):
+        return reason.kind != "killed" and (actor.stops_children or not _starting(cell))
+    return reason.clean
 
 
 def _starting(cell: Cell) -> bool:
@@ -170,11 +228,15 @@ def _abandon_handler(kernel: Kernel, cell: Cell, reason: Reason) -> None:
         kernel.report("unexpected", cell.address.path, error=str(crashed(exception)))
 
 
-def _terminate(kernel: Kernel, cell: Cell, actor: ManagedActor, reason: Reason) -> None:
+def _terminate(
+    kernel: Kernel, cell: Cell, reason: Reason, last_words: Callable[..., Any], *args: Any
+) -> None:
     try:
-        result = actor.on_finish(reason)
-    except Exception as exception:  # noqa: BLE001 - a crash in terminate is the reason it ended with
-        _terminate_failed(kernel, cell, exception)
+        result = last_words(*args)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exception:  # noqa: BLE001 - the actor ends, whatever terminate raises
+        _terminate_failed(kernel, cell, reason, exception)
         return
     if type(result) is not CoroutineType:
         end(kernel, cell, reason)
@@ -185,15 +247,18 @@ def _terminate(kernel: Kernel, cell: Cell, actor: ManagedActor, reason: Reason) 
         if exception is None:
             end(kernel, cell, reason)
         else:
-            _terminate_failed(kernel, cell, exception)
+            _terminate_failed(kernel, cell, reason, exception)
 
     cell.task = HandlerTask(cell, result, ended)
     cell.task.wake()
 
 
-def _terminate_failed(kernel: Kernel, cell: Cell, exception: BaseException) -> None:
-    reason = crashed(exception)
-    kernel.report("crash", cell.address.path, reason=str(reason), traceback=reason.traceback)
+def _terminate_failed(kernel: Kernel, cell: Cell, reason: Reason, exception: BaseException) -> None:
+    if isinstance(cell.actor, ManagedActor):
+        # A crash in terminate is the reason it ended with, as in OTP.
+        reason = _report_crash(kernel, cell, "terminate", exception)
+    else:
+        _log.warning("%s failed on its exit request", cell.address.path, exc_info=exception)
     end(kernel, cell, reason)
 
 
@@ -216,9 +281,12 @@ def end(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool = True)
 
 
 def _leave_parent(kernel: Kernel, cell: Cell) -> None:
-    home = kernel.roots if cell.parent is None else cell.parent.children
-    if home is not None and home.get(cell.address.name) is cell:
-        del home[cell.address.name]
+    home = _siblings(kernel, cell.parent)
+    name = cell.address.name
+    # One whose parent left without it lives on among the roots, under its path.
+    key = name if home.get(name) is cell else cell.address.path
+    if home.get(key) is cell:
+        del home[key]
 
 
 def _forget(kernel: Kernel, cell: Cell) -> None:
@@ -246,6 +314,8 @@ def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
     for message, sender, _ in mailbox or ():
         if isinstance(message, PendingCall):
             message.fail(failure)
+        if isinstance(message, ChildExited):
+            continue  # nobody's letter: the node itself told a supervisor that ends too
         kernel.dead_letter(cell.address, message, sender, "exited")
     if mailbox:
         mailbox.clear()  # the scheduler may hold it for the batch in which the actor ended

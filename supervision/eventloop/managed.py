@@ -38,9 +38,16 @@ class ManagedActor(Actor):
 
     ``on_start`` and ``on_finish`` may be asynchronous; while one of them runs the actor takes no
     message. ``on_finish`` is not called when the actor is killed.
+
+    Attributes:
+        kind: what operators are shown it as.
+        stops_children: whether ``on_finish`` is due even while ``on_start`` has not come to its
+            end, because there may be children to be stopped in order.
+        mailbox: the bound of its mailbox; None is unbounded.
     """
 
     kind: ClassVar[str] = "worker"
+    stops_children: ClassVar[bool] = False
     mailbox: ClassVar[MailboxPolicy | None] = None
 
     def on_start(self, args: Any) -> Any:

@@ -179,7 +179,7 @@ class Kit:
         self.settle()
         if not isinstance(outcome, Started):
             raise NotStarted(type(made), outcome)
-        return outcome.address  # type: ignore[return-value]
+        return outcome.address
 
     def _spawn(self, actor: Actor, args: Any, name: str, parent: ActorAddress | None) -> Any:
         above = None if parent is None else self._cell(parent)
