@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgpack
 import msgspec
+from msgspec import inspect
 
 from protocols.cti.messages import (
     ErrorCode,
@@ -33,12 +34,11 @@ ICM_KEY_CHARS = 32
 ICM_VALUE_CHARS = 210
 
 _place = re.compile(r" - at `(?:key` in `|value` in `)?\$\.?(?P<field>[A-Za-z_]*)[^`]*`$")
-_value = re.compile(r"(?<=^Invalid enum value) .*", re.DOTALL)
 _missing = re.compile(r"missing required field `(?P<field>[^`]+)`")
 _control = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def _by_tag(union: Any) -> dict[str, type[Message]]:  # noqa: ANN401 - a union is no class
+def _by_tag(union: Any) -> dict[str, type[Message]]:
     return {record.__struct_config__.tag: record for record in get_args(union)}
 
 
@@ -152,10 +152,22 @@ def _convert(frame: Mapping[str, Any], types: Mapping[str, type[Message]]) -> Me
 def _refusal(text: str, frame: Mapping[str, Any]) -> FrameRefused:
     """Turn msgspec's sentence into the rule and the field it is about."""
     found = _place.search(text) or _missing.search(text)
-    field = found["field"] if found else None
-    # The value is left out: it may be as long as the frame, and it is the peer's own.
-    rule = _value.sub("", _place.sub("", text))
-    return FrameRefused(400, rule, field or None, reference(frame))
+    field = (found["field"] if found else None) or None
+    rule = _place.sub("", text)
+    if rule.startswith("Invalid enum value"):
+        # msgspec names the value, which is the peer's own and may be as long as the frame.
+        rule = f"Expected one of {', '.join(_choices(frame['t'], field))}"
+    return FrameRefused(400, rule, field, reference(frame))
+
+
+def _choices(tag: str, field: str | None) -> list[str]:
+    """What a field that is an enumeration may be."""
+    record = inspect.type_info(_INBOUND.get(tag) or _OUTBOUND[tag])
+    assert isinstance(record, inspect.StructType)
+    types = next(known.type for known in record.fields if known.name == field)
+    options = types.types if isinstance(types, inspect.UnionType) else (types,)
+    literals = (option for option in options if isinstance(option, inspect.LiteralType))
+    return [str(value) for literal in literals for value in literal.values]
 
 
 def _check_request(message: RouteRequest | RerouteRequest, limits: MessageLimits) -> None:

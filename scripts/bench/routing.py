@@ -163,8 +163,8 @@ def steady_rows(rate: float, ours: Report, peers: Report) -> list[Row]:
         for name, key in (("p50", "p50_ms"), ("p99", "p99_ms"), ("max", "max_ms"))
     ]
     rows.append(Row(f"sent {at}", ours["sent"], "requests"))
-    for name in ("lost", "doubled", "late"):
-        rows.append(Row(f"{name} {at}", ours[name], "requests", PEER, peers[name]))
+    counts = ("lost", "doubled", "late")
+    rows += [Row(f"{key} {at}", ours[key], "requests", PEER, peers[key]) for key in counts]
     return rows
 
 

@@ -149,6 +149,20 @@ def test_a_value_out_of_its_range_is_refused_by_the_field_and_the_frame(field, v
     assert refused.msg
 
 
+@pytest.mark.parametrize(
+    ("frame", "rule"),
+    [
+        (REQUEST | {"ctype": "x" * 9_000}, "Expected one of callback, consult, in, int, out"),
+        ({"t": "hello", **VALID["hello"], "proto": 2}, "Expected one of 1"),
+        ({"t": "hello", **VALID["hello"], "side": "left"}, "Expected one of backup, primary"),
+        (REQUEST | {"xref": ""}, "Expected `str` of length >= 1"),
+        ({"t": "hb"}, "Object missing required field `ts`"),
+    ],
+)
+def test_the_rule_says_what_would_be_right_and_not_what_was_sent(frame, rule):
+    assert refusal(frame).msg == rule
+
+
 def test_one_wrong_name_in_a_list_is_refused_by_the_list():
     assert refusal({"t": "rp.register", "rp": ["sales", 3]}).field == "rp"
     assert refusal({"t": "rp.register", "rp": []}).field == "rp"
