@@ -1,0 +1,357 @@
+import pytest
+from call_kit import CallKit, route_request
+
+from actors.call_messages import (
+    CallTold,
+    GuardAnswered,
+    RerouteAsked,
+    RouteAsked,
+    RouteRefused,
+    RouteTold,
+    StoreSession,
+)
+from actors.call_session import ani_group, call_name, xref_name
+from actors.routing import decide
+from actors.session_api import (
+    AddJourneyStep,
+    CloseSession,
+    GetSession,
+    PatchSession,
+    RevStale,
+    RouteFromIvr,
+    SessionOver,
+    UserDataTooLarge,
+)
+from protocols.cti.messages import CallEvent, RerouteRequest, RouteEnd, RouteSelect, RouteUsed
+from supervision import Refused, ServerDied
+from supervision.reasons import KILLED
+
+
+@pytest.fixture
+def kit():
+    with CallKit() as kit:
+        yield kit
+
+
+def ask(kit, session, link=None, **fields):
+    request = route_request(**fields)
+    to = kit.link.address if link is None else link.address
+    kit.send(session, RouteAsked(request, to, kit.marks(request.reply_ms)))
+
+
+def tell(kit, session, ev, **fields):
+    kit.send(session, CallTold(CallEvent(i=1, call="c1", ev=ev, ts=1.0, **fields)))
+    kit.settle()
+
+
+def test_a_route_request_is_answered_with_the_target_of_its_routing_point(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.settle()
+    [answer] = kit.answers()
+    assert isinstance(answer, RouteSelect)
+    assert (answer.xref, answer.target, answer.reason) == ("x1", "7001", "rp-default")
+    assert answer.session == str(session.name)
+    assert answer.alt == ["7002", "7009"]
+
+
+def test_a_call_has_one_session_whoever_opens_it(kit):
+    kit.open()
+    opening = kit.openings.for_route(route_request(), kit.clock.wall())
+    refused = kit.call("sessionSup", opening.request)
+    assert isinstance(refused, Refused)
+    assert kit.pool.count() == 1
+
+
+def test_the_same_xref_gets_the_same_answer_on_both_links(kit):
+    session, backup = kit.open(), kit.probe()
+    ask(kit, session)
+    ask(kit, session, link=backup)
+    kit.settle()
+    [first], [second] = kit.answers(), [one.message for one in backup.take()]
+    assert first == second
+    assert kit.actor("router").state.decided == {"rp-default": 1}
+
+
+def test_an_xref_that_is_sent_again_after_its_answer_gets_that_answer(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.settle()
+    ask(kit, session)
+    kit.settle()
+    first, again = kit.answers()
+    assert first == again
+
+
+def test_an_xref_of_another_call_is_refused(kit):
+    ask(kit, kit.open("c1"), call="c1", xref="x")
+    ask(kit, kit.open("c2"), call="c2", xref="x")
+    kit.settle()
+    refusal = next(one for one in kit.link.messages if isinstance(one, RouteRefused))
+    assert (refusal.code, refusal.field) == (409, "xref")
+
+
+def test_the_default_answer_leaves_at_250_ms_while_the_router_is_suspended(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    kit.advance(0.249)
+    assert kit.answers() == []
+    kit.advance(0.002)
+    [answer] = kit.answers()
+    assert (answer.target, answer.reason) == ("7001", "late-default")
+
+
+def test_the_default_answer_leaves_at_four_fifths_of_the_requests_own_time(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    ask(kit, session, reply_ms=100)
+    kit.advance(0.079)
+    assert kit.answers() == []
+    kit.advance(0.002)
+    assert [answer.reason for answer in kit.answers()] == ["late-default"]
+
+
+def test_a_router_that_answers_after_the_default_changes_nothing(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    kit.advance(0.26)
+    kit.router.cell.suspended = False
+    kit.kernel.make_ready(kit.router.cell)
+    kit.settle()
+    assert len(kit.answers()) == 1
+    assert kit.actor(session).data.routing.reason == "late-default"
+
+
+def test_a_router_that_dies_is_asked_again_when_it_is_back(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    kit.settle()
+    kit.faults.kill(kit.router)
+    kit.settle()
+    kit.advance(0.05)
+    assert [answer.reason for answer in kit.answers()] == ["rp-default"]
+
+
+def test_a_killed_session_comes_back_with_its_context_and_answers(kit):
+    session = kit.open(ud={"offer": "gold"}, ani="0612345678")
+    tell(kit, session, "queued")
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    kit.settle()
+    kit.faults.kill(session)
+    kit.settle()
+    assert session.incarnation == 2
+    assert kit.state(session) == "queued"
+    assert kit.actor(session).data.ud == {"offer": "gold"}
+    assert list(kit.kernel.registry.members(ani_group("+33612345678"))) == [session]
+    kit.router.cell.suspended = False
+    kit.kernel.make_ready(kit.router.cell)
+    kit.settle()
+    assert [answer.reason for answer in kit.answers()] == ["rp-default"]
+
+
+def test_a_session_that_is_killed_while_it_waits_still_sends_its_default_in_time(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    kit.advance(0.2)
+    kit.faults.kill(session)
+    kit.advance(0.051)
+    assert [answer.reason for answer in kit.answers()] == ["late-default"]
+
+
+def test_a_reroute_gives_a_target_that_was_not_tried_until_none_is_left(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.settle()
+    targets = [kit.answers()[0].target]
+    for failed in ("7001", "7002", "7009"):
+        message = RerouteRequest(i=2, xref="x1", failed=failed, cause="busy")
+        kit.send(session, RerouteAsked(message, kit.link.address, kit.marks()))
+        kit.settle()
+        [answer] = kit.answers()
+        targets.append(answer.target if isinstance(answer, RouteSelect) else answer.cause)
+    assert targets == ["7001", "7002", "7009", "no-agent"]
+
+
+def test_a_reroute_of_an_unknown_dialogue_is_refused(kit):
+    session = kit.open()
+    message = RerouteRequest(i=2, xref="other", failed="7001", cause="busy")
+    kit.send(session, RerouteAsked(message, kit.link.address, kit.marks()))
+    kit.settle()
+    [refusal] = kit.link.of_type(RouteRefused)
+    assert (refusal.code, refusal.field) == (404, "xref")
+
+
+def test_the_guards_answer_is_the_decision_from_then_on(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    kit.settle()
+    decision = decide(kit.table, "sales")
+    kit.send(session, GuardAnswered("x1", "sales", decision))
+    kit.advance(1.0)
+    assert kit.answers() == []
+    ask(kit, session)
+    kit.settle()
+    assert [answer.target for answer in kit.answers()] == ["7001"]
+
+
+def test_a_dialogue_is_forgotten_after_the_abandon_timeout_or_its_end(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.advance(4.9)
+    kit.send(session, RouteTold(RouteUsed(i=3, xref="x1", target="7001", reason="ok")))
+    kit.advance(4.9)
+    assert kit.kernel.registry.whereis(xref_name("x1")) is session
+    kit.advance(0.2)
+    assert kit.kernel.registry.whereis(xref_name("x1")) is None
+    ask(kit, session, xref="x2")
+    kit.send(session, RouteTold(RouteEnd(i=4, xref="x2", cause="ok")))
+    kit.settle()
+    assert kit.kernel.registry.whereis(xref_name("x2")) is None
+    assert kit.actor(session).data.dialogues == ()
+
+
+def test_call_events_move_the_session_through_the_life_of_the_call(kit):
+    session = kit.open()
+    seen = []
+    for ev in ("queued", "delivered", "established", "held", "retrieved"):
+        tell(kit, session, ev)
+        seen.append(kit.state(session))
+    assert seen == ["queued", "ringing", "connected", "held", "connected"]
+
+
+def test_a_transferred_call_is_found_by_its_new_id_too(kit):
+    session = kit.open()
+    tell(kit, session, "transferred", new_call="c9")
+    assert kit.kernel.registry.whereis(call_name("c9")) is session
+    assert kit.kernel.registry.whereis(call_name("c1")) is session
+
+
+def test_a_cleared_call_is_stored_lingers_and_ends(kit):
+    session = kit.open()
+    tell(kit, session, "cleared")
+    [stored] = kit.store.of_type(StoreSession)
+    assert stored.view.state == "closed"
+    assert kit.kernel.registry.whereis(call_name("c1")) is None
+    assert kit.call(session, GetSession()).state == "closed"
+    kit.advance(59.0)
+    assert kit.alive(session)
+    kit.advance(1.1)
+    assert not kit.alive(session)
+    assert kit.pool.count() == 0
+
+
+def test_a_closed_session_that_is_killed_lingers_no_longer_than_it_would_have(kit):
+    session = kit.open()
+    tell(kit, session, "cleared")
+    kit.advance(50.0)
+    kit.faults.kill(session)
+    kit.advance(9.9)
+    assert kit.state(session) == "closed"
+    kit.advance(0.2)
+    assert not kit.alive(session)
+    assert len(kit.store.of_type(StoreSession)) == 1
+
+
+def test_a_new_call_may_use_the_id_of_one_that_lingers(kit):
+    first = kit.open()
+    tell(kit, first, "cleared")
+    second = kit.open()
+    assert second is not first
+    assert kit.kernel.registry.whereis(call_name("c1")) is second
+
+
+def test_an_idle_session_expires_and_activity_puts_that_off():
+    with CallKit(idle_expiry_s=100.0) as kit:
+        session = kit.open()
+        kit.advance(80.0)
+        tell(kit, session, "queued")
+        kit.advance(80.0)
+        assert kit.state(session) == "queued"
+        kit.advance(21.0)
+        assert kit.state(session) == "closed"
+
+
+def test_a_patch_needs_the_current_revision(kit):
+    session = kit.open()
+    assert kit.call(session, PatchSession(rev=1, set={"digits": "42"})).rev == 2
+    stale = kit.call(session, PatchSession(rev=1, set={"digits": "43"}))
+    assert stale == RevStale(2)
+    assert kit.call(session, GetSession()).digits == "42"
+
+
+def test_a_patch_sets_and_deletes_user_data_and_nothing_else_changes_the_revision(kit):
+    session = kit.open(ud={"a": 1, "b": 2})
+    view = kit.call(session, PatchSession(rev=1, set={"ud.c": 3}, delete=["ud.a"]))
+    assert (view.ud, view.rev) == ({"b": 2, "c": 3}, 2)
+    tell(kit, session, "queued")
+    kit.call(session, AddJourneyStep(ev="in", step="menu"))
+    assert kit.call(session, GetSession()).rev == 2
+
+
+def test_user_data_over_the_limit_is_refused_and_nothing_is_lost():
+    with CallKit(max_user_data_bytes=1_024) as kit:
+        session = kit.open(ud={"a": "b"})
+        answer = kit.call(session, PatchSession(rev=1, set={"ud.big": "x" * 2_000}))
+        assert answer == UserDataTooLarge(1_024)
+        view = kit.call(session, GetSession())
+        assert (view.rev, view.ud) == (1, {"a": "b"})
+
+
+def test_the_journey_keeps_its_latest_steps():
+    with CallKit(max_journey=3) as kit:
+        session = kit.open()
+        for number in range(5):
+            kit.call(session, AddJourneyStep(ev="in", step=f"s{number}"))
+        view = kit.call(session, GetSession())
+        assert [step.step for step in view.journey] == ["s2", "s3", "s4"]
+        assert view.state == "ivr"
+
+
+def test_an_ivr_application_gets_a_routing_decision_too(kit):
+    session = kit.open()
+    answer = kit.call(session, RouteFromIvr("sales"))
+    assert (answer.target, answer.reason) == ("7001", "rp-default")
+
+
+def test_an_ivrs_routing_has_the_same_deadline(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    answer = kit.call(session, RouteFromIvr("sales"), timeout=1.0)
+    assert answer.reason == "late-default"
+    assert kit.clock.elapsed == pytest.approx(0.25)
+
+
+def test_an_ivr_that_waits_when_the_session_is_killed_is_told_at_once(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    future = kit.loop.run(kit.base.call, session, RouteFromIvr("sales"), 5.0)
+    kit.settle()
+    kit.faults.kill(session)
+    kit.settle()
+    assert isinstance(future.exception(), ServerDied)
+    assert future.exception().reason == KILLED
+
+
+def test_a_closed_session_can_be_read_but_not_changed(kit):
+    session = kit.open()
+    assert kit.call(session, CloseSession()).state == "closed"
+    assert kit.call(session, CloseSession()).state == "closed"
+    assert kit.call(session, PatchSession(rev=1, set={"digits": "1"})) == SessionOver()
+    assert kit.call(session, RouteFromIvr("sales")) == SessionOver()
+    assert kit.call(session, GetSession()).state == "closed"
+
+
+def test_one_bad_session_is_given_up_alone(kit):
+    bad, good = kit.open("bad"), kit.open("good")
+    for _ in range(6):
+        kit.faults.kill(bad)
+        kit.settle()
+    assert not kit.alive(bad)
+    assert kit.alive(good)
+    assert kit.reported("supervisor", context="child_given_up")

@@ -1,0 +1,56 @@
+"""A node in virtual time with the call path on it, and a link that a test plays."""
+
+from __future__ import annotations
+
+from actors.call_messages import CallSettings
+from actors.call_sup import SessionPool, SessionSup
+from actors.config import Config, RoutingPoint, SessionsConfig
+from actors.router import Router
+from actors.routing import marks, table_of
+from actors.session_opening import Openings
+from protocols.cti.messages import RouteRequest
+from supervision import ChildSpec, SupervisorFlags
+from supervision.testing import Kit
+
+POINTS = {"sales": RoutingPoint(target="7001", rtype="direct", alternates=("7002", "7009"))}
+
+
+def config(**sessions):
+    return Config(rp=POINTS, sessions=SessionsConfig(**sessions))
+
+
+class CallKit(Kit):
+    """Router, sessionSup and a probe in the place of sessionStore."""
+
+    def __init__(self, **sessions):
+        super().__init__()
+        self.config = config(**sessions)
+        self.table = table_of(self.config)
+        self.settings = CallSettings(self.table, self.config.routing, self.config.sessions)
+        self.store = self.probe("sessionStore")
+        self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.table)])
+        self.router = self.base.whereis("router")
+        self.sessions = self.start(SessionSup, self.config.supervision, name="sessionSup")
+        self.pool = SessionPool(self.kernel)
+        self.openings = Openings(self.settings, "FR", self.pool.count)
+        self.link = self.probe()
+
+    def marks(self, reply_ms=None):
+        return marks(self.config.routing, self.clock.monotonic(), reply_ms)
+
+    def open(self, call="c1", **fields):
+        """Open the session of a call as a link does, and return its address."""
+        request = route_request(call=call, **fields)
+        opening = self.openings.for_route(request, self.clock.wall())
+        return self.call("sessionSup", opening.request).address
+
+    def state(self, session):
+        return self.actor(session).state
+
+    def answers(self):
+        """The messages that sessions have sent to the link."""
+        return [one.message for one in self.link.take()]
+
+
+def route_request(call="c1", xref="x1", rp="sales", **fields):
+    return RouteRequest(i=1, xref=xref, call=call, rp=rp, ts=1.0, **fields)
