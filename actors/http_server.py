@@ -52,7 +52,7 @@ class HttpServer(GenServer):
     async def init(self, args: HttpServerArgs) -> None:
         """Accept connections on the node's socket."""
         self._server = WebServer(args.api, args.config)
-        self.at_end(self._server.abort)
+        self.at_end(self._server.let_go)
         await self._server.start(args.listening.dup())
         host, port, *_ = args.listening.getsockname()
         self.state = HttpServerState(host, port)

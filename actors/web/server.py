@@ -66,14 +66,19 @@ class WebServer:
         self._protocols.pre_shutdown()
         await self._protocols.shutdown(CLOSE_S)
 
-    def abort(self) -> None:
-        """Let go of the socket and of every connection at once."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+    def let_go(self) -> None:
+        """Stop accepting at once; close what is idle now, the rest when its answer has gone.
+
+        Does not wait: it is for an owner that is gone already. What still runs after `CLOSE_S`
+        seconds is cut off.
+        """
+        if self._listener is None:
+            return
+        self._listener.close()
+        self._listener = None
         self._protocols.end_streams()
-        for connection in self._protocols.connections:
-            connection.force_close()
+        self._protocols.let_go()
+        asyncio.get_running_loop().call_later(CLOSE_S, self._protocols.cut_off)
 
     @property
     def connections(self) -> int:
@@ -212,6 +217,14 @@ class _Protocols(web.Server):
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
+    def let_go(self) -> None:
+        for connection in self.connections:
+            cast("_Connection", connection).let_go()
+
+    def cut_off(self) -> None:
+        for connection in self.connections:
+            connection.force_close()
+
     def end_streams(self) -> None:
         for task in self.streams.values():
             task.cancel()
@@ -242,6 +255,13 @@ class _Connection(web.RequestHandler):
         if task := self._protocols.streams.get(self):
             task.cancel()
         super().connection_lost(exc)
+
+    def let_go(self) -> None:
+        """Close now, or when the answer that is being made has gone."""
+        if self._request_in_progress:
+            self.close()
+        else:
+            self.force_close()
 
     def _count(self, change: int) -> None:
         self._counted = change > 0

@@ -1,7 +1,9 @@
 """httpServer in a tree: it comes back on the same socket, and leaves nothing behind."""
 
 import asyncio
+import json
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +11,7 @@ from actors.config import HttpConfig
 from actors.http_server import HttpServer, HttpServerArgs, WebSup, WebSupArgs
 from actors.web.api import Api
 from supervision import KILLED, SHUTDOWN, SupervisorFlags, actor_system
+from supervision.introspection import Introspection
 
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -40,6 +43,15 @@ class Tree:
     def connect(self):
         return asyncio.open_connection("127.0.0.1", self._port)
 
+    async def ask(self, method, path, token):
+        reader, writer = await self.connect()
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        writer.write(f"{head}Connection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return json.loads(answer.partition(b"\r\n\r\n")[2])
+
     async def status(self):
         reader, writer = await self.connect()
         writer.write(REQUEST)
@@ -54,18 +66,19 @@ class Tree:
         await until(lambda: address.incarnation != incarnation or address.cell is None)
 
 
-def in_tree(scenario, services, operations, listening):
+def in_tree(scenario, site, listening):
     """Run a scenario with a tree on a loop of its own."""
 
     async def run():
         kernel = actor_system(loop=asyncio.get_running_loop())._systemBase.kernel
-        config = HttpConfig()
-        args = HttpServerArgs(api=Api(services, operations), config=config, listening=listening)
+        services = replace(site.services, introspection=Introspection(kernel, "webSup"))
+        args = HttpServerArgs(
+            api=Api(services, site.operations), config=config, listening=listening
+        )
         sup_args = WebSupArgs(server=args, flags=SupervisorFlags(intensity=5, period=5.0))
-        address = kernel.child_address(None, "webSup")
-        kernel.spawn(WebSup(), sup_args, parent=None, address=address)
+        started = await kernel.start_root(WebSup(), sup_args, "webSup", lambda: None)
+        address = started.address
         tree = Tree(kernel, address, listening)
-        await until(lambda: tree.server is not None)
         async with asyncio.timeout(10):
             await scenario(tree)
             if address.cell is not None:
@@ -88,7 +101,7 @@ def test_a_killed_server_closes_its_connections_and_its_successor_serves_the_sam
         assert await tree.status() == b"HTTP/1.1 200 OK\r\n"
         assert tree.server.incarnation == first + 1
 
-    in_tree(scenario, site.services, site.operations, listening)
+    in_tree(scenario, site, listening)
 
 
 def test_who_connects_while_no_server_runs_waits_and_is_served(site, listening):
@@ -98,12 +111,12 @@ def test_who_connects_while_no_server_runs_waits_and_is_served(site, listening):
         with socket.create_connection(listening.getsockname(), timeout=5) as waiting:
             waiting.sendall(REQUEST)
 
-    in_tree(scenario, site.services, site.operations, listening)
+    in_tree(scenario, site, listening)
 
     async def successor(tree):
         assert await tree.status() == b"HTTP/1.1 200 OK\r\n"
 
-    in_tree(successor, site.services, site.operations, listening)
+    in_tree(successor, site, listening)
 
 
 def test_a_server_that_stops_in_order_lets_a_running_request_end(site, listening):
@@ -123,7 +136,7 @@ def test_a_server_that_stops_in_order_lets_a_running_request_end(site, listening
         await stopping
         writer.close()
 
-    in_tree(scenario, site.services, site.operations, listening)
+    in_tree(scenario, site, listening)
 
 
 def test_what_is_shown_of_the_server_is_where_it_listens_and_what_is_open(site, listening):
@@ -136,4 +149,44 @@ def test_what_is_shown_of_the_server_is_where_it_listens_and_what_is_open(site, 
         assert actor.status() == {"host": host, "port": port, "connections": 1, "streams": 0}
         writer.close()
 
-    in_tree(scenario, site.services, site.operations, listening)
+    in_tree(scenario, site, listening)
+
+
+def test_the_tree_that_is_shown_is_the_one_that_runs(site, listening):
+    async def scenario(tree):
+        token = site.secrets["viewer"]
+        shown = await tree.ask("GET", "/api/v1/tree", token)
+        assert (shown["path"], shown["kind"]) == ("webSup", "supervisor")
+        assert [child["path"] for child in shown["children"]] == ["webSup/httpServer"]
+        rows = await tree.ask("GET", "/api/v1/actors?q=http", token)
+        assert [(row["path"], row["status"]) for row in rows["items"]] == [
+            ("webSup/httpServer", "running")
+        ]
+        state = await tree.ask("GET", "/api/v1/actors/webSup%2FhttpServer/state", token)
+        assert state["state"]["port"] == listening.getsockname()[1]
+        for path in ("webSup", "webSup%2FhttpServer"):
+            assert (await tree.ask("GET", f"/api/v1/actors/{path}", token))["status"] == "running"
+        assert (await tree.ask("GET", "/api/v1/actors/webSup%2Fx", token))["status"] == 404
+
+    in_tree(scenario, site, listening)
+
+
+def test_an_operator_who_kills_the_server_that_serves_him_is_answered(site, listening):
+    async def scenario(tree):
+        first = tree.server.incarnation
+        path = "/api/v1/actors/webSup%2FhttpServer/kill"
+        done = await tree.ask("POST", path, site.secrets["operator"])
+        assert done["action"] == "kill"
+        await until(lambda: tree.server is not None and tree.server.incarnation > first)
+        detail = await tree.ask("GET", path.removesuffix("/kill"), site.secrets["viewer"])
+        assert detail["last_exit"]["reason"] == "killed"
+
+    in_tree(scenario, site, listening)
+
+
+def test_what_cannot_be_done_to_an_actor_is_409(site, listening):
+    async def scenario(tree):
+        answer = await tree.ask("POST", "/api/v1/actors/webSup/restart", site.secrets["operator"])
+        assert (answer["status"], answer["type"]) == (409, "urn:vigie:problem:action-refused")
+
+    in_tree(scenario, site, listening)
