@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from supervision.behaviour import NO_REPLY, Timeout
+    from supervision.behaviour import NO_REPLY
     from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
     from supervision.eventloop.base import EventLoopBase, actor_system
     from supervision.eventloop.calls import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.lifecycle import Failed, Ignored, Started
     from supervision.eventloop.links import Down, Exit
     from supervision.eventloop.mailbox import MailboxPolicy, Rejected
-    from supervision.eventloop.managed import IGNORE, Cast, Stop
+    from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
     from supervision.eventloop.reports import Report
     from supervision.eventloop.scheduler import SchedulerLimits
     from supervision.gen_event import AddHandler, EventHandler, EventManager
@@ -58,14 +58,14 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "behaviour": "NO_REPLY Timeout",
+    "behaviour": "NO_REPLY",
     "childspec": "ChildSpec SpecError SupervisorFlags",
     "eventloop": "EventLoopBase SchedulerLimits actor_system",
     "eventloop.calls": "CallFailed CallTimeout MailboxFull NoProc PendingCall Response ServerDied",
     "eventloop.lifecycle": "Failed Ignored Started",
     "eventloop.links": "Down Exit",
     "eventloop.mailbox": "MailboxPolicy Rejected",
-    "eventloop.managed": "IGNORE Cast Stop",
+    "eventloop.managed": "IGNORE Cast Stop Timeout",
     "eventloop.reports": "Report",
     "gen_event": "AddHandler EventHandler EventManager",
     "gen_server": "GenServer",

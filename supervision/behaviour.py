@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from supervision.eventloop import links
-from supervision.eventloop.managed import Cast, ManagedActor
+from supervision.eventloop.managed import Cast, ManagedActor, Timeout
 from supervision.reasons import NORMAL, Reason
 
 if TYPE_CHECKING:
@@ -32,18 +30,6 @@ class _NoReply:
 
 
 NO_REPLY: Final = _NoReply()
-
-
-class Timeout(msgspec.Struct, frozen=True):
-    """A timer set with ``start_timer`` fired.
-
-    Attributes:
-        ref: what ``start_timer`` returned.
-        payload: what it was given.
-    """
-
-    ref: Any
-    payload: Any
 
 
 class Behaviour(ManagedActor):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
+from supervision._thespian import ActorSystemMessage
 from supervision.behaviour import Behaviour
 from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.managed import IGNORE, Cast, Stop
@@ -272,7 +273,7 @@ class StateMachine(Behaviour):
             keeper.kept = (self.state, self.data)
 
 
-class _Fired:
+class _Fired(ActorSystemMessage):  # type: ignore[misc]
     __slots__ = ("content", "name", "timer")
 
     def __init__(self, name: Any, content: Any) -> None:

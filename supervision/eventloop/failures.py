@@ -19,6 +19,7 @@ from supervision._thespian import (
 )
 from supervision.eventloop import lifecycle
 from supervision.eventloop.calls import PendingCall, ServerDied
+from supervision.eventloop.managed import Cast
 from supervision.reasons import NORMAL, crashed
 
 if TYPE_CHECKING:
@@ -59,13 +60,12 @@ def handler_failed(
 
 def _die(kernel: Kernel, cell: Cell, message: Any, exception: BaseException) -> None:
     reason = crashed(exception)
-    request = message.request if isinstance(message, PendingCall) else message
     kernel.report(
         "crash",
         cell.address.path,
         actor=type(cell.actor).__name__,
         incarnation=cell.address.incarnation,
-        message=type(request).__name__,
+        message=name_of(message),
         reason=str(reason),
         traceback=reason.traceback,
         mailbox=cell.depth,
@@ -73,6 +73,13 @@ def _die(kernel: Kernel, cell: Cell, message: Any, exception: BaseException) -> 
     if isinstance(message, PendingCall):
         message.fail(ServerDied(reason))
     kernel.exit(cell, reason)
+
+
+def name_of(message: Any) -> str:
+    """The type that tells an operator what was handled: of the request, where there is one."""
+    if isinstance(message, PendingCall | Cast):
+        return type(message.request).__name__
+    return type(message).__name__
 
 
 def _deliver_again(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:

@@ -17,12 +17,11 @@ from supervision._thespian import (
     Thespian_StatusReq,
     WakeupMessage,
 )
-from supervision.eventloop import failures, lifecycle
+from supervision.eventloop import admission, failures, lifecycle
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import (
     CoroutineCall,
     FutureCall,
-    MailboxFull,
     MessageCall,
     NoProc,
     PendingCall,
@@ -30,7 +29,6 @@ from supervision.eventloop.calls import (
 )
 from supervision.eventloop.cell import Cell
 from supervision.eventloop.latency import Histogram
-from supervision.eventloop.mailbox import Rejected
 from supervision.eventloop.reports import DeadLetter, DeadLetters, Report, Reports
 from supervision.eventloop.scheduler import Scheduler, SchedulerLimits
 from supervision.registry import Registry
@@ -301,58 +299,16 @@ class Kernel(Scheduler):
         failures.handler_failed(self, cell, message, sender, exception)
 
     def overflow(self, cell: Cell, message: Any, sender: Any) -> None:
-        """Apply the stated policy; whatever is not kept is a dead letter or goes back."""
-        policy = cell.policy
-        if policy is None or cell.mailbox is None:
-            return
-        self.reports.counts["overflow"] = self.reports.counts.get("overflow", 0) + 1
-        if policy.overflow == "drop_oldest":
-            old, old_sender, _ = cell.mailbox.popleft()
-            self._refuse(cell, old, old_sender, "drop_oldest", policy.limit)
-            cell.mailbox.append((message, sender, self.now))
-        elif policy.overflow == "drop_newest":
-            self._refuse(cell, message, sender, "drop_newest", policy.limit)
-        elif isinstance(message, PendingCall):
-            message.fail(MailboxFull(cell.address, policy.limit))
-        else:
-            self._give_back(cell, message, sender, policy.limit)
-
-    def _refuse(self, cell: Cell, message: Any, sender: Any, why: str, limit: int) -> None:
-        if isinstance(message, PendingCall):
-            message.fail(MailboxFull(cell.address, limit))
-        self.dead_letter(cell.address, message, sender, why)
-
-    def _give_back(self, cell: Cell, message: Any, sender: Any, limit: int) -> None:
-        back = self.cell_of(sender) if isinstance(sender, ActorAddress) else None
-        if back is None or isinstance(message, Rejected):
-            self.dead_letter(cell.address, message, sender, "rejected")
-        else:
-            self.deliver(back, Rejected(cell.address, message, limit), cell.address)
+        """Apply the policy of a full mailbox."""
+        admission.overflow(self, cell, message, sender)
 
     def send_wait(self, to: ActorAddress, message: Any, sender: Any) -> Waiter:
         """Send, and have the sender's coroutine wait while a ``wait`` mailbox is full."""
-        waiter = Waiter()
-        cell = self.cell_of(to)
-        if (
-            cell is not None
-            and cell.policy is not None
-            and cell.policy.overflow == "wait"
-            and cell.depth >= cell.policy.limit
-        ):
-            lifecycle.queue_sender(cell, (waiter, message, sender))
-            return waiter
-        self.send(to, message, sender)
-        waiter.settle(None)
-        return waiter
+        return admission.send_wait(self, to, message, sender)
 
     def admit(self, cell: Cell) -> None:
         """Let waiting senders in, in the order they came."""
-        waiters, policy = cell.waiters, cell.policy
-        while waiters and policy is not None and cell.depth < policy.limit:
-            waiter, message, sender = waiters.popleft()
-            if waiter.task is not None:
-                self.deliver(cell, message, sender)
-                waiter.settle(None)
+        admission.admit(self, cell)
 
     # Accounts
 
@@ -396,7 +352,7 @@ class Kernel(Scheduler):
             "hold",
             cell.address.path,
             handler=handler,
-            message=type(message).__name__,
+            message=failures.name_of(message),
             seconds=round(seconds, 6),
             limit_s=self.limits.hold_limit_s,
         )

@@ -33,6 +33,18 @@ class Cast(msgspec.Struct, frozen=True):
     request: Any
 
 
+class Timeout(msgspec.Struct, frozen=True):
+    """A timer set with ``start_timer`` fired.
+
+    Attributes:
+        ref: what ``start_timer`` returned.
+        payload: what it was given.
+    """
+
+    ref: Any
+    payload: Any
+
+
 class ManagedActor(Actor):
     """An actor that starts with arguments, ends with a reason and dies of its exceptions.
 

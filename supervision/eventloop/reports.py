@@ -35,7 +35,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
         to: the path it was sent to.
         sender: the path of who sent it, where known.
         message: its type; its content may hold secrets and is not kept.
-        reason: ``dead``, ``unknown``, ``exited``, ``drop_oldest``, ``drop_newest`` or ``late``.
+        reason: ``dead``, ``exited``, ``drop_oldest``, ``drop_newest`` or ``rejected``.
     """
 
     at: float

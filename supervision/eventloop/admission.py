@@ -1,0 +1,99 @@
+"""Who gets into a full mailbox: the policies of ``MailboxPolicy``, carried out.
+
+What the node itself owes an actor is never refused: answers to what it asked, its timers, the ends
+of those it watches, requests to end. There is no more of it than the actor has asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from supervision._thespian import ActorAddress, ActorSystemMessage
+from supervision.eventloop import lifecycle
+from supervision.eventloop.calls import MailboxFull, PendingCall, Response, Waiter
+from supervision.eventloop.links import Down
+from supervision.eventloop.mailbox import Rejected
+from supervision.eventloop.managed import Timeout
+
+if TYPE_CHECKING:
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.kernel import Kernel
+
+
+def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+    """Apply the stated policy; whatever is not kept is a dead letter or goes back."""
+    mailbox, policy = cell.mailbox, cell.policy
+    assert mailbox is not None
+    assert policy is not None
+    if _owed(message):
+        mailbox.append((message, sender, kernel.now))
+        return
+    kernel.reports.counts["overflow"] = kernel.reports.counts.get("overflow", 0) + 1
+    if policy.overflow == "drop_oldest":
+        _drop_oldest(kernel, cell, message, sender)
+    elif policy.overflow == "drop_newest":
+        _drop(kernel, cell, message, sender, "drop_newest")
+    elif isinstance(message, PendingCall):
+        message.fail(MailboxFull(cell.address, policy.limit))
+    else:
+        _give_back(kernel, cell, message, sender)
+
+
+def _owed(message: Any) -> bool:
+    if isinstance(message, PendingCall):
+        return False
+    return isinstance(message, ActorSystemMessage | Response | Down | Timeout)
+
+
+def _drop_oldest(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+    mailbox = cell.mailbox
+    assert mailbox is not None
+    mailbox.append((message, sender, kernel.now))
+    # As a rule it is the first; those that are owed stay.
+    for index, (old, old_sender, _) in enumerate(mailbox):
+        if not _owed(old):
+            del mailbox[index]
+            _drop(kernel, cell, old, old_sender, "drop_oldest")
+            return
+
+
+def _drop(kernel: Kernel, cell: Cell, message: Any, sender: Any, why: str) -> None:
+    if isinstance(message, PendingCall) and cell.policy is not None:
+        message.fail(MailboxFull(cell.address, cell.policy.limit))
+    kernel.dead_letter(cell.address, message, sender, why)
+
+
+def _give_back(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+    back = kernel.cell_of(sender) if isinstance(sender, ActorAddress) else None
+    if back is None or cell.policy is None:
+        kernel.dead_letter(cell.address, message, sender, "rejected")
+    else:
+        rejected = Rejected(cell.address, message, cell.policy.limit)
+        kernel.deliver(back, rejected, cell.address)
+
+
+def send_wait(kernel: Kernel, to: ActorAddress, message: Any, sender: Any) -> Waiter:
+    """Send, and have the sender's coroutine wait while a ``wait`` mailbox is full."""
+    waiter = Waiter()
+    cell = kernel.cell_of(to)
+    if cell is not None and _makes_wait(cell):
+        lifecycle.queue_sender(cell, (waiter, message, sender))
+    else:
+        kernel.send(to, message, sender)
+        waiter.settle(None)
+    return waiter
+
+
+def _makes_wait(cell: Cell) -> bool:
+    policy = cell.policy
+    return policy is not None and policy.overflow == "wait" and cell.depth >= policy.limit > 0
+
+
+def admit(kernel: Kernel, cell: Cell) -> None:
+    """Let waiting senders in, in the order they came; one that has given up is passed over."""
+    waiters = cell.waiters
+    while waiters and not _makes_wait(cell):
+        waiter, message, sender = waiters.popleft()
+        if waiter.task is not None:
+            kernel.deliver(cell, message, sender)
+            waiter.settle(None)
