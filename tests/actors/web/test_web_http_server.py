@@ -73,7 +73,7 @@ def in_tree(scenario, site, listening):
         kernel = actor_system(loop=asyncio.get_running_loop())._systemBase.kernel
         services = replace(site.services, introspection=Introspection(kernel, "webSup"))
         args = HttpServerArgs(
-            api=Api(services, site.operations), config=config, listening=listening
+            api=Api(services, site.operations), config=HttpConfig(), listening=listening
         )
         sup_args = WebSupArgs(server=args, flags=SupervisorFlags(intensity=5, period=5.0))
         started = await kernel.start_root(WebSup(), sup_args, "webSup", lambda: None)
