@@ -78,7 +78,7 @@ def encode(frame: Mapping[str, Any], *, max_bytes: int = MAX_FRAME_BYTES) -> byt
     return _header.pack(len(payload)) + payload
 
 
-def unpack(payload: bytes) -> dict[str, Any]:
+def unpack(payload: bytes | bytearray) -> dict[str, Any]:
     """Read one frame's payload.
 
     Extension types, map keys that are not text and text that is not UTF-8 are malformed; msgpack
@@ -115,18 +115,32 @@ class Decoder:
     __slots__ = ("_buffer", "_max_bytes", "_start")
 
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
-        self._buffer = b""
+        # Bytes as long as reads end with frames; else a bytearray, which grows without copying
+        # all of a long frame at each of many short reads.
+        self._buffer: bytes | bytearray = b""
         self._start = 0
         self._max_bytes = max_bytes
 
     @property
     def pending(self) -> bytes:
         """Bytes fed that no frame has taken yet."""
-        return self._buffer[self._start :]
+        return bytes(self._buffer[self._start :])
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many they are."""
+        return len(self._buffer) - self._start
 
     def feed(self, data: bytes) -> None:
         """Add bytes as they came from the connection: any number, cut anywhere."""
-        self._buffer = self.pending + data
+        if self.pending_bytes == 0:
+            self._buffer = data
+        elif isinstance(self._buffer, bytearray):
+            del self._buffer[: self._start]
+            self._buffer += data
+        else:
+            self._buffer = bytearray(self._buffer[self._start :])
+            self._buffer += data
         self._start = 0
 
     def next_frame(self) -> dict[str, Any] | None:

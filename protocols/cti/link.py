@@ -101,7 +101,7 @@ class Link:
 
     def eof(self) -> list[Event]:
         """The peer closed its side; nothing more will come."""
-        if self._decoder.pending:
+        if self._decoder.pending_bytes:
             return self.close("truncated", "the connection ended within a frame")
         return self.close("peer", "the connection was closed by the peer")
 
@@ -254,7 +254,7 @@ class Link:
         return events
 
     def _check_waiting(self) -> list[Event]:
-        if len(self._decoder.pending) <= self.config.max_frame_bytes + framing.HEADER_BYTES:
+        if self._decoder.pending_bytes <= self.config.max_frame_bytes + framing.HEADER_BYTES:
             return []
         return self.close("refused", "more than one frame's bytes before hello is answered", 429)
 

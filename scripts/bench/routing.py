@@ -95,8 +95,10 @@ def node() -> Iterator[Server]:
         def vigie(*verb: str) -> Any:
             command = [sys.executable, "-m", "actors.cli", *verb, "--data", data, "--json"]
             done = subprocess.run(
-                command, env=environment(), stdout=subprocess.PIPE, text=True, check=True
+                command, env=environment(), stdout=subprocess.PIPE, text=True, check=False
             )
+            if done.returncode:
+                sys.exit(f"vigie {' '.join(verb)} ended with {done.returncode}:\n{done.stdout}")
             return json.loads(done.stdout)
 
         vigie("start")
