@@ -210,6 +210,11 @@ class Api:
         self._services = services
         self._router = Router({(op.doc.method, op.doc.path): op for op in operations})
 
+    @property
+    def request_timeout_s(self) -> float:
+        """How long a transport should wait for an answer."""
+        return self._services.config.request_timeout_s
+
     async def dispatch(self, request: ApiRequest) -> ApiResponse:
         """Answer one request; whatever goes wrong is answered with a problem.
 

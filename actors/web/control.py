@@ -6,6 +6,7 @@ out. A stream cannot be carried; what streams over HTTP is shown here as it is n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -15,8 +16,11 @@ from msgspec import Struct, field
 
 from actors.web.api import Api, ApiRequest, ApiResponse, problem_response
 from actors.web.auth import LOCAL_ADMIN
+from actors.web.problems import unavailable
 from protocols.http import media
 from protocols.http.problem import HttpProblem
+
+RETRY_AFTER_S = 1.0
 
 
 class ControlRequest(Struct, frozen=True, kw_only=True):
@@ -57,7 +61,11 @@ async def answer(api: Api, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         request = media.convert(arguments, ControlRequest)
-        response = await api.dispatch(_request(request))
+        async with asyncio.timeout(api.request_timeout_s):
+            response = await api.dispatch(_request(request))
+    except TimeoutError:
+        late = unavailable(f"no answer within {api.request_timeout_s} s", RETRY_AFTER_S)
+        response = problem_response(late)
     except HttpProblem as error:
         response = problem_response(error)
     result: dict[str, Any] = msgspec.to_builtins(_response(response))

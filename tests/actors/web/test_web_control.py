@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from actors.web import control, operations
@@ -91,3 +93,12 @@ def test_bad_arguments_are_answered_like_a_bad_request(site, arguments, status, 
     api = Api(site.services, operations.control("1.2.3"))
     answer = site.do(control.answer(api, {"method": "GET", "path": "/api/v1/tree"} | arguments))
     assert (answer["status"], answer["body"].get("field")) == (status, field)
+
+
+def test_an_answer_that_takes_too_long_is_503(make_site):
+    site = make_site(request_timeout_s=0.05)
+    site.services.sessions.blocked = site.soon(asyncio.Event)
+    api = Api(site.services, operations.control("1.2.3"))
+    path = "/api/v1/sessions/" + "d" * 20
+    answer = site.do(control.answer(api, {"method": "GET", "path": path}))
+    assert (answer["status"], answer["headers"]["Retry-After"]) == (503, "1")
