@@ -43,19 +43,20 @@ if TYPE_CHECKING:
         StopMachine,
         Transition,
     )
-    from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
-    from supervision.registry import NameTaken
-    from supervision.supervisor import (
+    from supervision.management import (
+        ChildInfo,
         CountChildren,
         CycleChild,
         DeleteChild,
         Refused,
         RestartChild,
         StartChild,
-        Supervisor,
         TerminateChild,
         WhichChildren,
     )
+    from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
+    from supervision.registry import NameTaken
+    from supervision.supervisor import Supervisor
 
 _HOMES = {
     "behaviour": "NO_REPLY",
@@ -71,10 +72,11 @@ _HOMES = {
     "gen_server": "GenServer",
     "gen_statem": "CancelTimeout Keep Next NextEvent Postpone Reply SetTimeout StateMachine "
     "StateTimeout StopMachine Transition",
+    "management": "ChildInfo CountChildren CycleChild DeleteChild Refused RestartChild "
+    "StartChild TerminateChild WhichChildren",
     "reasons": "KILLED NORMAL SHUTDOWN Reason",
     "registry": "NameTaken",
-    "supervisor": "CountChildren CycleChild DeleteChild Refused RestartChild StartChild "
-    "Supervisor TerminateChild WhichChildren",
+    "supervisor": "Supervisor",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -97,6 +99,7 @@ __all__ = [
     "CallTimeout",
     "CancelTimeout",
     "Cast",
+    "ChildInfo",
     "ChildSpec",
     "CountChildren",
     "CycleChild",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
+from supervision._thespian import Actor
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from supervision._thespian import Actor
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one"]
 RestartType = Literal["permanent", "transient", "temporary"]
@@ -57,12 +58,13 @@ class ChildSpec(msgspec.Struct, frozen=True):
     Attributes:
         id: its name below the supervisor, unique there.
         start: the actor class.
-        args: what its ``init`` is given; in a pool, the first part of it.
+        args: what its ``init`` is given; each member of a pool is given those of its StartChild.
         restart: ``permanent`` always, ``transient`` after an error, ``temporary`` never.
-        shutdown: seconds it has to end, ``brutal_kill`` or ``infinity``; the default is 5 seconds
-            for a worker and ``infinity`` for a supervisor.
+        shutdown: seconds it has to end, ``infinity``, or ``brutal_kill``, which is the same as 0;
+            the default is 5 seconds for a worker and ``infinity`` for a supervisor.
         type: ``worker`` or ``supervisor``.
-        keep_state: keep the last handled state of a StateMachine for its next incarnation.
+        keep_state: keep the last handled state of a StateMachine for its next incarnation, until
+            it stops by itself in order or is terminated by a management call.
     """
 
     id: str
@@ -90,10 +92,11 @@ def check_flags(flags: SupervisorFlags) -> None:
     Raises:
         SpecError: naming the flag.
     """
+    _require(isinstance(flags, SupervisorFlags), "invalid_flags", flags)
     _require(flags.strategy in get_args(Strategy), "invalid_strategy", flags.strategy)
     _require(_is_count(flags.intensity), "invalid_intensity", flags.intensity)
     _require(_is_number(flags.period) and flags.period > 0, "invalid_period", flags.period)
-    _require(0.0 <= flags.pool_ratio <= 1.0, "invalid_pool_ratio", flags.pool_ratio)
+    _require(_is_ratio(flags.pool_ratio), "invalid_pool_ratio", flags.pool_ratio)
     _require(
         flags.child_intensity is None or _is_count(flags.child_intensity),
         "invalid_child_intensity",
@@ -116,18 +119,34 @@ def check_specs(flags: SupervisorFlags, specs: Sequence[ChildSpec]) -> None:
         seen.add(spec.id)
 
 
-def check_spec(spec: ChildSpec) -> None:
+def check_spec(spec: Any) -> ChildSpec:
     """Refuse a specification outside of what supervisor(3) allows.
+
+    Returns:
+        The specification.
 
     Raises:
         SpecError: naming the mistake.
     """
-    _require(isinstance(spec, ChildSpec), "invalid_child_spec", spec)
-    _require(_is_name(spec.id), "invalid_id", spec.id)
-    _require(isinstance(spec.start, type), "invalid_start", spec.start)
+    if not isinstance(spec, ChildSpec):
+        raise SpecError("invalid_child_spec", spec)
+    check_id(spec.id)
+    _require(_is_actor_class(spec.start), "invalid_start", spec.start)
     _require(spec.restart in get_args(RestartType), "invalid_restart_type", spec.restart)
     _require(spec.type in get_args(ChildType), "invalid_child_type", spec.type)
     _require(_is_shutdown(spec.shutdown), "invalid_shutdown", spec.shutdown)
+    _require(not spec.keep_state or hasattr(spec.start, "restore"), "invalid_keep_state", spec.id)
+    return spec
+
+
+def check_id(child_id: Any) -> None:
+    """Refuse what cannot be one segment of a path.
+
+    Raises:
+        SpecError: ``invalid_id``.
+    """
+    is_name = isinstance(child_id, str) and child_id != "" and "/" not in child_id
+    _require(is_name, "invalid_id", child_id)
 
 
 def _require(holds: bool, what: str, value: Any) -> None:
@@ -136,15 +155,19 @@ def _require(holds: bool, what: str, value: Any) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _is_ratio(value: Any) -> bool:
+    return _is_number(value) and 0.0 <= value <= 1.0
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and "/" not in value
+def _is_actor_class(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Actor)
 
 
 def _is_shutdown(value: Any) -> bool:

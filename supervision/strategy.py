@@ -177,6 +177,13 @@ def forget(state: SupervisorState, child: Child) -> None:
         state.children.pop(child.id, None)
 
 
+def halted(state: SupervisorState, child: Child) -> None:
+    """A child was stopped with its group: a temporary one never comes back."""
+    child.status = "stopped"
+    if child.spec.restart == "temporary":
+        state.children.pop(child.id, None)
+
+
 def shutdown_order(state: SupervisorState) -> list[Child]:
     """The running children, the last started first."""
     return [child for child in reversed(state.children.values()) if alive(child)]
@@ -203,9 +210,9 @@ def _restart(state: SupervisorState, child: Child, now: float) -> list[Action]:
     child.restarts += 1
     match state.flags.strategy:
         case "one_for_all":
-            return _restart_group(state, child, state.children.values())
+            return _restart_group(state.children.values())
         case "rest_for_one":
-            return _restart_group(state, child, _from(state, child))
+            return _restart_group(_from(state, child))
         case _:
             return [Start(child)]
 
@@ -244,12 +251,9 @@ def _from(state: SupervisorState, child: Child) -> list[Child]:
     return children[children.index(child) :]
 
 
-def _restart_group(state: SupervisorState, culprit: Child, group: Iterable[Child]) -> list[Action]:
+def _restart_group(group: Iterable[Child]) -> list[Action]:
     """Stop the group from its end, then start it in order; temporary siblings are dropped."""
     members = list(group)
     stops: list[Action] = [Halt(one) for one in reversed(members) if alive(one)]
-    for one in members:
-        if one is not culprit and one.spec.restart == "temporary":
-            state.children.pop(one.id, None)
-    starts: list[Action] = [Start(one) for one in members if one.id in state.children]
+    starts: list[Action] = [Start(one) for one in members if one.spec.restart != "temporary"]
     return stops + starts

@@ -6,6 +6,8 @@ in its mailbox, as in OTP; only its own end interrupts it.
 
 from __future__ import annotations
 
+from collections import Counter
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +19,7 @@ from supervision.childspec import (
     SpecError,
     SupervisorFlags,
     check_flags,
+    check_id,
     check_spec,
     check_specs,
 )
@@ -24,79 +27,22 @@ from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
 from supervision.eventloop.managed import IGNORE, Cast, Stop
-from supervision.reasons import KILLED, SHUTDOWN, Reason, error
+from supervision.management import (
+    ChildInfo,
+    CountChildren,
+    CycleChild,
+    DeleteChild,
+    Refused,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
+from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
 from supervision.strategy import Child, SupervisorState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
-
-
-class StartChild(msgspec.Struct, frozen=True):
-    """Ask for a new child: a spec, or for a pool an id and the arguments of one member.
-
-    The answer is Started, Ignored or Refused (``already_started`` with the address,
-    ``already_present``, ``invalid_child_spec`` or the reason why it did not start).
-    """
-
-    spec: ChildSpec | None = None
-    id: str = ""
-    args: Any = None
-
-
-class TerminateChild(msgspec.Struct, frozen=True):
-    """Have a child end and stay so; the answer is True or Refused(``not_found``)."""
-
-    id: str
-
-
-class RestartChild(msgspec.Struct, frozen=True):
-    """Start a stopped child again; the answer is as for StartChild."""
-
-    id: str
-
-
-class DeleteChild(msgspec.Struct, frozen=True):
-    """Forget a stopped child; the answer is True or Refused."""
-
-    id: str
-
-
-class CycleChild(msgspec.Struct, frozen=True):
-    """Stop a child and start it again, whatever its restart type; an operator's restart."""
-
-    id: str
-
-
-class WhichChildren(msgspec.Struct, frozen=True):
-    """The children, newest first, as ``ChildInfo``."""
-
-
-class CountChildren(msgspec.Struct, frozen=True):
-    """How many there are: ``{specs, active, supervisors, workers}``."""
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """A management call that was not carried out.
-
-    Attributes:
-        why: in OTP's words.
-        detail: the address, the reason or the value that it is about.
-    """
-
-    why: str
-    detail: Any = None
-
-
-class ChildInfo(msgspec.Struct, frozen=True):
-    """One line of ``which_children``."""
-
-    id: str
-    address: LocalAddress
-    status: str
-    type: str
-    restart: str
-    restarts: int
-    last_exit: tuple[Reason, float] | None
 
 
 class _TryAgain(msgspec.Struct, frozen=True):
@@ -111,10 +57,11 @@ class Supervisor(Behaviour):
     """
 
     kind = "supervisor"
+    stops_children = True
     state: SupervisorState
 
     def init(self, args: Any) -> tuple[SupervisorFlags, Sequence[ChildSpec]] | Any:
-        """Return the flags and the specs of the children, or IGNORE."""
+        """Return the flags and the specs of the children, or IGNORE; may be ``async def``."""
         raise TypeError(f"{type(self).__name__} has no init")
 
     # Start
@@ -122,8 +69,10 @@ class Supervisor(Behaviour):
     async def on_start(self, args: Any) -> Any:
         """Start the children in order; one that fails ends those before it, the last first."""
         wanted = self.init(args)
-        if wanted is IGNORE:
-            return IGNORE
+        if isawaitable(wanted):
+            wanted = await wanted
+        if wanted is IGNORE or isinstance(wanted, Stop):
+            return wanted
         flags, specs = wanted
         try:
             check_flags(flags)
@@ -155,8 +104,12 @@ class Supervisor(Behaviour):
 
     def _spawn(self, child: Child) -> Outcome | Waiter:
         child.status = "starting"
+        try:
+            actor = child.spec.start()
+        except Exception as exception:  # noqa: BLE001 - whatever it raises is why it did not start
+            return Failed(crashed(exception))
         return self.kernel.spawn(
-            child.spec.start(),
+            actor,
             child.args,
             parent=self._myRef,
             address=child.address,
@@ -197,8 +150,8 @@ class Supervisor(Behaviour):
         child = self.state.children.get(str(event.address.name))
         if child is None or child.address is not event.address:
             return None
-        if event.incarnation != event.address.incarnation:
-            return None  # it has been replaced since
+        if event.incarnation != event.address.incarnation or child.status != "running":
+            return None  # it has been replaced or stopped since
         actions = strategy.exited(self.state, child, event.reason, self.now())
         return self._carry_out(actions) if actions else None
 
@@ -212,8 +165,11 @@ class Supervisor(Behaviour):
                 case strategy.Halt(child):
                     await self._halt(child)
                 case strategy.Start(child):
-                    failed = await self._start_again(child)
-                    if failed:
+                    outcome = await self._start_again(child)
+                    if isinstance(outcome, Failed):
+                        failed = strategy.start_failed(
+                            self.state, child, outcome.reason, self.now()
+                        )
                         pending = list(reversed(failed))
                 case strategy.Retry(child):
                     self.cast(self.address, _TryAgain(child))
@@ -221,24 +177,34 @@ class Supervisor(Behaviour):
                     self.stop(reason)
                     return
 
-    async def _start_again(self, child: Child) -> list[strategy.Action]:
+    async def _start_again(self, child: Child) -> Outcome:
         outcome = await self._start(child)
-        if isinstance(outcome, Failed):
-            return strategy.start_failed(self.state, child, outcome.reason, self.now())
-        self.kernel.count_restart()
-        self._tell("restarted", child, None)
-        return []
+        if isinstance(outcome, Started):
+            self.kernel.count_restart()
+            self._tell("restarted", child, None)
+        return outcome
 
     async def _halt(self, child: Child) -> None:
-        """Stop a child; an end other than the one asked for is reported (1.7)."""
+        await self._end_child(child)
+        strategy.halted(self.state, child)
+
+    async def _end_child(self, child: Child) -> None:
         cell = child.address.cell
         child.status = "stopping"
-        if cell is not None:
-            asked = KILLED if child.spec.stop_timeout == 0 else SHUTDOWN
+        if cell is None:
+            reason = self._died_already(child)
+        else:
             reason = await self.kernel.stop(cell, SHUTDOWN, child.spec.stop_timeout)
-            if reason != asked:
-                self._tell("shutdown_error", child, reason)
         child.status = "stopped"
+        if reason is not None and not _as_asked(child, reason):
+            self._tell("shutdown_error", child, reason)
+
+    def _died_already(self, child: Child) -> Reason | None:
+        """Look for a child's end among the messages that wait (OTP's selective receive)."""
+        for message, _, _ in self._myRef.mailbox or ():
+            if isinstance(message, ChildExited) and message.address is child.address:
+                return message.reason
+        return None
 
     # Management calls
 
@@ -265,9 +231,8 @@ class Supervisor(Behaviour):
     def _start_child(
         self, call: PendingCall, request: StartChild
     ) -> Coroutine[Any, Any, None] | None:
-        spec, child_id, args = self._wanted(request)
         try:
-            check_spec(spec)
+            spec, child_id, args = self._wanted(request)
         except SpecError as mistake:
             self.reply(call, Refused("invalid_child_spec", str(mistake)))
             return None
@@ -284,12 +249,14 @@ class Supervisor(Behaviour):
         return None
 
     def _wanted(self, request: StartChild) -> tuple[ChildSpec, str, Any]:
-        template = self.state.template
-        if template is not None:
-            return template, request.id, request.args
-        spec = request.spec
-        assert spec is not None, "StartChild needs a spec, but in a pool"
-        return spec, spec.id, spec.args
+        template, spec = self.state.template, request.spec
+        if template is None:
+            spec = check_spec(spec)
+            return spec, spec.id, spec.args
+        if spec is not None:
+            raise SpecError("bad_start_spec", spec.id)
+        check_id(request.id)
+        return template, request.id, request.args
 
     async def _answer_when_started(self, call: PendingCall, child: Child, spawned: Waiter) -> None:
         self.reply(call, self._started(child, await spawned))
@@ -307,8 +274,9 @@ class Supervisor(Behaviour):
 
     async def _terminate(self, child: Child) -> bool:
         if strategy.alive(child):
-            await self._halt(child)
+            await self._end_child(child)
         strategy.forget(self.state, child)
+        child.kept = None
         return True
 
     async def _restart(self, child: Child) -> Outcome | Refused:
@@ -321,21 +289,22 @@ class Supervisor(Behaviour):
 
     async def _cycle(self, child: Child) -> Outcome | Refused:
         if strategy.alive(child):
-            await self._halt(child)
-        child.status = "stopped"
+            await self._end_child(child)
         child.restarts += 1
-        actions = await self._start_again(child)
-        if actions:
-            await self._carry_out(actions)
-            return Refused("start_error", child.last_exit)
-        return Started(child.address)
+        outcome = await self._start_again(child)
+        if not isinstance(outcome, Failed):
+            return outcome
+        if child.spec.restart == "temporary":
+            strategy.forget(self.state, child)
+        await self._carry_out(strategy.start_failed(self.state, child, outcome.reason, self.now()))
+        return Refused("start_error", outcome.reason)
 
     def _delete(self, child_id: str) -> bool | Refused:
+        if self.state.dynamic:
+            return Refused("simple_one_for_one")
         child = self.state.children.get(child_id)
         if child is None:
             return Refused("not_found", child_id)
-        if self.state.dynamic:
-            return Refused("simple_one_for_one")
         if child.status != "stopped":
             return Refused("restarting" if child.status == "restarting" else "running")
         del self.state.children[child_id]
@@ -370,24 +339,34 @@ class Supervisor(Behaviour):
     async def on_finish(self, reason: Reason) -> None:
         """Stop the children: a pool all at once, others one by one, the last started first."""
         del reason
-        await self._stop_all()
+        if hasattr(self, "state"):
+            await self._stop_all()
 
     async def _stop_all(self) -> None:
         order = strategy.shutdown_order(self.state)
-        if not self.state.dynamic:
-            for child in order:
-                await self._halt(child)
+        if self.state.dynamic:
+            await self._stop_pool(order)
             return
+        for child in order:
+            await self._halt(child)
+
+    async def _stop_pool(self, members: list[Child]) -> None:
         leaving = [
             (child, self.kernel.stop(child.address.cell, SHUTDOWN, child.spec.stop_timeout))
-            for child in order
+            for child in members
             if child.address.cell is not None
         ]
+        # One report for each reason: a pool can have any number of children.
+        errors: Counter[Reason] = Counter()
         for child, gone in leaving:
-            await gone
+            reason = await gone
             child.status = "stopped"
+            if not _as_asked(child, reason):
+                errors[msgspec.structs.replace(reason, traceback="")] += 1
+        for reason, count in errors.items():
+            self._tell("shutdown_error", members[0], reason, children=count)
 
-    def _tell(self, context: str, child: Child, reason: Reason | None) -> None:
+    def _tell(self, context: str, child: Child, reason: Reason | None, **more: Any) -> None:
         self.kernel.report(
             "supervisor",
             self.address.path,
@@ -400,4 +379,12 @@ class Supervisor(Behaviour):
             restarts=child.restarts,
             used=len(self.state.restarts),
             allowed=self.state.allowed,
+            **more,
         )
+
+
+def _as_asked(child: Child, reason: Reason) -> bool:
+    """Whether a child that was told to end did as it was told (supervisor.erl, shutdown/1)."""
+    if child.spec.stop_timeout == 0 and reason == KILLED:
+        return True
+    return reason == SHUTDOWN or (reason.clean and child.spec.restart != "permanent")

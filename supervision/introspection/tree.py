@@ -25,8 +25,9 @@ from supervision.introspection.records import (
     TreeNode,
 )
 from supervision.introspection.size import size_of
+from supervision.management import CycleChild, Refused
 from supervision.reasons import KILLED
-from supervision.supervisor import CycleChild, Refused, Supervisor
+from supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
