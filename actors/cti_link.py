@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 SESSION_BYTES = 12
 MAX_REGISTRATIONS = 1_000
+OPEN_AGAIN_S = 0.01
 
 
 class LinkArgs(Struct, frozen=True):
@@ -128,7 +129,9 @@ class CtiLink(GenServer):
         self._carry_out(self._link.eof())
 
     def _timeout(self, message: Timeout) -> None:
-        if message.payload == "guard":
+        if isinstance(message.payload, Question):
+            self._open_again(message.payload)
+        elif message.payload == "guard":
             self._guard = None
             self._guard_due()
         else:
@@ -284,6 +287,11 @@ class CtiLink(GenServer):
             return
         self._opening[self.request(self._args.openings.supervisor, opening.request)] = opening
 
+    def _open_again(self, question: Question) -> None:
+        waits = self._questions.open.get(question.message.xref) is question
+        if waits and self.now() < question.marks.default_at:
+            self._open(question)
+
     def _response(self, response: Response) -> None:
         opening = self._opening.pop(response.request_id, None)
         if opening is None:
@@ -293,9 +301,8 @@ class CtiLink(GenServer):
             return  # the guard has answered meanwhile
         session = self.whereis(call_name(opening.call))
         if session is None:
-            # The pool is between two lives: try again, as long as the peer waits.
-            if self.now() < question.marks.default_at:
-                self._open(question)
+            # The pool is between two lives: try again, as long as the session could still answer.
+            self.start_timer(OPEN_AGAIN_S, question)
             return
         question.session = str(session.name)
         assert isinstance(question.message, RouteRequest)

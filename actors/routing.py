@@ -74,18 +74,16 @@ def decide(table: RoutingTable, rp: str, tried: tuple[str, ...] = ()) -> Decisio
         tried: targets that did not take it; none of them is chosen again.
     """
     point = table.points.get(rp)
+    rtype: RouteType = "default" if point is None else point.rtype
     if point is None:
-        targets = [table.default_target]
-        reason, rtype = "unknown-rp", "default"
+        targets, reason = [table.default_target], "unknown-rp"
         why = f"routing point {rp!r} is not configured: the node's default target"
     else:
-        targets = [point.target, *point.alternates]
-        reason, rtype = "rp-default", point.rtype
+        targets, reason = [point.target, *point.alternates], "rp-default"
         why = f"routing point {rp!r}: {point.target}, then {', '.join(point.alternates) or 'none'}"
     left = [target for target in targets if target not in tried]
     if tried:
-        reason = "reroute"
-        why = f"{why}; tried: {', '.join(tried)}"
+        reason, why = "reroute", f"{why}; tried: {', '.join(tried)}"
     if not left:
         return Decision("", rtype, "no-target-left", (), (why,))
     return Decision(left[0], rtype, reason, tuple(left[1:]), (why,))

@@ -1,4 +1,4 @@
-"""Looking at a live tree and steering it: OTP's ``sys`` for every actor, bounded as ``recon`` is."""
+"""Look at a live tree and steer it: OTP's ``sys`` for every actor, bounded as ``recon`` is."""
 
 from supervision.introspection.records import (
     ActorDetail,

@@ -1,0 +1,197 @@
+"""What a node is made of: what its actors share, and what each part of the tree starts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actors import metrics
+from actors.call_messages import CallSettings
+from actors.call_sup import CallSupArgs, SessionPool
+from actors.config import send_list
+from actors.cti_listener import ListenerArgs
+from actors.http_server import HttpServerArgs
+from actors.log_writer import LogSettings
+from actors.node_reports import NodeCollector, to_events
+from actors.odbc_server import OdbcSettings
+from actors.readiness import NodeReadiness
+from actors.routing import table_of
+from actors.session_archive import StoredSessions
+from actors.session_opening import Openings
+from actors.sessions import CallSessions
+from actors.tree import NAME, NodeArgs
+from actors.web import control, operations
+from actors.web.api import Api
+from actors.web.event_hub import EventHub
+from actors.web.services import Services
+from actors.web.tokens import open_store
+from protocols.cti.link_state import LinkConfig
+from protocols.cti.messages import HeartbeatTimes
+from protocols.cti.parsing import MessageLimits
+from supervision.introspection import Introspection
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from actors.config import Config, CtiConfig
+    from actors.web.tokens import TokenStore
+    from supervision.eventloop.kernel import Kernel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The shared parts of one node.
+
+    Attributes:
+        config: the whole configuration.
+        data: the data directory.
+        listeners: the inherited listening sockets, by name.
+        services: what the API uses.
+        openings: how sessions are opened.
+        operator_token: the operator's secret, at the first start only.
+    """
+
+    config: Config
+    data: Path
+    listeners: Mapping[str, socket.socket]
+    services: Services
+    openings: Openings
+    control_api: Api
+    operator_token: str | None
+
+    @classmethod
+    def make(
+        cls,
+        kernel: Kernel,
+        config: Config,
+        *,
+        data: Path,
+        listeners: Mapping[str, socket.socket],
+        version: str,
+        epoch: str,
+    ) -> Assembly:
+        """Make the parts; nothing runs yet.
+
+        Args:
+            kernel: the node.
+            config: the whole configuration.
+            data: the data directory.
+            listeners: listening sockets named ``http`` and ``cti``.
+            version: of the running release.
+            epoch: hexadecimal name of this life of the node.
+        """
+        tokens, operator_token = open_store(data, kernel.clock.wall())
+        pool = SessionPool(kernel)
+        openings = _openings(config, pool)
+        services = Services(
+            version=version,
+            config=config.http,
+            readiness=NodeReadiness(kernel),
+            introspection=Introspection(kernel, NAME),
+            sessions=CallSessions(kernel, pool, StoredSessions(kernel), openings),
+            events=_events(kernel, config, epoch),
+            tokens=tokens,
+            send_list=lambda app: send_list(config, app),
+            wall=kernel.clock.wall,
+        )
+        metrics.REGISTRY.register(NodeCollector(kernel, pool.count))
+        return cls(
+            config=config,
+            data=data,
+            listeners=listeners,
+            services=services,
+            openings=openings,
+            control_api=Api(services, operations.control(version)),
+            operator_token=operator_token,
+        )
+
+    def arguments(self) -> NodeArgs:
+        """What the top of the tree starts with."""
+        config = self.config
+        return NodeArgs(
+            supervision=config.supervision,
+            log=_log_settings(self),
+            database=OdbcSettings(
+                config.database, config.supervision.intensity, config.supervision.period_s
+            ),
+            call=CallSupArgs(
+                config.supervision,
+                self.openings.settings.table,
+                _listener_args(self, self.services.tokens),
+            ),
+            http=_http_args(self),
+        )
+
+    def info(self) -> dict[str, Any]:
+        """What the anchor tells of the node."""
+        said: dict[str, Any] = {"version": self.services.version}
+        if self.operator_token is not None:
+            said["operator_token"] = self.operator_token
+        return said
+
+    async def control(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request that came over the control channel."""
+        return await control.answer(self.control_api, args)
+
+
+def _openings(config: Config, pool: SessionPool) -> Openings:
+    settings = CallSettings(table_of(config), config.routing, config.sessions)
+    return Openings(settings, config.routing.region, pool.count)
+
+
+def _events(kernel: Kernel, config: Config, epoch: str) -> EventHub:
+    http = config.http
+    hub = EventHub(epoch, keep=http.events_buffer, max_subscriptions=http.max_event_streams)
+    kernel.reports.subscribe(to_events(hub))
+    return hub
+
+
+def _log_settings(node: Assembly) -> LogSettings:
+    logs = node.config.logs
+    return LogSettings(
+        directory=node.data / "traces",
+        resource={"service.name": "vigie", "service.version": node.services.version},
+        level=logs.level,
+        max_bytes=logs.max_bytes,
+        keep=logs.keep,
+        queue_limit=logs.queue_limit,
+    )
+
+
+def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
+    return ListenerArgs(
+        socket=node.listeners["cti"],
+        max_links=node.config.cti.max_links,
+        link=_link_config(node.config.cti, node.config.routing.request_timeout_ms),
+        settings=node.openings.settings,
+        tokens=tokens,
+        openings=node.openings,
+    )
+
+
+def _link_config(cti: CtiConfig, request_timeout_ms: int) -> LinkConfig:
+    return LinkConfig(
+        max_frame_bytes=cti.max_frame_bytes,
+        handshake_timeout_ms=cti.handshake_timeout_ms,
+        window=cti.window,
+        max_frames_per_s=cti.max_frames_per_s,
+        write_buffer_bytes=cti.write_buffer_bytes,
+        request_timeout_ms=request_timeout_ms,
+        hb=HeartbeatTimes(
+            interval_ms=cti.hb.interval_ms,
+            timeout_ms=cti.hb.timeout_ms,
+            retry_ms=cti.hb.retry_ms,
+            limit=cti.hb.limit,
+        ),
+        messages=MessageLimits(min_reply_ms=cti.min_reply_ms),
+    )
+
+
+def _http_args(node: Assembly) -> HttpServerArgs:
+    http = node.config.http
+    table = operations.http(node.services.version, metrics_public=http.metrics_public)
+    return HttpServerArgs(
+        api=Api(node.services, table), config=http, listening=node.listeners["http"]
+    )

@@ -1,0 +1,82 @@
+"""From the node's reports to its events and metrics; and from its counters to its metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client import Metric
+
+    from actors.web.event_hub import EventHub, EventKind
+    from supervision import Report
+    from supervision.eventloop.kernel import Kernel
+
+_EVENTS: dict[str, EventKind] = {"supervisor": "supervisor", "crash": "crash"}
+
+
+def to_events(hub: EventHub) -> Callable[[Report], None]:
+    """A listener that publishes reports as events; all but crashes and restarts are ``node``."""
+
+    def publish(report: Report) -> None:
+        data = {"path": report.path, **report.data}
+        kind = _EVENTS.get(report.kind)
+        if kind is None:
+            hub.publish("node", {"what": report.kind, **data}, report.at)
+        else:
+            hub.publish(kind, data, report.at)
+
+    return publish
+
+
+class NodeCollector(Collector):
+    """What the kernel counts, read when somebody asks.
+
+    Args:
+        kernel: the node.
+        sessions: how many sessions there are.
+    """
+
+    def __init__(self, kernel: Kernel, sessions: Callable[[], int]) -> None:
+        self._kernel = kernel
+        self._sessions = sessions
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, as Prometheus wants them."""
+        kernel = self._kernel
+        yield GaugeMetricFamily("vigie_sessions", "Sessions in memory.", self._sessions())
+        yield GaugeMetricFamily(
+            "vigie_mailbox_messages", "Messages waiting in mailboxes.", kernel.waiting
+        )
+        yield CounterMetricFamily(
+            "vigie_actor_restarts", "Actors restarted by their supervisor.", kernel.restarts
+        )
+        yield CounterMetricFamily(
+            "vigie_dead_letters", "Messages that nobody took.", kernel.dead_letters.total
+        )
+        yield CounterMetricFamily(
+            "vigie_handled_messages", "Messages handled.", kernel.total_handled
+        )
+        yield CounterMetricFamily(
+            "vigie_late_replies", "Answers after their caller had given up.", kernel.late_replies
+        )
+        yield CounterMetricFamily(
+            "vigie_handler_holds", "Handlers that held the loop past the limit.", kernel.holds
+        )
+        yield self._latencies()
+
+    def _latencies(self) -> Metric:
+        family = HistogramMetricFamily(
+            "vigie_handler_seconds",
+            "Time that a handler held the loop; every 16th batch is sampled.",
+            labels=("actor",),
+        )
+        for kind, histogram in list(self._kernel.latencies.items()):
+            buckets = [(repr(bound), float(count)) for bound, count in histogram.cumulative()]
+            buckets.append(("+Inf", float(histogram.count)))
+            family.add_metric((kind.__name__,), buckets, histogram.total_s)
+        return family

@@ -1,0 +1,51 @@
+"""The store of closed sessions as the API asks it: what it cannot tell in time is left out.
+
+An IVR application that looks for a call must not wait for a database, let alone fail with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.session_store import NAME, Closed, FindClosed
+from supervision import CallFailed
+
+if TYPE_CHECKING:
+    from actors.session_api import SessionView
+    from actors.store_buffer import Key
+    from supervision.eventloop.kernel import Kernel
+
+ANSWER_S = 0.5
+
+
+class StoredSessions:
+    """Implements ``Archive`` of the sessions.
+
+    Args:
+        kernel: the node.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    async def find(
+        self, *, session: str | None, call: str | None, ani: str | None, limit: int
+    ) -> list[SessionView]:
+        """Closed sessions, the latest opened first; none while the store cannot tell.
+
+        Args:
+            session: a session's id, or None.
+            call: a call's id, or None.
+            ani: a number in E.164, or None; exactly one of the three is given.
+            limit: greatest number wanted.
+        """
+        by: Key = "session" if session else "call" if call else "ani"
+        wanted = FindClosed(by=by, value=session or call or ani or "", limit=limit)
+        try:
+            answer = await self._kernel.call(NAME, wanted, ANSWER_S)
+        except CallFailed as failure:
+            answer = failure
+        if isinstance(answer, Closed):
+            return answer.views
+        self._kernel.report("store", NAME, what="closed sessions not searched", why=str(answer))
+        return []

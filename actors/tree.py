@@ -1,0 +1,48 @@
+"""The tree: node over its independent parts, none of which takes another down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from actors.call_sup import CallSup, CallSupArgs, flags
+from actors.http_server import HttpServerArgs, WebSup, WebSupArgs
+from actors.log_sup import LogSup
+from actors.odbc_server import OdbcServer, OdbcSettings
+from actors.time_server import TimeServer
+from supervision import ChildSpec, Supervisor, SupervisorFlags
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.config import SupervisionConfig
+    from actors.log_writer import LogSettings
+
+NAME = "node"
+
+
+class NodeArgs(Struct, frozen=True):
+    """What each part of the tree starts with."""
+
+    supervision: SupervisionConfig
+    log: LogSettings
+    database: OdbcSettings
+    call: CallSupArgs
+    http: HttpServerArgs
+
+
+class Node(Supervisor):
+    """one_for_one over independent parts; where it gives up, the process ends."""
+
+    def init(self, args: NodeArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
+        """The log first, so that it hears of the others; the web last: it shows them."""
+        bounds = flags(args.supervision)
+        web = WebSupArgs(server=args.http, flags=bounds)
+        return bounds, [
+            ChildSpec("logSup", LogSup, args.log, type="supervisor"),
+            ChildSpec("timeServer", TimeServer),
+            ChildSpec("odbcServer", OdbcServer, args.database, type="supervisor"),
+            ChildSpec("callSup", CallSup, args.call, type="supervisor"),
+            ChildSpec("webSup", WebSup, web, type="supervisor"),
+        ]
