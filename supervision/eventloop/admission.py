@@ -6,6 +6,7 @@ of those it watches, requests to end. There is no more of it than the actor has 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import ActorAddress, ActorSystemMessage
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
     """Apply the stated policy; whatever is not kept is a dead letter or goes back."""
     mailbox, policy = cell.mailbox, cell.policy
-    assert mailbox is not None
+    assert isinstance(mailbox, deque)
     assert policy is not None
     if _owed(message):
         mailbox.append((message, sender, kernel.now))
@@ -47,7 +48,7 @@ def _owed(message: Any) -> bool:
 
 def _drop_oldest(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
     mailbox = cell.mailbox
-    assert mailbox is not None
+    assert isinstance(mailbox, deque)
     mailbox.append((message, sender, kernel.now))
     # As a rule it is the first; those that are owed stay.
     for index, (old, old_sender, _) in enumerate(mailbox):

@@ -6,6 +6,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from supervision._thespian import timePeriodSeconds
+from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.reference import Reference
 
 if TYPE_CHECKING:
     from collections import deque
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from supervision._thespian import Actor, ActorAddress
-    from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.calls import PendingCall
     from supervision.eventloop.handler import HandlerTask
     from supervision.eventloop.kernel import Kernel
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
     from supervision.reasons import Reason
 
 
+Entry = tuple[Any, Any, float]
+
+
 class Keeper(Protocol):
     """Where a state is kept beyond the actor that has it."""
 
     kept: tuple[Any, Any] | None
 
 
-class Cell:
+class Cell(Reference):
     """One incarnation of an actor; what Thespian's actors know as ``_myRef``.
 
     Everything that most actors do not have is None until they have it: an idle actor owns no
@@ -40,7 +44,8 @@ class Cell:
         address: its stable address.
         parent: the cell that started it; None for a top-level actor.
         actor: the Thespian actor; None once it has ended.
-        mailbox: of (message, sender, monotonic seconds of arrival); None while empty.
+        mailbox: of (message, sender, monotonic seconds of arrival): None while empty, a tuple
+            while there is one, which spares most messages a queue, a deque beyond.
         task: the asynchronous handler that is waiting, if one is.
         policy: the bound of the mailbox; None is unbounded.
         dies: whether an exception in a handler ends the actor (all but plain Thespian actors).
@@ -85,7 +90,7 @@ class Cell:
         self.address = address
         self.parent = parent
         self.actor: Actor | None = None
-        self.mailbox: deque[tuple[Any, Any, float]] | None = None
+        self.mailbox: tuple[Entry] | deque[Entry] | None = None
         self.task: HandlerTask | None = None
         self.policy: MailboxPolicy | None = None
         self.dies = False
@@ -126,6 +131,8 @@ class Cell:
         kernel = self.kernel
         if get_ident() != kernel.thread:
             kernel.post(to, message, self.address)
+        elif type(to) is LocalAddress and (cell := to.cell) is not None:
+            kernel.deliver(cell, message, self.address)
         else:
             kernel.send(to, message, self.address)
 
@@ -144,9 +151,3 @@ class Cell:
     def wakeupAfter(self, period: timedelta | float, payload: Any = None) -> None:
         """Thespian's timer: a WakeupMessage after ``period``; it cannot be cancelled."""
         self.kernel.wakeup_after(self, period, float(timePeriodSeconds(period)), payload)
-
-    def __getattr__(self, name: str) -> Any:
-        """The rest of Thespian's reference is the system's business: dead letters, sources, ..."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self.kernel.host, name)

@@ -83,12 +83,7 @@ def name_of(message: Any) -> str:
 
 
 def _deliver_again(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
-    mailbox = cell.mailbox
-    again = SecondDelivery(message)
-    if mailbox is None:
-        kernel.deliver(cell, again, sender)
-    else:
-        mailbox.appendleft((again, sender, kernel.now))
+    kernel.deliver_first(cell, SecondDelivery(message), sender)
 
 
 def _poison(

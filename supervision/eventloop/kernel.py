@@ -29,6 +29,7 @@ from supervision.eventloop.calls import (
 )
 from supervision.eventloop.cell import Cell
 from supervision.eventloop.latency import Histogram
+from supervision.eventloop.reference import Services
 from supervision.eventloop.reports import DeadLetter, DeadLetters, Report, Reports
 from supervision.eventloop.scheduler import Scheduler, SchedulerLimits
 from supervision.registry import Registry
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 Target = ActorAddress | str
 
 
-class Host(Protocol):
+class Host(Services, Protocol):
     """What the kernel leaves to the Thespian system around it."""
 
     def create_child(

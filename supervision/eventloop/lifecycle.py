@@ -317,7 +317,7 @@ def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
         if isinstance(message, ChildExited):
             continue  # nobody's letter: the node itself told a supervisor that ends too
         kernel.dead_letter(cell.address, message, sender, "exited")
-    if mailbox:
+    if isinstance(mailbox, deque):
         mailbox.clear()  # the scheduler may hold it for the batch in which the actor ended
     for waiter, _, _ in cell.waiters or ():
         waiter.settle(None, NoProc(cell.address))
@@ -360,5 +360,7 @@ def stop(kernel: Kernel, cell: Cell, reason: Reason, timeout: float | None) -> W
 
 def queue_sender(cell: Cell, entry: tuple[Waiter, Any, Any]) -> None:
     """Have an asynchronous sender wait for room in a full mailbox."""
+    if isinstance(cell.mailbox, tuple):
+        cell.mailbox = deque(cell.mailbox)  # senders are let in at the end of a batch
     cell.waiters = cell.waiters if cell.waiters is not None else deque()
     cell.waiters.append(entry)
