@@ -12,8 +12,9 @@ from actors.config import send_list
 from actors.cti_listener import ListenerArgs
 from actors.http_server import HttpServerArgs
 from actors.log_writer import LogSettings
-from actors.node_reports import NodeCollector, to_events
+from actors.node_reports import NodeCollector, count_given_up, to_events
 from actors.odbc_server import OdbcSettings
+from actors.open_count import OpenCount
 from actors.readiness import NodeReadiness
 from actors.routing import table_of
 from actors.session_archive import StoredSessions
@@ -84,7 +85,8 @@ class Assembly:
         """
         tokens, operator_token = open_store(data, kernel.clock.wall())
         pool = SessionPool(kernel)
-        openings = _openings(config, pool)
+        count = OpenCount(data / "sessions.open")
+        openings = _openings(config, pool, count)
         services = Services(
             version=version,
             config=config.http,
@@ -96,7 +98,8 @@ class Assembly:
             send_list=lambda app: send_list(config, app),
             wall=kernel.clock.wall,
         )
-        metrics.REGISTRY.register(NodeCollector(kernel, pool.count))
+        kernel.reports.subscribe(count_given_up(count))
+        metrics.REGISTRY.register(NodeCollector(kernel, pool.count, count.lost))
         return cls(
             config=config,
             data=data,
@@ -126,7 +129,8 @@ class Assembly:
 
     def info(self) -> dict[str, Any]:
         """What the anchor tells of the node."""
-        said: dict[str, Any] = {"version": self.services.version}
+        lost = self.openings.settings.count.lost
+        said: dict[str, Any] = {"version": self.services.version, "sessions_lost": lost}
         if self.operator_token is not None:
             said["operator_token"] = self.operator_token
         return said
@@ -136,8 +140,8 @@ class Assembly:
         return await control.answer(self.control_api, args)
 
 
-def _openings(config: Config, pool: SessionPool) -> Openings:
-    settings = CallSettings(table_of(config), config.routing, config.sessions)
+def _openings(config: Config, pool: SessionPool, count: OpenCount) -> Openings:
+    settings = CallSettings(table_of(config), config.routing, config.sessions, count)
     return Openings(settings, config.routing.region, pool.count)
 
 

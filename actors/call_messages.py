@@ -8,6 +8,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from actors.config import RoutingConfig, SessionsConfig
+    from actors.open_count import OpenCount
     from actors.routing import Decision, Marks, RoutingTable
     from actors.session_api import SessionView
     from actors.session_data import Session
@@ -30,11 +31,13 @@ class CallSettings(Struct, frozen=True):
         table: the routing points, for the default answer.
         routing: the deadlines.
         sessions: the bounds.
+        count: of the open sessions.
     """
 
     table: RoutingTable
     routing: RoutingConfig
     sessions: SessionsConfig
+    count: OpenCount
 
 
 class SessionArgs(Struct, frozen=True):

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from actors.session_api import SessionView
     from protocols.cti.messages import CallEvent
     from supervision.eventloop.calls import PendingCall
+    from supervision.reasons import Reason
 
 ASK_AGAIN_S = 0.01
 STORE = "sessionStore"
@@ -97,6 +98,7 @@ class CallSession(StateMachine):
             self.register(call_name(args.first.call))
         except NameTaken:
             return Stop(error("already_open"))
+        args.settings.count.opened()
         return self._begun(args.state, args.first)
 
     def restore(self, args: SessionArgs, state: str, data: Session) -> Any:
@@ -123,6 +125,11 @@ class CallSession(StateMachine):
             left = data.closed[0] + self._args.settings.sessions.linger_s - self.wall()
             return state, data, SetTimeout("linger", left)
         return state, data, SetTimeout("idle", self._args.settings.sessions.idle_expiry_s)
+
+    def terminate(self, reason: Reason) -> None:
+        """A session that ends while its call goes on is open no more; a crash may bring it back."""
+        if self.data.closed is None and reason.clean:
+            self._args.settings.count.ended()
 
     # Events
 
@@ -307,6 +314,7 @@ class CallSession(StateMachine):
     def _closed(self, data: Session, why: str) -> Transition:
         """Answer for a while yet; the call's names are free for its successors at once."""
         wall = self.wall()
+        self._args.settings.count.ended()
         data = replace(data, closed=(wall, why), updated=wall)
         for name in (data.call, *data.names):
             self.unregister(call_name(name))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from actors.open_count import OpenCount
     from actors.web.event_hub import EventHub, EventKind
     from supervision import Report
     from supervision.eventloop.kernel import Kernel
@@ -33,22 +34,37 @@ def to_events(hub: EventHub) -> Callable[[Report], None]:
     return publish
 
 
+def count_given_up(count: OpenCount) -> Callable[[Report], None]:
+    """A listener that takes sessions which their supervisor has given up out of the count."""
+
+    def hear(report: Report) -> None:
+        if report.data.get("context") == "child_given_up":
+            count.ended()
+
+    return hear
+
+
 class NodeCollector(Collector):
     """What the kernel counts, read when somebody asks.
 
     Args:
         kernel: the node.
         sessions: how many sessions there are.
+        lost: sessions that went down with the last process.
     """
 
-    def __init__(self, kernel: Kernel, sessions: Callable[[], int]) -> None:
+    def __init__(self, kernel: Kernel, sessions: Callable[[], int], lost: int) -> None:
         self._kernel = kernel
         self._sessions = sessions
+        self._lost = lost
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, as Prometheus wants them."""
         kernel = self._kernel
         yield GaugeMetricFamily("vigie_sessions", "Sessions in memory.", self._sessions())
+        yield GaugeMetricFamily(
+            "vigie_sessions_lost", "Sessions open when the last node crashed.", self._lost
+        )
         yield GaugeMetricFamily(
             "vigie_mailbox_messages", "Messages waiting in mailboxes.", kernel.waiting
         )

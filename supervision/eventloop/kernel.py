@@ -201,6 +201,7 @@ class Kernel(Scheduler):
         pending = self.timers.cancel(timer)
         if pending:
             self.forget_timer(timer)
+            timer.owner = timer.payload = None  # its place in the heap must not keep them alive
         return pending
 
     def wakeup_after(self, cell: Cell, period: Any, seconds: float, payload: Any) -> None:

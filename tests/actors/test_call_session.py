@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 from call_kit import CallKit, route_request
 
@@ -355,3 +357,42 @@ def test_one_bad_session_is_given_up_alone(kit):
     assert not kit.alive(bad)
     assert kit.alive(good)
     assert kit.reported("supervisor", context="child_given_up")
+
+
+def test_the_count_of_open_sessions_follows_calls_not_incarnations(kit):
+    first, second = kit.open("c1"), kit.open("c2")
+    assert kit.count.open == 2
+    kit.faults.kill(first)
+    kit.settle()
+    assert kit.count.open == 2
+    kit.call(second, CloseSession())
+    assert kit.count.open == 1
+    kit.advance(61.0)
+    assert kit.count.open == 1
+    kit.stop(kit.sessions)
+    assert kit.count.open == 0
+
+
+def test_a_session_that_ends_leaves_nothing_for_the_garbage_collector(kit):
+    def life():
+        session = kit.open()
+        ask(kit, session)
+        tell(kit, session, "established")
+        tell(kit, session, "cleared")
+        kit.advance(70.0)
+        kit.link.take()
+        kit.store.take()
+
+    life()
+    gc.collect()
+    gc.disable()
+    try:
+        life()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        ours = [one for one in gc.garbage if type(one).__module__.startswith(("actors", "superv"))]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert [type(one).__name__ for one in ours] == []

@@ -19,6 +19,19 @@ def config(**sessions):
     return Config(rp=POINTS, sessions=SessionsConfig(**sessions))
 
 
+class Count:
+    """In the place of OpenCount."""
+
+    def __init__(self):
+        self.open = 0
+
+    def opened(self):
+        self.open += 1
+
+    def ended(self):
+        self.open -= 1
+
+
 class CallKit(Kit):
     """Router, sessionSup and a probe in the place of sessionStore."""
 
@@ -26,7 +39,10 @@ class CallKit(Kit):
         super().__init__()
         self.config = config(**sessions)
         self.table = table_of(self.config)
-        self.settings = CallSettings(self.table, self.config.routing, self.config.sessions)
+        self.count = Count()
+        self.settings = CallSettings(
+            self.table, self.config.routing, self.config.sessions, self.count
+        )
         self.store = self.probe("sessionStore")
         self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.table)])
         self.router = self.base.whereis("router")
