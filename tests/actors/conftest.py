@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from postgres_server import PostgresServer
 
 from supervision import KILLED, SHUTDOWN, Started, actor_system
 
@@ -83,3 +84,17 @@ def on_node():
         return asyncio.run(play(scenario))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def _postgres_server():
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres(_postgres_server):
+    """A real server that runs; a test may kill it, the next one finds it running again."""
+    _postgres_server.start()
+    return _postgres_server

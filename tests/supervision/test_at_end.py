@@ -23,7 +23,7 @@ def ended(reason, *releases):
         address = kernel.child_address(None, "owner")
         kernel.spawn(Owner(), releases, parent=None, address=address)
         kernel.exit(address.cell, reason)
-        while address.cell is not None:
+        while address.cell is not None:  # noqa: ASYNC110 - a turn of the loop is what is awaited
             await asyncio.sleep(0)
 
     asyncio.run(run())

@@ -1,0 +1,224 @@
+"""connectionRouter: takes queries, gives them to idle connections, answers within the deadline.
+
+It knows its connections by what they say: each tells its status when that changes, and all of them
+do when the router starts. So router and connections survive each other's restart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from actors import dispatch, metrics
+from actors.config import DatabaseConfig
+from actors.database import (
+    NOT_CONFIGURED,
+    ROUTER,
+    USERS,
+    DatabaseAnswer,
+    DatabaseDown,
+    DatabaseRequest,
+    DatabaseUp,
+    Execute,
+    Executed,
+    ExecuteMany,
+    Query,
+    QueryFailed,
+    QueryTimeout,
+    QueueFull,
+    Rows,
+    Transaction,
+)
+from actors.dispatch import Answer, Dispatch, Job, JobId, Run, Status, Up
+from supervision import NO_REPLY, Down, GenServer, Timeout
+from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.links import Monitor
+from supervision.eventloop.timers import Timer
+
+CONNECTIONS = "odbcConnections"
+"""The group of the connections, which are asked to announce themselves."""
+
+_OUTCOMES: dict[type, str] = {
+    Rows: "ok",
+    Executed: "ok",
+    QueryFailed: "failed",
+    QueryTimeout: "timeout",
+    QueueFull: "queue_full",
+    DatabaseDown: "down",
+}
+
+
+class Announce(Struct, frozen=True):
+    """Cast to a connection: tell the router your status."""
+
+
+class ConnectionSays(Struct, frozen=True):
+    """Cast by a connection: its status, and why when it is not usable."""
+
+    connection: LocalAddress
+    status: Status
+    why: str = ""
+
+
+class RunJob(Struct, frozen=True):
+    """Cast to an idle connection: run this and answer with `JobDone` within the time."""
+
+    id: JobId
+    request: DatabaseRequest
+    timeout_s: float
+
+
+class JobLost(Struct, frozen=True):
+    """Cast by a connection: the server was lost while a job ran; its outcome is unknown."""
+
+    connection: LocalAddress
+    id: JobId
+    why: str
+
+
+class JobRefused(Struct, frozen=True):
+    """Cast by a connection: a job was not run, for the connection was not idle."""
+
+    connection: LocalAddress
+    id: JobId
+
+
+class JobDone(Struct, frozen=True):
+    """Cast by a connection: a job has ended and the connection is idle again."""
+
+    connection: LocalAddress
+    id: JobId
+    answer: DatabaseAnswer
+
+
+class RouterState(Struct):
+    """What the router knows.
+
+    Attributes:
+        timeout_s: Deadline of a query that brings none.
+        dispatch: Jobs and connections.
+        watched: The monitor of each connection.
+        timers: The deadline of each job that has not been answered.
+        numbered: Jobs so far.
+    """
+
+    timeout_s: float
+    dispatch: Dispatch
+    watched: dict[LocalAddress, Monitor] = {}
+    timers: dict[JobId, Timer] = {}
+    numbered: int = 0
+
+
+class ConnectionRouter(GenServer):
+    """The router; its argument is the `DatabaseConfig`."""
+
+    state: RouterState
+
+    def init(self, args: DatabaseConfig) -> None:
+        """Ask the connections of an earlier incarnation to announce themselves."""
+        core = dispatch.begin(args.queue_limit, "" if args.dsn else NOT_CONFIGURED)
+        self.state = RouterState(args.query_timeout_ms / 1000, core)
+        self.register(ROUTER)
+        for connection in self.members(CONNECTIONS):
+            self.cast(connection, Announce())
+
+    def handle_call(self, request: Any, from_: PendingCall) -> Any:
+        """Take a query; it is answered later."""
+        if not isinstance(request, Query | Execute | ExecuteMany | Transaction):
+            return super().handle_call(request, from_)
+        job = self._job(request, from_)
+        self.state.timers[job.id] = self.start_timer(job.deadline - job.arrived, job)
+        self._do(dispatch.submit(self.state.dispatch, job, job.arrived))
+        return NO_REPLY
+
+    def handle_cast(self, request: Any) -> None:
+        """Hear from a connection."""
+        core, now = self.state.dispatch, self.now()
+        match request:
+            case ConnectionSays(connection, status, why):
+                self._watch(connection)
+                self._do(dispatch.said(core, connection, status, now, why))
+            case JobDone(connection, job_id, answer):
+                self._measure(connection, job_id, now)
+                self._do(dispatch.done(core, connection, job_id, answer, now))
+            case JobLost(connection, job_id, why):
+                self._do(dispatch.lost(core, connection, job_id, why, now))
+            case JobRefused(connection, job_id):
+                self._do(dispatch.refused(core, connection, job_id, now))
+            case _:
+                super().handle_cast(request)
+
+    def handle_info(self, message: Any, sender: Any) -> None:
+        """A deadline passed or a connection ended."""
+        match message:
+            case Timeout(payload=Job() as job):
+                self._do(dispatch.expired(self.state.dispatch, job))
+            case Down(ref, LocalAddress() as connection, reason):
+                if self.state.watched.get(connection) is ref:
+                    del self.state.watched[connection]
+                    core = self.state.dispatch
+                    self._do(dispatch.gone(core, connection, str(reason), self.now()))
+            case _:
+                super().handle_info(message, sender)
+
+    def format_status(self, state: RouterState) -> dict[str, Any]:
+        """Numbers and the connections' statuses; neither statements nor parameters."""
+        core = state.dispatch
+        return {
+            "waiting": len(core.waiting),
+            "limit": core.limit,
+            "running": sum(not job.answered for job in core.running.values()),
+            "queries": state.numbered,
+            "down": dispatch.down(core),
+            "connections": {_name(address): status for address, status in core.status.items()},
+        }
+
+    def _job(self, request: DatabaseRequest, caller: PendingCall) -> Job:
+        now = self.now()
+        configured = self.state.timeout_s
+        timeout_s = configured if request.timeout_ms is None else request.timeout_ms / 1000
+        deadline = now + timeout_s
+        if caller.deadline is not None:
+            deadline = min(deadline, caller.deadline)
+        self.state.numbered += 1
+        job_id = (self.address.incarnation, self.state.numbered)
+        return Job(job_id, request, caller, now, deadline)
+
+    def _watch(self, connection: LocalAddress) -> None:
+        if connection not in self.state.watched:
+            self.state.watched[connection] = self.monitor(connection)
+
+    def _measure(self, connection: LocalAddress, job_id: JobId, now: float) -> None:
+        job = self.state.dispatch.running.get(connection)
+        if job is not None and job.id == job_id and job.sent is not None:
+            metrics.DB_SECONDS.labels("exec").observe(now - job.sent)
+
+    def _do(self, actions: list[dispatch.Action]) -> None:
+        for action in actions:
+            match action:
+                case Run(connection, job):
+                    self._run(connection, job)
+                case Answer(job, answer):
+                    self._answer(job, answer)
+                case Up():
+                    for user in self.members(USERS):
+                        self.send(user, DatabaseUp())
+
+    def _run(self, connection: Any, job: Job) -> None:
+        now = self.now()
+        if not job.repeated:
+            metrics.DB_SECONDS.labels("wait").observe(now - job.arrived)
+        self.cast(connection, RunJob(job.id, job.request, max(job.deadline - now, 0.0)))
+
+    def _answer(self, job: Job, answer: DatabaseAnswer) -> None:
+        timer = self.state.timers.pop(job.id, None)
+        if timer is not None:
+            self.cancel_timer(timer)
+        metrics.DB_QUERIES.labels(_OUTCOMES[type(answer)]).inc()
+        self.reply(job.caller, answer)
+
+
+def _name(address: Any) -> str:
+    return str(address.name)

@@ -1,0 +1,123 @@
+"""Migrations of the schema: what is to be done, decided from what ships and what was done.
+
+A migration is a file of SQL, `NNN_name.sql`. They are applied in the order of their numbers, each
+once, all that are pending in one transaction, and recorded with their checksum. What has been
+applied must never change: a file whose checksum differs is refused, and so is one that comes
+in between. Later migrations than this release knows are left alone: the schema of a newer
+release serves an older one, as its migrations only add.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from actors.database import Execute, Query, Transaction
+
+LOCK = 0x7669676965
+"""Key of the advisory lock that one node at a time migrates under: `vigie` in ASCII."""
+
+_NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
+
+_LOCKED = Execute(sql="SELECT pg_advisory_xact_lock($1)", args=(LOCK,))
+_TABLE = Execute(
+    sql="CREATE TABLE IF NOT EXISTS vigie_schema (number integer PRIMARY KEY, name text NOT NULL,"
+    " checksum text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"
+)
+_RECORD = "INSERT INTO vigie_schema (number, name, checksum) VALUES ($1, $2, $3)"
+
+
+class Migration(Struct, frozen=True):
+    """One migration.
+
+    Attributes:
+        number: Its place in the order.
+        name: Of its file.
+        sql: What it does; statements that may stand in a transaction.
+        checksum: SHA-256 of the file, hexadecimal.
+    """
+
+    number: int
+    name: str
+    sql: str
+    checksum: str
+
+
+class SchemaRefused(Exception):  # noqa: N818 - named for what it says of the schema
+    """The schema of the database and the migrations do not go together."""
+
+
+def load(directory: Path) -> list[Migration]:
+    """Read the migrations of a directory, in order.
+
+    Args:
+        directory: Its files that end in `.sql` are migrations.
+
+    Raises:
+        SchemaRefused: Two have the same number, or one has a name of another form.
+    """
+    found: dict[int, Migration] = {}
+    for path in sorted(directory.glob("*.sql")):
+        name = _NAME.fullmatch(path.name)
+        if name is None:
+            raise SchemaRefused(f"{path.name} must be named NNN_name.sql")
+        number, data = int(name[1]), path.read_bytes()
+        if number in found:
+            raise SchemaRefused(f"{path.name} has the number of {found[number].name}")
+        checksum = hashlib.sha256(data).hexdigest()
+        found[number] = Migration(number, path.name, data.decode(), checksum)
+    return list(found.values())
+
+
+def pending(migrations: Iterable[Migration], applied: Mapping[int, str]) -> list[Migration]:
+    """Return what is to be applied.
+
+    Args:
+        migrations: Those that ship, in order.
+        applied: Checksums of those applied, by number.
+
+    Raises:
+        SchemaRefused: Naming the file and the rule that it breaks.
+    """
+    last = max(applied, default=0)
+    left = []
+    for migration in migrations:
+        recorded = applied.get(migration.number)
+        if recorded == migration.checksum:
+            continue
+        if recorded is not None:
+            raise SchemaRefused(
+                f"{migration.name} has changed since it was applied: its checksum is"
+                f" {migration.checksum[:12]}, recorded is {recorded[:12]}"
+            )
+        if migration.number < last:
+            raise SchemaRefused(f"{migration.name} comes before {last:03}, which is applied")
+        left.append(migration)
+    return left
+
+
+def prepare(timeout_ms: int) -> Transaction:
+    """Return what makes the table of applied migrations where there is none."""
+    return Transaction(statements=(_LOCKED, _TABLE), repeatable=True, timeout_ms=timeout_ms)
+
+
+def applied(timeout_ms: int) -> Query:
+    """Return the query for `number` and `checksum` of what is applied."""
+    sql = "SELECT number, checksum FROM vigie_schema"
+    return Query(sql=sql, repeatable=True, timeout_ms=timeout_ms)
+
+
+def apply(migrations: Iterable[Migration], timeout_ms: int) -> Transaction:
+    """Return the transaction that applies migrations, all or none.
+
+    Each is recorded first: where another node was quicker, that fails and nothing is done twice.
+    """
+    steps = [_LOCKED]
+    for migration in migrations:
+        record = (migration.number, migration.name, migration.checksum)
+        steps += [Execute(sql=_RECORD, args=record), Execute(sql=migration.sql)]
+    return Transaction(statements=tuple(steps), timeout_ms=timeout_ms)

@@ -1,0 +1,238 @@
+"""One session with a PostgreSQL server, through asyncpg: the effects of an odbcConnection.
+
+Whatever takes time runs in one task of the loop, so that the actor stays answerable; what comes of
+it is told as an event. A session can be abandoned at any moment, also in the middle of a query: the
+query is cancelled and the connection closed behind the scenes, within a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+import asyncpg
+from msgspec import Struct
+
+from actors.database import (
+    BAD_ARGUMENTS,
+    DatabaseAnswer,
+    DatabaseRequest,
+    Execute,
+    Executed,
+    ExecuteMany,
+    Query,
+    QueryFailed,
+    QueryTimeout,
+    Rows,
+    Transaction,
+)
+from actors.dispatch import JobId
+
+RECOVER_S = 1.0
+"""How long a session may take to be usable again after a query was cancelled."""
+CLOSE_S = 1.0
+"""How long each step of closing may take: the cancelled query, then the farewell."""
+
+_CONNECTION_CLASSES = ("08", "57P")
+
+_COUNT = re.compile(r" (\d+)\Z")
+
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# Closing goes on when nobody else holds the task any more.
+_closing: set[asyncio.Task[None]] = set()
+
+
+class Connected(Struct, frozen=True):
+    """The session is usable.
+
+    Attributes:
+        server: Version of the server and process id of its side.
+    """
+
+    server: str
+
+
+class NotConnected(Struct, frozen=True):
+    """The session could not be begun."""
+
+    why: str
+
+
+class Ran(Struct, frozen=True):
+    """A job has ended and the session is usable."""
+
+    id: JobId
+    answer: DatabaseAnswer
+
+
+class Lost(Struct, frozen=True):
+    """The session has ended.
+
+    Attributes:
+        why: In words.
+        id: The job that ran, its outcome unknown; None where none did.
+    """
+
+    why: str
+    id: JobId | None = None
+
+
+SessionEvent: TypeAlias = Connected | NotConnected | Ran | Lost
+
+
+class PgSession:
+    """A session; one job at a time.
+
+    Args:
+        dsn: A URL or keywords as libpq reads them; several hosts are tried in their order.
+        connect_timeout_s: For all of them together.
+        tell: Is called with each event, on the loop.
+    """
+
+    def __init__(
+        self, dsn: str, connect_timeout_s: float, tell: Callable[[SessionEvent], None]
+    ) -> None:
+        self._dsn = dsn
+        self._connect_timeout_s = connect_timeout_s
+        self._tell: Callable[[SessionEvent], None] | None = tell
+        self._connection: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connect(self) -> None:
+        """Begin; `Connected` or `NotConnected` follows."""
+        self._begin(self._connect())
+
+    def run(self, job_id: JobId, request: DatabaseRequest, timeout_s: float) -> None:
+        """Run a job on an idle session; `Ran` or `Lost` follows.
+
+        Args:
+            job_id: What the event will carry.
+            request: What is run.
+            timeout_s: After this it is cancelled.
+        """
+        self._begin(self._run(job_id, request, timeout_s))
+
+    def abandon(self) -> None:
+        """End without waiting; nothing is told any more."""
+        self._tell = None
+        closing = asyncio.get_running_loop().create_task(self.close())
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+
+    async def close(self) -> None:
+        """End, cancelling what runs; takes at most twice `CLOSE_S`, and nothing is told."""
+        self._tell = None
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CLOSE_S)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _close(connection)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    def _event(self, event: SessionEvent) -> None:
+        if self._tell is not None:
+            self._tell(event)
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                self._connection = await asyncpg.connect(
+                    self._dsn,
+                    timeout=self._connect_timeout_s,
+                    server_settings={"application_name": "vigie"},
+                )
+        except TimeoutError:
+            self._event(NotConnected(f"no answer within {self._connect_timeout_s:g} s"))
+        except (OSError, ValueError, *_DRIVER_ERRORS) as error:
+            self._event(NotConnected(_words(error)))
+        else:
+            self._connection.add_termination_listener(self._terminated)
+            version = self._connection.get_server_version()
+            pid = self._connection.get_server_pid()
+            self._event(Connected(f"{version.major}.{version.minor}, process {pid}"))
+
+    def _terminated(self, _: Any) -> None:
+        """Asyncpg has closed the connection; where a job runs, its end tells of it."""
+        if self._task is None or self._task.done():
+            self._lose("the server closed the connection")
+
+    def _lose(self, why: str, job_id: JobId | None = None) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+            self._event(Lost(why, job_id))
+
+    async def _run(self, job_id: JobId, request: DatabaseRequest, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s + RECOVER_S):
+                answer = await self._answer(request, timeout_s)
+        except TimeoutError:
+            self._lose("a cancelled query did not end", job_id)
+        except (OSError, *_DRIVER_ERRORS) as error:
+            self._job_failed(job_id, error)
+        else:
+            self._event(Ran(job_id, answer))
+            if self._connection.is_closed():
+                self._lose("the server closed the connection")
+
+    async def _answer(self, request: DatabaseRequest, timeout_s: float) -> DatabaseAnswer:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _carry_out(self._connection, request)
+        except TimeoutError:
+            # asyncpg has asked the server to cancel it: wait until it has, so that the next query
+            # does not pay for this one.
+            await self._connection.execute("SELECT 1")
+            return QueryTimeout("exec", timeout_s)
+
+    def _job_failed(self, job_id: JobId, error: Exception) -> None:
+        sqlstate = getattr(error, "sqlstate", None) or BAD_ARGUMENTS
+        lost = isinstance(error, OSError) or sqlstate.startswith(_CONNECTION_CLASSES)
+        if lost or self._connection.is_closed():
+            self._lose(_words(error), job_id)
+        else:
+            self._event(Ran(job_id, QueryFailed(sqlstate, _words(error))))
+
+
+async def _carry_out(connection: Any, request: DatabaseRequest) -> DatabaseAnswer:
+    match request:
+        case Query(sql=sql, args=args):
+            return Rows([dict(record) for record in await connection.fetch(sql, *args)])
+        case Execute(sql=sql, args=args):
+            return Executed(_count(await connection.execute(sql, *args)))
+        case ExecuteMany(sql=sql, rows=rows):
+            await connection.executemany(sql, rows)
+            return Executed(len(rows))
+        case Transaction(statements=statements):
+            return await _transaction(connection, statements)
+
+
+async def _transaction(connection: Any, statements: tuple[Execute, ...]) -> Executed:
+    count = 0
+    async with connection.transaction():
+        for statement in statements:
+            count += _count(await connection.execute(statement.sql, *statement.args))
+    return Executed(count)
+
+
+def _count(tag: str) -> int:
+    found = _COUNT.search(tag)
+    return int(found[1]) if found else 0
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _close(connection: Any) -> None:
+    try:
+        await connection.close(timeout=CLOSE_S)
+    except (OSError, TimeoutError, *_DRIVER_ERRORS):
+        connection.terminate()

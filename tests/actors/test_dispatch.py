@@ -1,0 +1,222 @@
+"""Which query runs where: the pure core of connectionRouter."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors import dispatch
+from actors.database import (
+    OUTCOME_UNKNOWN,
+    DatabaseDown,
+    Query,
+    QueryFailed,
+    QueryTimeout,
+    QueueFull,
+    Rows,
+)
+from actors.dispatch import Answer, Job, Run, Up
+
+DONE = Rows([])
+
+
+class Caller:
+    settled = False
+
+
+def job(number, *, repeatable=False, deadline=1.0):
+    return Job((1, number), Query(sql="SELECT 1", repeatable=repeatable), Caller(), 0.0, deadline)
+
+
+def router(*connections, limit=3):
+    state = dispatch.begin(limit)
+    for connection in connections:
+        dispatch.said(state, connection, "idle", 0.0)
+    return state
+
+
+def runs(actions):
+    return [(action.connection, action.job.id[1]) for action in actions if isinstance(action, Run)]
+
+
+def answers(actions):
+    return [(one.job.id[1], one.answer) for one in actions if isinstance(one, Answer)]
+
+
+def test_a_query_goes_to_the_connection_that_was_idle_longest():
+    state = router("a", "b")
+    assert runs(dispatch.submit(state, job(1), 0.1)) == [("a", 1)]
+    assert runs(dispatch.submit(state, job(2), 0.1)) == [("b", 2)]
+    dispatch.done(state, "b", (1, 2), DONE, 0.2)
+    dispatch.done(state, "a", (1, 1), DONE, 0.2)
+    assert runs(dispatch.submit(state, job(3), 0.3)) == [("b", 3)]
+
+
+def test_queries_wait_their_turn_and_one_over_the_limit_is_refused():
+    state = router("a", limit=2)
+    dispatch.submit(state, job(1), 0.0)
+    assert dispatch.submit(state, job(2), 0.0) == []
+    assert dispatch.submit(state, job(3), 0.0) == []
+    assert answers(dispatch.submit(state, job(4), 0.0)) == [(4, QueueFull(2))]
+    actions = dispatch.done(state, "a", (1, 1), DONE, 0.1)
+    assert answers(actions) == [(1, DONE)]
+    assert runs(actions) == [("a", 2)]
+
+
+def test_before_any_connection_has_said_a_word_queries_wait():
+    state = dispatch.begin(3)
+    assert dispatch.submit(state, job(1), 0.0) == []
+    dispatch.said(state, "a", "connecting", 0.0)
+    assert runs(dispatch.said(state, "a", "idle", 0.1)) == [("a", 1)]
+
+
+def test_while_every_connection_is_down_queries_fail_at_once():
+    state = dispatch.begin(3)
+    dispatch.said(state, "a", "connecting", 0.0)
+    dispatch.submit(state, job(1), 0.0)
+    dispatch.said(state, "b", "down", 0.0, "refused")
+    assert answers(dispatch.said(state, "a", "down", 0.0, "no route")) == [
+        (1, DatabaseDown("no route"))
+    ]
+    assert answers(dispatch.submit(state, job(2), 0.0)) == [(2, DatabaseDown("no route"))]
+    dispatch.said(state, "b", "idle", 0.1)
+    assert runs(dispatch.submit(state, job(3), 0.1)) == [("b", 3)]
+
+
+def test_without_a_database_every_query_fails_at_once():
+    state = dispatch.begin(3, "none is configured")
+    assert answers(dispatch.submit(state, job(1), 0.0)) == [(1, DatabaseDown("none is configured"))]
+
+
+def test_users_are_told_once_when_the_database_becomes_usable():
+    state = dispatch.begin(3)
+    assert dispatch.said(state, "a", "connecting", 0.0) == []
+    assert dispatch.said(state, "a", "idle", 0.0) == [Up()]
+    assert dispatch.said(state, "b", "idle", 0.0) == []
+    dispatch.said(state, "a", "connecting", 0.0)
+    dispatch.said(state, "b", "down", 0.0)
+    assert dispatch.said(state, "b", "idle", 0.0) == [Up()]
+
+
+def test_a_query_whose_time_is_up_while_it_waits_is_never_run():
+    state, late = router("a"), job(2, deadline=0.5)
+    dispatch.submit(state, job(1), 0.0)
+    dispatch.submit(state, late, 0.0)
+    assert answers(dispatch.expired(state, late)) == [(2, QueryTimeout("wait", 0.5))]
+    assert runs(dispatch.done(state, "a", (1, 1), DONE, 0.6)) == []
+
+
+def test_a_query_whose_time_is_up_while_it_runs_keeps_its_connection_until_it_has_ended():
+    state, slow = router("a"), job(1, deadline=0.5)
+    dispatch.submit(state, slow, 0.0)
+    assert answers(dispatch.expired(state, slow)) == [(1, QueryTimeout("exec", 0.5))]
+    assert dispatch.submit(state, job(2), 0.6) == []
+    actions = dispatch.done(state, "a", (1, 1), QueryTimeout("exec", 0.5), 0.7)
+    assert answers(actions) == []
+    assert runs(actions) == [("a", 2)]
+
+
+def test_nothing_is_run_for_a_caller_who_has_given_up():
+    state, left = router("a"), job(2)
+    dispatch.submit(state, job(1), 0.0)
+    dispatch.submit(state, left, 0.0)
+    left.caller.settled = True
+    assert runs(dispatch.done(state, "a", (1, 1), DONE, 0.1)) == []
+
+
+@pytest.mark.parametrize("how", ["actor", "server"])
+def test_a_read_on_a_connection_that_ended_is_run_once_more_before_the_others(how):
+    state = router("a", "b")
+    dispatch.submit(state, job(1, repeatable=True), 0.0)
+    dispatch.submit(state, job(2), 0.0)
+    dispatch.submit(state, job(3), 0.0)
+    assert end(state, "a", 1, how) == []
+    assert runs(dispatch.done(state, "b", (1, 2), DONE, 0.2)) == [("b", 1)]
+    ((number, answer),) = answers(end(state, "b", 1, how))
+    assert (number, answer.sqlstate) == (1, OUTCOME_UNKNOWN)
+
+
+def end(state, connection, number, how):
+    if how == "actor":
+        return dispatch.gone(state, connection, "killed", 0.1)
+    dispatch.said(state, connection, "connecting", 0.1)
+    return dispatch.lost(state, connection, (1, number), "reset by peer", 0.1)
+
+
+def test_the_outcome_of_a_write_on_a_connection_that_ended_is_unknown():
+    state = router("a", "b")
+    dispatch.submit(state, job(1), 0.0)
+    assert answers(dispatch.gone(state, "a", "killed", 0.1)) == [
+        (1, QueryFailed(OUTCOME_UNKNOWN, "the connection ended: killed"))
+    ]
+
+
+def test_a_write_that_was_not_begun_is_given_to_another_connection():
+    state = router("a", "b")
+    dispatch.submit(state, job(1), 0.0)
+    dispatch.said(state, "a", "connecting", 0.1)
+    assert runs(dispatch.refused(state, "a", (1, 1), 0.1)) == [("b", 1)]
+
+
+def test_a_word_of_idleness_from_before_a_job_does_not_lose_the_job():
+    state = router("a")
+    dispatch.submit(state, job(1), 0.0)
+    assert dispatch.said(state, "a", "idle", 0.1) == []
+    assert dispatch.submit(state, job(2), 0.1) == []
+    assert answers(dispatch.done(state, "a", (1, 1), DONE, 0.2)) == [(1, DONE)]
+
+
+def test_what_a_connection_finishes_for_an_earlier_router_only_makes_it_idle():
+    state = dispatch.begin(3)
+    dispatch.said(state, "a", "busy", 0.0)
+    dispatch.submit(state, job(1), 0.0)
+    actions = dispatch.done(state, "a", (0, 1), DONE, 0.1)
+    assert answers(actions) == []
+    assert runs(actions) == [("a", 1)]
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["submit", "expire", "done", "idle", "connecting", "down", "lost", "gone"]),
+        st.integers(0, 2),
+        st.booleans(),
+    ),
+    max_size=80,
+)
+
+
+@given(EVENTS)
+def test_whatever_happens_each_query_is_answered_at_most_once_and_runs_at_most_twice(events):
+    state = dispatch.begin(2)
+    jobs, answered, started = [], [], []
+    for what, index, flag in events:
+        connection = "abc"[index]
+        running = state.running.get(connection)
+        match what:
+            case "submit":
+                jobs.append(job(len(jobs), repeatable=flag))
+                actions = dispatch.submit(state, jobs[-1], 0.0)
+            case "expire":
+                actions = dispatch.expired(state, jobs[-1]) if jobs else []
+            case "done" | "lost" if running is None:
+                actions = []
+            case "done":
+                actions = dispatch.done(state, connection, running.id, DONE, 0.0)
+            case "lost":
+                dispatch.said(state, connection, "connecting", 0.0)
+                actions = dispatch.lost(state, connection, running.id, "x", 0.0)
+            case "gone":
+                actions = dispatch.gone(state, connection, "x", 0.0)
+            case status:
+                actions = dispatch.said(state, connection, status, 0.0)
+        answered += [number for number, _ in answers(actions)]
+        started += [number for _, number in runs(actions)]
+        assert len(answered) == len(set(answered))
+        assert all(started.count(number) <= 2 for number in started)
+        assert len(state.waiting) <= 2 + 3
+        busy = set(state.running)
+        assert not busy & set(state.idle)
+        if state.idle:
+            assert not state.waiting
+    open_jobs = [one for one in jobs if not one.answered]
+    here = [*state.waiting.values(), *state.running.values()]
+    assert all(any(one is other for other in here) for one in open_jobs)

@@ -1,0 +1,72 @@
+"""Which migrations are applied, and what is refused."""
+
+import re
+
+import pytest
+
+from actors import migrations
+from actors.etc_files import etc_file
+from actors.migrations import SchemaRefused, apply, load, pending
+
+
+@pytest.fixture
+def directory(tmp_path):
+    for number, name in enumerate(("one", "two", "three"), 1):
+        (tmp_path / f"{number:03}_{name}.sql").write_text(f"CREATE TABLE {name} ()")
+    (tmp_path / "README.md").write_text("not a migration")
+    return tmp_path
+
+
+def names(found):
+    return [migration.name for migration in found]
+
+
+def applied(directory, count):
+    return {one.number: one.checksum for one in load(directory)[:count]}
+
+
+def test_migrations_are_read_in_the_order_of_their_numbers(directory):
+    assert names(load(directory)) == ["001_one.sql", "002_two.sql", "003_three.sql"]
+
+
+def test_what_is_applied_already_is_not_applied_again(directory):
+    assert names(pending(load(directory), applied(directory, 2))) == ["003_three.sql"]
+    assert pending(load(directory), applied(directory, 3)) == []
+
+
+def test_a_schema_of_a_newer_release_serves_an_older_one(directory):
+    assert pending(load(directory)[:2], applied(directory, 3)) == []
+
+
+def test_a_migration_that_changed_after_it_was_applied_is_refused_by_name(directory):
+    before = applied(directory, 3)
+    (directory / "002_two.sql").write_text("DROP TABLE one")
+    with pytest.raises(SchemaRefused, match=re.escape("002_two.sql has changed")):
+        pending(load(directory), before)
+
+
+def test_a_migration_that_comes_in_between_is_refused_by_name(directory):
+    before = {number: sum_ for number, sum_ in applied(directory, 3).items() if number != 2}
+    with pytest.raises(SchemaRefused, match=re.escape("002_two.sql comes before 003")):
+        pending(load(directory), before)
+
+
+@pytest.mark.parametrize("name", ["4_four.sql", "004-four.sql", "004_Four.sql", "003_again.sql"])
+def test_a_file_whose_name_or_number_is_wrong_is_refused(directory, name):
+    (directory / name).write_text("")
+    with pytest.raises(SchemaRefused, match=re.escape(name)):
+        load(directory)
+
+
+def test_all_that_is_pending_is_one_transaction_under_the_lock(directory):
+    statements = apply(load(directory), 5).statements
+    assert statements[0].args == (migrations.LOCK,)
+    assert [one.args[:2] for one in statements[1::2]] == [
+        (1, "001_one.sql"),
+        (2, "002_two.sql"),
+        (3, "003_three.sql"),
+    ]
+
+
+def test_the_migrations_that_ship_can_be_read():
+    assert names(load(etc_file("sql")))[0] == "001_closed_session.sql"
