@@ -70,12 +70,20 @@ class ScriptedNode:
 
     def __init__(self, directory):
         self.answers, self.asked = {}, []
-        self._loop = asyncio.new_event_loop()
-        self._server = ControlServer(self._dispatch, ControlLimits())
-        listener = listen(directory / "anchor.sock", mode=0o600, backlog=8)
-        self._loop.run_until_complete(self._server.start(listener))
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._listener = listen(directory / "anchor.sock", mode=0o600, backlog=8)
+        self._serving = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
+        self._serving.wait()
+
+    async def _serve(self):
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = ControlServer(self._dispatch, ControlLimits())
+        await server.start(self._listener)
+        self._serving.set()
+        await self._stop.wait()
+        server.close()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
     async def _dispatch(self, op, args):
         key = f"{args['method']} {args['path']}" if op == "api" else op
@@ -87,13 +95,8 @@ class ScriptedNode:
         return answer if scripted else {"status": 200, "body": answer}
 
     def close(self):
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-            self._loop.run_until_complete(asyncio.wait([task]))
-        self._loop.close()
 
 
 @pytest.fixture
