@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from supervision.eventloop.timers import Timer
 
 
+TRIM_FROM = 64
+"""Open calls from which those that were given up are looked for, at each power of two."""
+
+
 class _NoReply:
     """``handle_call`` will answer later."""
 
@@ -97,7 +101,7 @@ class Behaviour(ManagedActor):
         """
         cell = self._myRef
         if cell.deferred is not None:
-            cell.deferred.discard(from_)
+            cell.deferred.pop(from_, None)
         delivered = from_.reply(value)
         if not delivered:
             cell.kernel.late_replies += 1
@@ -105,10 +109,16 @@ class Behaviour(ManagedActor):
 
     def _defer(self, call: PendingCall) -> None:
         # Kept so that the caller is told at once should this actor end first.
-        if not call.settled:
-            cell = self._myRef
-            cell.deferred = cell.deferred if cell.deferred is not None else set()
-            cell.deferred.add(call)
+        if call.settled:
+            return
+        cell = self._myRef
+        deferred = cell.deferred
+        if deferred is None:
+            deferred = cell.deferred = {}
+        elif len(deferred) >= TRIM_FROM and not len(deferred) & (len(deferred) - 1):
+            # Calls that were given up and are never answered must not gather here.
+            deferred = cell.deferred = {one: None for one in deferred if not one.settled}
+        deferred[call] = None
 
     # Time
 
@@ -160,7 +170,7 @@ class Behaviour(ManagedActor):
     def unregister(self, name: Hashable) -> None:
         """Give a name back."""
         self.kernel.registry.unregister(name, self.address)
-        (self._myRef.names or set()).discard((name, False))
+        (self._myRef.names or {}).pop((name, False), None)
 
     def join(self, group: Hashable) -> None:
         """Become a member of a group until this actor ends or leaves."""
@@ -170,12 +180,12 @@ class Behaviour(ManagedActor):
     def leave(self, group: Hashable) -> None:
         """Stop being a member of a group."""
         self.kernel.registry.leave(group, self.address)
-        (self._myRef.names or set()).discard((group, True))
+        (self._myRef.names or {}).pop((group, True), None)
 
     def _own(self, name: Hashable, *, group: bool) -> None:
         cell = self._myRef
-        cell.names = cell.names if cell.names is not None else set()
-        cell.names.add((name, group))
+        cell.names = cell.names if cell.names is not None else {}
+        cell.names[name, group] = None
 
     def whereis(self, name: Hashable) -> LocalAddress | None:
         """The address registered under a name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -63,9 +63,10 @@ class EventManager(GenServer):
         """Begin; ``args`` may be pairs of id and handler to begin with."""
         self.state: dict[Hashable, EventHandler] = {}
         for handler_id, handler in args or ():
-            refused = self._add(AddHandler(handler_id, handler))
-            if refused is not True:
-                raise ValueError(f"handler {handler_id!r}: {refused}")
+            added = self._add(AddHandler(handler_id, handler))
+            if added is not True:
+                self.terminate(added)
+                raise ValueError(f"handler {handler_id!r}: {added}")
 
     def handle_call(self, request: Any, from_: PendingCall) -> Any:
         """Manage handlers, or notify and answer when every handler has run."""
@@ -97,7 +98,7 @@ class EventManager(GenServer):
         """Each handler's own words."""
         return {str(handler_id): handler.status() for handler_id, handler in state.items()}
 
-    def _add(self, request: AddHandler) -> bool | Reason:
+    def _add(self, request: AddHandler) -> Literal[True] | Reason:
         if request.id in self.state:
             return error("already_added")
         try:

@@ -56,7 +56,7 @@ class CancelTimeout(msgspec.Struct, frozen=True):
 
 
 class Postpone(msgspec.Struct, frozen=True):
-    """Keep this event and handle it again after the next change of state."""
+    """Keep this event and handle it again after the next change of state, be it this one's."""
 
 
 class NextEvent(msgspec.Struct, frozen=True):
@@ -119,7 +119,10 @@ class StateMachine(Behaviour):
     # Callbacks
 
     def init(self, args: Any) -> Any:
-        """Return (state, data) or (state, data, *actions); or IGNORE, or Stop(reason)."""
+        """Return (state, data) or (state, data, *actions); or IGNORE, or Stop(reason).
+
+        There is no event to postpone yet; inserted events are handled before any message.
+        """
         raise TypeError(f"{type(self).__name__} has no init")
 
     def restore(self, args: Any, state: str, data: Any) -> Any:
@@ -131,7 +134,10 @@ class StateMachine(Behaviour):
         return state, data
 
     def handle_event(self, kind: EventKind, event: Any, state: str, data: Any) -> Transition:
-        """Answer an event; for a ``call`` it is (request, from), for a timeout (name, content)."""
+        """Answer an event; for a ``call`` it is (request, from), for a timeout (name, content).
+
+        The answer to ``enter`` may neither change the state nor postpone or insert events.
+        """
         raise TypeError(f"{type(self).__name__} handles no {kind} in {state}")
 
     def terminate(self, reason: Reason) -> Any:
@@ -153,9 +159,10 @@ class StateMachine(Behaviour):
         if begun is IGNORE or isinstance(begun, Stop):
             return begun
         self.state, self.data, *actions = begun
-        self._act(tuple(actions))
-        self._enter("")
-        self._keep()
+        queue: deque[tuple[EventKind, Any]] = deque()
+        self._act(tuple(actions), queue)
+        if not self._enter(""):
+            self._work_off(queue)
         return None
 
     def on_finish(self, reason: Reason) -> Any:
@@ -177,57 +184,77 @@ class StateMachine(Behaviour):
             self._handle("info", msg)
 
     def _handle(self, kind: EventKind, event: Any) -> None:
-        """Take one event to its end: transition, actions, inserted and postponed events."""
-        queue: deque[tuple[EventKind, Any]] = deque(((kind, event),))
+        self._work_off(deque(((kind, event),)))
+
+    def _work_off(self, queue: deque[tuple[EventKind, Any]]) -> None:
+        """Take events to their end: transitions, actions, inserted and postponed events."""
         while queue:
-            kind, event = queue.popleft()
-            transition = self.handle_event(kind, event, self.state, self.data)
-            self._apply(transition, kind, event, queue)
-            if transition.stop is not None:
-                self._keep()
-                self.stop(transition.stop)
+            event = queue.popleft()
+            transition = self._transition(*event)
+            if self._apply(transition, event, queue):
                 return
-        self._keep()
+        self._keep((self.state, self.data))
+
+    def _transition(self, kind: EventKind, event: Any) -> Transition:
+        transition = self.handle_event(kind, event, self.state, self.data)
+        if not isinstance(transition, Transition):
+            raise TypeError(f"handle_event returned {transition!r}, which is no transition")
+        return transition
 
     def _apply(
         self,
         transition: Transition,
-        kind: EventKind,
-        event: Any,
+        event: tuple[EventKind, Any],
         queue: deque[tuple[EventKind, Any]],
-    ) -> None:
+    ) -> bool:
+        """Carry a transition out; return whether the machine ends with it."""
         before = self.state
-        if transition.data is not _SAME:
-            self.data = transition.data
-        if transition.state is not _SAME:
-            self.state = transition.state
+        self._take_over(transition)
+        if transition.stop is not None:
+            self._act(transition.actions, None)
+            self._end(transition.stop)
+            return True
         changed = self.state != before
+        if transition.actions and any(type(action) is Postpone for action in transition.actions):
+            self._postponed = [*(self._postponed or ()), event]
         if changed:
             self._cancel("state")
             queue.extendleft(reversed(self._take_postponed()))
         if transition.actions:
-            self._act(transition.actions, (kind, event), queue)
-        if changed:
-            self._enter(before)
+            self._act(transition.actions, queue)
+        return changed and self._enter(before)
+
+    def _take_over(self, transition: Transition) -> None:
+        if transition.data is not _SAME:
+            self.data = transition.data
+        if transition.state is not _SAME:
+            self.state = transition.state
+
+    def _end(self, reason: Reason) -> None:
+        # What ended in order has nothing to be restored from; what failed has its last state.
+        self._keep(None if reason.clean else (self.state, self.data))
+        self.stop(reason)
 
     def _take_postponed(self) -> list[tuple[EventKind, Any]]:
         postponed, self._postponed = self._postponed, None
-        return postponed or []
+        # A call that was given up meanwhile needs no answer.
+        return [one for one in postponed or () if one[0] != "call" or not one[1][1].settled]
 
-    def _enter(self, before: str) -> None:
+    def _enter(self, before: str) -> bool:
+        """Tell the machine of its new state; return whether it ends there."""
         if not self.state_enter:
-            return
-        transition = self.handle_event("enter", before, self.state, self.data)
-        if transition.data is not _SAME:
-            self.data = transition.data
-        self._act(transition.actions)
+            return False
+        state = self.state
+        transition = self._transition("enter", before)
+        self._take_over(transition)
+        if self.state != state:
+            raise TypeError(f"the enter event of {state!r} cannot change the state")
+        self._act(transition.actions, None)
+        if transition.stop is not None:
+            self._end(transition.stop)
+        return transition.stop is not None
 
-    def _act(
-        self,
-        actions: tuple[Action, ...],
-        event: tuple[EventKind, Any] | None = None,
-        queue: deque[tuple[EventKind, Any]] | None = None,
-    ) -> None:
+    def _act(self, actions: tuple[Action, ...], queue: deque[tuple[EventKind, Any]] | None) -> None:
         inserted = []
         for action in actions:
             match action:
@@ -239,10 +266,12 @@ class StateMachine(Behaviour):
                     self._set("state", after_s, content)
                 case CancelTimeout(name):
                     self._cancel(name)
-                case Postpone() if event is not None:
-                    self._postponed = [*(self._postponed or ()), event]
-                case NextEvent(kind, inner) if queue is not None:
-                    inserted.append((kind, inner))
+                case Postpone() if queue is not None:
+                    pass  # done by whoever knows the event
+                case NextEvent(kind, event) if queue is not None:
+                    inserted.append((kind, event))
+                case other:
+                    raise TypeError(f"{other!r} is no action here")
         if inserted and queue is not None:
             queue.extendleft(reversed(inserted))
 
@@ -252,9 +281,7 @@ class StateMachine(Behaviour):
         self._cancel(name)
         self._timers = self._timers if self._timers is not None else {}
         fired = _Fired(name, content)
-        fired.timer = self._timers[name] = self.kernel.start_timer(
-            self._myRef, after_s, fired, _timeout
-        )
+        self._timers[name] = self.kernel.start_timer(self._myRef, after_s, fired, _timeout)
 
     def _cancel(self, name: Any) -> None:
         timer = self._timers.pop(name, None) if self._timers else None
@@ -263,23 +290,25 @@ class StateMachine(Behaviour):
 
     def _timed_out(self, fired: _Fired) -> None:
         # One that was cancelled or set anew after it fired must not be seen.
-        if self._timers is not None and self._timers.get(fired.name) is fired.timer:
-            del self._timers[fired.name]
+        timers = self._timers or {}
+        timer = timers.get(fired.name)
+        if timer is not None and timer.payload is fired:
+            del timers[fired.name]
             self._handle("timeout", (fired.name, fired.content))
 
-    def _keep(self) -> None:
+    def _keep(self, what: tuple[str, Any] | None) -> None:
         keeper = self._myRef.keeper
         if keeper is not None:
-            keeper.kept = (self.state, self.data)
+            keeper.kept = what
 
 
 class _Fired(ActorSystemMessage):  # type: ignore[misc]
-    __slots__ = ("content", "name", "timer")
+    # Does not know its timer, which knows it: every timer would leave a cycle behind.
+    __slots__ = ("content", "name")
 
     def __init__(self, name: Any, content: Any) -> None:
         self.name = name
         self.content = content
-        self.timer: Timer | None = None
 
 
 def _timeout(timer: Timer) -> None:

@@ -103,14 +103,14 @@ class Cell(Reference):
         self.histogram: list[int] | None = None
         self.children: dict[str | int, Cell] | None = None
         self.timers: Timer | None = None
-        self.links: set[Cell] | None = None
-        self.monitors: set[Monitor] | None = None
-        self.watching: set[Monitor] | None = None
-        self.deferred: set[PendingCall] | None = None
+        self.links: dict[Cell, None] | None = None
+        self.monitors: dict[Monitor, None] | None = None
+        self.watching: dict[Monitor, None] | None = None
+        self.deferred: dict[PendingCall, None] | None = None
         self.waiters: deque[Any] | None = None
         self.exit_waiters: list[Any] | None = None
         self.at_end: list[Callable[[], object]] | None = None
-        self.names: set[Any] | None = None
+        self.names: dict[Any, None] | None = None
         self.globalName: str | None = None
         self.source_hash: str | None = None
 

@@ -53,42 +53,43 @@ class Monitor:
 def monitor(kernel: Kernel, watcher: Cell, address: ActorAddress) -> Monitor:
     """Have ``watcher`` told by a ``Down`` message when the actor at ``address`` ends."""
     target = kernel.cell_of(address)
-    if target is None or not target.alive:
+    if target is None or target.actor is None:
         watch = Monitor(watcher, watcher)
         kernel.deliver(watcher, Down(watch, address, NOPROC), None)
         return watch
     watch = Monitor(watcher, target)
-    target.monitors = target.monitors or set()
-    target.monitors.add(watch)
-    watcher.watching = watcher.watching or set()
-    watcher.watching.add(watch)
+    # Dictionaries, not sets: whoever came first is told first, in every run.
+    target.monitors = target.monitors if target.monitors is not None else {}
+    target.monitors[watch] = None
+    watcher.watching = watcher.watching if watcher.watching is not None else {}
+    watcher.watching[watch] = None
     return watch
 
 
 def demonitor(watch: Monitor) -> None:
     """End a watch; a ``Down`` that is already in the mailbox stays there."""
     if watch.target.monitors is not None:
-        watch.target.monitors.discard(watch)
+        watch.target.monitors.pop(watch, None)
     if watch.watcher.watching is not None:
-        watch.watcher.watching.discard(watch)
+        watch.watcher.watching.pop(watch, None)
 
 
 def link(kernel: Kernel, one: Cell, address: ActorAddress) -> None:
     """Tie two actors: when one ends with a reason other than normal, so does the other."""
     other = kernel.cell_of(address)
-    if other is None or not other.alive:
+    if other is None or other.actor is None:
         kernel.signal(exit_signal, kernel, one, address, NOPROC)
         return
     for here, there in ((one, other), (other, one)):
-        here.links = here.links or set()
-        here.links.add(there)
+        here.links = here.links if here.links is not None else {}
+        here.links[there] = None
 
 
 def unlink(one: Cell, other: Cell) -> None:
     """Untie two actors."""
     for here, there in ((one, other), (other, one)):
         if here.links is not None:
-            here.links.discard(there)
+            here.links.pop(there, None)
 
 
 def exit_signal(kernel: Kernel, cell: Cell, sender: ActorAddress, reason: Reason) -> None:
