@@ -178,6 +178,7 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
     store_batch: Annotated[int, Meta(ge=1, le=10_000)] = 500
     store_interval_ms: Milliseconds = 200
     store_timeout_ms: Milliseconds = 5_000
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 90
 
 
 class PostgresConfig(Struct, frozen=True, kw_only=True):

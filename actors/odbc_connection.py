@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
@@ -109,7 +109,7 @@ class OdbcConnection(GenServer):
         """Where it is connected to, without the password; never a statement."""
         return {
             "status": state.status,
-            "hosts": urlsplit(state.settings.dsn).netloc.rpartition("@")[2],
+            "hosts": _hosts(state.settings.dsn),
             "server": state.server,
             "why": state.why,
             "failed_attempts": state.failed,
@@ -162,3 +162,8 @@ class OdbcConnection(GenServer):
             state.failed, state.settings.reconnect_min_s, state.settings.reconnect_max_s, lot
         )
         self.start_timer(wait, None)
+
+
+def _hosts(dsn: str) -> str:
+    url = urlsplit(dsn)
+    return url.netloc.rpartition("@")[2] or ",".join(parse_qs(url.query).get("host", []))

@@ -16,6 +16,7 @@ from actors.connection_router import ConnectionRouter
 from actors.database import ROUTER
 from actors.odbc_connection import OdbcConnection
 from actors.session_store import SessionStore
+from actors.session_sweeper import SessionSweeper
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 from supervision.eventloop.kernel import Kernel
 
@@ -37,20 +38,22 @@ class OdbcSettings(Struct, frozen=True):
 
 
 class OdbcServer(Supervisor):
-    """Supervisor of connectionRouter, odbcConnection-1..n and sessionStore."""
+    """Supervisor of connectionRouter, odbcConnection-1..n, sessionStore and sessionSweeper."""
 
     def init(self, args: OdbcSettings) -> tuple[SupervisorFlags, list[ChildSpec]]:
         """Start the router first: connections announce themselves to it."""
         database = args.database
         number = database.connections if database.dsn else 0
+        connections = [
+            ChildSpec(f"odbcConnection-{n}", OdbcConnection, database) for n in range(1, number + 1)
+        ]
         specs = [
             ChildSpec("connectionRouter", ConnectionRouter, database),
-            *(
-                ChildSpec(f"odbcConnection-{n}", OdbcConnection, database)
-                for n in range(1, number + 1)
-            ),
+            *connections,
             ChildSpec("sessionStore", SessionStore, database),
         ]
+        if database.dsn:
+            specs.append(ChildSpec("sessionSweeper", SessionSweeper, database))
         return SupervisorFlags("one_for_one", args.intensity * len(specs), args.period_s), specs
 
 

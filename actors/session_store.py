@@ -251,7 +251,7 @@ class SessionStore(GenServer):
             count = store_buffer.stored(self.state.buffer)
             metrics.STORE_SESSIONS.labels("stored").inc(count)
             metrics.STORE_BUFFERED.set(len(self.state.buffer))
-            self.state.why = ""
+            self._tell_recovered()
             self._send()
         else:
             self._not_stored(answer)
@@ -273,6 +273,11 @@ class SessionStore(GenServer):
         if why != self.state.why:
             self.state.why = why
             self._degraded(why)
+
+    def _tell_recovered(self) -> None:
+        if self.state.why:
+            self.state.why = ""
+            self.kernel.report("recovered", self.address.path, part="session store")
 
     # The schema
 
@@ -315,7 +320,8 @@ class SessionStore(GenServer):
         self._ask(migrations.apply(left, self._migrate_ms), Migrating())
 
     def _ready(self) -> None:
-        self.state.phase, self.state.why = "ready", ""
+        self.state.phase = "ready"
+        self._tell_recovered()
         self._send()
 
     # Finding

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actors import metrics, session_store
+from actors import metrics, session_store, session_sweeper
 from actors.call_messages import StoreSession
 from actors.config import DatabaseConfig
 from actors.database import NOT_CONFIGURED, DatabaseDown
@@ -14,6 +14,7 @@ from actors.odbc_server import OdbcServer, OdbcSettings
 from actors.session_api import JourneyStep, Routing, SessionView
 from actors.session_archive import StoredSessions
 from actors.session_store import NAME, Closed, FindClosed
+from actors.time_server import Tick
 
 pytestmark = pytest.mark.system
 
@@ -319,5 +320,25 @@ def test_a_batch_is_sent_when_it_is_full_without_waiting_for_its_time(on_node, p
         await node.until(lambda: status(node)["schema"] == "ready")
         close(node, *(view(number) for number in range(100)))
         await stored(node, 100)
+
+    on_node(scenario)
+
+
+def test_sessions_older_than_they_may_be_kept_are_removed_in_batches(
+    on_node, postgres, monkeypatch
+):
+    monkeypatch.setattr(session_sweeper, "BATCH", 2)
+    dsn = postgres.new_database()
+
+    async def scenario(node):
+        top = await start(node, dsn)
+        now = node.kernel.clock.wall()
+        close(node, *(view(number, updated=now - 91 * 86_400) for number in range(5)))
+        close(node, *(view(number, updated=now - 89 * 86_400) for number in (5, 6)))
+        await stored(node, 7)
+        sweeper = top.cell.children["sessionSweeper"].address
+        node.kernel.send(sweeper, Tick(session_sweeper.PERIOD_S, now, 0), None)
+        await node.until(lambda: node.actor(sweeper).state.removed == 5)
+        assert len((await find(node, "ani", "+33123456789")).views) == 2
 
     on_node(scenario)
