@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +12,6 @@ from supervision._thespian import ActorSystemMessage
 from supervision.reasons import NOPROC, Reason, error
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Generator
 
     from supervision.eventloop.cell import Cell
@@ -82,10 +82,11 @@ class Waiter:
     """Something a handler's coroutine waits for inside the node; awaited once.
 
     The scheduler drives the coroutine itself while it waits for one of these: no future, no
-    loop task and no pass through the loop is spent on it.
+    loop task and no pass through the loop is spent on it. A task of the loop (``gather``, a task
+    group, ``wait_for``) can await one too: to a task it behaves as a future.
     """
 
-    __slots__ = ("error", "settled", "task", "value")
+    __slots__ = ("_asyncio_future_blocking", "error", "settled", "task", "value")
 
     def __init__(self) -> None:
         self.settled = False
@@ -95,6 +96,7 @@ class Waiter:
 
     def __await__(self) -> Generator[Waiter, None, Any]:
         if not self.settled:
+            self._asyncio_future_blocking = True
             yield self
         if self.error is not None:
             raise self.error
@@ -110,6 +112,47 @@ class Waiter:
         if self.task is not None:
             self.task.wake()
         return True
+
+    # What a task asks of a future; until it is awaited a waiter must not be taken for one.
+
+    def __getattr__(self, name: str) -> None:
+        if name != "_asyncio_future_blocking":
+            raise AttributeError(name)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that runs now, for a waiter belongs to no other."""
+        return asyncio.get_running_loop()
+
+    def add_done_callback(self, callback: Any, *, context: Any = None) -> None:
+        """Have the task that awaits this go on when it is settled."""
+        self.task = _TaskWaiting(self, callback, context)
+        if self.settled:
+            self.task.wake()
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Let the task go on with a CancelledError."""
+        return self.settle(None, asyncio.CancelledError(msg))
+
+    def result(self) -> Any:
+        """The value, or the error raised."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class _TaskWaiting:
+    """A task of the loop that awaits a waiter."""
+
+    __slots__ = ("_callback", "_context", "_loop", "_waiter")
+
+    def __init__(self, waiter: Waiter, callback: Any, context: Any) -> None:
+        self._waiter = waiter
+        self._callback = callback
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+
+    def wake(self) -> None:
+        self._loop.call_soon(self._callback, self._waiter, context=self._context)
 
 
 class PendingCall(ActorSystemMessage):  # type: ignore[misc]

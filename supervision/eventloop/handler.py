@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from asyncio.tasks import _enter_task, _leave_task
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from supervision.eventloop.cell import Cell
+
+
+CLOSE_ATTEMPTS = 16
+"""How many nested blocks of a coroutine may try to await something when it is closed."""
 
 
 class HandlerTask:
@@ -176,11 +181,22 @@ class HandlerTask:
         return self.cell.address.path
 
     def abandon(self) -> None:
-        """Close the coroutine: its ``finally`` blocks run, what it still waits for is let go."""
+        """Close the coroutine: its ``finally`` blocks run, what it still waits for is let go.
+
+        Nothing can be awaited any more: a block that tries (as a task group does for its tasks,
+        which it has cancelled by then) is closed there.
+        """
         self._ended = True
         waiting, self._waiting_for = self._waiting_for, None
         if isinstance(waiting, Waiter):
             waiting.task = None
         elif waiting is not None:
             waiting.cancel()
-        self.coro.close()
+        for _ in range(CLOSE_ATTEMPTS):
+            try:
+                self.coro.close()
+            except RuntimeError:
+                if inspect.getcoroutinestate(self.coro) == inspect.CORO_CLOSED:
+                    raise  # its own: it ended with it
+            else:
+                return
