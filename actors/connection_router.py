@@ -100,14 +100,14 @@ class RouterState(Struct):
         timeout_s: Deadline of a query that brings none.
         dispatch: Jobs and connections.
         watched: The monitor of each connection.
-        timers: The deadline of each job that has not been answered.
+        open: Each job that has not been answered, and the timer of its deadline.
         numbered: Jobs so far.
     """
 
     timeout_s: float
     dispatch: Dispatch
     watched: dict[LocalAddress, Monitor] = {}
-    timers: dict[JobId, Timer] = {}
+    open: dict[JobId, tuple[Job, Timer]] = {}
     numbered: int = 0
 
 
@@ -129,7 +129,9 @@ class ConnectionRouter(GenServer):
         if not isinstance(request, Query | Execute | ExecuteMany | Transaction):
             return super().handle_call(request, from_)
         job = self._job(request, from_)
-        self.state.timers[job.id] = self.start_timer(job.deadline - job.arrived, job)
+        # The payload of a timer is shown to operators: the number, not the query.
+        timer = self.start_timer(job.deadline - job.arrived, job.id)
+        self.state.open[job.id] = (job, timer)
         self._do(dispatch.submit(self.state.dispatch, job, job.arrived))
         return NO_REPLY
 
@@ -153,8 +155,8 @@ class ConnectionRouter(GenServer):
     def handle_info(self, message: Any, sender: Any) -> None:
         """A deadline passed or a connection ended."""
         match message:
-            case Timeout(payload=Job() as job):
-                self._do(dispatch.expired(self.state.dispatch, job))
+            case Timeout(payload=job_id):
+                self._expired(job_id)
             case Down(ref, LocalAddress() as connection, reason):
                 if self.state.watched.get(connection) is ref:
                     del self.state.watched[connection]
@@ -186,6 +188,11 @@ class ConnectionRouter(GenServer):
         job_id = (self.address.incarnation, self.state.numbered)
         return Job(job_id, request, caller, now, deadline)
 
+    def _expired(self, job_id: JobId) -> None:
+        found = self.state.open.get(job_id)
+        if found is not None:  # else it was answered while the timer's message was on its way
+            self._do(dispatch.expired(self.state.dispatch, found[0]))
+
     def _watch(self, connection: LocalAddress) -> None:
         if connection not in self.state.watched:
             self.state.watched[connection] = self.monitor(connection)
@@ -213,9 +220,8 @@ class ConnectionRouter(GenServer):
         self.cast(connection, RunJob(job.id, job.request, max(job.deadline - now, 0.0)))
 
     def _answer(self, job: Job, answer: DatabaseAnswer) -> None:
-        timer = self.state.timers.pop(job.id, None)
-        if timer is not None:
-            self.cancel_timer(timer)
+        _, timer = self.state.open.pop(job.id)
+        self.cancel_timer(timer)
         metrics.DB_QUERIES.labels(_OUTCOMES[type(answer)]).inc()
         self.reply(job.caller, answer)
 

@@ -161,7 +161,7 @@ class OdbcConnection(GenServer):
         wait = backoff.wait_s(
             state.failed, state.settings.reconnect_min_s, state.settings.reconnect_max_s, lot
         )
-        self.start_timer(wait, None)
+        self.start_timer(wait, "connect")
 
 
 def _hosts(dsn: str) -> str:

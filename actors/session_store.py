@@ -217,7 +217,7 @@ class SessionStore(GenServer):
     def _later(self, after_s: float) -> None:
         if self.state.timer is not None:
             self.cancel_timer(self.state.timer)
-        self.state.timer = self.start_timer(after_s, None)
+        self.state.timer = self.start_timer(after_s, "go on")
 
     def _ask(self, request: Any, purpose: Storing | Migrating | Finding) -> None:
         timeout_ms = request.timeout_ms or self.state.settings.query_timeout_ms

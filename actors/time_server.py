@@ -204,4 +204,4 @@ class TimeServer(GenServer):
         waits = [ticks.wait_s(beat.schedule, wall) for beat in self.state.beats.values()]
         if self.state.timer is not None:
             self.cancel_timer(self.state.timer)
-        self.state.timer = self.start_timer(min([LOOK_S, *waits]), None)
+        self.state.timer = self.start_timer(min([LOOK_S, *waits]), "look")

@@ -24,6 +24,7 @@ from actors.database import (
     Transaction,
 )
 from actors.odbc_server import OdbcServer, OdbcSettings, database_state
+from supervision.introspection import Introspection
 from supervision.testing import Probe
 
 pytestmark = pytest.mark.system
@@ -325,6 +326,22 @@ def test_the_password_is_not_in_the_status(on_node):
         assert status["hosts"] == "127.0.0.1:1"
         assert "hush" not in str(status)
         assert "hush" not in str(node.actor(ROUTER).status())
+
+    on_node(scenario)
+
+
+def test_operators_see_neither_statements_nor_parameters(on_node, postgres):
+    async def scenario(node):
+        await up(node, postgres.dsn())
+        query = begin(node, Query(sql="SELECT pg_sleep(0.05), $1::text", args=("+33123456789",)))
+        await running(node)
+        introspection = Introspection(node.kernel, "odbcServer")
+        for name in ("connectionRouter", "odbcConnection-1", "odbcConnection-2"):
+            path = f"odbcServer/{name}"
+            shown = f"{await introspection.actor(path)}{await introspection.state(path)}"
+            assert "pg_sleep" not in shown
+            assert "+33123456789" not in shown
+        await query
 
     on_node(scenario)
 
