@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,6 +135,11 @@ SHAPES = [
     ),
 ]
 
+# What a run must show: our messages beside the simple base's, and OTP's bytes for a process.
+GATED = {SHAPES[0].what, SHAPES[1].what}
+LEAST_RATIO = 4.0
+MOST_BYTES = {shape.what: 2_700 for shape in SHAPES if shape.name in {"idle", "idle-traced"}}
+
 
 class Programs:
     """How to have a system run a shape.
@@ -195,6 +200,17 @@ def rows_of(programs: Programs, shape: Shape, rounds: int, divisor: int) -> Iter
         yield Row(shape.what, value, shape.unit, peer, peer_value)
 
 
+def missed(rows: Sequence[Row]) -> list[str]:
+    """The gates that the figures miss, in words."""
+    words = []
+    for row in rows:
+        if row.what in GATED and row.peer == SIMPLE and (row.ratio or 0.0) < LEAST_RATIO:
+            words.append(f"{row.what}: under {LEAST_RATIO} times {SIMPLE}")
+        if row.what in MOST_BYTES and row.value > MOST_BYTES[row.what]:
+            words.append(f"{row.what}: over {MOST_BYTES[row.what]} bytes")
+    return list(dict.fromkeys(words))
+
+
 def say(text: str) -> None:
     """Show where the run is."""
     print(f"==> {text}", file=sys.stderr, flush=True)
@@ -221,8 +237,8 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Measure and print."""
+def main() -> int:
+    """Measure and print; 1 where a whole run misses a gate."""
     wanted = options()
     rows: list[Row] = []
     rounds, divisor = (1, QUICK) if wanted.quick else (wanted.rounds, 1)
@@ -232,7 +248,12 @@ def main() -> None:
             if not wanted.only or shape.name in wanted.only:
                 rows += rows_of(programs, shape, rounds, divisor)
     publish("actors", rows, as_json=wanted.json)
+    if wanted.quick:
+        return 0  # too short a run to judge by
+    for gate in (gates := missed(rows)):
+        say(f"missed: {gate}")
+    return 1 if gates else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
