@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors import metrics
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.kernel import Kernel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Assembly:
     """The shared parts of one node.
 
@@ -51,6 +52,7 @@ class Assembly:
         listeners: the inherited listening sockets, by name.
         services: what the API uses.
         openings: how sessions are opened.
+        control_api: what the control channel offers.
         operator_token: the operator's secret, at the first start only.
     """
 
@@ -87,6 +89,8 @@ class Assembly:
         pool = SessionPool(kernel)
         count = OpenCount(data / "sessions.open")
         openings = _openings(config, pool, count)
+        kernel.reports.subscribe(count_given_up(count))
+        metrics.REGISTRY.register(NodeCollector(kernel, pool.count, count.lost))
         services = Services(
             version=version,
             config=config.http,
@@ -95,20 +99,11 @@ class Assembly:
             sessions=CallSessions(kernel, pool, StoredSessions(kernel), openings),
             events=_events(kernel, config, epoch),
             tokens=tokens,
-            send_list=lambda app: send_list(config, app),
+            send_list=partial(send_list, config),
             wall=kernel.clock.wall,
         )
-        kernel.reports.subscribe(count_given_up(count))
-        metrics.REGISTRY.register(NodeCollector(kernel, pool.count, count.lost))
-        return cls(
-            config=config,
-            data=data,
-            listeners=listeners,
-            services=services,
-            openings=openings,
-            control_api=Api(services, operations.control(version)),
-            operator_token=operator_token,
-        )
+        api = Api(services, operations.control(version))
+        return cls(config, data, listeners, services, openings, api, operator_token)
 
     def arguments(self) -> NodeArgs:
         """What the top of the tree starts with."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors import session_data
+from actors import dialogues, session_data
 from actors.call_messages import (
     CallTold,
     GuardAnswered,
@@ -24,6 +24,7 @@ from actors.call_messages import (
     StoreSession,
 )
 from actors.call_states import OPEN, after
+from actors.dialogues import Asker, Dialogue
 from actors.router import NAME as ROUTER
 from actors.router import Decide
 from actors.routing import Decision, late_default, marks
@@ -32,12 +33,11 @@ from actors.session_api import (
     CloseSession,
     GetSession,
     PatchSession,
-    RouteAnswer,
     RouteFromIvr,
     SessionOver,
 )
-from actors.session_data import Asker, Dialogue, Session, dialogue_of, with_dialogue
-from protocols.cti.messages import RouteEnd, RouteSelect
+from actors.session_data import Session, dialogue_of, with_dialogue
+from protocols.cti.messages import RouteEnd
 from supervision import (
     CancelTimeout,
     Keep,
@@ -161,7 +161,7 @@ class CallSession(StateMachine):
             self._answer_one(data, message.xref, known, event.link)
             return Keep()
         asker = Asker(event.link, event.marks)
-        return Keep(with_dialogue(data, message.xref, _with_asker(known, asker)))
+        return Keep(with_dialogue(data, message.xref, dialogues.joined(known, asker)))
 
     def _new_dialogue(self, event: RouteAsked, state: str, data: Session) -> Transition:
         message = event.message
@@ -181,8 +181,7 @@ class CallSession(StateMachine):
         return with_dialogue(data, xref, replace(dialogue, request_id=request_id))
 
     def _until_default(self, xref: str, dialogue: Dialogue) -> SetTimeout:
-        first = min(asker.marks.default_at for asker in dialogue.askers)
-        return SetTimeout(("default", xref), first - self.now())
+        return SetTimeout(("default", xref), dialogues.first_default(dialogue) - self.now())
 
     def _until_forgotten(self, xref: str) -> SetTimeout:
         settings = self._args.settings.routing
@@ -232,26 +231,14 @@ class CallSession(StateMachine):
         if link is None:
             self._answer_ivr(data, xref, decision)
             return
-        message: RouteSelect | RouteEnd = (
-            _selection(data, xref, decision)
-            if decision.target
-            else RouteEnd(xref=xref, cause="no-agent", detail=decision.reason)
-        )
+        message = dialogues.for_link(decision, xref, data.session, data.rev)
         slow = self._path_of(ROUTER) if decision.reason == "late-default" else ""
         self.send(link, RouteAnswered(message, decision.reason, slow))
 
     def _answer_ivr(self, data: Session, xref: str, decision: Decision) -> None:
         caller = (self._callers or {}).pop(xref, None)
         if caller is not None:
-            answer = RouteAnswer(
-                target=decision.target,
-                rtype=decision.rtype,
-                session=data.session,
-                rev=data.rev,
-                reason=decision.reason,
-                alt=list(decision.alt) or None,
-                retries=len(decision.alt) or None,
-            )
+            answer = dialogues.for_application(decision, data.session, data.rev)
             self.reply(caller, answer)
 
     def _path_of(self, name: str) -> str:
@@ -265,13 +252,8 @@ class CallSession(StateMachine):
             rule = "a dialogue that has been answered"
             self.send(event.link, RouteRefused(xref, 404, f"xref is not of {rule}", "xref"))
             return Keep()
-        tried = (*dialogue.tried, dialogue.decision.target, event.message.failed)
-        again = Dialogue(
-            dialogue.rp,
-            (Asker(event.link, event.marks),),
-            event.marks.read_at,
-            tried=tuple(dict.fromkeys(target for target in tried if target)),
-        )
+        asker = Asker(event.link, event.marks)
+        again = dialogues.reopened(dialogue, event.message.failed, asker)
         return Keep(self._asked(data, xref, again), self._until_default(xref, again))
 
     def _guard_answered(self, event: GuardAnswered, _state: str, data: Session) -> Transition:
@@ -402,25 +384,6 @@ class CallSession(StateMachine):
         "ask": _ask_again,
         "forget": _forget,
     }
-
-
-def _with_asker(dialogue: Dialogue, asker: Asker) -> Dialogue:
-    """The same link may ask again before it is answered; it is answered once."""
-    others = tuple(one for one in dialogue.askers if one.link is not asker.link)
-    return replace(dialogue, askers=(*others, asker))
-
-
-def _selection(data: Session, xref: str, decision: Decision) -> RouteSelect:
-    return RouteSelect(
-        xref=xref,
-        target=decision.target,
-        rtype=decision.rtype,
-        session=data.session,
-        rev=data.rev,
-        reason=decision.reason,
-        alt=list(decision.alt) or None,
-        retries=len(decision.alt) or None,
-    )
 
 
 def _why(message: CallEvent) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
-from actors import metrics
+from actors import dialogues, metrics
 from actors.call_messages import (
     CallTold,
     GuardAnswered,
@@ -37,7 +37,6 @@ from protocols.cti.messages import (
     RerouteRequest,
     RouteEnd,
     RouteRequest,
-    RouteSelect,
     RouteUsed,
     RpAbort,
     RpCancel,
@@ -349,14 +348,7 @@ class CtiLink(GenServer):
         slow = "sessionSup" if session is None else session.path
         decision = late_default(self._args.settings.table, question.rp, slow)
         self._questions.counts.guarded += 1
-        answer = RouteSelect(
-            xref=message.xref,
-            target=decision.target,
-            rtype=decision.rtype,
-            session=question.session,
-            rev=1,
-            reason=decision.reason,
-        )
+        answer = dialogues.for_link(decision, message.xref, question.session, rev=1)
         if self._send(answer):
             self._measure(question, decision.reason, slow)
         if session is not None:

@@ -24,46 +24,13 @@ from actors.session_api import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.routing import Decision, Marks
+    from actors.dialogues import Dialogue
     from actors.session_api import AddJourneyStep, PatchSession, SessionState
     from protocols.cti.messages import AniType
-    from supervision.eventloop.address import LocalAddress
 
 NO_USER_DATA: Mapping[str, Any] = {}
 NO_TIMINGS: Mapping[str, float] = {}
 MS_DIGITS = 3
-
-
-class Asker(Struct, frozen=True):
-    """Who waits for the answer of a dialogue, with the deadlines of its own request.
-
-    Attributes:
-        link: the link; None for an IVR application, which the session's incarnation answers.
-        marks: the deadlines.
-    """
-
-    link: LocalAddress | None
-    marks: Marks
-
-
-class Dialogue(Struct, frozen=True):
-    """One routing dialogue: a route request and what became of it.
-
-    Attributes:
-        rp: where the call waits.
-        askers: the links that wait for the answer.
-        request_id: of the question to the router; None when it is answered.
-        decision: the answer, the same for everyone who asks again.
-        tried: targets that did not take the call.
-        asked_at: monotonic seconds of the first request.
-    """
-
-    rp: str
-    askers: tuple[Asker, ...]
-    asked_at: float
-    request_id: int | None = None
-    decision: Decision | None = None
-    tried: tuple[str, ...] = ()
 
 
 class Session(Struct, frozen=True):

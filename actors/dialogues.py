@@ -1,0 +1,113 @@
+"""Routing dialogues: what was asked for a call, who waits for it and what they are told; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.session_api import RouteAnswer
+from protocols.cti.messages import RouteEnd, RouteSelect
+
+if TYPE_CHECKING:
+    from actors.routing import Decision, Marks
+    from supervision.eventloop.address import LocalAddress
+
+
+class Asker(Struct, frozen=True):
+    """Who waits for the answer of a dialogue, with the deadlines of its own request.
+
+    Attributes:
+        link: the link; None for an IVR application, which the session's incarnation answers.
+        marks: the deadlines.
+    """
+
+    link: LocalAddress | None
+    marks: Marks
+
+
+class Dialogue(Struct, frozen=True):
+    """One routing dialogue: a route request and what became of it.
+
+    Attributes:
+        rp: where the call waits.
+        askers: the links that wait for the answer.
+        request_id: of the question to the router; None when it is answered.
+        decision: the answer, the same for everyone who asks again.
+        tried: targets that did not take the call.
+        asked_at: monotonic seconds of the first request.
+    """
+
+    rp: str
+    askers: tuple[Asker, ...]
+    asked_at: float
+    request_id: int | None = None
+    decision: Decision | None = None
+    tried: tuple[str, ...] = ()
+
+
+def joined(dialogue: Dialogue, asker: Asker) -> Dialogue:
+    """Have one more link wait; one that asks again before it is answered is answered once."""
+    others = tuple(one for one in dialogue.askers if one.link is not asker.link)
+    return replace(dialogue, askers=(*others, asker))
+
+
+def reopened(dialogue: Dialogue, failed: str, asker: Asker) -> Dialogue:
+    """The dialogue that looks for another target.
+
+    Args:
+        dialogue: answered.
+        failed: the target that did not take the call.
+        asker: who asks again.
+    """
+    given = "" if dialogue.decision is None else dialogue.decision.target
+    tried = dict.fromkeys(target for target in (*dialogue.tried, given, failed) if target)
+    return Dialogue(dialogue.rp, (asker,), asker.marks.read_at, tried=tuple(tried))
+
+
+def first_default(dialogue: Dialogue) -> float:
+    """When the default answer leaves: the earliest of those who wait, monotonic seconds."""
+    return min(asker.marks.default_at for asker in dialogue.askers)
+
+
+def for_link(decision: Decision, xref: str, session: str, rev: int) -> RouteSelect | RouteEnd:
+    """What a link is told: where the call goes, or that no target is left.
+
+    Args:
+        decision: the answer.
+        xref: of the dialogue.
+        session: the session's id.
+        rev: the session's revision.
+    """
+    if not decision.target:
+        return RouteEnd(xref=xref, cause="no-agent", detail=decision.reason)
+    return RouteSelect(
+        xref=xref,
+        target=decision.target,
+        rtype=decision.rtype,
+        session=session,
+        rev=rev,
+        reason=decision.reason,
+        alt=list(decision.alt) or None,
+        retries=len(decision.alt) or None,
+    )
+
+
+def for_application(decision: Decision, session: str, rev: int) -> RouteAnswer:
+    """What an IVR application is told.
+
+    Args:
+        decision: the answer.
+        session: the session's id.
+        rev: the session's revision.
+    """
+    return RouteAnswer(
+        target=decision.target,
+        rtype=decision.rtype,
+        session=session,
+        rev=rev,
+        reason=decision.reason,
+        alt=list(decision.alt) or None,
+        retries=len(decision.alt) or None,
+    )
