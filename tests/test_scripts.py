@@ -23,10 +23,14 @@ case "$*" in
   *'pip install'*) echo install >>"$LOG" && echo 'Collecting wanted>=1' ;;
 esac
 """
-# Notes how it is called; its third status fails, as when the node was stopped meanwhile.
-VIGIE = """#!/bin/sh
+# Notes how it is called. Its third status fails, as when the node was stopped meanwhile; its feed
+# goes on until it is told to end.
+VIGIE = """#!/bin/bash
 echo "vigie $*" >>"$LOG"
-[ "$(grep -c status "$LOG")" -lt 3 ]
+case $1 in
+  status) [ "$(grep -c status "$LOG")" -lt 3 ] ;;
+  feed) trap 'echo fed >>"$LOG"; exit' TERM; while :; do read -rt 60 <><(:) || :; done ;;
+esac
 """
 
 
@@ -169,9 +173,11 @@ def test_the_demo_is_started_with_the_data_of_the_node(start, checkout, tmp_path
 
 
 def test_the_demo_feeds_until_the_node_is_stopped(demo):
-    first, second, feed, last = demo()
-    assert first == second == last == "vigie status --data var"
+    noted = demo()
+    assert [line for line in noted if "status" in line] == ["vigie status --data var"] * 4
+    [feed] = [line for line in noted if "feed" in line]
     assert feed.startswith("vigie feed --data var --rate 2 --seconds 600 --seed ")
+    assert noted[-2:] == ["fed", "vigie status --data var"]
 
 
 def test_a_second_demo_of_the_same_node_leaves_at_once(demo, tmp_path):
