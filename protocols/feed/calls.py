@@ -36,12 +36,15 @@ Fill: TypeAlias = Literal["target", "failed"]
 
 FILLS: dict[Act, Fill] = {"route.used": "target", "reroute.request": "failed"}
 
+ANSWER_S = 0.3
+"""The answer's time, which no speed shortens: what needs the answer comes after it."""
+
 TALK_SPREAD = 0.8
 """Sigma of the logarithm of a talk's length."""
 
 MEAN_S: dict[Act, float] = {
     "route.used": 0.2,
-    "reroute.request": 0.3,
+    "reroute.request": 0.5,
     "queued": 0.3,
     "delivered": 14.0,
     "established": 6.0,
@@ -90,11 +93,8 @@ LIFE_CYCLES: tuple[LifeCycle, ...] = (
         3,
         ("route.used", "queued", "delivered", "diverted", "delivered", "established", "cleared"),
     ),
-    LifeCycle(
-        "tried again",
-        3,
-        ("failed", "reroute.request", "delivered", "established", "cleared"),
-    ),
+    LifeCycle("busy, tried again", 3, ("reroute.request", "delivered", "established", "cleared")),
+    LifeCycle("failed", 1, ("route.used", "failed")),
     LifeCycle("abandoned in the queue", 7, ("route.used", "queued", "abandoned")),
     LifeCycle("abandoned while ringing", 3, ("route.used", "queued", "delivered", "abandoned")),
 )
@@ -150,7 +150,7 @@ def plan_call(call: Call, life: LifeCycle, rng: Random, *, speed: float) -> list
     agent = f"agent-{rng.randrange(1, 400):03}"
     at = call.at
     for seq, act in enumerate(life.acts, 1):
-        at += _time_before(act, rng) / speed
+        at += _time_before(act, rng) / speed + (ANSWER_S if act in FILLS else 0.0)
         frame = _frame(call, act, agent)
         if frame["t"] == "call.event":
             frame["seq"] = seq
@@ -188,7 +188,7 @@ def _frame(call: Call, act: Act, agent: str) -> dict[str, Any]:
     if act == "route.used":
         return {"t": act, "xref": f"{call.id}/1", "reason": "selected"}
     if act == "reroute.request":
-        return {"t": act, "xref": f"{call.id}/1", "cause": "noanswer"}
+        return {"t": act, "xref": f"{call.id}/1", "cause": "busy"}
     return {"t": "call.event", "call": call.id, "ev": act} | _detail(call, act, agent)
 
 
@@ -197,7 +197,7 @@ def _detail(call: Call, act: Act, agent: str) -> dict[str, str]:
         case "queued" | "abandoned":
             return {"queue": call.rp}
         case "failed":
-            return {"cause": "noanswer"}
+            return {"cause": "invalid-dest"}
         case "cleared":
             return {"agent": agent, "cause": "normal"}
         case "transferred" | "conferenced":
