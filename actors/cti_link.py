@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from supervision.reasons import Reason
 
 SESSION_BYTES = 12
+LINKS = "ctiLinks"
+"""The group of the links that are open."""
+
 MAX_REGISTRATIONS = 1_000
 OPEN_AGAIN_S = 0.01
 
@@ -91,15 +94,14 @@ class CtiLink(GenServer):
         self._timer: Timer | None = None
         self._guard: Timer | None = None
         self._set_timer()
+        self.join(LINKS)
+        self.at_end(args.connection.close)  # also when it is killed, and terminate is not called
         args.connection.attach(self.address)
 
     def terminate(self, reason: Reason) -> None:
-        """Tell the peer where vigie stops, and close."""
+        """Tell the peer where vigie stops."""
         if reason.clean:
             self._carry_out(self._link.close("shutdown", "vigie stops this link", 503))
-            self._args.connection.close()
-        else:
-            self._args.connection.abort()
 
     def status(self) -> Any:
         """The link's counters and what it waits for."""

@@ -1,8 +1,7 @@
 """ctiListener: accepts CTI connections and has a link started for each.
 
 It listens on a duplicate of the inherited socket, so that its next incarnation can listen again,
-and its own end closes no connection. It watches the links: one that was killed leaves nobody to
-close its connection.
+and its own end closes no connection.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from actors.cti_connection import CtiConnection
-from actors.cti_link import CtiLink, LinkArgs
+from actors.cti_link import LINKS, CtiLink, LinkArgs
 from protocols.cti.framing import encode
-from supervision import ChildSpec, Down, GenServer, Response, StartChild, Started
+from supervision import ChildSpec, GenServer, Response, StartChild, Started
 
 if TYPE_CHECKING:
     import socket
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from actors.session_opening import Openings
     from actors.web.tokens import TokenStore
     from protocols.cti.link_state import LinkConfig
-    from supervision.eventloop.links import Monitor
     from supervision.reasons import Reason
 
 NAME = "ctiListener"
@@ -76,7 +74,6 @@ class CtiListener(GenServer):
         self._args = args
         self.state = ListenerState()
         self._starting: dict[int, CtiConnection] = {}
-        self._watched: dict[Monitor, CtiConnection] = {}
         self._server = await asyncio.get_running_loop().create_server(
             self._connection, sock=args.socket.dup(), backlog=BACKLOG
         )
@@ -93,7 +90,8 @@ class CtiListener(GenServer):
 
     def _accepted(self, connection: CtiConnection) -> None:
         """Called by the loop with each new connection."""
-        if len(self._watched) + len(self._starting) >= self._args.max_links:
+        links = sum(1 for _ in self.members(LINKS)) + len(self._starting)
+        if links >= self._args.max_links:
             self._refuse(connection)
             return
         self.state.accepted += 1
@@ -123,18 +121,10 @@ class CtiListener(GenServer):
         connection.close()
 
     def handle_info(self, message: Any, sender: Any) -> None:
-        """A link has started or ended."""
-        if isinstance(message, Response):
-            connection = self._starting.pop(message.request_id)
-            if isinstance(message.value, Started):
-                self._watched[self.monitor(message.value.address)] = connection
-            else:
-                connection.abort()
-        elif isinstance(message, Down):
-            connection = self._watched.pop(message.ref)
-            if message.reason.kind == "killed":
-                connection.abort()
-            else:
-                connection.close()
-        else:
+        """A link has started, or could not."""
+        if not isinstance(message, Response):
             super().handle_info(message, sender)
+            return
+        connection = self._starting.pop(message.request_id)
+        if not isinstance(message.value, Started):
+            connection.abort()

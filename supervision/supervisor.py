@@ -334,6 +334,20 @@ class Supervisor(Behaviour):
             "workers": len(children) - supervisors,
         }
 
+    # Showing
+
+    def format_status(self, state: SupervisorState) -> Any:
+        """Flags and children without their start arguments, which may hold secrets."""
+        known = () if state.dynamic else state.children.values()
+        return {
+            "flags": state.flags,
+            "count": len(state.children),
+            "children": [
+                {"id": child.id, "status": child.status, "restarts": child.restarts}
+                for child in known
+            ],
+        }
+
     # The end
 
     async def on_finish(self, reason: Reason) -> None:
