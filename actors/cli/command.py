@@ -46,7 +46,8 @@ def run(words: Sequence[str] | None) -> int:
     Returns:
         The exit code.
     """
-    options = make_parser().parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    options = make_parser(words).parse_args(words)
     mistake = rooms.mistake(rooms.found())
     if mistake is not None:
         sys.stderr.write(f"vigie: {mistake}\n")

@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, NoReturn
 
 USAGE = 64
 SCOPES = ("viewer", "ivr", "cti", "operator", "admin")
 SORTS = ("mailbox", "rate", "memory", "restarts")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
-_Commands = "argparse._SubParsersAction[Parser]"
+Fill = Callable[[argparse.ArgumentParser, Sequence[str]], None]
+"""Adds the arguments of a command, given the words of the command line."""
+
+Commands = Mapping[str, tuple[str, Fill]]
+"""Commands by name: what they do in words, and their arguments."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,14 +34,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
-def make_parser() -> Parser:
-    """Make the parser of `vigie`; it sets `verb` to ``MODULE:FUNCTION`` of this package."""
+def make_parser(words: Sequence[str]) -> Parser:
+    """Make the parser of `vigie`; it sets `verb` to ``MODULE:FUNCTION`` of this package.
+
+    Args:
+        words: What it is going to parse. Only commands that are among them get their arguments:
+            making all of them takes longer than most commands do.
+    """
     parser = Parser(prog="vigie", description="A contact-centre application server.")
     parser.set_defaults(json=False, data=Path("var"))
     _add_common(parser)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_life, _add_tree, _add_actor, _add_session, _add_config, _add_token, _add_feed):
-        add(commands)
+    _group(COMMANDS)(parser, words)
     return parser
 
 
@@ -97,94 +102,160 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", default=unset, help=data_help)
 
 
-def _add(commands: Any, name: str, verb: str, words: str) -> Parser:
-    parser: Parser = commands.add_parser(name, help=words, description=words)
-    parser.set_defaults(verb=verb)
-    _add_common(parser)
-    return parser
+def _verb(verb: str, *arguments: tuple[str, Mapping[str, Any]], **defaults: object) -> Fill:
+    """A command that is done by ``MODULE:FUNCTION``."""
+
+    def fill(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
+        parser.set_defaults(verb=verb, **defaults)
+        _add_common(parser)
+        for name, settings in arguments:
+            parser.add_argument(name, **settings)
+
+    return fill
 
 
-def _group(commands: Any, name: str, words: str) -> Any:
-    parser = commands.add_parser(name, help=words, description=words)
-    return parser.add_subparsers(metavar="COMMAND", required=True)
+def _group(commands: Commands) -> Fill:
+    """A command that has commands."""
+
+    def fill(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+        # Without a prog argparse formats a usage line for it, and imports shutil for its width.
+        below = parser.add_subparsers(metavar="COMMAND", required=True, prog=parser.prog)
+        for name, (description, fill_one) in commands.items():
+            child = below.add_parser(name, help=description, description=description)
+            if name in words:
+                fill_one(child, words)
+
+    return fill
 
 
-def _add_life(commands: Any) -> None:
-    start = _add(commands, "start", "start:start", "Start a node and wait until it is ready.")
-    start.add_argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)")
-    start.add_argument("--foreground", action="store_true", help="stay, and stop on Ctrl-C")
-    _add(commands, "stop", "life:stop", "Stop the node in order, within a bounded time.")
-    restart = _add(
-        commands, "restart", "life:restart", "Restart the node in order, on the same sockets."
-    )
-    restart.add_argument(
-        "--program", default="node", help="what to restart: node (the default) or postgres"
-    )
-    _add(commands, "ping", "life:ping", "Ask the anchor whether it lives.")
-    _add(commands, "status", "life:status", "How the programs are: restarts, last exits.")
-    _add(commands, "info", "life:info", "Versions, uptime, addresses and process ids.")
+def _argument(name: str, **settings: Any) -> tuple[str, Mapping[str, Any]]:
+    """An argument of a command, as argparse's add_argument takes it."""
+    return name, settings
 
 
-def _add_tree(commands: Any) -> None:
-    tree = _add(commands, "tree", "tree:tree", "Show the tree of actors.")
-    tree.add_argument("path", nargs="?", metavar="PATH", help="the actor to begin at")
-    tree.add_argument("--depth", type=whole(0), metavar="N", help="levels shown below it")
-    top = _add(commands, "top", "tree:top", "Show the actors with the most of something.")
-    top.add_argument("--sort", choices=SORTS, default="mailbox", help="the most of what")
-    top.add_argument("--limit", type=whole(1), default=20, metavar="N", help="how many (20)")
+_PATH = _argument("path", metavar="PATH", help="such as node/callSup/router")
+_REASON = _argument("--reason", default="", help="why, for the log and the history")
 
+ACTOR: Commands = {
+    "show": ("Show an actor.", _verb("actor:show", _PATH)),
+    "state": ("Show its state, without secrets.", _verb("actor:state", _PATH)),
+    "suspend": (
+        "Let it take system messages only.",
+        _verb("actor:act", _PATH, _REASON, action="suspend"),
+    ),
+    "resume": ("Let it go on.", _verb("actor:act", _PATH, _REASON, action="resume")),
+    "restart": (
+        "Let its supervisor restart it.",
+        _verb("actor:act", _PATH, _REASON, action="restart"),
+    ),
+    "kill": (
+        "Kill it; its supervisor restarts it.",
+        _verb("actor:act", _PATH, _REASON, action="kill"),
+    ),
+}
 
-def _add_actor(commands: Any) -> None:
-    actor = _group(commands, "actor", "Show one actor, or act on it.")
-    looks = {"show": "Show an actor.", "state": "Show its state, without secrets."}
-    acts = {
-        "suspend": "Let it take system messages only.",
-        "resume": "Let it go on.",
-        "restart": "Let its supervisor restart it.",
-        "kill": "Kill it; its supervisor restarts it.",
-    }
-    for name, words in {**looks, **acts}.items():
-        parser = _add(actor, name, f"actor:{name if name in looks else 'act'}", words)
-        parser.add_argument("path", metavar="PATH", help="such as node/callSup/router")
-        if name in acts:
-            parser.add_argument("--reason", default="", help="why, for the log and the history")
-            parser.set_defaults(action=name)
+SESSION: Commands = {
+    "show": (
+        "Show a call's context, journey and timings.",
+        _verb(
+            "session:show",
+            _argument("call", metavar="CALL", help="the id of the call, or of its session"),
+        ),
+    ),
+    "find": (
+        "Find the sessions of a number.",
+        _verb(
+            "session:find",
+            _argument("--ani", required=True, metavar="N", help="the number, in any notation"),
+            _argument("--limit", type=whole(1), default=20, metavar="N", help="how many (20)"),
+        ),
+    ),
+}
 
+CONFIG: Commands = {
+    "check": (
+        "Name every mistake with its key and rule.",
+        _verb(
+            "config:check",
+            _argument(
+                "file",
+                nargs="?",
+                type=Path,
+                metavar="FILE",
+                help="the one that ships, when left out",
+            ),
+        ),
+    ),
+}
 
-def _add_session(commands: Any) -> None:
-    session = _group(commands, "session", "Show the sessions of calls.")
-    show = _add(session, "show", "session:show", "Show a call's context, journey and timings.")
-    show.add_argument("call", metavar="CALL", help="the id of the call, or of its session")
-    find = _add(session, "find", "session:find", "Find the sessions of a number.")
-    find.add_argument("--ani", required=True, metavar="N", help="the number, in any notation")
-    find.add_argument("--limit", type=whole(1), default=20, metavar="N", help="how many (20)")
+TOKEN: Commands = {
+    "create": (
+        "Make a token; it is shown this once.",
+        _verb(
+            "token:create",
+            _argument("--scope", choices=SCOPES, required=True, help="what it permits"),
+            _argument("--name", default="", metavar="N", help="for the list of tokens"),
+            _argument(
+                "--expires", type=duration, metavar="D", help="after how long: 90, 30m, 12h, 7d"
+            ),
+        ),
+    ),
+    "list": ("List the tokens, without their secrets.", _verb("token:list_tokens")),
+    "revoke": (
+        "Revoke a token.",
+        _verb("token:revoke", _argument("id", metavar="ID", help="as token list shows it")),
+    ),
+}
 
-
-def _add_config(commands: Any) -> None:
-    config = _group(commands, "config", "The configuration.")
-    check = _add(config, "check", "config:check", "Name every mistake with its key and rule.")
-    check.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="the one that ships, when left out"
-    )
-
-
-def _add_token(commands: Any) -> None:
-    token = _group(commands, "token", "Tokens of access.")
-    create = _add(token, "create", "token:create", "Make a token; it is shown this once.")
-    create.add_argument("--scope", choices=SCOPES, required=True, help="what it permits")
-    create.add_argument("--name", default="", metavar="N", help="for the list of tokens")
-    create.add_argument(
-        "--expires", type=duration, metavar="D", help="after how long: 90 (seconds), 30m, 12h, 7d"
-    )
-    _add(token, "list", "token:list_tokens", "List the tokens, without their secrets.")
-    revoke = _add(token, "revoke", "token:revoke", "Revoke a token.")
-    revoke.add_argument("id", metavar="ID", help="as token list shows it")
-
-
-def _add_feed(commands: Any) -> None:
-    feed = _add(commands, "feed", "feed:feed", "Feed calls over a CTI link and report.")
-    feed.add_argument("file", nargs="?", type=Path, metavar="FILE", help="JSON lines {at, frame}")
-    feed.add_argument("--rate", type=positive, metavar="R", help="route requests per second")
-    feed.add_argument("--seconds", type=positive, metavar="S", help="how long calls arrive")
-    feed.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of all chance (0)")
-    feed.add_argument("--answer-report", action="store_true", help="count the kinds of answers")
+COMMANDS: Commands = {
+    "start": (
+        "Start a node and wait until it is ready.",
+        _verb(
+            "start:start",
+            _argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)"),
+            _argument("--foreground", action="store_true", help="stay, and stop on Ctrl-C"),
+        ),
+    ),
+    "stop": ("Stop the node in order, within a bounded time.", _verb("life:stop")),
+    "restart": (
+        "Restart the node in order, on the same sockets.",
+        _verb(
+            "life:restart",
+            _argument("--program", default="node", help="node (the default) or postgres"),
+        ),
+    ),
+    "ping": ("Ask the anchor whether it lives.", _verb("life:ping")),
+    "status": ("How the programs are: restarts, last exits.", _verb("life:status")),
+    "info": ("Versions, uptime, addresses and process ids.", _verb("life:info")),
+    "tree": (
+        "Show the tree of actors.",
+        _verb(
+            "tree:tree",
+            _argument("path", nargs="?", metavar="PATH", help="the actor to begin at"),
+            _argument("--depth", type=whole(0), metavar="N", help="levels shown below it"),
+        ),
+    ),
+    "top": (
+        "Show the actors with the most of something.",
+        _verb(
+            "tree:top",
+            _argument("--sort", choices=SORTS, default="mailbox", help="the most of what"),
+            _argument("--limit", type=whole(1), default=20, metavar="N", help="how many (20)"),
+        ),
+    ),
+    "actor": ("Show one actor, or act on it.", _group(ACTOR)),
+    "session": ("Show the sessions of calls.", _group(SESSION)),
+    "config": ("The configuration.", _group(CONFIG)),
+    "token": ("Tokens of access.", _group(TOKEN)),
+    "feed": (
+        "Feed calls over a CTI link and report.",
+        _verb(
+            "feed:feed",
+            _argument("file", nargs="?", type=Path, metavar="FILE", help="JSON lines {at, frame}"),
+            _argument("--rate", type=positive, metavar="R", help="route requests per second"),
+            _argument("--seconds", type=positive, metavar="S", help="how long calls arrive"),
+            _argument("--seed", type=whole(0), default=0, metavar="N", help="of all chance (0)"),
+            _argument("--answer-report", action="store_true", help="count the kinds of answers"),
+        ),
+    ),
+}

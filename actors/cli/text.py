@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def columns(rows: Sequence[Sequence[object]]) -> list[str]:
-    """Align rows of cells; numbers to the right.
+    """Align rows of cells; columns of numbers to the right.
 
     Args:
         rows: The heading first; all of one length.
@@ -22,11 +22,11 @@ def columns(rows: Sequence[Sequence[object]]) -> list[str]:
     """
     texts = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    aligns = [_align(column) for column in zip(*rows[1:], strict=True)] or [str.ljust] * len(widths)
     lines = []
-    for row, cells in zip(rows, texts, strict=True):
+    for cells in texts:
         aligned = [
-            text.rjust(width) if isinstance(value, int | float) else text.ljust(width)
-            for value, text, width in zip(row, cells, widths, strict=True)
+            align(text, width) for align, text, width in zip(aligns, cells, widths, strict=True)
         ]
         lines.append("  ".join(aligned).rstrip())
     return lines
@@ -49,6 +49,13 @@ def moment(epoch_s: float | None) -> str:
     if epoch_s is None:
         return ""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_s))
+
+
+def _align(column: Iterable[object]) -> Callable[[str, int], str]:
+    """Return how a column is aligned: to the right when it has numbers and nothing else."""
+    present = [value for value in column if value is not None and value != ""]
+    numbers = present and all(isinstance(value, int | float) for value in present)
+    return str.rjust if numbers else str.ljust
 
 
 def _cell(value: object) -> str:
