@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The generator of the routing bench: route requests at a rate, in a process of its own.
 
     route_load.py PORT RATE SECONDS < TOKEN
