@@ -43,7 +43,7 @@ def test_a_link_to_a_file_leads_to_one(path):
 @every_document
 def test_a_command_that_is_shown_is_understood(path):
     for words in commands(path.read_text(encoding="utf-8")):
-        make_parser().parse_args(words)
+        make_parser(words).parse_args(words)
 
 
 @every_document

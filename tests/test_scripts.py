@@ -28,6 +28,7 @@ esac
 VIGIE = """#!/bin/bash
 echo "vigie $*" >>"$LOG"
 case $1 in
+  ping) [ -e "$LOG.up" ] ;;
   status) [ "$(grep -c status "$LOG")" -lt 3 ] ;;
   feed) trap 'echo fed >>"$LOG"; exit' TERM; while :; do read -rt 60 <><(:) || :; done ;;
 esac
@@ -154,14 +155,27 @@ def test_start_installs_names_what_it_installs_and_passes_its_options_on(start):
 def test_start_installs_once(start):
     start()
     _, log = start()
-    assert log == ["vigie start"]
+    assert log == ["vigie ping --data ./var", "vigie start"]
 
 
 def test_start_installs_again_when_the_project_changed(start, checkout):
     start()
     (checkout / "pyproject.toml").write_text("[project]\nversion = '2'")
     _, log = start()
-    assert log == ["install", "vigie start"]
+    assert log == ["install", "vigie ping --data ./var", "vigie start"]
+
+
+def test_a_node_that_runs_already_is_shown(start, tmp_path):
+    (tmp_path / "log.up").touch()
+    done, log = start("--data", "there")
+    assert log[-1] == "vigie info --data there"
+    assert "a node runs already" in done.stderr
+
+
+def test_a_second_node_in_the_foreground_is_left_to_vigie_to_refuse(start, tmp_path):
+    (tmp_path / "log.up").touch()
+    _, log = start("--foreground")
+    assert log[-1] == "vigie start --foreground"
 
 
 def test_the_demo_is_started_with_the_data_of_the_node(start, checkout, tmp_path):
