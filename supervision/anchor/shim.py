@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import secrets
 import select
 import shutil
@@ -48,6 +49,18 @@ class Stopping(Exception):  # noqa: N818 - not an error: the anchor asked, or is
     """The shim was told to stop."""
 
 
+class ServerEnded(Exception):  # noqa: N818 - a state of affairs
+    """The server ended by itself.
+
+    Args:
+        returncode: How, as ``Popen.returncode``.
+    """
+
+    def __init__(self, returncode: int) -> None:
+        super().__init__(f"the server ended: {returncode}")
+        self.returncode = returncode
+
+
 class Failed(Exception):  # noqa: N818 - reads as what it is where it is caught
     """A program the server needs failed; the message says which."""
 
@@ -56,7 +69,8 @@ def main() -> int:
     """Run a server until the anchor says or dies.
 
     Returns:
-        0 after an orderly stop, 1 when the server ended by itself or could not be started.
+        0 after an orderly stop, 1 when the server could not be started; when the server ended by
+        itself this process ends as it did.
     """
     spec = parse(sys.argv[1:])
     given = inherited(os.environ)
@@ -66,6 +80,8 @@ def main() -> int:
         shim.serve()
     except Stopping:
         return 0
+    except ServerEnded as ended:
+        return _end_alike(ended.returncode)
     except Failed as error:
         sys.stderr.write(f"{error}\n")
     return 1
@@ -113,7 +129,8 @@ class Shim:
 
         Raises:
             Stopping: The anchor asked, or is dead; the server is stopped.
-            Failed: The server ended, or could not be started.
+            ServerEnded: The server ended by itself.
+            Failed: The server could not be started.
         """
         self._clear()
         if not self._cluster.exists():
@@ -129,7 +146,7 @@ class Shim:
             self._stop(server)
             raise
         leftovers.end(self._cluster)
-        raise Failed(f"the server ended: {server.returncode}")
+        raise ServerEnded(server.returncode)
 
     def _clear(self) -> None:
         """Remove what a killed predecessor left: processes, pid file, a half-made cluster."""
@@ -275,6 +292,16 @@ def _tell(anchor: socket.socket, pid: int, version: str) -> None:
     """Tell the anchor that the server serves; a dead one is noticed by the next wait."""
     with contextlib.suppress(OSError):
         anchor.sendall(encode({"event": "ready", "info": {"pid": pid, "version": version}}))
+
+
+def _end_alike(returncode: int) -> int:
+    """End by the signal that ended the server, so that the anchor tells it; without a core."""
+    if returncode < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if -returncode in {signal.SIGTERM, signal.SIGINT}:
+            signal.signal(-returncode, signal.SIG_DFL)
+        os.kill(os.getpid(), -returncode)
+    return returncode or 1
 
 
 def _private(path: str, flags: int) -> int:

@@ -131,7 +131,8 @@ def test_what_was_written_is_there_after_the_postmaster_was_killed(start, data):
     postmaster = ready(anchor)
     query(data, "CREATE TABLE facts AS SELECT 42 AS answer")
     os.kill(postmaster, signal.SIGKILL)
-    anchor.wait_program(lambda state: state["restarts"] == 1, "postgres")
+    state = anchor.wait_program(lambda state: state["restarts"] == 1, "postgres")
+    assert state["last_exit"]["reason"] == "SIGKILL"
     assert ready(anchor) != postmaster
     assert query(data, "SELECT answer FROM facts") == 42
 

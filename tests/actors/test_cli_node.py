@@ -1,0 +1,85 @@
+"""The command line with a whole node and its embedded PostgreSQL."""
+
+import json
+import os
+import re
+import signal
+import urllib.request
+
+import pytest
+
+from actors.cli import main
+from supervision.anchor.testing import wait_for, wait_gone
+
+pytestmark = pytest.mark.system
+
+CONFIG = """
+[http]
+port = 0
+[cti]
+port = 0
+[anchor]
+restart_min_s = 0.05
+"""
+FEED = """\
+{"at": 0.0, "frame": {"t": "rp.register", "rp": ["*"]}}
+{"at": 0.1, "frame": {"t": "route.request", "xref": "x1", "call": "c1", "rp": "sales", \
+"ani": "+33142685300", "ts": 1.0}}
+"""
+
+
+@pytest.fixture
+def vigie(tmp_path, capfd):
+    """Run commands of one data directory: exit code and what was printed as JSON."""
+
+    def run(*words):
+        code = main([*words, "--data", str(tmp_path / "var"), "--json"])
+        out, _ = capfd.readouterr()
+        return code, json.loads(out)
+
+    config = tmp_path / "vigie.toml"
+    config.write_text(CONFIG)
+    code, started = run("start", "--config", str(config))
+    assert code == 0, started
+    yield run
+    run("stop")
+
+
+def ready(vigie):
+    """Whether the node and PostgreSQL serve."""
+    code, info = vigie("info")
+    assert code == 0
+    return info["node"]["state"] == info["postgres"]["state"] == "running" and info
+
+
+def test_a_node_is_looked_at_fed_and_searched(vigie, tmp_path):
+    info = wait_for(lambda: ready(vigie))
+    with urllib.request.urlopen(f"{info['http']}/readyz", timeout=10) as answer:
+        assert answer.status == 200
+    _, tree = vigie("tree")
+    assert [child["name"] for child in tree["children"]][:2] == ["logSup", "timeServer"]
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text(FEED)
+    code, report = vigie("feed", str(feed))
+    assert (code, report["sent"], report["answered"], report["lost"]) == (0, 1, 1, 0)
+    assert report["comparison"] == {"compared": 1, "different": 0, "differences": []}
+    _, session = vigie("session", "show", "c1")
+    assert (session["ani"], session["routing"]["target"]) == ("+33142685300", "7000")
+    _, found = vigie("session", "find", "--ani", "01 42 68 53 00")
+    assert [item["session"] for item in found["items"]] == [session["session"]]
+    _, tokens = vigie("token", "list")
+    assert [item["name"] for item in tokens["items"]] == ["operator"]
+
+
+def test_what_is_killed_comes_back(vigie, tmp_path):
+    before = wait_for(lambda: ready(vigie))
+    assert re.fullmatch(r"\S+\n?", (tmp_path / "var/operator.token").read_text())
+    for name in ("postgres", "node"):
+        os.kill(before[name]["pid"], signal.SIGKILL)
+    after = wait_for(lambda: (info := ready(vigie)) and info["restarts"]["node"] and info)
+    assert after["restarts"] == {"postgres": 1, "node": 1}
+    assert after["http"] == before["http"]
+    os.kill(after["anchor"]["pid"], signal.SIGKILL)
+    for name in ("node", "postgres"):
+        wait_gone(after[name]["pid"])
+    assert vigie("start", "--config", str(tmp_path / "vigie.toml"))[0] == 0
