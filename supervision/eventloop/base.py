@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import time
+from functools import partial
 from logging.config import dictConfig
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,13 @@ from supervision._thespian import (
     ActorSystemException,
     ChildActorExited,
     DeadEnvelope,
-    Thespian_ActorStatus,
     ThespianGeneration,
-    ValidatedSource,
     actualActorClass,
     defaultLoggingConfig,
     withPossibleInitArgs,
 )
 from supervision.clock import Clock, SystemClock
+from supervision.eventloop.builtin import NullActor, OnOutcome, SystemActor, status_of
 from supervision.eventloop.calls import Waiter
 from supervision.eventloop.external import Endpoint, run_on_loop
 from supervision.eventloop.kernel import Kernel, Target
@@ -35,7 +35,7 @@ from supervision.eventloop.sources import Sources
 from supervision.reasons import SHUTDOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Cell
@@ -43,39 +43,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("Thespian")
 
 EXTERNAL_WAIT_S = 30.0
+"""Seconds that a thread waits for the loop to come round."""
 SHUTDOWN_WAIT_S = 10.0
-
-
-class _SystemActor(Actor):
-    """What is written to the system itself: the Source Authority's answers."""
-
-    kind = "worker"
-
-    def __init__(self, base: EventLoopBase) -> None:
-        self._base = base
-
-    def receiveMessage(self, msg: Any, sender: Any) -> None:
-        del sender
-        if isinstance(msg, ValidatedSource):
-            self._base.sources.validated(msg.sourceHash, msg.sourceZip)
-
-
-class _NullActor(Actor):
-    """Takes the place of a top-level actor that this system cannot make, as Thespian does."""
-
-    kind = "worker"
-
-    def receiveMessage(self, msg: Any, sender: Any) -> None:
-        """Drop it."""
-
-
-class _OnOutcome:
-    """Wakes a function where a coroutine would wait for a start's outcome."""
-
-    __slots__ = ("wake",)
-
-    def __init__(self, wake: Any) -> None:
-        self.wake = wake
+"""Seconds that an actor has to end before it is killed, when the system is shut down."""
 
 
 class EventLoopBase:
@@ -111,8 +81,8 @@ class EventLoopBase:
         self._dead_letter_handler: ActorAddress | None = None
         self._children_made = 0
         self._clones = 0
-        system_address = self._root("/ActorSys", _SystemActor(self))
-        self._null_address = self._root("System:BadActor", _NullActor())
+        system_address = self._root("/ActorSys", SystemActor(self))
+        self._null_address = self._root("System:BadActor", NullActor())
         self.sources = Sources(self.kernel, system_address)
         self._external = Endpoint(self.kernel, "System:ExternalRequester", self)
         self._services = set(self.kernel.roots)
@@ -196,25 +166,45 @@ class EventLoopBase:
 
     def close_endpoint(self, endpoint: Endpoint) -> None:
         """End a private context."""
-        if (cell := endpoint.address.cell) is not None:
-            self.kernel.post_call(self.kernel.exit, cell, SHUTDOWN)
+        self.kernel.post_call(self._close_endpoint, endpoint)
+
+    def _close_endpoint(self, endpoint: Endpoint) -> None:
+        self._services.discard(endpoint.address.name)
+        if endpoint.address.cell is not None:
+            self.kernel.exit(endpoint.address.cell, SHUTDOWN)
 
     def _on_loop(self, function: Any, *args: Any) -> Any:
         return run_on_loop(self.kernel, function, *args, wait_s=EXTERNAL_WAIT_S)
 
     def shutdown(self) -> None:
-        """End every actor, the youngest first, then the loop if it is the base's own."""
-        self._on_loop(self._exit_all)
+        """End every actor, the youngest first, then the loop if it is the base's own.
+
+        With a loop of its own this waits for the actors, each of which has ``SHUTDOWN_WAIT_S``
+        to end; otherwise they end while the loop runs.
+        """
+        gone = Event()
+        self._on_loop(self._exit_all, gone.set)
         if self._own_thread is not None:
+            gone.wait(2 * SHUTDOWN_WAIT_S)
             self.kernel.loop.call_soon_threadsafe(self.kernel.loop.stop)
             self._own_thread.join(SHUTDOWN_WAIT_S)
             self._own_thread = None
 
-    def _exit_all(self) -> None:
+    def _exit_all(self, done: Callable[[], None]) -> None:
         self.sources.unload_all()
-        for cell in reversed(list(self.kernel.roots.values())):
-            if cell.address.name not in self._services:
-                self.kernel.exit(cell, SHUTDOWN)
+        living = [c for c in self.kernel.roots.values() if c.address.name not in self._services]
+        left = set(living)
+
+        def ended(cell: Cell) -> None:
+            left.discard(cell)
+            if not left:
+                done()
+
+        for cell in reversed(living):
+            gone = self.kernel.stop(cell, SHUTDOWN, SHUTDOWN_WAIT_S)
+            gone.task = OnOutcome(partial(ended, cell))
+        if not living:
+            done()
 
     # Making actors in Thespian's way
 
@@ -264,7 +254,7 @@ class EventLoopBase:
 
     def _tell_failure(self, parent: Cell, address: LocalAddress, outcome: Outcome | Waiter) -> None:
         if isinstance(outcome, Waiter):
-            outcome.task = _OnOutcome(lambda: self._tell_failure(parent, address, outcome.value))
+            outcome.task = OnOutcome(lambda: self._tell_failure(parent, address, outcome.value))
         elif isinstance(outcome, Failed):
             _log.warning("%s did not start: %s", address.path, outcome.reason)
             self.kernel.deliver(parent, ChildActorExited(address), address)
@@ -325,19 +315,7 @@ class EventLoopBase:
 
     def status_of(self, cell: Cell) -> Any:
         """Thespian's status of an actor."""
-        status = Thespian_ActorStatus(
-            cell.address, type(cell.actor).__name__, ActorAddress("/ActorSys")
-        )
-        for child in (cell.children or {}).values():
-            status.addChild(child.address)
-        for message, sender, _ in cell.mailbox or ():
-            status.addReceivedMessage(sender, cell.address, type(message).__name__)
-        timer = cell.timers
-        while timer is not None:
-            if isinstance(timer.payload, tuple):
-                status.addWakeups([(cell.address, timer.payload[0])])
-            timer = timer.after
-        return status
+        return status_of(cell)
 
     def exited(self, cell: Cell) -> None:
         """Forget the global name and the registrations of an actor that has ended."""
@@ -375,7 +353,11 @@ class EventLoopBase:
 
     def actorSystemShutdown(self) -> None:
         """Thespian's way for an actor to end the whole system."""
-        self.kernel.signal(self._exit_all)
+        self.kernel.signal(self._exit_all, _nothing)
+
+
+def _nothing() -> None:
+    """Nobody waits for the end."""
 
 
 def _child(children: dict[str | int, Cell], name: str) -> Cell | None:

@@ -100,8 +100,10 @@ class Kernel(Scheduler):
 
     def cell_of(self, target: Target) -> Cell | None:
         """The living cell behind an address or a registered name."""
-        if isinstance(target, LocalAddress):
+        if isinstance(target, LocalAddress) and target.cell is not None:
             return target.cell
+        # An address that is no longer in use finds what lives under its path now: when a
+        # supervisor was restarted, its children have new addresses with the old paths.
         address = (
             self.registry.whereis(target)
             if isinstance(target, str)
@@ -111,8 +113,8 @@ class Kernel(Scheduler):
 
     def send(self, to: ActorAddress, message: Any, sender: Any) -> None:
         """Send a message; to nobody it is a dead letter."""
-        cell = to.cell if type(to) is LocalAddress else self.cell_of(to)
-        if cell is None:
+        cell = to.cell if type(to) is LocalAddress else None
+        if cell is None and (cell := self.cell_of(to)) is None:
             self.dead_letter(to, message, sender, "dead")
         else:
             self.deliver(cell, message, sender)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_log = logging.getLogger("supervision")
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -74,4 +78,7 @@ class Reports:
         """Count a report and hand it to every listener, in the order they came."""
         self.counts[report.kind] = self.counts.get(report.kind, 0) + 1
         for listener in tuple(self._listeners):
-            listener(report)
+            try:
+                listener(report)
+            except Exception:  # noqa: BLE001 - reports are made amid what has to be finished
+                _log.exception("a listener failed on a report of kind %s", report.kind)

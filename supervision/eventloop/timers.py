@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 COMPACT_FROM = 1024
+MOST_DURATIONS = 32
+"""Durations that have a queue of their own: each is looked at in every turn."""
 
 
 class Timer:
@@ -103,26 +105,43 @@ class DeadlineQueues:
     """Deadlines of calls: one FIFO for each duration, as equal durations expire in order.
 
     Setting costs one append and settling nothing, where a heap would pay for every call that is
-    answered in time. Settled entries are dropped when they outnumber the live ones.
+    answered in time. Settled entries are dropped when they outnumber the live ones. Programs have
+    few durations; where there are more than ``MOST_DURATIONS`` (what is left of another deadline,
+    for example) the others share a heap.
     """
 
     def __init__(self) -> None:
         self._queues: dict[float, deque[tuple[float, Expiring]]] = {}
         self._trim_at: dict[float, int] = {}
+        self._heap: list[tuple[float, int, Expiring]] = []
+        self._heap_count = 0
+        self._heap_trim_at = COMPACT_FROM
 
     def __len__(self) -> int:
-        return sum(not entry.settled for queue in self._queues.values() for _, entry in queue)
+        queued = sum(not entry.settled for queue in self._queues.values() for _, entry in queue)
+        return queued + sum(not entry.settled for _, _, entry in self._heap)
 
     def add(self, now: float, duration: float, entry: Expiring) -> bool:
         """Queue ``entry`` for ``now + duration``; return whether it heads its queue."""
         queue = self._queues.get(duration)
         if queue is None:
+            if len(self._queues) >= MOST_DURATIONS:
+                return self._add_to_heap(now + duration, entry)
             queue = self._queues[duration] = deque()
             self._trim_at[duration] = COMPACT_FROM
         queue.append((now + duration, entry))
         if len(queue) >= self._trim_at[duration]:
             self._trim(duration, queue)
         return len(queue) == 1
+
+    def _add_to_heap(self, due: float, entry: Expiring) -> bool:
+        self._heap_count += 1
+        heappush(self._heap, (due, self._heap_count, entry))
+        if len(self._heap) >= self._heap_trim_at:
+            self._heap = [item for item in self._heap if not item[2].settled]
+            heapify(self._heap)
+            self._heap_trim_at = max(COMPACT_FROM, 2 * len(self._heap))
+        return self._heap[0][2] is entry
 
     def _trim(self, duration: float, queue: deque[tuple[float, Expiring]]) -> None:
         live = [pair for pair in queue if not pair[1].settled]
@@ -133,7 +152,9 @@ class DeadlineQueues:
     @property
     def next_due(self) -> float | None:
         """Monotonic seconds of the earliest deadline that is not settled."""
-        earliest: float | None = None
+        while self._heap and self._heap[0][2].settled:
+            heappop(self._heap)
+        earliest = self._heap[0][0] if self._heap else None
         for duration in list(self._queues):
             queue = self._queues[duration]
             while queue and queue[0][1].settled:
@@ -146,8 +167,13 @@ class DeadlineQueues:
 
     def expire_due(self, now: float) -> None:
         """Expire every entry whose deadline is at or before ``now``."""
+        while self._heap and self._heap[0][0] <= now:
+            _expire(heappop(self._heap)[2])
         for queue in list(self._queues.values()):
             while queue and (queue[0][1].settled or queue[0][0] <= now):
-                _, entry = queue.popleft()
-                if not entry.settled:
-                    entry.expire()
+                _expire(queue.popleft()[1])
+
+
+def _expire(entry: Expiring) -> None:
+    if not entry.settled:
+        entry.expire()
