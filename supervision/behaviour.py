@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from supervision.eventloop import links
+from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.managed import Cast, ManagedActor, Timeout
 from supervision.reasons import NORMAL, Reason
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from supervision._thespian import ActorAddress
-    from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.calls import PendingCall, Waiter
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Kernel, Target
@@ -55,8 +55,11 @@ class Behaviour(ManagedActor):
 
     def send(self, targetAddr: ActorAddress, msg: Any) -> None:
         """Send a message: at most once, in order between two actors."""
-        cell = self._myRef
-        cell.kernel.send(targetAddr, msg, cell.address)
+        me = self._myRef
+        if type(targetAddr) is LocalAddress and (cell := targetAddr.cell) is not None:
+            me.kernel.deliver(cell, msg, me.address)
+        else:
+            me.kernel.send(targetAddr, msg, me.address)
 
     async def send_wait(self, target: ActorAddress, message: Any) -> None:
         """Send, waiting for room where the receiver's mailbox policy is ``wait``.

@@ -72,21 +72,20 @@ class GenServer(Behaviour):
 
     def receiveMessage(self, msg: Any, sender: Any) -> Any:
         """Hand a message to its callback."""
-        if isinstance(msg, PendingCall):
-            return self._handle_call(msg)
-        if type(msg) is Cast:
-            return self.handle_cast(msg.request)
-        return self.handle_info(msg, sender)
-
-    def _handle_call(self, call: PendingCall) -> Coroutine[Any, Any, None] | None:
-        if call.settled:
+        if not isinstance(msg, PendingCall):
+            return (
+                self.handle_cast(msg.request)
+                if type(msg) is Cast
+                else self.handle_info(msg, sender)
+            )
+        if msg.settled:
             return None  # the caller gave up while the call waited its turn
-        answer = self.handle_call(call.request, call)
-        if type(answer) is CoroutineType:
-            return self._answer_later(call, answer)
+        answer = self.handle_call(msg.request, msg)
         if answer is NO_REPLY:
-            self._defer(call)
-        elif not call.reply(answer):
+            self._defer(msg)
+        elif type(answer) is CoroutineType:
+            return self._answer_later(msg, answer)
+        elif not msg.reply(answer):
             self.kernel.late_replies += 1
         return None
 

@@ -84,11 +84,19 @@ class Waiter:
     The scheduler drives the coroutine itself while it waits for one of these: no future, no
     loop task and no pass through the loop is spent on it. A task of the loop (``gather``, a task
     group, ``wait_for``) can await one too: to a task it behaves as a future.
+
+    Attributes:
+        settled: whether the outcome is known.
+        value: the outcome.
+        error: raised where it is awaited, in the place of a value.
+        task: what goes on when it is settled.
     """
 
     __slots__ = ("_asyncio_future_blocking", "error", "settled", "task", "value")
 
     def __init__(self) -> None:
+        # Until it is awaited asyncio must not take it for a future.
+        self._asyncio_future_blocking: bool | None = None
         self.settled = False
         self.value: Any = None
         self.error: BaseException | None = None
@@ -113,11 +121,7 @@ class Waiter:
             self.task.wake()
         return True
 
-    # What a task asks of a future; until it is awaited a waiter must not be taken for one.
-
-    def __getattr__(self, name: str) -> None:
-        if name != "_asyncio_future_blocking":
-            raise AttributeError(name)
+    # What a task asks of a future.
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that runs now, for a waiter belongs to no other."""
@@ -164,6 +168,58 @@ class PendingCall(ActorSystemMessage):  # type: ignore[misc]
         settled: whether it has been answered, failed or given up.
     """
 
+    __slots__ = ()
+
+    request: Any
+    deadline: float | None
+    settled: bool
+
+    @abstractmethod
+    def reply(self, value: Any) -> bool:
+        """Answer; return False where the answer comes late and is dropped."""
+
+    @abstractmethod
+    def fail(self, failure: CallFailed) -> None:
+        """Tell the caller at once that no answer will come."""
+
+    def expire(self) -> None:
+        """The deadline passed."""
+        self.fail(CallTimeout(type(self.request).__name__))
+
+
+class CoroutineCall(Waiter, PendingCall):
+    """A call made by a handler's coroutine, which awaits the call itself."""
+
+    __slots__ = ("deadline", "request")
+
+    def __init__(self, request: Any, deadline: float | None) -> None:
+        # Slots set here, not through super(): this runs once for every call.
+        self._asyncio_future_blocking = None
+        self.request = request
+        self.deadline = deadline
+        self.settled = False
+        self.value = None
+        self.error = None
+        self.task = None
+
+    def reply(self, value: Any) -> bool:
+        """Answer; return False where the answer comes late and is dropped."""
+        if self.settled:
+            return False
+        self.settled = True
+        self.value = value
+        if self.task is not None:
+            self.task.wake()
+        return True
+
+    def fail(self, failure: CallFailed) -> None:
+        """Tell the caller at once that no answer will come."""
+        self.settle(None, failure)
+
+
+class _ToldCall(PendingCall):
+    """A call whose caller is told the outcome when it comes."""
+
     __slots__ = ("deadline", "request", "settled")
 
     def __init__(self, request: Any, deadline: float | None) -> None:
@@ -176,41 +232,21 @@ class PendingCall(ActorSystemMessage):  # type: ignore[misc]
         if self.settled:
             return False
         self.settled = True
-        self._settle(value, None)
+        self._tell(value, None)
         return True
 
     def fail(self, failure: CallFailed) -> None:
         """Tell the caller at once that no answer will come."""
         if not self.settled:
             self.settled = True
-            self._settle(None, failure)
-
-    def expire(self) -> None:
-        """The deadline passed."""
-        self.fail(CallTimeout(type(self.request).__name__))
+            self._tell(None, failure)
 
     @abstractmethod
-    def _settle(self, value: Any, failure: CallFailed | None) -> None:
+    def _tell(self, value: Any, failure: CallFailed | None) -> None:
         """Hand the outcome to the caller, in the way of its kind."""
 
 
-class CoroutineCall(PendingCall):
-    """A call made by a handler's coroutine, which waits for it."""
-
-    __slots__ = ("waiter",)
-
-    def __init__(self, request: Any, deadline: float | None) -> None:
-        # Slots set here, not through super(): this runs once for every call.
-        self.request = request
-        self.deadline = deadline
-        self.settled = False
-        self.waiter = Waiter()
-
-    def _settle(self, value: Any, failure: CallFailed | None) -> None:
-        self.waiter.settle(value, failure)
-
-
-class MessageCall(PendingCall):
+class MessageCall(_ToldCall):
     """A call made by a synchronous handler: the answer comes as a ``Response`` message."""
 
     __slots__ = ("caller", "request_id")
@@ -220,12 +256,12 @@ class MessageCall(PendingCall):
         self.caller = caller
         self.request_id = request_id
 
-    def _settle(self, value: Any, failure: CallFailed | None) -> None:
+    def _tell(self, value: Any, failure: CallFailed | None) -> None:
         # A cell is one incarnation: the answer to a dead one's question never meets its successor.
         self.caller.kernel.deliver(self.caller, Response(self.request_id, value, failure), None)
 
 
-class FutureCall(PendingCall):
+class FutureCall(_ToldCall):
     """A call made from outside the actors, by an asyncio task on the same loop."""
 
     __slots__ = ("future",)
@@ -234,7 +270,7 @@ class FutureCall(PendingCall):
         super().__init__(request, deadline)
         self.future = future
 
-    def _settle(self, value: Any, failure: CallFailed | None) -> None:
+    def _tell(self, value: Any, failure: CallFailed | None) -> None:
         if self.future.done():
             return
         if failure is None:

@@ -77,10 +77,12 @@ class HandlerTask:
         loop = self.cell.kernel.loop
         self.runnable = False
         self._waiting_for = None
-        failure, self._error = self._next_error(), None
         _enter_task(loop, self)  # type: ignore[arg-type]
         try:
-            awaited = self.coro.send(None) if failure is None else self.coro.throw(failure)
+            if self._cancel_due or self._error is not None:
+                awaited = self.coro.throw(self._next_error())
+            else:
+                awaited = self.coro.send(None)
         except StopIteration as stop:
             self._end(stop.value, None)
         except BaseException as exception:  # noqa: BLE001 - whatever it is, it ends the handler
@@ -90,18 +92,19 @@ class HandlerTask:
         finally:
             _leave_task(loop, self)  # type: ignore[arg-type]
 
-    def _next_error(self) -> BaseException | None:
-        if self._cancel_due:
+    def _next_error(self) -> BaseException:
+        failure, self._error = self._error, None
+        if self._cancel_due or failure is None:
             self._cancel_due = False
             return asyncio.CancelledError()
-        return self._error
+        return failure
 
     def _end(self, value: Any, exception: BaseException | None) -> None:
         self._ended = True
         self._finish(self, value, exception)
 
     def _wait(self, awaited: Any) -> None:
-        if type(awaited) is Waiter:
+        if isinstance(awaited, Waiter):
             self._waiting_for = awaited
             awaited.task = self
             if awaited.settled:

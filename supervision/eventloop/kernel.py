@@ -147,11 +147,17 @@ class Kernel(Scheduler):
 
     def coroutine_call(
         self, caller: Cell, target: Target, request: Any, timeout: float | None
-    ) -> Waiter:
+    ) -> CoroutineCall:
         """Ask on behalf of a handler's coroutine, which awaits the result."""
-        call = CoroutineCall(request, self._deadline(timeout))
-        self._ask(target, call, caller.address, timeout)
-        return call.waiter
+        call = CoroutineCall(request, None if timeout is None else self.now + timeout)
+        cell = target.cell if type(target) is LocalAddress else None
+        if cell is None and (cell := self.cell_of(target)) is None:
+            call.fail(NoProc(target))
+            return call
+        self.deliver(cell, call, caller.address)
+        if timeout is not None and not call.settled:
+            self.set_deadline(timeout, call)
+        return call
 
     def message_call(
         self, caller: Cell, target: Target, request: Any, timeout: float | None

@@ -260,7 +260,10 @@ class Scheduler(ABC):
         if task is None or not task.runnable:
             return False
         task.step()
-        self._took(cell, task.message)
+        now = self._clock()
+        if now - self.now > self.limits.hold_limit_s:
+            self._held(cell, task.message, now - self.now)
+        self.now = now
         if self._signals:  # it may have crashed or stopped: then it handles nothing more
             self._ready.append(cell)
             return False
@@ -301,12 +304,6 @@ class Scheduler(ABC):
             self._held(cell, message, seconds)
         if not self.total_handled & SAMPLE_MASK:
             self.sample(cell, actor, seconds)
-
-    def _took(self, cell: Cell, message: Any) -> None:
-        now = self._clock()
-        if now - self.now > self.limits.hold_limit_s:
-            self._held(cell, message, now - self.now)
-        self.now = now
 
     def _held(self, cell: Cell, message: Any, seconds: float) -> None:
         self.holds += 1
