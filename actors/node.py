@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from supervision.anchor.worker import Inherited
     from supervision.eventloop.kernel import Kernel
 
-# The young are collected often, survivors never again by themselves: a full collection over a few
-# hundred thousand sessions would hold the loop for a second. Ended actors leave no cycles behind.
-GC_THRESHOLDS = (5_000, 10, 1_000_000)
+# The young are collected often and in small numbers, a millisecond or two each; what has survived is
+# never gone through again: over a few hundred thousand sessions that would hold the loop for a
+# second. Ended actors leave no cycles behind.
+GC_THRESHOLDS = (1_000, 5, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
