@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 OPEN: Final = frozenset({"new", "ivr", "queued", "ringing", "connected", "held", "wrapup"})
 
 # What an event makes of a call wherever it stands; events that come out of order (two links, a
-# slow switch) are taken at their word, as the switch knows better.
+# slow switch) are taken at their word, as the switch knows better. `failed` is not here: a device
+# could not be reached, and the call may be routed to another one or be cleared.
 _AFTER: Final[Mapping[CallEventType, SessionState]] = MappingProxyType(
     {
         "queued": "queued",
@@ -26,7 +27,6 @@ _AFTER: Final[Mapping[CallEventType, SessionState]] = MappingProxyType(
         "transferred": "connected",
         "conferenced": "connected",
         "cleared": "closed",
-        "failed": "closed",
         "abandoned": "closed",
     }
 )
@@ -39,4 +39,4 @@ def after(state: SessionState, event: CallEventType) -> SessionState:
         state: where the call stands.
         event: what the switch says (CSTA call control events).
     """
-    return "closed" if state == "closed" else _AFTER[event]
+    return "closed" if state == "closed" else _AFTER.get(event, state)

@@ -94,7 +94,7 @@ LIFE_CYCLES: tuple[LifeCycle, ...] = (
         ("route.used", "queued", "delivered", "diverted", "delivered", "established", "cleared"),
     ),
     LifeCycle("busy, tried again", 3, ("reroute.request", "delivered", "established", "cleared")),
-    LifeCycle("failed", 1, ("route.used", "failed")),
+    LifeCycle("failed", 1, ("route.used", "failed", "cleared")),
     LifeCycle("abandoned in the queue", 7, ("route.used", "queued", "abandoned")),
     LifeCycle("abandoned while ringing", 3, ("route.used", "queued", "delivered", "abandoned")),
 )

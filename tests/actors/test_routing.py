@@ -83,7 +83,7 @@ def test_a_closed_call_stays_closed_whatever_comes(event):
         ("transferred", "connected"),
         ("cleared", "closed"),
         ("abandoned", "closed"),
-        ("failed", "closed"),
+        ("failed", "new"),
     ],
 )
 def test_a_call_event_leads_to_its_state(event, state):
