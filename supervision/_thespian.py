@@ -30,7 +30,7 @@ from thespian.system import isInternalActorSystemMessage
 from thespian.system.simpleSystemBase import defaultLoggingConfig
 from thespian.system.sourceLoader import SourceHashFinder, loadModuleFromHashSource
 from thespian.system.timing import ExpirationTimer, timePeriodSeconds
-from thespian.system.utilis import actualActorClass, withPossibleInitArgs
+from thespian.system.utilis import actualActorClass
 
 if TYPE_CHECKING:
 
@@ -84,5 +84,4 @@ __all__ = [
     "isInternalActorSystemMessage",
     "loadModuleFromHashSource",
     "timePeriodSeconds",
-    "withPossibleInitArgs",
 ]

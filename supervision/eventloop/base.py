@@ -19,9 +19,7 @@ from supervision._thespian import (
     ChildActorExited,
     DeadEnvelope,
     ThespianGeneration,
-    actualActorClass,
     defaultLoggingConfig,
-    withPossibleInitArgs,
 )
 from supervision.clock import Clock, SystemClock
 from supervision.eventloop.builtin import NullActor, OnOutcome, SystemActor, status_of
@@ -29,6 +27,7 @@ from supervision.eventloop.calls import Waiter
 from supervision.eventloop.external import Endpoint, run_on_loop
 from supervision.eventloop.kernel import Kernel, Target
 from supervision.eventloop.lifecycle import Failed, Outcome
+from supervision.eventloop.making import make_actor
 from supervision.eventloop.managed import Cast
 from supervision.eventloop.scheduler import SchedulerLimits
 from supervision.eventloop.sources import Sources
@@ -264,14 +263,8 @@ class EventLoopBase:
         return self._children_made
 
     def _make(self, actor_class: Any, requirements: Any, source: str | None) -> Actor | None:
-        found = actualActorClass(actor_class, self.sources.loader(source))
-        check = getattr(found, "actorSystemCapabilityCheck", None)
-        if check is not None and not check(self.capabilities, requirements or {}):
-            return None
-        made: Actor = withPossibleInitArgs(
-            capabilities=self.capabilities, requirements=requirements
-        ).create(found)
-        return made
+        loader = self.sources.loader(source)
+        return make_actor(actor_class, self.capabilities, requirements, loader)
 
     def _named(self, address: LocalAddress, name: str | None, source: str | None) -> None:
         if address.cell is not None:
