@@ -4,17 +4,27 @@ Standard library only, so that it keeps running, and can be asked, when the envi
 programs it guards is broken. It knows programs, sockets and a control protocol; what the programs
 do is none of its business.
 
-Modules:
+Modules, from the pure to the effects:
+
     spec: what an anchor is asked to guard, as typed records.
-    lifecycle: the pure core, (spec, state, event, now) -> (state, actions).
-    guardian: the asyncio shell around the core.
+    states: the records of the core: its state, its events, its actions.
+    lifecycle: the core, (spec, state, event, now) -> (state, actions).
+    report: what an anchor says about itself.
+    messages: JSON lines, refusals and exit codes, shared by all ends.
+
+    guardian: the shell around the core: processes, timers, signals.
     process: one program as an operating system process.
-    control: the control socket, its limits and its operations' framing.
-    client: the other end of the control socket, blocking, for command lines.
-    worker: what a guarded asyncio program uses: its sockets and its channel to the anchor.
-    messages: JSON lines, refusals and exit codes, shared by all of the above.
+    channel: the anchor's end of the channel to a program.
+    control: the control socket and its limits.
+    operations: what clients of the control socket may ask.
+    boot: from a specification to a running anchor.
     lease: who may guard a directory, and the end of what a killed anchor left behind.
     logs: log files of programs, bounded.
     unixpath: Unix sockets below paths longer than 107 bytes.
-    postgres, shim: an embedded PostgreSQL server as a guarded program.
+    peer: who is at the other end of a Unix socket.
+
+    client: the other end of the control socket, blocking, for command lines.
+    inheritance, worker: what a guarded program uses: its sockets, its channel to the anchor.
+    postgres, binaries, shim, leftovers: an embedded PostgreSQL server as a guarded program.
+    testing: real anchors for tests.
 """

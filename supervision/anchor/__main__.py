@@ -8,6 +8,7 @@ stderr.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ def _announcer(descriptor: int | None) -> Callable[[Message], None]:
     os.set_inheritable(descriptor, False)
 
     def announce(message: Message) -> None:
-        with open(descriptor, "wb") as pipe:  # noqa: PTH123 - a descriptor has no path
+        # Whoever started this anchor may be gone; that is no reason to stop.
+        with contextlib.suppress(BrokenPipeError), open(descriptor, "wb") as pipe:  # noqa: PTH123 - a descriptor has no path
             pipe.write(encode(message))
 
     return announce

@@ -45,30 +45,32 @@ def run(spec: AnchorSpec, announce: Callable[[Message], None]) -> ExitCode:
         FAILED when the start failed, else DONE.
     """
     os.umask(0o077)
+    with ExitStack() as stack:
+        try:
+            guardian, control = _prepare(spec, stack, announce)
+        except (Held, CannotStart, OSError) as error:
+            _log.error("cannot start: %s", error)
+            announce({"failed": {"reason": str(error), "log": []}})
+            return ExitCode.FAILED
+        return asyncio.run(_serve(guardian, control))
+
+
+def _prepare(
+    spec: AnchorSpec, stack: ExitStack, announce: Callable[[Message], None]
+) -> tuple[Guardian, socket.socket]:
+    """Take the directory and bind the sockets; `stack` gives them back at the end."""
     directory = Path(spec.directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lease = Lease(directory)
-        with ExitStack() as stack:
-            stack.callback(lease.release)
-            return _guard(spec, lease, stack, announce)
-    except (Held, CannotStart, OSError) as error:
-        _log.error("cannot start: %s", error)
-        announce({"failed": {"reason": str(error), "log": []}})
-        return ExitCode.FAILED
-
-
-def _guard(
-    spec: AnchorSpec, lease: Lease, stack: ExitStack, announce: Callable[[Message], None]
-) -> ExitCode:
+    directory.mkdir(parents=True, exist_ok=True)
+    lease = Lease(directory)
+    stack.callback(lease.release)
     killed = lease.inherit(spec.stop_bound_s)
     if killed:
         _log.warning("killed the programs of an earlier anchor that did not stop: %s", killed)
     listeners = {item.name: stack.enter_context(bind(item)) for item in spec.listeners}
-    path = Path(spec.directory) / CONTROL_SOCKET
+    path = directory / CONTROL_SOCKET
     control = unixpath.listen(path, mode=0o600, backlog=CONTROL_BACKLOG)
     stack.callback(path.unlink, missing_ok=True)
-    return asyncio.run(_serve(Guardian(spec, lease, listeners, announce), control))
+    return Guardian(spec, lease, listeners, announce), control
 
 
 async def _serve(guardian: Guardian, control: socket.socket) -> ExitCode:

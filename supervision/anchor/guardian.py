@@ -72,7 +72,7 @@ class Guardian:
         self.state: AnchorState = lifecycle.initial(spec)
         self._lease = lease
         self._listeners = listeners
-        self._announce = announce
+        self._announce: Callable[[Message], None] | None = announce
         self._directory = Path(spec.directory)
         self._started_at = time.monotonic()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -167,13 +167,12 @@ class Guardian:
             case Ping(name):
                 self._ping(name)
             case Announce():
-                self._announce({"started": self.info()})
+                self._tell({"started": self.info()})
             case Finish():
-                if self.state.exit_code is not ExitCode.DONE:
-                    self._announce({"failed": self._failure()})
+                self._tell({"failed": self._failure()})
 
     async def _spawn(self, name: str) -> None:
-        self._bound_log(OWN_LOG)
+        self._bound_logs()
         try:
             child = self._make_process(name)
         except OSError as error:
@@ -193,9 +192,10 @@ class Guardian:
         loop.add_reader(child.pidfd, self._reap, name)
         self.post(Spawned(name, child.popen.pid))
 
-    def _bound_log(self, name: str) -> None:
+    def _bound_logs(self) -> None:
         limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
-        logs.cut_log(self._log_path(name), **limits)
+        for name in (OWN_LOG, *self.state.programs):
+            logs.cut_log(self._log_path(name), **limits)
 
     def _make_process(self, name: str) -> process.Process:
         limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
@@ -221,7 +221,7 @@ class Guardian:
             _log.warning("%s sent an event the anchor does not know: %s", name, event)
 
     def _ping(self, name: str) -> None:
-        self._bound_log(name)
+        self._bound_logs()
         channel = self._channels.get(name)
         if channel is None:
             return  # it has just ended
@@ -231,13 +231,19 @@ class Guardian:
             return  # no answer will come: that is what the deadline of a ping is for
         answer.add_done_callback(lambda done: None if done.exception() else self.post(Pong(name)))
 
+    def _tell(self, outcome: Message) -> None:
+        """Announce what came of the start, once."""
+        announce, self._announce = self._announce, None
+        if announce is not None:
+            announce(outcome)
+
     def _failure(self) -> Message:
         culprit = self.state.culprit
-        return {
-            "reason": self.state.reason,
-            "log": logs.tail(self._log_path(culprit), TAIL_LINES, self._log_starts[culprit]),
-            "log_file": str(self._log_path(culprit)),
-        }
+        if not culprit:
+            return {"reason": f"stopped while it started: {self.state.reason}", "log": []}
+        path = self._log_path(culprit)
+        lines = logs.tail(path, TAIL_LINES, self._log_starts[culprit])
+        return {"reason": self.state.reason, "log": lines, "log_file": str(path)}
 
     def _log_path(self, name: str) -> Path:
         return self._directory / "logs" / f"{name}.log"

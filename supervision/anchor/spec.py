@@ -121,7 +121,8 @@ class AnchorSpec:
         start_timeout_s: The awaited programs are ready within this time, in seconds, or the
             start has failed.
         start_attempts: Failures of an awaited program that fail the start.
-        log_max_bytes: A program's log file is rotated when it is longer.
+        log_max_bytes: A program's log file makes way when it is longer, looked at whenever a
+            program is started or pinged.
         log_keep: Rotated log files kept.
     """
 

@@ -1,9 +1,12 @@
 """Anchors with real programs: kills, hangs, orphans, refused starts."""
 
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -266,3 +269,39 @@ def test_a_log_is_rotated_when_a_program_starts(start, tmp_path):
     start(spec(tmp_path / "var", log_max_bytes=4096))
     assert log.with_name("node.log.1").read_text().startswith("old")
     wait_for(lambda: log.read_text() == "started serve\n")
+
+
+def test_a_stop_during_the_start_is_announced_as_a_failure(tmp_path):
+    def stop_it():
+        wait_for(lambda: state_of(tmp_path / "var") == "starting")
+        with Client(tmp_path / "var") as client:
+            client.call("stop")
+
+    stopper = threading.Thread(target=stop_it)
+    stopper.start()
+    anchor = RunningAnchor(spec(tmp_path / "var", program(mode="mute")))
+    stopper.join()
+    assert anchor.announced["failed"]["reason"] == "stopped while it started: a client asked"
+    assert anchor.popen.wait(PATIENCE_S) == ExitCode.DONE
+
+
+def test_an_anchor_goes_on_when_whoever_started_it_is_gone(tmp_path):
+    wanted = spec(tmp_path / "var")
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "supervision.anchor", "--announce-fd", str(write)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    anchor = subprocess.Popen(
+        command, stdin=subprocess.PIPE, pass_fds=[write], env=environment, start_new_session=True
+    )
+    os.close(write)
+    with anchor.stdin as pipe:
+        pipe.write(wanted.to_json().encode())
+    wait_for(lambda: state_of(tmp_path / "var") == "running")
+    anchor.terminate()
+    assert anchor.wait(PATIENCE_S) == ExitCode.DONE
+
+
+def state_of(directory):
+    with contextlib.suppress(Refusal), Client(directory) as client:
+        return client.call("ping")["state"]
