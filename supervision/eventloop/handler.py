@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from asyncio.tasks import _enter_task, _leave_task
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell
 
 
-CLOSE_ATTEMPTS = 16
-"""How many nested blocks of a coroutine may try to await something when it is closed."""
+CANCEL_ATTEMPTS = 16
+"""How often a coroutine that is abandoned may try to await something before it is closed."""
 
 
 class HandlerTask:
@@ -184,10 +183,9 @@ class HandlerTask:
         return self.cell.address.path
 
     def abandon(self) -> None:
-        """Close the coroutine: its ``finally`` blocks run, what it still waits for is let go.
+        """End the coroutine now, by CancelledError where it waits; its ``finally`` blocks run.
 
-        Nothing can be awaited any more: a block that tries (as a task group does for its tasks,
-        which it has cancelled by then) is closed there.
+        Nothing can be awaited any more: a block that tries is cancelled there again.
         """
         self._ended = True
         waiting, self._waiting_for = self._waiting_for, None
@@ -195,11 +193,9 @@ class HandlerTask:
             waiting.task = None
         elif waiting is not None:
             waiting.cancel()
-        for _ in range(CLOSE_ATTEMPTS):
-            try:
-                self.coro.close()
-            except RuntimeError:
-                if inspect.getcoroutinestate(self.coro) == inspect.CORO_CLOSED:
-                    raise  # its own: it ended with it
-            else:
-                return
+        try:
+            for _ in range(CANCEL_ATTEMPTS):
+                self.coro.throw(asyncio.CancelledError())
+        except (StopIteration, asyncio.CancelledError):
+            return
+        self.coro.close()
