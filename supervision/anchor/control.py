@@ -71,7 +71,9 @@ class ControlServer:
         Args:
             listener: The listening socket; the server owns it from now on.
         """
-        self._server = await asyncio.start_unix_server(
+        # Not start_unix_server: since Python 3.13 that looks for the path the socket was bound to,
+        # which led through a descriptor and means something else by now.
+        self._server = await asyncio.start_server(
             self._serve, sock=listener, limit=self._limits.max_line_bytes
         )
 
