@@ -254,6 +254,9 @@ def _from(state: SupervisorState, child: Child) -> list[Child]:
 def _restart_group(group: Iterable[Child]) -> list[Action]:
     """Stop the group from its end, then start it in order; temporary siblings are dropped."""
     members = list(group)
+    for one in members:
+        if one.status == "restarting":
+            one.status = "stopped"  # it starts with the group, not by its own retry
     stops: list[Action] = [Halt(one) for one in reversed(members) if alive(one)]
     starts: list[Action] = [Start(one) for one in members if one.spec.restart != "temporary"]
     return stops + starts
