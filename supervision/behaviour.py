@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from supervision.eventloop import links
 from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import MEMBER, NAMED
 from supervision.eventloop.managed import Cast, ManagedActor, Timeout
 from supervision.reasons import NORMAL, Reason
 
@@ -105,6 +106,8 @@ class Behaviour(ManagedActor):
         cell = self._myRef
         if cell.deferred is not None:
             cell.deferred.pop(from_, None)
+            if not cell.deferred:
+                cell.deferred = None  # an empty dictionary keeps the room of what was in it
         delivered = from_.reply(value)
         if not delivered:
             cell.kernel.late_replies += 1
@@ -168,27 +171,34 @@ class Behaviour(ManagedActor):
             NameTaken: it belongs to a living actor.
         """
         self.kernel.registry.register(name, self.address)
-        self._own(name, group=False)
+        self._own(name, NAMED)
 
     def unregister(self, name: Hashable) -> None:
         """Give a name back."""
         self.kernel.registry.unregister(name, self.address)
-        (self._myRef.names or {}).pop((name, False), None)
+        self._disown(name, NAMED)
 
     def join(self, group: Hashable) -> None:
         """Become a member of a group until this actor ends or leaves."""
         self.kernel.registry.join(group, self.address)
-        self._own(group, group=True)
+        self._own(group, MEMBER)
 
     def leave(self, group: Hashable) -> None:
         """Stop being a member of a group."""
         self.kernel.registry.leave(group, self.address)
-        (self._myRef.names or {}).pop((group, True), None)
+        self._disown(group, MEMBER)
 
-    def _own(self, name: Hashable, *, group: bool) -> None:
+    def _own(self, name: Hashable, tie: int) -> None:
         cell = self._myRef
         cell.names = cell.names if cell.names is not None else {}
-        cell.names[name, group] = None
+        cell.names[name] = cell.names.get(name, 0) | tie
+
+    def _disown(self, name: Hashable, tie: int) -> None:
+        names = self._myRef.names
+        if names and name in names:
+            names[name] &= ~tie
+            if not names[name]:
+                del names[name]
 
     def whereis(self, name: Hashable) -> LocalAddress | None:
         """The address registered under a name."""

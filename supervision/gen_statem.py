@@ -284,16 +284,22 @@ class StateMachine(Behaviour):
         self._timers[name] = self.kernel.start_timer(self._myRef, after_s, fired, _timeout)
 
     def _cancel(self, name: Any) -> None:
-        timer = self._timers.pop(name, None) if self._timers else None
+        timer = self._timers.get(name) if self._timers else None
         if timer is not None:
+            self._forget_timer(name)
             self.kernel.cancel_timer(timer)
+
+    def _forget_timer(self, name: Any) -> None:
+        # A new dictionary: the old one keeps the room of all the names that it has had. Machines
+        # have few timers, but there are many machines.
+        self._timers = {key: one for key, one in (self._timers or {}).items() if key != name}
 
     def _timed_out(self, fired: _Fired) -> None:
         # One that was cancelled or set anew after it fired must not be seen.
         timers = self._timers or {}
         timer = timers.get(fired.name)
         if timer is not None and timer.payload is fired:
-            del timers[fired.name]
+            self._forget_timer(fired.name)
             self._handle("timeout", (fired.name, fired.content))
 
     def _keep(self, what: tuple[str, Any] | None) -> None:

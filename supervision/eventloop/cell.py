@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Entry = tuple[Any, Any, float]
 
+NAMED, MEMBER = 1, 2
+"""What ties an actor to a name in ``Cell.names``: it is its own, or that of a group; or both."""
+
 
 class Keeper(Protocol):
     """Where a state is kept beyond the actor that has it."""
@@ -110,7 +113,7 @@ class Cell(Reference):
         self.waiters: deque[Any] | None = None
         self.exit_waiters: list[Any] | None = None
         self.at_end: list[Callable[[], object]] | None = None
-        self.names: dict[Any, None] | None = None
+        self.names: dict[Any, int] | None = None
         self.globalName: str | None = None
         self.source_hash: str | None = None
 

@@ -17,7 +17,7 @@ from supervision._thespian import (
 )
 from supervision.eventloop import links
 from supervision.eventloop.calls import NoProc, PendingCall, ServerDied, Waiter
-from supervision.eventloop.cell import Cell
+from supervision.eventloop.cell import MEMBER, NAMED, Cell
 from supervision.eventloop.handler import HandlerTask
 from supervision.eventloop.managed import IGNORE, ManagedActor, Stop
 from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
@@ -292,8 +292,11 @@ def _leave_parent(kernel: Kernel, cell: Cell) -> None:
 def _forget(kernel: Kernel, cell: Cell) -> None:
     while cell.timers is not None:
         kernel.cancel_timer(cell.timers)
-    for name, group in cell.names or ():
-        (kernel.registry.leave if group else kernel.registry.unregister)(name, cell.address)
+    for name, ties in (cell.names or {}).items():
+        if ties & NAMED:
+            kernel.registry.unregister(name, cell.address)
+        if ties & MEMBER:
+            kernel.registry.leave(name, cell.address)
     _let_go(kernel, cell)
     kernel.host.exited(cell)
 
