@@ -35,6 +35,12 @@ OURS, SIMPLE, MULTI, PYKKA, OTP = (
     "OTP",
 )
 SERVERS = "GenServer on eventLoopBase"
+NODE = "callSession on eventLoopBase"
+SCRIPTS = {
+    SERVERS: "gen_server_actors.py",
+    NODE: "session_actors.py",
+    PYKKA: "pykka_actors.py",
+}
 
 
 @dataclass(frozen=True)
@@ -133,12 +139,14 @@ SHAPES = [
         100_000,
         {OTP: 100_000},
     ),
+    Shape("sessions", "memory of a node of 300,000 sessions, resident", BYTES, NODE, 300_000),
 ]
 
 # What a run must show: our messages beside the simple base's, and OTP's bytes for a process.
 GATED = {SHAPES[0].what, SHAPES[1].what}
 LEAST_RATIO = 4.0
 MOST_BYTES = {shape.what: 2_700 for shape in SHAPES if shape.name in {"idle", "idle-traced"}}
+MOST_BYTES[SHAPES[-1].what] = 1_200_000_000
 
 
 class Programs:
@@ -153,7 +161,8 @@ class Programs:
 
     def figure(self, system: str, shape: str, count: int) -> float:
         """Run a shape in a process of its own; return the figure that it prints."""
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        # The rooms first: this script has the name of one of them.
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
         done = subprocess.run(
             [*self._command(system), shape, str(count)],
             env=environment,
@@ -168,12 +177,10 @@ class Programs:
         if system == OTP:
             erl = ["erl", "-noshell", "-pa", str(self.compiled), "+P", "2000000"]
             return [*erl, "-run", "otp_actors", "main"]
-        python = sys.executable
-        if system == SERVERS:
-            return [python, str(HERE / "gen_server_actors.py")]
-        if system == PYKKA:
-            return [python, str(HERE / "pykka_actors.py")]
-        return [python, str(HERE / "thespian_actors.py"), system]
+        python = [sys.executable, "-P"]
+        if system in SCRIPTS:
+            return [*python, str(HERE / SCRIPTS[system])]
+        return [*python, str(HERE / "thespian_actors.py"), system]
 
     def has(self, system: str) -> bool:
         """Whether a system is there."""
@@ -186,7 +193,8 @@ def rows_of(programs: Programs, shape: Shape, rounds: int, divisor: int) -> Iter
         peer: count for peer, count in shape.peers.items() if programs.has(peer)
     }
     figures: dict[str, list[float]] = {system: [] for system in counts}
-    for _ in range(rounds):
+    # Filling a node takes long, and its memory hardly varies.
+    for _ in range(1 if shape.ours == NODE else rounds):
         for system, count in counts.items():
             say(f"{shape.name} on {system}")
             done = max(count // divisor, min(count, 20))

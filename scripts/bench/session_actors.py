@@ -1,0 +1,121 @@
+"""The memory of a node full of sessions: ``session_actors.py sessions COUNT``.
+
+Each session is opened for a route request of its own, as a CTI link opens it, routed, and given a
+step of an IVR's journey; then its dialogue is forgotten as in a node. Prints the bytes in memory of
+the whole process, interpreter and libraries included.
+"""
+
+# ruff: noqa: D102 - what a callback does is said by its class
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import memory
+
+from actors.call_messages import CallSettings, RouteAnswered, RouteAsked
+from actors.call_sup import SessionPool, SessionSup
+from actors.config import Config, RoutingConfig, RoutingPoint, SessionsConfig
+from actors.open_count import OpenCount
+from actors.router import Router
+from actors.routing import marks, table_of
+from actors.session_api import AddJourneyStep
+from actors.session_opening import Openings
+from protocols.cti.messages import RouteRequest
+from supervision import ChildSpec, EventLoopBase, GenServer, Started, Supervisor, SupervisorFlags
+from supervision.eventloop.address import LocalAddress
+
+AT_ONCE = 200
+FORGET_MS = 1000
+
+
+class Link(GenServer):
+    """Takes the answers, in the place of a CTI link; registered as ``link``."""
+
+    def init(self, args: Any) -> None:
+        self.register("link")
+        self.answered = 0
+
+    def handle_info(self, message: Any, sender: Any) -> None:
+        assert type(message) is RouteAnswered
+        self.answered += 1
+
+
+class Node(Supervisor):
+    """What sessions need of a node."""
+
+    def init(self, config: Config) -> Any:
+        return SupervisorFlags(), [
+            ChildSpec("router", Router, table_of(config)),
+            ChildSpec("link", Link),
+            ChildSpec("sessionSup", SessionSup, config.supervision, type="supervisor"),
+        ]
+
+
+def request(number: int) -> RouteRequest:
+    """A caller's request, with the data that a switch sends along."""
+    return RouteRequest(
+        i=number,
+        xref=f"x{number:08d}",
+        call=f"00001{number:015d}",
+        rp="sales",
+        ts=time.time(),
+        ani=f"+3361{number % 10_000_000:07d}",
+        dnis="0800123456",
+        lang="fr",
+        ud={"account": f"C{number:09d}", "segment": "gold", "ivr.menu": "3-1-2"},
+    )
+
+
+async def fill(count: int, folder: Path) -> EventLoopBase:
+    """Open and route ``count`` sessions; return their node when all dialogues are forgotten."""
+    config = Config(
+        rp={"sales": RoutingPoint(target="7001", rtype="direct")},
+        routing=RoutingConfig(abandon_timeout_ms=FORGET_MS),
+        sessions=SessionsConfig(max_open=count),
+    )
+    base = EventLoopBase(None, False, loop=asyncio.get_running_loop())
+    started = await base.kernel.start_root(Node(), config, "node", lambda: None)
+    assert type(started) is Started, started
+    settings = CallSettings(
+        table_of(config), config.routing, config.sessions, OpenCount(folder / "open")
+    )
+    openings = Openings(settings, "FR", SessionPool(base.kernel).count)
+    link = base.whereis("link")
+    for first in range(0, count, AT_ONCE):
+        numbers = range(first, min(first + AT_ONCE, count))
+        await asyncio.gather(*(play(base, openings, link, number) for number in numbers))
+    await asyncio.sleep(2 * FORGET_MS / 1000)
+    assert link.cell.actor.answered == count, link.cell.actor.answered
+    return base
+
+
+async def play(base: EventLoopBase, openings: Openings, link: LocalAddress, number: int) -> None:
+    """Open one session, have it routed, note a step."""
+    message = request(number)
+    opening = openings.for_route(message, time.time())
+    started = await base.call("sessionSup", opening.request, timeout=None)
+    now = base.kernel.clock.monotonic()
+    times = marks(openings.settings.routing, now, None)
+    base.kernel.send(started.address, RouteAsked(message, link, times), link)
+    step = AddJourneyStep(step="welcome", ev="enter", app="menu", data={"choice": "3"})
+    await base.call(started.address, step, timeout=None)
+
+
+def main() -> None:
+    """Fill a node and measure it."""
+    count = int(sys.argv[2])
+    loop = asyncio.new_event_loop()
+    with tempfile.TemporaryDirectory() as folder:
+        base = loop.run_until_complete(fill(count, Path(folder)))
+        assert SessionPool(base.kernel).count() == count
+        print(memory.resident())
+
+
+if __name__ == "__main__":
+    main()
