@@ -119,11 +119,15 @@ def test_a_parent_hears_of_the_end_of_a_child(system):
     assert system.listen(PATIENCE_S) == ("exited", child)
 
 
-def test_a_global_name_is_one_actor(system):
-    one = system.createActor(Echo, globalName="the echo")
-    assert system.createActor(Echo, globalName="the echo") == one
-    system.tell(one, ActorExitRequest())
-    assert system.createActor(Echo, globalName="the echo") != one
+def test_a_global_name_is_one_actor_until_it_ends(kit):
+    def create():
+        return kit.base.newPrimaryActor(Echo, None, "the echo", None)
+
+    one = create()
+    assert create() is one
+    kit.send(one, ActorExitRequest())
+    kit.settle()
+    assert create() is not one
 
 
 def test_asking_on_the_thread_of_the_loop_is_refused_in_words(system):
