@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors import config as configuration
+from actors import metrics
 from actors.assembly import Assembly
 from actors.tree import NAME, Node
 from supervision import SHUTDOWN, SchedulerLimits, Started, actor_system
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from supervision.anchor.worker import Inherited
     from supervision.eventloop.kernel import Kernel
 
-# The young are collected often and in small numbers, a millisecond or two each; what has survived is
-# never gone through again: over a few hundred thousand sessions that would hold the loop for a
+# The young are collected often and in small numbers, a millisecond or two each; what has survived
+# is never gone through again: over a few hundred thousand sessions that would hold the loop for a
 # second. Ended actors leave no cycles behind.
 GC_THRESHOLDS = (1_000, 5, 1_000_000)
 
@@ -81,6 +82,7 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
         version=version("vigie"),
         epoch=secrets.token_hex(4),
     )
+    metrics.GENERATION.set(inherited.incarnation)
     channel = await worker.open_channel(inherited, _operations(assembly))
     given_up = asyncio.Event()
     if not await _started(kernel, assembly, given_up):

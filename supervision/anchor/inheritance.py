@@ -19,6 +19,9 @@ CONTROL_FD = "ANCHOR_CONTROL_FD"
 STOP_TIMEOUT_S = "ANCHOR_STOP_TIMEOUT_S"
 """How long the program may take to stop, in seconds."""
 
+INCARNATION = "ANCHOR_INCARNATION"
+"""How often the anchor has started the program, this time included."""
+
 
 class NotGuarded(Exception):  # noqa: N818 - a state of affairs
     """This process was not started by an anchor; the message names the missing variable."""
@@ -32,11 +35,13 @@ class Inherited:
         listeners: Listening sockets by name, non-blocking.
         control: The channel, connected, not yet in use.
         stop_timeout_s: How long the program may take to stop, in seconds, before it is killed.
+        incarnation: How often the anchor has started the program, this time included.
     """
 
     listeners: Mapping[str, socket.socket]
     control: socket.socket
     stop_timeout_s: float
+    incarnation: int
 
 
 def inherited(environ: Mapping[str, str]) -> Inherited:
@@ -51,13 +56,13 @@ def inherited(environ: Mapping[str, str]) -> Inherited:
     Raises:
         NotGuarded: This process was not started by an anchor.
     """
-    for name in (LISTEN_FDS, CONTROL_FD, STOP_TIMEOUT_S):
+    for name in (LISTEN_FDS, CONTROL_FD, STOP_TIMEOUT_S, INCARNATION):
         if name not in environ:
             raise NotGuarded(f"{name} is not set: this program is started by an anchor")
     pairs = [item.rpartition(":") for item in environ[LISTEN_FDS].split(",") if item]
     listeners = {name: _socket(int(number)) for name, _, number in pairs}
     control = _socket(int(environ[CONTROL_FD]))
-    return Inherited(listeners, control, float(environ[STOP_TIMEOUT_S]))
+    return Inherited(listeners, control, float(environ[STOP_TIMEOUT_S]), int(environ[INCARNATION]))
 
 
 def _socket(descriptor: int) -> socket.socket:

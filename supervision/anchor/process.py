@@ -5,6 +5,7 @@ A program is told what it inherits by two variables of its environment::
     ANCHOR_LISTEN_FDS=http:5,cti:6    its listening sockets, NAME:DESCRIPTOR
     ANCHOR_CONTROL_FD=7               its channel to the anchor
     ANCHOR_STOP_TIMEOUT_S=10          how long it may take to stop, in seconds
+    ANCHOR_INCARNATION=1              how often it was started, this time included
 
 The channel is a Unix stream socket that carries JSON lines. Its end is the end of the anchor: the
 program stops. As a second string the kernel sends SIGTERM to the program when the anchor dies.
@@ -22,7 +23,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervision.anchor.inheritance import CONTROL_FD, LISTEN_FDS, STOP_TIMEOUT_S
+from supervision.anchor.inheritance import CONTROL_FD, INCARNATION, LISTEN_FDS, STOP_TIMEOUT_S
 from supervision.anchor.states import Exited
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def spawn(
     inherited_fd: int,
     log: BinaryIO,
     directory: Path,
+    incarnation: int,
 ) -> Process:
     """Start a program.
 
@@ -82,6 +84,7 @@ def spawn(
         inherited_fd: A descriptor that the program holds for as long as it lives.
         log: What stdout and stderr go to.
         directory: The working directory.
+        incarnation: How often it was started, this time included.
 
     Returns:
         The running program.
@@ -99,7 +102,7 @@ def spawn(
             stdout=log,
             stderr=log,
             cwd=directory,
-            env={**os.environ, **spec.env, **_environment(spec, sockets, theirs)},
+            env={**os.environ, **spec.env, **_environment(spec, sockets, theirs, incarnation)},
             pass_fds=[theirs.fileno(), inherited_fd, *sockets.values()],
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - this process has one thread
@@ -134,12 +137,13 @@ def die_with_parent(number: signal.Signals) -> Callable[[], None]:
 
 
 def _environment(
-    spec: ProgramSpec, sockets: Mapping[str, int], channel: socket.socket
+    spec: ProgramSpec, sockets: Mapping[str, int], channel: socket.socket, incarnation: int
 ) -> dict[str, str]:
     return {
         LISTEN_FDS: ",".join(f"{name}:{number}" for name, number in sockets.items()),
         CONTROL_FD: str(channel.fileno()),
         STOP_TIMEOUT_S: f"{spec.stop_timeout_s:g}",
+        INCARNATION: str(incarnation),
     }
 
 
