@@ -20,7 +20,7 @@ SECTIONS = "|".join(
     field.name for field in fields(Config) if field.name not in {"rp", "supervision"}
 )
 
-FILE_NAMES = (".toml", ".md", ".json", ".py", ".sock", ".lock", ".log", ".programs")
+FILE_NAMES = (".open", ".toml", ".md", ".json", ".py", ".sock", ".lock", ".log", ".programs")
 
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
 
