@@ -187,6 +187,8 @@ class HandlerTask:
 
         Nothing can be awaited any more: a block that tries is cancelled there again.
         """
+        if self._ended:
+            return
         self._ended = True
         waiting, self._waiting_for = self._waiting_for, None
         if isinstance(waiting, Waiter):
