@@ -1,0 +1,415 @@
+"""What a supervisor can be asked while it runs (reference: supervisor(3), S-23 and S-24)."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervision import (
+    IGNORE,
+    CallFailed,
+    ChildSpec,
+    CountChildren,
+    CycleChild,
+    DeleteChild,
+    GenServer,
+    Ignored,
+    Keep,
+    Next,
+    NoProc,
+    Refused,
+    RestartChild,
+    StartChild,
+    Started,
+    StateMachine,
+    Stop,
+    StopMachine,
+    SupervisorFlags,
+    TerminateChild,
+    WhichChildren,
+    reasons,
+)
+from supervision.testing.children import Polite, SlowStart, SlowStop, specs
+
+
+def flags(strategy="one_for_one", intensity=100, **more):
+    return SupervisorFlags(strategy=strategy, intensity=intensity, **more)
+
+
+@pytest.fixture
+def top(kit):
+    return kit.start_supervisor(flags(), specs("ab"))
+
+
+@pytest.fixture
+def pool(kit):
+    return kit.start_supervisor(flags("simple_one_for_one"), specs("t"), name="pool")
+
+
+def listed(kit, top):
+    return [(child.id, child.status) for child in kit.call(top, WhichChildren())]
+
+
+def counts(kit, top):
+    answer = kit.call(top, CountChildren())
+    return [answer[key] for key in ("specs", "active", "supervisors", "workers")]
+
+
+class Refusing(GenServer):
+    def init(self, args):
+        return Stop(reasons.error("no"))
+
+
+# A supervisor of known children
+
+
+def test_a_child_can_be_added(kit, top):
+    answer = kit.call(top, StartChild(ChildSpec("c", Polite)))
+    assert answer == Started(kit.address("top/c"))
+    assert listed(kit, top) == [("c", "running"), ("b", "running"), ("a", "running")]
+
+
+def test_a_child_that_starts_slowly_is_waited_for(kit, top):
+    answer = kit.call(top, StartChild(ChildSpec("c", SlowStart)))
+    assert answer == Started(kit.address("top/c"))
+    assert kit.clock.elapsed == 2.0
+
+
+def test_a_child_that_runs_is_not_started_again(kit, top):
+    answer = kit.call(top, StartChild(ChildSpec("a", Polite)))
+    assert answer == Refused("already_started", kit.address("top/a"))
+
+
+def test_a_child_that_was_stopped_is_present(kit, top):
+    kit.call(top, TerminateChild("a"))
+    assert kit.call(top, StartChild(ChildSpec("a", Polite))).why == "already_present"
+
+
+def test_a_new_child_that_does_not_start_leaves_no_spec(kit, top):
+    """S-10."""
+    answer = kit.call(top, StartChild(ChildSpec("c", Refusing)))
+    assert answer == Refused("start_error", reasons.error("no"))
+    assert len(listed(kit, top)) == 2
+
+
+@pytest.mark.parametrize(
+    "request_", [StartChild(), StartChild("spec"), StartChild(ChildSpec("", Polite))], ids=repr
+)
+def test_a_wrong_spec_is_refused_and_ends_nothing(kit, top, request_):
+    """S-15."""
+    assert kit.call(top, request_).why == "invalid_child_spec"
+    assert listed(kit, top) == [("b", "running"), ("a", "running")]
+
+
+def test_a_child_is_terminated_and_stays_so(kit, top):
+    assert kit.call(top, TerminateChild("a")) is True
+    assert kit.call(top, TerminateChild("a")) is True
+    kit.advance(60.0)
+    assert listed(kit, top) == [("b", "running"), ("a", "stopped")]
+    assert counts(kit, top) == [2, 1, 0, 2]
+
+
+def test_a_terminated_child_has_ended_when_the_answer_comes(kit):
+    journal = []
+    top = kit.start_supervisor(flags(), specs("a", SlowStop, journal))
+    kit.call(top, TerminateChild("a"))
+    assert journal[-1] == ("ended", "a")
+    assert kit.clock.elapsed == 1.0
+
+
+def test_a_temporary_child_that_is_terminated_leaves_no_spec(kit):
+    """S-76."""
+    top = kit.start_supervisor(flags(), specs("a", restart="temporary"))
+    kit.call(top, TerminateChild("a"))
+    assert listed(kit, top) == []
+
+
+def test_a_child_that_died_just_before_its_termination_stays_down(kit, top):
+    # Both wait for the supervisor: the request first, then the exit.
+    kit.loop.run(kit.base.call, top, TerminateChild("a"))
+    kit.faults.exit(kit.address("top/a"), reasons.error("just before"))
+    kit.advance(10.0)
+    assert listed(kit, top) == [("b", "running"), ("a", "stopped")]
+    [report] = kit.reported("supervisor", context="shutdown_error")
+    assert report.data["reason"] == "error: just before"
+
+
+def test_a_stopped_child_is_restarted(kit, top):
+    kit.call(top, TerminateChild("a"))
+    assert kit.call(top, RestartChild("a")) == Started(kit.address("top/a"))
+    assert counts(kit, top) == [2, 2, 0, 2]
+
+
+def test_a_child_that_cannot_be_restarted_keeps_its_spec(kit, top):
+    """S-11."""
+    kit.call(top, TerminateChild("a"))
+    kit.faults.refuse_starts("top/a")
+    assert kit.call(top, RestartChild("a")).why == "start_error"
+    assert listed(kit, top) == [("b", "running"), ("a", "stopped")]
+    assert isinstance(kit.call(top, RestartChild("a")), Started)
+
+
+def test_a_stopped_child_is_deleted(kit, top):
+    kit.call(top, TerminateChild("a"))
+    assert kit.call(top, DeleteChild("a")) is True
+    assert listed(kit, top) == [("b", "running")]
+    assert kit.call(top, RestartChild("a")) == Refused("not_found", "a")
+
+
+@pytest.mark.parametrize("request_", [RestartChild("a"), DeleteChild("a")], ids=repr)
+def test_a_running_child_is_neither_restarted_nor_deleted(kit, top, request_):
+    assert kit.call(top, request_).why == "running"
+
+
+@pytest.mark.parametrize("kind", [TerminateChild, RestartChild, DeleteChild, CycleChild])
+def test_an_unknown_child_is_not_found(kit, top, kind):
+    assert kit.call(top, kind("z")) == Refused("not_found", "z")
+
+
+def test_a_request_that_no_supervisor_knows_is_refused(kit, top):
+    assert kit.call(top, "nonsense") == Refused("invalid_request", "str")
+    kit.send(top, "nonsense")
+    kit.cast(top, "nonsense")
+    assert counts(kit, top) == [2, 2, 0, 2]
+    assert [r.data["message"] for r in kit.reported("unexpected")] == ["str", "Cast"]
+
+
+def test_a_supervisor_that_is_gone_answers_nothing(kit, top):
+    kit.stop(top)
+    with pytest.raises(NoProc):
+        kit.call(top, CountChildren())
+
+
+def test_requests_wait_while_a_child_ends(kit):
+    top = kit.start_supervisor(flags(), specs("ab", SlowStop))
+    terminated = kit.loop.run(kit.base.call, top, TerminateChild("a"))
+    assert counts(kit, top) == [2, 1, 0, 2]
+    assert terminated.result() is True
+
+
+def stuck(kit):
+    """A supervisor one of whose children is about to fail its restart three times."""
+    top = kit.start_supervisor(flags(intensity=1_000), specs("ab"))
+    kit.faults.refuse_starts("top/a", times=3)
+    kit.faults.kill(kit.address("top/a"))
+    return top
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (RestartChild("a"), "restarting"),
+        (DeleteChild("a"), "restarting"),
+        (StartChild(ChildSpec("a", Polite)), "already_present"),
+    ],
+    ids=repr,
+)
+def test_a_child_that_is_being_restarted_is_neither_here_nor_gone(kit, request_, why):
+    """S-80: while the restart fails, requests get in between."""
+    top = stuck(kit)
+    answers = []
+
+    def ask():
+        future = kit.base.call(top, request_)
+        future.add_done_callback(lambda done: answers.append(done.result()))
+
+    kit.kernel.reports.subscribe(
+        lambda report: ask() if report.data.get("context") == "start_error" else None
+    )
+    kit.settle()
+    assert answers
+    assert answers[0].why == why
+    assert kit.alive("top/a") is False or kit.address("top/a").incarnation == 5
+
+
+def test_a_termination_ends_the_attempts_to_restart(kit):
+    """S-80."""
+    top = stuck(kit)
+    kit.faults.refuse_starts("top/a", times=None)
+    kit.kernel.reports.subscribe(
+        lambda report: (
+            kit.base.call(top, TerminateChild("a"))
+            if report.data.get("context") == "start_error"
+            else None
+        )
+    )
+    kit.settle()
+    assert listed(kit, top) == [("b", "running"), ("a", "stopped")]
+    assert len(kit.reported("supervisor", context="start_error")) <= 2
+
+
+# An operator's restart
+
+
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+def test_a_child_is_cycled_whatever_its_restart_type(kit, restart):
+    journal = []
+    top = kit.start_supervisor(flags(intensity=0), specs("a", Polite, journal, restart=restart))
+    assert kit.call(top, CycleChild("a")) == Started(kit.address("top/a"))
+    assert journal == [("started", "a"), ("ended", "a"), ("started", "a")]
+    assert kit.call(top, WhichChildren())[0].restarts == 1
+    assert kit.alive(top)
+
+
+def test_a_stopped_child_is_cycled_into_life(kit, top):
+    kit.call(top, TerminateChild("a"))
+    kit.call(top, CycleChild("a"))
+    assert counts(kit, top) == [2, 2, 0, 2]
+
+
+def test_a_cycled_child_that_does_not_start_is_tried_again(kit, top):
+    kit.faults.refuse_starts("top/a", times=2)
+    assert kit.call(top, CycleChild("a")).why == "start_error"
+    kit.settle()
+    assert kit.alive(kit.address("top/a"))
+
+
+def test_a_cycled_temporary_child_that_does_not_start_is_gone(kit):
+    top = kit.start_supervisor(flags(), specs("a", restart="temporary"))
+    kit.faults.refuse_starts("top/a")
+    assert kit.call(top, CycleChild("a")).why == "start_error"
+    assert listed(kit, top) == []
+
+
+# A pool
+
+
+def test_an_empty_pool_counts_its_template(kit, pool):
+    """S-24."""
+    assert counts(kit, pool) == [1, 0, 0, 0]
+
+
+def test_a_member_of_a_pool_is_started_with_its_arguments(kit, pool):
+    journal = []
+    assert kit.call(pool, StartChild(id="one", args=journal)) == Started(kit.address("pool/one"))
+    assert journal == [("started", "one")]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [StartChild(), StartChild(id="a/b"), StartChild(id=7), StartChild(ChildSpec("x", Polite))],
+    ids=repr,
+)
+def test_a_pool_refuses_members_without_a_proper_name(kit, pool, request_):
+    assert kit.call(pool, request_).why == "invalid_child_spec"
+    assert counts(kit, pool) == [1, 0, 0, 0]
+
+
+def test_a_member_of_a_pool_that_is_terminated_is_forgotten(kit, pool):
+    kit.call(pool, StartChild(id="one"))
+    assert kit.call(pool, TerminateChild("one")) is True
+    assert kit.call(pool, TerminateChild("one")).why == "not_found"
+    assert kit.call(pool, DeleteChild("one")).why == "simple_one_for_one"
+
+
+def test_a_member_of_a_pool_that_ignores_its_start_leaves_nothing(kit):
+    """S-06, S-07."""
+
+    class Ignoring(GenServer):
+        def init(self, args):
+            return IGNORE
+
+    top = kit.start_supervisor(flags("simple_one_for_one"), specs("t", Ignoring))
+    assert kit.call(top, StartChild(id="a")) == Ignored()
+    assert listed(kit, top) == []
+    assert kit.stop(top) == reasons.SHUTDOWN
+
+
+def test_thousands_of_members_are_counted(kit, pool):
+    """S-71."""
+    for number in range(2_000):
+        kit.call(pool, StartChild(id=f"c{number}"))
+    assert counts(kit, pool) == [1, 2_000, 0, 2_000]
+
+
+# Kept states
+
+
+class Counter(StateMachine):
+    """Counts its casts; crashes, stops in order or stops in error on demand."""
+
+    def init(self, args):
+        return "fresh", 0
+
+    def restore(self, args, state, data):
+        return "restored", data
+
+    def handle_event(self, kind, event, state, data):
+        match event:
+            case "crash":
+                raise LookupError("crash")
+            case "stop":
+                return StopMachine(reasons.NORMAL, data + 100)
+            case "fail":
+                return StopMachine(reasons.error("on purpose"), data + 100)
+            case ("state", from_):
+                self.reply(from_, (state, data))
+                return Keep()
+            case _:
+                return Next(state, data + 1)
+
+
+@pytest.fixture
+def counter(kit):
+    kit.start_supervisor(flags(), specs("m", Counter, keep_state=True))
+    address = kit.address("top/m")
+    for _ in range(3):
+        kit.cast(address, "count")
+    kit.settle()
+    return address
+
+
+def test_a_killed_machine_comes_back_with_its_last_handled_state(kit, counter):
+    kit.faults.kill(counter)
+    kit.settle()
+    assert kit.call(counter, "state") == ("restored", 3)
+    kit.cast(counter, "count")
+    kit.faults.kill(counter)
+    kit.settle()
+    assert kit.call(counter, "state")[1] in (3, 4)
+
+
+def test_a_machine_that_crashed_comes_back_with_the_state_before(kit, counter):
+    kit.cast(counter, "crash")
+    kit.settle()
+    assert kit.call(counter, "state") == ("restored", 3)
+
+
+def test_a_machine_that_stopped_in_order_begins_anew(kit, counter):
+    kit.cast(counter, "stop")
+    kit.settle()
+    assert kit.call(counter, "state") == ("fresh", 0)
+
+
+def test_a_machine_that_stopped_in_error_comes_back_with_its_last_state(kit, counter):
+    kit.cast(counter, "fail")
+    kit.settle()
+    assert kit.call(counter, "state") == ("restored", 103)
+
+
+def test_a_machine_that_was_terminated_begins_anew(kit, counter):
+    kit.call(kit.address("top"), TerminateChild("m"))
+    kit.call(kit.address("top"), RestartChild("m"))
+    assert kit.call(counter, "state") == ("fresh", 0)
+
+
+def test_a_machine_that_an_operator_restarts_keeps_its_state(kit, counter):
+    kit.call(kit.address("top"), CycleChild("m"))
+    assert kit.call(counter, "state") == ("restored", 3)
+
+
+def test_a_machine_whose_spec_does_not_say_so_begins_anew(kit):
+    kit.start_supervisor(flags(), specs("m", Counter))
+    address = kit.address("top/m")
+    kit.cast(address, "count")
+    kit.settle()
+    kit.faults.kill(address)
+    kit.settle()
+    assert kit.call(address, "state") == ("fresh", 0)
+
+
+def test_a_call_that_a_killed_machine_had_taken_fails(kit, counter):
+    answer = kit.loop.run(kit.base.call, counter, "no answer", None)
+    kit.settle()
+    kit.faults.kill(counter)
+    kit.settle()
+    assert isinstance(answer.exception(), CallFailed)
