@@ -1,0 +1,191 @@
+"""gen_server's contract (reference 2.1): callbacks, replies, unknown messages, what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from supervision import NO_REPLY, GenServer, ServerDied, reasons
+from supervision.testing import NotStarted
+
+
+class Ledger(GenServer):
+    """A server with synchronous handlers."""
+
+    def init(self, args):
+        self.state = {"balance": args, "secret": "4711"}
+
+    def handle_call(self, request, from_):
+        match request:
+            case "balance":
+                return self.state["balance"]
+            case "reply first":
+                self.reply(from_, "early")
+                self.state["balance"] += 1
+                return NO_REPLY
+            case "twice":
+                self.reply(from_, "first")
+                return "second"
+            case "stop":
+                self.stop(reasons.shutdown("asked"))
+                return "stopping"
+        raise LookupError(request)
+
+    def handle_cast(self, request):
+        self.state["balance"] += request
+
+    def handle_info(self, message, sender):
+        self.send(sender, ("got", message))
+
+    def format_status(self, state):
+        return {name: value for name, value in state.items() if name != "secret"}
+
+
+class Slow(GenServer):
+    """A server with asynchronous handlers."""
+
+    async def init(self, args):
+        await asyncio.sleep(1.0)
+        self.state = args
+
+    async def handle_call(self, request, from_):
+        await asyncio.sleep(1.0)
+        if request == "later":
+            self.state = from_
+            return NO_REPLY
+        return request
+
+    async def handle_cast(self, request):
+        await asyncio.sleep(1.0)
+        self.reply(self.state, request)
+
+    async def handle_info(self, message, sender):
+        await asyncio.sleep(1.0)
+        self.send(sender, message)
+
+
+@pytest.fixture
+def ledger(kit):
+    return kit.start(Ledger, 10)
+
+
+def test_calls_casts_and_other_messages_reach_their_callbacks(kit, ledger):
+    probe = kit.probe()
+    kit.cast(ledger, 5)
+    assert kit.call(ledger, "balance") == 15
+    probe.send(ledger, "hello")
+    kit.settle()
+    assert probe.messages == [("got", "hello")]
+
+
+def test_messages_are_handled_in_the_order_they_were_sent(kit, ledger):
+    probe = kit.probe()
+    for number in range(100):
+        probe.send(ledger, number)
+    kit.settle()
+    assert probe.messages == [("got", number) for number in range(100)]
+
+
+def test_asynchronous_callbacks_do_the_same(kit):
+    probe, slow = kit.probe(), kit.start(Slow, None)
+    assert kit.call(slow, "question") == "question"
+    probe.send(slow, "hello")
+    kit.advance(1.0)
+    assert probe.messages == ["hello"]
+    answer = kit.loop.run(kit.base.call, slow, "later", None)
+    kit.cast(slow, "at last")
+    kit.advance(2.0)
+    assert answer.result() == "at last"
+
+
+def test_an_answer_can_be_given_before_the_handler_ends(kit, ledger):
+    assert kit.call(ledger, "reply first") == "early"
+    assert kit.call(ledger, "balance") == 11
+
+
+def test_only_the_first_answer_counts(kit, ledger):
+    assert kit.call(ledger, "twice") == "first"
+    assert kit.kernel.statistics().late_replies == 1
+
+
+def test_an_answer_and_an_end_go_together(kit, ledger):
+    watcher = kit.probe()
+    watcher.monitor(ledger)
+    assert kit.call(ledger, "stop") == "stopping"
+    assert [down.reason for down in watcher.messages] == [reasons.shutdown("asked")]
+
+
+def test_an_exception_ends_the_server_and_its_callers_know_why(kit, ledger):
+    with pytest.raises(ServerDied, match="LookupError: nonsense"):
+        kit.call(ledger, "nonsense")
+    assert not kit.alive(ledger)
+
+
+def test_a_server_without_handle_call_ends_in_words(kit):
+    plain = kit.start(GenServer)
+    with pytest.raises(ServerDied, match="GenServer answers no int"):
+        kit.call(plain, 7)
+    assert not kit.alive(plain)
+
+
+def test_a_server_without_handle_cast_ends_in_words(kit):
+    plain = kit.start(GenServer)
+    kit.cast(plain, 7)
+    kit.settle()
+    assert "GenServer takes no int" in kit.reported("crash")[0].data["reason"]
+    assert not kit.alive(plain)
+
+
+def test_an_unexpected_message_is_reported_and_dropped(kit):
+    plain = kit.start(GenServer, name="plain")
+    kit.send(plain, 7)
+    kit.settle()
+    [report] = kit.reported("unexpected")
+    assert (report.path, report.data["message"]) == ("plain", "int")
+    assert kit.alive(plain)
+
+
+def test_a_server_need_not_have_an_init(kit):
+    assert kit.alive(kit.start(GenServer))
+
+
+def test_what_is_shown_leaves_secrets_out(kit, ledger):
+    assert kit.actor(ledger).status() == {"balance": 10}
+
+
+def test_a_server_that_fails_in_init_never_had_callers(kit):
+    class Failing(GenServer):
+        async def init(self, args):
+            await asyncio.sleep(1.0)
+            raise LookupError("no")
+
+    with pytest.raises(NotStarted, match="LookupError: no"):
+        kit.start(Failing)
+
+
+def test_messages_that_come_before_an_asynchronous_init_ends_are_handled_after_it(kit):
+    made = Slow()
+    address = kit.kernel.child_address(None, "slow")
+    kit.loop.run(lambda: kit.kernel.spawn(made, "args", parent=None, address=address))
+    assert kit.call(address, "early") == "early"
+    assert (made.state, kit.clock.elapsed) == ("args", 2.0)
+
+
+def test_callers_of_a_server_whose_init_fails_are_told_so(kit):
+    class Failing(GenServer):
+        async def init(self, args):
+            await asyncio.sleep(1.0)
+            raise LookupError("no")
+
+    address = kit.kernel.child_address(None, "failing")
+    kit.loop.run(lambda: kit.kernel.spawn(Failing(), None, parent=None, address=address))
+    with pytest.raises(ServerDied, match="LookupError: no"):
+        kit.call(address, "early")
+
+
+def test_time_is_the_nodes(kit, ledger):
+    actor = kit.actor(ledger)
+    kit.advance(12.5)
+    assert actor.now() == kit.clock.monotonic()
+    assert actor.wall() == kit.clock.wall()
