@@ -133,7 +133,7 @@ def outcomes(plan):
         yield True
 
 
-@settings(max_examples=200)
+@settings(max_examples=500)
 @given(
     st.sampled_from(STATIC),
     st.integers(0, 3),

@@ -1,0 +1,129 @@
+"""Whole trees under random faults: whatever happens, the rules that no supervisor may break."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supervision import (
+    ChildSpec,
+    CycleChild,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    Supervisor,
+    SupervisorFlags,
+    TerminateChild,
+    reasons,
+)
+from supervision.testing import Kit
+from supervision.testing.children import Polite, SlowStart, SlowStop, Stuck
+
+NAMES = "abc"
+KINDS = [Polite, SlowStart, SlowStop, Stuck]
+REASONS = [reasons.NORMAL, reasons.SHUTDOWN, reasons.KILLED, reasons.error("x")]
+
+
+class Registered(Polite):
+    """Has a name of its own, as the parts of a real tree have."""
+
+    def init(self, args):
+        self.register(self.address.path)
+        self.start_timer(3_600.0, "hourly")
+        super().init(args)
+
+
+class Inner(Supervisor):
+    def init(self, args):
+        strategy, kinds, restarts = args
+        flags = SupervisorFlags(strategy=strategy, intensity=3, period=5.0)
+        children = zip(NAMES, kinds, restarts, strict=True)
+        return flags, [
+            ChildSpec(name, kind, restart=restart, shutdown=2.0) for name, kind, restart in children
+        ]
+
+
+strategies = st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"])
+inner = st.tuples(
+    strategies,
+    st.tuples(*[st.sampled_from([*KINDS, Registered])] * 3),
+    st.tuples(*[st.sampled_from(["permanent", "transient", "temporary"])] * 3),
+)
+targets = st.sampled_from([f"{one}/{name}" for one in "xy" for name in NAMES] + ["x", "y"])
+steps = st.one_of(
+    st.tuples(st.just("exit"), targets, st.sampled_from(REASONS)),
+    st.tuples(st.just("crash"), targets, st.none()),
+    st.tuples(st.just("refuse"), targets, st.integers(1, 3)),
+    st.tuples(st.just("advance"), st.none(), st.sampled_from([0.0, 0.5, 2.0, 10.0])),
+    st.tuples(
+        st.just("ask"),
+        targets,
+        st.sampled_from([TerminateChild, RestartChild, DeleteChild, CycleChild, StartChild]),
+    ),
+)
+
+
+def do(kit, step):
+    what, target, argument = step
+    if what == "advance":
+        kit.advance(argument)
+        return
+    path = f"top/{target}"
+    if what == "refuse":
+        kit.faults.refuse_starts(path, argument)
+        return
+    supervisor, _, name = path.rpartition("/")
+    try:
+        address = kit.address(supervisor if what == "ask" else path)
+    except LookupError:
+        return
+    if what == "exit":
+        kit.faults.exit(address, argument)
+    elif what == "crash":
+        kit.faults.crash_next(address)
+        kit.send(address, "boom")
+    else:
+        request = argument(ChildSpec(name, Polite)) if argument is StartChild else argument(name)
+        future = kit.loop.run(kit.base.call, address, request, 30.0)
+        future.add_done_callback(lambda done: done.exception())
+
+
+def living(cell):
+    yield cell
+    for child in (cell.children or {}).values():
+        yield from living(child)
+
+
+def check(kit):
+    for cell in list(kit.kernel.roots.values()):
+        for one in living(cell):
+            # Each address has one incarnation, and whoever is in the tree is behind its address.
+            assert one.actor is not None
+            assert one.address.cell is one
+    for name, owner in kit.kernel.registry._names.items():
+        assert owner.cell is not None, name
+
+
+@settings(max_examples=150)
+@given(strategies, st.tuples(inner, inner), st.lists(steps, max_size=20))
+def test_a_tree_obeys_its_rules_whatever_happens_to_it(strategy, inners, run):
+    with Kit() as kit:
+        kinds = zip("xy", inners, strict=True)
+        specs = [ChildSpec(name, Inner, args, type="supervisor") for name, args in kinds]
+        top = kit.start_supervisor(SupervisorFlags(strategy=strategy, intensity=10), specs)
+        for step in run:
+            do(kit, step)
+            check(kit)
+        kit.settle()
+        check(kit)
+        began = kit.clock.monotonic()
+        if kit.alive(top):
+            assert kit.stop(top) == reasons.SHUTDOWN
+        kit.advance(60.0)
+        # Two supervisors of three children with two seconds each, whatever they are just doing.
+        assert kit.clock.monotonic() - began <= 12.0 + 60.0 + 1e-6
+        assert kit.statistics().actors == 0
+        assert kit.kernel.statistics().timers == 0
+        assert kit.kernel.registry._names == {}
+        assert all("InjectedFault" in one.data["reason"] for one in kit.reported("crash"))
+        assert kit.reported("unexpected") == []
