@@ -206,7 +206,7 @@ class Guardian:
                 inherited_fd=self._lease.inherited_fd,
                 log=log,
                 directory=self._directory,
-                incarnation=self.state.programs[name].incarnation + 1,
+                incarnation=self.state.programs[name].incarnation,
             )
 
     def _reap(self, name: str) -> None:
