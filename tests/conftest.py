@@ -25,3 +25,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         name = marker.args[0]
         if shutil.which(PACKAGES[name]["command"]) is None:
             pytest.skip(f"system package {name} is missing")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that differ in each process: tests could not be spread over several."""
+    named_by_address = [item.nodeid for item in items if " object at 0x" in item.nodeid]
+    if named_by_address:
+        raise pytest.UsageError(f"give these parameters ids: {', '.join(named_by_address)}")

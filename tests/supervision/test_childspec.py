@@ -84,7 +84,7 @@ def test_every_combination_of_good_attributes_is_accepted():
         assert check_spec(spec) is spec
 
 
-@pytest.mark.parametrize(("name", "value"), single(BAD_SPEC), ids=repr)
+@pytest.mark.parametrize(("name", "value"), single(BAD_SPEC))
 def test_a_bad_attribute_is_named(name, value):
     with pytest.raises(SpecError, match=WORDS[name]):
         check_spec(ChildSpec(**{"id": "a", "start": GenServer, name: value}))
