@@ -53,6 +53,8 @@ class Cell(Reference):
         policy: the bound of the mailbox; None is unbounded.
         dies: whether an exception in a handler ends the actor (all but plain Thespian actors).
         suspended: whether ordinary messages stay queued (``sys:suspend``).
+        queued: whether it is in the ready queue, where it is once at most.
+        overflows: messages that found its mailbox full.
         keeper: where the actor leaves its last handled state for its next incarnation.
         exiting: the reason, from the moment the actor is told to end.
         at_end: what is called when the actor has ended, however it did.
@@ -69,15 +71,16 @@ class Cell(Reference):
         "exiting",
         "globalName",
         "handled",
-        "histogram",
         "keeper",
         "kernel",
         "links",
         "mailbox",
         "monitors",
         "names",
+        "overflows",
         "parent",
         "policy",
+        "queued",
         "since",
         "source_hash",
         "suspended",
@@ -98,12 +101,13 @@ class Cell(Reference):
         self.policy: MailboxPolicy | None = None
         self.dies = False
         self.suspended = False
+        self.queued = False
         self.trap_exit = False
         self.exiting: Reason | None = None
         self.handled = 0
+        self.overflows = 0
         self.keeper: Keeper | None = None
-        self.since = kernel.now
-        self.histogram: list[int] | None = None
+        self.since = kernel.present()
         self.children: dict[str | int, Cell] | None = None
         self.timers: Timer | None = None
         self.links: dict[Cell, None] | None = None

@@ -31,7 +31,6 @@ class HandlerTask:
         message: what is being handled; None for init and terminate.
         sender: of the message.
         runnable: whether the next turn of the cell resumes the coroutine.
-        since: monotonic seconds at which it began.
     """
 
     __slots__ = (
@@ -47,7 +46,6 @@ class HandlerTask:
         "message",
         "runnable",
         "sender",
-        "since",
     )
 
     def __init__(
@@ -63,7 +61,6 @@ class HandlerTask:
         self.message = message
         self.sender = sender
         self.runnable = False
-        self.since = cell.kernel.now
         self._finish = finish
         self._waiting_for: Waiter | asyncio.Future[Any] | None = None
         self._error: BaseException | None = None

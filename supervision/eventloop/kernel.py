@@ -77,7 +77,8 @@ class Kernel(Scheduler):
         host: the Thespian system around it.
     """
 
-    special = frozenset({ActorExitRequest, Thespian_StatusReq, failures.SecondDelivery})
+    urgent = frozenset({ActorExitRequest, Thespian_StatusReq})
+    special = urgent | {failures.SecondDelivery}
 
     def __init__(
         self,
@@ -143,13 +144,14 @@ class Kernel(Scheduler):
             self.set_deadline(timeout, call)
 
     def _deadline(self, timeout: float | None) -> float | None:
-        return None if timeout is None else self.now + timeout
+        return None if timeout is None else self.present() + timeout
 
     def coroutine_call(
         self, caller: Cell, target: Target, request: Any, timeout: float | None
     ) -> CoroutineCall:
         """Ask on behalf of a handler's coroutine, which awaits the result."""
-        call = CoroutineCall(request, None if timeout is None else self.now + timeout)
+        now = self.now if self._in_turn else self.present()
+        call = CoroutineCall(request, None if timeout is None else now + timeout)
         cell = target.cell if type(target) is LocalAddress else None
         if cell is None and (cell := self.cell_of(target)) is None:
             call.fail(NoProc(target))
@@ -175,7 +177,6 @@ class Kernel(Scheduler):
 
         Raises (from the future): CallTimeout, NoProc, ServerDied, MailboxFull.
         """
-        self.now = self.clock.monotonic()
         future: asyncio.Future[Any] = self.loop.create_future()
         self._ask(target, FutureCall(request, self._deadline(timeout), future), None, timeout)
         return future

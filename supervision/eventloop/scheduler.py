@@ -1,4 +1,4 @@
-"""Who runs next: the ready queue, its turns on the asyncio loop, and the timers.
+"""Who runs next: the ready queue and its turns on the asyncio loop.
 
 A turn takes ready actors one after the other, at most a batch of messages each, and ends when its
 time budget is spent; then the loop serves sockets before the next turn. An actor with a full
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from supervision.eventloop.handler import HandlerTask
-from supervision.eventloop.timers import DeadlineQueues, Expiring, Timer, TimerHeap
+from supervision.eventloop.timekeeping import Timekeeper
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,7 +65,7 @@ class SchedulerStatistics(msgspec.Struct, frozen=True):
     late_replies: int
 
 
-class Scheduler(ABC):
+class Scheduler(Timekeeper, ABC):
     """Runs actors on one asyncio loop; every method but ``post`` belongs to the loop's thread.
 
     Args:
@@ -77,25 +77,17 @@ class Scheduler(ABC):
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
     ) -> None:
-        self.loop = loop
-        self.clock = clock
-        self._clock = clock.monotonic
+        super().__init__(loop, clock, limits.turn_budget_s)
         self.limits = limits
         self.thread = get_ident()
-        self.now = clock.monotonic()
         self.turns = 0
         self.total_handled = 0
         self.holds = 0
         self.late_replies = 0
-        self.timers = TimerHeap()
-        self.deadlines = DeadlineQueues()
         self._spare: deque[deque[Entry]] = deque(maxlen=SPARE_QUEUES)
         self._ready: deque[Cell] = deque()
         self._signals: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._awake = False
-        self._armed: asyncio.TimerHandle | None = None
-        self._armed_for = float("inf")
 
     def statistics(self) -> SchedulerStatistics:
         """A snapshot of the counters."""
@@ -108,24 +100,27 @@ class Scheduler(ABC):
             self.late_replies,
         )
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is ready: what remains is timers, sockets and other threads."""
-        return not (self._ready or self._signals or self._inbox)
-
     # Becoming ready
 
     def deliver(self, cell: Cell, message: Any, sender: Any) -> None:
-        """Put a message at the end of a living cell's mailbox, or apply its overflow policy."""
+        """Put a message at the end of a living cell's mailbox, or apply its overflow policy.
+
+        What is urgent gets through to an actor that waits in a handler or is suspended.
+        """
         mailbox = cell.mailbox
+        if (cell.task is not None or cell.suspended) and type(message) in self.urgent:
+            self.signal(self.receive_special, cell, message, sender)
+            return
         if mailbox is None:
             if cell.actor is None:
                 self.dead_letter(cell.address, message, sender, "dead")
                 return
-            cell.mailbox = ((message, sender, self.now),)
-            self._ready.append(cell)
             if not self._awake:
-                self._wake()
+                self._wake()  # first, for it sets the time
+            cell.mailbox = ((message, sender, self.now),)
+            if not cell.queued:
+                cell.queued = True
+                self._ready.append(cell)
             return
         if isinstance(mailbox, tuple):
             cell.mailbox = mailbox = self._queue_of(mailbox)
@@ -159,7 +154,9 @@ class Scheduler(ABC):
 
     def make_ready(self, cell: Cell) -> None:
         """Have the next turn look at a cell: its handler may go on or its mailbox be served."""
-        self._ready.append(cell)
+        if not cell.queued:
+            cell.queued = True
+            self._ready.append(cell)
         if not self._awake:
             self._wake()
 
@@ -175,13 +172,14 @@ class Scheduler(ABC):
         self.loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        self.now = self.clock.monotonic()
+        self.now = self._clock()
         while self._inbox:
             function, args = self._inbox.popleft()
             function(*args)
 
     def _wake(self) -> None:
         self._awake = True
+        self.now = self._clock()
         self.loop.call_soon(self._turn)
 
     # A turn
@@ -190,14 +188,16 @@ class Scheduler(ABC):
         self.thread = get_ident()
         self.turns += 1
         self.now = self._clock()
+        self._in_turn = True
         try:
             self._run_ready(self.now + self.limits.turn_budget_s)
         finally:  # whatever got out, the other actors go on
+            self._in_turn = False
             if self._ready or self._signals:
                 self.loop.call_soon(self._turn)
             else:
                 self._awake = False
-        self.arm()
+            self.arm()
 
     def _run_ready(self, limit: float) -> None:  # noqa: C901, PLR0912 - the hot loop, see below
         """Run ready actors, a batch of messages each, until ``limit`` or until none is ready.
@@ -208,11 +208,12 @@ class Scheduler(ABC):
         ready, signals, special, clock = self._ready, self._signals, self.special, self._clock
         batch, hold, handled = self.limits.batch, self.limits.hold_limit_s, self.total_handled
         while self.now < limit:
-            if signals:
-                self._run_signals()
+            if signals and not self._run_signals(limit):
+                break  # no message before the end that its actor was told to come to
             if not ready:
                 break
             cell = ready.popleft()
+            cell.queued = False
             if cell.task is not None and not self._resume(cell):
                 continue
             actor, mailbox = cell.actor, cell.mailbox
@@ -247,12 +248,16 @@ class Scheduler(ABC):
             if queue is not None:
                 self._batch_done(cell, queue)
 
-    def _run_signals(self) -> None:
+    def _run_signals(self, limit: float) -> bool:
+        """Run signals until ``limit``; return whether none is left."""
         signals = self._signals
         while signals:
             function, args = signals.popleft()
             function(*args)
-        self.now = self._clock()  # their time is not the next handler's
+            self.now = self._clock()  # their time is not the next handler's
+            if self.now >= limit:
+                break
+        return not signals
 
     def _resume(self, cell: Cell) -> bool:
         """Let a waiting handler go on if it may; return whether to look at the mailbox now."""
@@ -265,7 +270,7 @@ class Scheduler(ABC):
             self._held(cell, task.message, now - self.now)
         self.now = now
         if self._signals:  # it may have crashed or stopped: then it handles nothing more
-            self._ready.append(cell)
+            self.make_ready(cell)
             return False
         return cell.task is None
 
@@ -277,7 +282,8 @@ class Scheduler(ABC):
         if not queue:
             cell.mailbox = None
             self._spare.append(queue)
-        elif cell.task is None:
+        elif cell.task is None and not cell.queued:
+            cell.queued = True
             self._ready.append(cell)
 
     def begin(self, cell: Cell, coro: Any, message: Any, sender: Any) -> None:
@@ -297,7 +303,7 @@ class Scheduler(ABC):
         if exception is not None:
             self.handler_failed(cell, task.message, task.sender, exception)
 
-    # Time
+    # Looking at what handlers do
 
     def _look_at(self, cell: Cell, actor: Actor, message: Any, seconds: float) -> None:
         if seconds > self.limits.hold_limit_s:
@@ -309,48 +315,10 @@ class Scheduler(ABC):
         self.holds += 1
         self.report_hold(cell, message, seconds)
 
-    def set_timer(
-        self, after_s: float, fire: Callable[[Timer], None], owner: Any, payload: Any
-    ) -> Timer:
-        """Have ``fire`` called with the timer in ``after_s`` seconds."""
-        timer = Timer(self.clock.monotonic() + max(0.0, after_s), fire, owner, payload)
-        self.timers.add(timer)
-        if timer.when < self._armed_for and not self._awake:
-            self.arm()
-        return timer
-
-    def set_deadline(self, seconds: float, entry: Expiring) -> None:
-        """Have ``entry`` expire in ``seconds`` unless it is settled before."""
-        if self.deadlines.add(self.now, seconds, entry) and not self._awake:
-            self.arm()
-
-    def arm(self) -> None:
-        """Have the loop call at the earliest timer or deadline."""
-        dues = [due for due in (self.timers.next_due, self.deadlines.next_due) if due is not None]
-        due = min(dues, default=float("inf"))
-        if due == self._armed_for:
-            return
-        if self._armed is not None:
-            self._armed.cancel()
-            self._armed = None
-        self._armed_for = due
-        if dues:
-            delay = max(0.0, due - self.clock.monotonic())
-            self._armed = self.loop.call_later(delay, self._timers_due)
-
-    def _timers_due(self) -> None:
-        self._armed, self._armed_for = None, float("inf")
-        self.now = self.clock.monotonic()
-        self.deadlines.expire_due(self.now)
-        for timer in self.timers.pop_due(self.now):
-            fire, timer.fire = timer.fire, None
-            if fire is not None:
-                fire(timer)
-        self.arm()
-
     # What the kernel decides
 
     special: frozenset[type]
+    urgent: frozenset[type]
 
     @abstractmethod
     def receive_special(self, cell: Cell, message: Any, sender: Any) -> None:

@@ -165,15 +165,14 @@ class DeadlineQueues:
                 earliest = queue[0][0]
         return earliest
 
-    def expire_due(self, now: float) -> None:
-        """Expire every entry whose deadline is at or before ``now``."""
+    def pop_due(self, now: float) -> Iterator[Expiring]:
+        """Take out every entry that is not settled and whose deadline is at or before ``now``."""
         while self._heap and self._heap[0][0] <= now:
-            _expire(heappop(self._heap)[2])
+            entry = heappop(self._heap)[2]
+            if not entry.settled:
+                yield entry
         for queue in list(self._queues.values()):
             while queue and (queue[0][1].settled or queue[0][0] <= now):
-                _expire(queue.popleft()[1])
-
-
-def _expire(entry: Expiring) -> None:
-    if not entry.settled:
-        entry.expire()
+                entry = queue.popleft()[1]
+                if not entry.settled:
+                    yield entry

@@ -1,0 +1,99 @@
+"""The time of a node: what is now, which timers and deadlines are due, when the loop has to call.
+
+What is due at one instant may be any number of timers: they are fired within a budget, and the
+loop serves sockets before the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from supervision.eventloop.timers import DeadlineQueues, Expiring, Timer, TimerHeap
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from supervision.clock import Clock
+
+
+class Timekeeper:
+    """Timers and deadlines on one asyncio loop; everything belongs to the loop's thread.
+
+    Args:
+        loop: the asyncio loop to live on.
+        clock: what tells the time; a virtual one in tests.
+        budget_s: seconds for which timers may be fired before the loop serves sockets.
+
+    Attributes:
+        now: monotonic seconds of the message that is handled now; outside of a turn it is what
+            the last turn left, and ``present`` reads it anew.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, budget_s: float) -> None:
+        self.loop = loop
+        self.clock = clock
+        self.now = clock.monotonic()
+        self.timers = TimerHeap()
+        self.deadlines = DeadlineQueues()
+        self._budget_s = budget_s
+        self._clock = clock.monotonic
+        self._in_turn = False
+        self._awake = False  # a turn runs or is to come; it arms when it ends
+        self._armed: asyncio.TimerHandle | None = None
+        self._armed_for = float("inf")
+
+    def present(self) -> float:
+        """Monotonic seconds: the turn's, or outside of a turn what the clock says."""
+        if not self._in_turn:
+            self.now = self._clock()
+        return self.now
+
+    def set_timer(
+        self, after_s: float, fire: Callable[[Timer], None], owner: Any, payload: Any
+    ) -> Timer:
+        """Have ``fire`` called with the timer in ``after_s`` seconds."""
+        timer = Timer(self._clock() + max(0.0, after_s), fire, owner, payload)
+        self.timers.add(timer)
+        if timer.when < self._armed_for and not self._awake:
+            self.arm()
+        return timer
+
+    def set_deadline(self, seconds: float, entry: Expiring) -> None:
+        """Have ``entry`` expire in ``seconds`` unless it is settled before."""
+        now = self.now if self._in_turn else self.present()
+        if self.deadlines.add(now, seconds, entry) and not self._awake:
+            self.arm()
+
+    def arm(self) -> None:
+        """Have the loop call at the earliest timer or deadline."""
+        dues = [due for due in (self.timers.next_due, self.deadlines.next_due) if due is not None]
+        due = min(dues, default=float("inf"))
+        if due == self._armed_for:
+            return
+        if self._armed is not None:
+            self._armed.cancel()
+            self._armed = None
+        self._armed_for = due
+        if dues:
+            self._armed = self.loop.call_later(max(0.0, due - self._clock()), self._timers_due)
+
+    def _timers_due(self) -> None:
+        self._armed, self._armed_for = None, float("inf")
+        self.now = self._clock()
+        try:
+            self._fire(self.now, self.now + self._budget_s)
+        finally:  # whatever got out of one, the others come; what is left is due at once
+            self.arm()
+
+    def _fire(self, due: float, limit: float) -> None:
+        for entry in self.deadlines.pop_due(due):
+            entry.expire()
+            if self._clock() >= limit:
+                return
+        for timer in self.timers.pop_due(due):
+            fire, timer.fire = timer.fire, None
+            if fire is not None:
+                fire(timer)
+            if self._clock() >= limit:
+                return
