@@ -74,6 +74,7 @@ class RouteTold(Struct, frozen=True):
     """A link tells what became of a dialogue."""
 
     message: RouteUsed | RouteEnd
+    link: LocalAddress
 
 
 class GuardAnswered(Struct, frozen=True):
@@ -82,6 +83,7 @@ class GuardAnswered(Struct, frozen=True):
     xref: str
     rp: str
     decision: Decision
+    link: LocalAddress
 
 
 class CallTold(Struct, frozen=True):
@@ -96,12 +98,14 @@ class RouteAnswered(Struct, frozen=True):
     Attributes:
         message: to be sent.
         reason: of the decision, for statistics.
-        slow: the path of the actor that was waited for.
+        rp: where the call waits, for statistics.
+        waited_for: the actor that the answer took time for; empty where there was none.
     """
 
     message: RouteSelect | RouteEnd
     reason: str
-    slow: str = ""
+    rp: str
+    waited_for: str
 
 
 class RouteRefused(Struct, frozen=True):

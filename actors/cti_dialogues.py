@@ -13,6 +13,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from actors.routing import Marks
     from protocols.cti.messages import RerouteRequest, RouteRequest
+    from supervision.eventloop.address import LocalAddress
 
 
 class Question(Struct):
@@ -21,14 +22,14 @@ class Question(Struct):
     Attributes:
         message: as it came.
         marks: its deadlines.
-        rp: the routing point; of a reroute, known from its request.
         session: the id of the call's session, or of the one that is being opened for it.
+        address: of the session that was asked; None while it is being opened.
     """
 
     message: RouteRequest | RerouteRequest
     marks: Marks
-    rp: str
     session: str = ""
+    address: LocalAddress | None = None
 
 
 class Counts(Struct):

@@ -11,39 +11,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
-from actors import dialogues, metrics
-from actors.call_messages import (
-    CallTold,
-    GuardAnswered,
-    RerouteAsked,
-    RouteAnswered,
-    RouteAsked,
-    RouteRefused,
-    RouteTold,
-)
-from actors.call_session import call_name, xref_name
 from actors.cti_connection import BytesRead, CtiConnection, EndOfFile
-from actors.cti_dialogues import Question, Questions
-from actors.routing import late_default, marks
-from actors.session_opening import Opening, Openings
+from actors.cti_dialogues import Question
+from actors.cti_routing import RoutingLink
+from actors.session_opening import Openings
 from actors.web.tokens import TokenStore, includes
 from protocols.cti.events import Closed, FramingB, HelloReceived, Received, Refused, Transmit
 from protocols.cti.link import Link
 from protocols.cti.messages import (
-    CallEvent,
     Error,
     ErrorCode,
     Message,
-    RerouteRequest,
-    RouteEnd,
     RouteRequest,
-    RouteUsed,
     RpAbort,
     RpCancel,
     RpRegister,
     RpRegistered,
 )
-from supervision import GenServer, Response, Timeout
+from supervision import Timeout
 from supervision.reasons import shutdown
 
 if TYPE_CHECKING:
@@ -58,7 +43,6 @@ LINKS = "ctiLinks"
 """The group of the links that are open."""
 
 MAX_REGISTRATIONS = 1_000
-OPEN_AGAIN_S = 0.01
 
 
 class LinkArgs(Struct, frozen=True):
@@ -79,7 +63,7 @@ class LinkArgs(Struct, frozen=True):
     openings: Openings
 
 
-class CtiLink(GenServer):
+class CtiLink(RoutingLink):
     """One CTI connection; see the module."""
 
     # Beginning and end
@@ -88,11 +72,9 @@ class CtiLink(GenServer):
         """Attach to the connection, which is read from now on."""
         self._args = args
         self._link = Link(args.config, now=self.now(), wall=self.wall())
-        self._questions = Questions()
-        self._opening: dict[int, Opening] = {}
         self._registrations: dict[str, tuple[str, ...]] = {}
         self._timer: Timer | None = None
-        self._guard: Timer | None = None
+        self._begin_routing(args.settings, args.openings)
         self._set_timer()
         self.join(LINKS)
         self.at_end(args.connection.close)  # also when it is killed, and terminate is not called
@@ -111,6 +93,7 @@ class CtiLink(GenServer):
             "questions": len(self._questions.open),
             "counts": self._questions.counts,
             "opening": len(self._opening),
+            "held": len(self._held),
             "registrations": {reg: list(rp) for reg, rp in self._registrations.items()},
         }
 
@@ -132,10 +115,11 @@ class CtiLink(GenServer):
     def _timeout(self, message: Timeout) -> None:
         if isinstance(message.payload, Question):
             self._open_again(message.payload)
-        elif message.payload == "guard":
-            self._guard = None
+        elif message.ref is self._guard:
             self._guard_due()
-        else:
+        elif message.ref is self._look:
+            self._look_again()
+        elif message.ref is self._timer:  # one that was set anew after it had fired is none of them
             self._timer = None
             self._carry_out(self._link.timeout(self.now()))
             self._set_timer()
@@ -229,140 +213,17 @@ class CtiLink(GenServer):
         if message.reg is not None and not self._covers(message.reg, message.rp):
             self._error(message, 404, "reg is not a registration of this link for this rp", "reg")
             return
-        deadlines = marks(self._args.settings.routing, at, message.reply_ms)
-        question = Question(message, deadlines, message.rp)
-        self._ask(question)
-        session = self.whereis(call_name(message.call))
-        if session is not None:
-            question.session = str(session.name)
-            self.send(session, RouteAsked(message, self.address, deadlines))
-        else:
-            self._open(question)
+        self._route(message, at)
 
     def _covers(self, reg: str, rp: str) -> bool:
         points = self._registrations.get(reg, ())
         return rp in points or "*" in points
 
-    def _ask(self, question: Question) -> None:
-        self._questions.ask(question)
-        if self._guard is None:
-            self._guard = self.start_timer(question.marks.guard_at - self.now(), "guard")
-        elif question.message.reply_ms is not None and question.marks.guard_at < self._guard.when:
-            self.cancel_timer(self._guard)
-            self._guard = self.start_timer(question.marks.guard_at - self.now(), "guard")
-
-    def _reroute_request(self, message: RerouteRequest, at: float) -> None:
-        session = self.whereis(xref_name(message.xref))
-        if session is None:
-            self._error(message, 404, "xref is not of an open dialogue", "xref")
-            return
-        deadlines = marks(self._args.settings.routing, at, message.reply_ms)
-        self._ask(Question(message, deadlines, "", str(session.name)))
-        self.send(session, RerouteAsked(message, self.address, deadlines))
-
-    def _route_told(self, message: RouteUsed | RouteEnd, _at: float) -> None:
-        session = self.whereis(xref_name(message.xref))
-        if session is None:
-            self._error(message, 404, "xref is not of an open dialogue", "xref")
-            return
-        if isinstance(message, RouteEnd):
-            self._questions.open.pop(message.xref, None)
-        self.send(session, RouteTold(message))
-
-    def _call_event(self, message: CallEvent, _at: float) -> None:
-        session = self.whereis(call_name(message.call))
-        if session is None:
-            self._error(message, 404, "call has no open session", "call")
-        else:
-            self.send(session, CallTold(message))
-
-    # Opening a session for a new call
-
-    def _open(self, question: Question) -> None:
-        message = question.message
-        assert isinstance(message, RouteRequest)
-        opening = self._args.openings.for_route(message, self.wall())
-        question.session = opening.session
-        if opening.request is None:
-            self._refuse(message.xref, 503, opening.refusal, "call")
-            return
-        self._opening[self.request(self._args.openings.supervisor, opening.request)] = opening
-
-    def _open_again(self, question: Question) -> None:
-        waits = self._questions.open.get(question.message.xref) is question
-        if waits and self.now() < question.marks.default_at:
-            self._open(question)
-
-    def _response(self, response: Response) -> None:
-        opening = self._opening.pop(response.request_id, None)
-        if opening is None:
-            return
-        question = self._questions.open.get(opening.xref)
-        if question is None:
-            return  # the guard has answered meanwhile
-        session = self.whereis(call_name(opening.call))
-        if session is None:
-            # The pool is between two lives: try again, as long as the session could still answer.
-            self.start_timer(OPEN_AGAIN_S, question)
-            return
-        question.session = str(session.name)
-        assert isinstance(question.message, RouteRequest)
-        self.send(session, RouteAsked(question.message, self.address, question.marks))
-
-    # Answers
-
-    def _answered(self, answer: RouteAnswered) -> None:
-        question = self._questions.answer(answer.message.xref, self.now())
-        if question is None:
-            return
-        if self._send(answer.message):
-            self._measure(question, answer.reason, answer.slow)
-
-    def _measure(self, question: Question, reason: str, slow: str) -> None:
-        spent = self.now() - question.marks.read_at
-        known = question.rp in self._args.settings.table.points
-        metrics.ROUTE_SECONDS.labels(question.rp if known else "other", reason).observe(spent)
-        if slow or self.now() >= question.marks.late_at:
-            self._log("late", xref=question.message.xref, ms=round(spent * 1000, 3), slow=slow)
-
-    def _refusal(self, refusal: RouteRefused) -> None:
-        self._refuse(refusal.xref, refusal.code, refusal.msg, refusal.field)
-
-    def _refuse(self, xref: str, code: ErrorCode, msg: str, field: str) -> None:
-        question = self._questions.refuse(xref)
-        if question is not None:
-            self._error(question.message, code, msg, field)
-
-    def _guard_due(self) -> None:
-        for question in self._questions.mute(self.now()):
-            self._answer_for(question)
-        due = self._questions.next_guard
-        if due is not None:
-            self._guard = self.start_timer(due - self.now(), "guard")
-
-    def _answer_for(self, question: Question) -> None:
-        """The session is mute: answer with the default target and tell it so."""
-        message = question.message
-        taken = self._questions.answer(message.xref, self.now())
-        session = self.whereis(xref_name(message.xref))
-        if taken is None or isinstance(message, RerouteRequest):
-            return  # too late, or no default is known that was not tried: the CTI's own applies
-        slow = "sessionSup" if session is None else session.path
-        decision = late_default(self._args.settings.table, question.rp, slow)
-        self._questions.counts.guarded += 1
-        answer = dialogues.for_link(decision, message.xref, question.session, rev=1)
-        if self._send(answer):
-            self._measure(question, decision.reason, slow)
-        if session is not None:
-            self.send(session, GuardAnswered(message.xref, question.rp, decision))
-
     _INFO: ClassVar[dict[type, Any]] = {
         BytesRead: _bytes_read,
         EndOfFile: _end_of_file,
         Timeout: _timeout,
-        Response: _response,
-        RouteAnswered: _answered,
-        RouteRefused: _refusal,
+        **RoutingLink.ROUTING_INFO,
     }
     _EVENTS: ClassVar[dict[type, Any]] = {
         Transmit: _transmit,
@@ -377,8 +238,5 @@ class CtiLink(GenServer):
         RpCancel: _rp_end,
         RpAbort: _rp_end,
         RouteRequest: _route_request,
-        RerouteRequest: _reroute_request,
-        RouteUsed: _route_told,
-        RouteEnd: _route_told,
-        CallEvent: _call_event,
+        **RoutingLink.ROUTING_FRAMES,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -53,17 +53,42 @@ def joined(dialogue: Dialogue, asker: Asker) -> Dialogue:
     return replace(dialogue, askers=(*others, asker))
 
 
-def reopened(dialogue: Dialogue, failed: str, asker: Asker) -> Dialogue:
-    """The dialogue that looks for another target.
+Rerouting = Literal["unanswered", "wait", "repeat", "ask"]
+"""What a reroute comes to: it is too early, it joins the one that is pending, it gets the answer
+that the other link's reroute has had, or another target is looked for."""
+
+
+def rerouted(dialogue: Dialogue, failed: str, asker: Asker) -> tuple[Rerouting, Dialogue]:
+    """Take a request for another target; the same one, from whichever link, is answered once.
 
     Args:
-        dialogue: answered.
+        dialogue: as it is.
         failed: the target that did not take the call.
         asker: who asks again.
+
+    Returns:
+        What it comes to, and the dialogue then.
     """
-    given = "" if dialogue.decision is None else dialogue.decision.target
-    tried = dict.fromkeys(target for target in (*dialogue.tried, given, failed) if target)
-    return Dialogue(dialogue.rp, (asker,), asker.marks.read_at, tried=tuple(tried))
+    decision = dialogue.decision
+    known = failed in dialogue.tried
+    if decision is None:
+        return ("wait", joined(dialogue, asker)) if known else ("unanswered", dialogue)
+    if known and failed != decision.target:
+        return "repeat", dialogue
+    tried = dict.fromkeys(target for target in (*dialogue.tried, decision.target, failed) if target)
+    return "ask", Dialogue(dialogue.rp, (asker,), asker.marks.read_at, tried=tuple(tried))
+
+
+def without(dialogue: Dialogue, link: LocalAddress) -> Dialogue:
+    """A link waits no more: it has had its answer otherwise."""
+    return replace(
+        dialogue, askers=tuple(asker for asker in dialogue.askers if asker.link is not link)
+    )
+
+
+def of_application(dialogue: Dialogue) -> bool:
+    """Whether only an IVR application waits, which is told at once when the session dies."""
+    return bool(dialogue.askers) and all(asker.link is None for asker in dialogue.askers)
 
 
 def first_default(dialogue: Dialogue) -> float:

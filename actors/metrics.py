@@ -28,6 +28,17 @@ ROUTE_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0),
     registry=REGISTRY,
 )
+ROUTES_LATE = Counter(
+    "vigie_routes_late_total",
+    "Answers to route requests after the late mark, by the actor that was waited for.",
+    ("actor",),
+    registry=REGISTRY,
+)
+ROUTES_ABANDONED = Counter(
+    "vigie_routes_abandoned_total",
+    "Answered routing dialogues of which nothing was heard within the abandon timeout.",
+    registry=REGISTRY,
+)
 DB_SECONDS = Histogram(
     "vigie_db_seconds",
     "Time of a query: waiting for a connection, and being executed.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from protocols.cti.messages import RouteType
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 DEFAULT_SHARE = 0.8
 """The part of a request's own ``reply_ms`` after which its default answer leaves."""
+
+
+GUARD_MS = 10.0
+"""How long after a session's own default answer its link answers for it."""
 
 
 class Decision(Struct, frozen=True):
@@ -74,33 +79,42 @@ def decide(table: RoutingTable, rp: str, tried: tuple[str, ...] = ()) -> Decisio
         tried: targets that did not take it; none of them is chosen again.
     """
     point = table.points.get(rp)
-    rtype: RouteType = "default" if point is None else point.rtype
     if point is None:
-        targets, reason = [table.default_target], "unknown-rp"
+        reason = "unknown-rp"
         why = f"routing point {rp!r} is not configured: the node's default target"
     else:
-        targets, reason = [point.target, *point.alternates], "rp-default"
+        reason = "rp-default"
         why = f"routing point {rp!r}: {point.target}, then {', '.join(point.alternates) or 'none'}"
-    left = [target for target in targets if target not in tried]
     if tried:
         reason, why = "reroute", f"{why}; tried: {', '.join(tried)}"
-    if not left:
-        return Decision("", rtype, "no-target-left", (), (why,))
-    return Decision(left[0], rtype, reason, tuple(left[1:]), (why,))
+    return _first_left(table, rp, tried, reason, why)
 
 
-def late_default(table: RoutingTable, rp: str, pending: str) -> Decision:
+def late_default(
+    table: RoutingTable, rp: str, pending: str, tried: tuple[str, ...] = ()
+) -> Decision:
     """The default answer of a routing point, sent because a look-up took too long.
 
     Args:
         table: the routing points.
         rp: where the call waits.
         pending: who has not answered.
+        tried: targets that did not take the call.
     """
+    decision = _first_left(table, rp, tried, "late-default", f"{pending} had not answered in time")
+    return replace(decision, alt=())
+
+
+def _first_left(
+    table: RoutingTable, rp: str, tried: tuple[str, ...], reason: str, why: str
+) -> Decision:
     point = table.points.get(rp)
-    target = table.default_target if point is None else point.target
     rtype: RouteType = "default" if point is None else point.rtype
-    return Decision(target, rtype, "late-default", (), (f"{pending} had not answered in time",))
+    targets = [table.default_target] if point is None else [point.target, *point.alternates]
+    left = [target for target in targets if target not in tried]
+    if not left:
+        return Decision("", rtype, "no-target-left", (), (why,))
+    return Decision(left[0], rtype, reason, tuple(left[1:]), (why,))
 
 
 def marks(config: RoutingConfig, read_at: float, reply_ms: int | None) -> Marks:
@@ -115,12 +129,12 @@ def marks(config: RoutingConfig, read_at: float, reply_ms: int | None) -> Marks:
     timeout = whole if reply_ms is None else min(whole, reply_ms)
     default = float(config.default_answer_ms)
     if reply_ms is not None:
-        default = min(default, DEFAULT_SHARE * timeout)
+        default = min(default, DEFAULT_SHARE * reply_ms)
     late = min(config.late_timeout_ms, timeout * config.late_timeout_ms / whole)
     return Marks(
         read_at,
         read_at + late / 1000,
         read_at + default / 1000,
-        read_at + (default + timeout) / 2000,
+        read_at + min(default + GUARD_MS, (default + timeout) / 2) / 1000,
         read_at + timeout / 1000,
     )

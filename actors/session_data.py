@@ -26,18 +26,21 @@ if TYPE_CHECKING:
 
     from actors.dialogues import Dialogue
     from actors.session_api import AddJourneyStep, PatchSession, SessionState
-    from protocols.cti.messages import AniType
+    from protocols.cti.messages import AniType, CallEvent
 
 NO_USER_DATA: Mapping[str, Any] = {}
 NO_TIMINGS: Mapping[str, float] = {}
 MS_DIGITS = 3
+EVENTS_KEPT = 16
 
 
 class Session(Struct, frozen=True):
     """The context of one call; times are seconds since the epoch.
 
     Attributes:
-        names: every call id that it goes by: its own and those of its transfers.
+        names: the ids that the call has got by transfers, besides its own.
+        leg: the id that the call goes by now; None is its own.
+        heard: the latest call events: what happened, when (seconds since the epoch), its number.
         dialogues: routing dialogues by xref, until they are forgotten.
         closed: when and why it was closed.
     """
@@ -60,6 +63,8 @@ class Session(Struct, frozen=True):
     timings: Mapping[str, float] = NO_TIMINGS
     ud: Mapping[str, Any] = NO_USER_DATA
     names: tuple[str, ...] = ()
+    leg: str | None = None
+    heard: tuple[tuple[str, float, int | None], ...] = ()
     dialogues: tuple[tuple[str, Dialogue], ...] = ()
     closed: tuple[float, str] | None = None
 
@@ -90,9 +95,15 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
         auth_level=session.auth_level,
         journey=list(session.journey),
         routing=session.routing,
-        timings=dict(session.timings),
+        timings=_timings(session),
         ud=dict(session.ud),
     )
+
+
+def _timings(session: Session) -> dict[str, float]:
+    """Milliseconds: what the last decision took, when each event came after the opening."""
+    routing = {} if session.routing is None else {"route": session.routing.ms}
+    return {**routing, **session.timings}
 
 
 def user_data_bytes(ud: Mapping[str, Any]) -> int:
@@ -120,7 +131,10 @@ def patched(
     ud = _user_data(session, patch)
     if user_data_bytes(ud) > limit:
         return UserDataTooLarge(limit)
-    return replace(session, **plain, ud=ud, rev=session.rev + 1, updated=wall)
+    changed = replace(session, **plain, ud=ud)
+    if changed == session:
+        return session
+    return replace(changed, rev=session.rev + 1, updated=wall)
 
 
 def _user_data(session: Session, patch: PatchSession) -> dict[str, Any]:
@@ -140,6 +154,34 @@ def with_step(session: Session, step: AddJourneyStep, longest: int, wall: float)
     return replace(session, journey=(*session.journey, noted)[-longest:], updated=wall)
 
 
+def repeated(session: Session, event: CallEvent) -> bool:
+    """Whether an event has been heard, from the other link, or is older than what has been."""
+    if (event.ev, event.ts, event.seq) in session.heard:
+        return True
+    return bool(session.heard) and event.ts < session.heard[-1][1]
+
+
+def told(session: Session, event: CallEvent, wall: float) -> Session:
+    """Note an event of the call: when it came, and by which id the call goes on.
+
+    Args:
+        session: the record.
+        event: not heard before.
+        wall: seconds since the epoch.
+    """
+    heard = (*session.heard, (event.ev, event.ts, event.seq))[-EVENTS_KEPT:]
+    since = round((wall - session.opened) * 1000, MS_DIGITS)
+    leg = event.new_call or (event.call if event.prev_call is not None else session.leg)
+    return replace(
+        session, heard=heard, timings={**session.timings, event.ev: since}, leg=leg, updated=wall
+    )
+
+
+def is_of_old_leg(session: Session, event: CallEvent) -> bool:
+    """Whether an event is about an id that the call has left behind by a transfer."""
+    return session.leg is not None and event.call != session.leg
+
+
 def with_dialogue(session: Session, xref: str, dialogue: Dialogue | None) -> Session:
     """Set a dialogue, or forget it with None."""
     others = tuple(pair for pair in session.dialogues if pair[0] != xref)
@@ -152,7 +194,7 @@ def dialogue_of(session: Session, xref: str) -> Dialogue | None:
 
 
 def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Session:
-    """Note the last routing decision and what it took.
+    """Note the last routing decision and what it took; that no target was left changes nothing.
 
     Args:
         session: the record.
@@ -162,6 +204,8 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
     """
     decision = dialogue.decision
     assert decision is not None
+    if not decision.target:
+        return session
     spent = round((now - dialogue.asked_at) * 1000, MS_DIGITS)
     routing = Routing(
         target=decision.target,
@@ -171,4 +215,4 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
         ms=spent,
         why=list(decision.why),
     )
-    return replace(session, routing=routing, timings={"route": spent}, updated=wall)
+    return replace(session, routing=routing, updated=wall)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actors.call_session import ani_group, call_name
+from actors.call_names import ani_group, call_name
 from actors.session_api import (
     AddJourneyStep,
     Busy,

@@ -12,7 +12,7 @@ from actors.call_messages import (
     RouteTold,
     StoreSession,
 )
-from actors.call_session import ani_group, call_name, xref_name
+from actors.call_names import ani_group, call_name, xref_name
 from actors.routing import decide
 from actors.session_api import (
     AddJourneyStep,
@@ -165,6 +165,59 @@ def test_a_session_that_is_killed_while_it_waits_still_sends_its_default_in_time
     assert [answer.reason for answer in kit.answers()] == ["late-default"]
 
 
+def reroute(kit, session, failed, link=None, **fields):
+    to = kit.link.address if link is None else link.address
+    message = RerouteRequest(i=2, xref="x1", failed=failed, cause="busy", **fields)
+    kit.send(session, RerouteAsked(message, to, kit.marks()))
+    kit.settle()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_same_reroute_on_both_links_gets_one_answer(kit, together):
+    session, backup = kit.open(), kit.probe()
+    ask(kit, session)
+    kit.settle()
+    kit.answers()
+    kit.router.cell.suspended = together
+    reroute(kit, session, "7001")
+    reroute(kit, session, "7001", link=backup)
+    kit.router.cell.suspended = False
+    kit.kernel.make_ready(kit.router.cell)
+    kit.settle()
+    assert [one.target for one in kit.answers()] == ["7002"]
+    assert [one.message.target for one in backup.take()] == ["7002"]
+
+
+def test_a_slow_router_makes_a_reroute_answer_with_a_target_that_was_not_tried(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.settle()
+    kit.answers()
+    kit.router.cell.suspended = True
+    reroute(kit, session, "7001")
+    kit.advance(0.26)
+    [answer] = kit.answers()
+    assert (answer.target, answer.reason) == ("7002", "late-default")
+
+
+def test_a_link_that_joins_with_less_time_is_answered_in_its_own_time(kit):
+    session, backup = kit.open(), kit.probe()
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    ask(kit, session, link=backup, reply_ms=100)
+    kit.advance(0.081)
+    assert len(backup.take()) == len(kit.answers()) == 1
+
+
+def test_that_no_target_is_left_does_not_change_what_was_routed(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.settle()
+    for failed in ("7001", "7002", "7009"):
+        reroute(kit, session, failed)
+    assert kit.actor(session).data.routing.target == "7009"
+
+
 def test_a_reroute_gives_a_target_that_was_not_tried_until_none_is_left(kit):
     session = kit.open()
     ask(kit, session)
@@ -194,7 +247,7 @@ def test_the_guards_answer_is_the_decision_from_then_on(kit):
     ask(kit, session)
     kit.settle()
     decision = decide(kit.table, "sales")
-    kit.send(session, GuardAnswered("x1", "sales", decision))
+    kit.send(session, GuardAnswered("x1", "sales", decision, kit.link.address))
     kit.advance(1.0)
     assert kit.answers() == []
     ask(kit, session)
@@ -202,20 +255,65 @@ def test_the_guards_answer_is_the_decision_from_then_on(kit):
     assert [answer.target for answer in kit.answers()] == ["7001"]
 
 
-def test_a_dialogue_is_forgotten_after_the_abandon_timeout_or_its_end(kit):
+def test_an_answer_of_which_nothing_is_heard_is_reported_but_stays_the_answer(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.advance(5.1)
+    assert len(kit.reported("abandoned", xref="x1")) == 1
+    ask(kit, session)
+    kit.settle()
+    first, again = kit.answers()
+    assert first == again
+
+
+@pytest.mark.parametrize("what", ["used", "event", "reroute"])
+def test_a_dialogue_of_which_something_is_heard_is_not_abandoned(kit, what):
     session = kit.open()
     ask(kit, session)
     kit.advance(4.9)
-    kit.send(session, RouteTold(RouteUsed(i=3, xref="x1", target="7001", reason="ok")))
-    kit.advance(4.9)
-    assert kit.kernel.registry.whereis(xref_name("x1")) is session
-    kit.advance(0.2)
-    assert kit.kernel.registry.whereis(xref_name("x1")) is None
-    ask(kit, session, xref="x2")
-    kit.send(session, RouteTold(RouteEnd(i=4, xref="x2", cause="ok")))
+    if what == "used":
+        used = RouteUsed(i=3, xref="x1", target="7001", reason="ok")
+        kit.send(session, RouteTold(used, kit.link.address))
+    elif what == "event":
+        tell(kit, session, "delivered")
+    else:
+        reroute(kit, session, "7001")
+        used = RouteUsed(i=3, xref="x1", target="7002", reason="ok")
+        kit.send(session, RouteTold(used, kit.link.address))
+    kit.advance(20.0)
+    assert kit.reported("abandoned") == []
+    kit.answers()
+    reroute(kit, session, "7002" if what == "reroute" else "7001")
+    assert kit.answers()[0].target in ("7002", "7009")
+
+
+def test_a_route_end_ends_the_dialogue_and_tells_the_other_link(kit):
+    session, backup = kit.open(), kit.probe()
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    ask(kit, session, link=backup)
     kit.settle()
-    assert kit.kernel.registry.whereis(xref_name("x2")) is None
+    kit.send(session, RouteTold(RouteEnd(i=4, xref="x1", cause="ok"), kit.link.address))
+    kit.settle()
+    assert [one.message.cause for one in backup.take()] == ["ok"]
+    assert kit.kernel.registry.whereis(xref_name("x1")) is None
     assert kit.actor(session).data.dialogues == ()
+
+
+def test_the_oldest_answered_dialogue_gives_way_and_a_pending_one_does_not():
+    with CallKit(max_dialogues=2) as kit:
+        session = kit.open()
+        for xref in ("a", "b", "c"):
+            ask(kit, session, xref=xref)
+            kit.settle()
+        assert [xref for xref, _ in kit.actor(session).data.dialogues] == ["b", "c"]
+        kit.answers()
+        kit.router.cell.suspended = True
+        for xref in ("d", "e", "f"):
+            ask(kit, session, xref=xref)
+            kit.settle()
+        [refusal] = kit.link.of_type(RouteRefused)
+        assert (refusal.code, refusal.xref) == (429, "f")
 
 
 def test_call_events_move_the_session_through_the_life_of_the_call(kit):
@@ -239,7 +337,6 @@ def test_a_cleared_call_is_stored_lingers_and_ends(kit):
     tell(kit, session, "cleared")
     [stored] = kit.store.of_type(StoreSession)
     assert stored.view.state == "closed"
-    assert kit.kernel.registry.whereis(call_name("c1")) is None
     assert kit.call(session, GetSession()).state == "closed"
     kit.advance(59.0)
     assert kit.alive(session)
@@ -260,12 +357,63 @@ def test_a_closed_session_that_is_killed_lingers_no_longer_than_it_would_have(ki
     assert len(kit.store.of_type(StoreSession)) == 1
 
 
-def test_a_new_call_may_use_the_id_of_one_that_lingers(kit):
+def test_the_id_of_a_call_is_free_again_when_its_session_has_lingered(kit):
     first = kit.open()
     tell(kit, first, "cleared")
+    assert kit.kernel.registry.whereis(call_name("c1")) is first
+    kit.advance(61.0)
     second = kit.open()
-    assert second is not first
     assert kit.kernel.registry.whereis(call_name("c1")) is second
+
+
+def test_an_event_that_both_links_report_is_applied_once(kit):
+    session = kit.open()
+    for _ in ("primary", "backup"):
+        for number, ev in enumerate(("queued", "delivered", "established")):
+            event = CallEvent(i=1, call="c1", ev=ev, ts=10.0 + number, seq=number)
+            kit.send(session, CallTold(event))
+    kit.settle()
+    assert kit.state(session) == "connected"
+
+
+def test_clearing_the_leg_that_a_transfer_left_behind_does_not_end_the_call(kit):
+    session = kit.open()
+    tell(kit, session, "established")
+    tell(kit, session, "transferred", new_call="c9")
+    tell(kit, session, "cleared")
+    assert kit.state(session) == "connected"
+    kit.send(session, CallTold(CallEvent(i=1, call="c9", ev="cleared", ts=3.0)))
+    kit.settle()
+    assert kit.state(session) == "closed"
+
+
+def test_a_closed_session_takes_no_new_names(kit):
+    session = kit.open()
+    tell(kit, session, "cleared")
+    tell(kit, session, "transferred", new_call="c2")
+    assert kit.kernel.registry.whereis(call_name("c2")) is None
+
+
+def test_the_ids_of_transfers_are_remembered_up_to_a_bound(kit):
+    session = kit.open()
+    for number in range(40):
+        tell(kit, session, "transferred", new_call=f"leg-{number}", seq=number)
+    assert kit.actor(session).data.names == tuple(f"leg-{number}" for number in range(24, 40))
+    assert kit.kernel.registry.whereis(call_name("leg-0")) is None
+
+
+def test_timings_tell_when_each_event_came_and_what_routing_took(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.advance(2.0)
+    tell(kit, session, "queued")
+    timings = kit.call(session, GetSession()).timings
+    assert timings == {"route": 0.0, "queued": 2000.0}
+
+
+def test_a_patch_that_changes_nothing_keeps_the_revision(kit):
+    session = kit.open()
+    assert kit.call(session, PatchSession(rev=1, delete=["ud.nope"])).rev == 1
 
 
 def test_an_idle_session_expires_and_activity_puts_that_off():

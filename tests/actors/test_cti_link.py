@@ -81,7 +81,7 @@ def test_the_link_answers_for_a_suspended_session_before_the_time_is_up(kit):
     session = kit.pool.address_of(first["session"])
     session.cell.suspended = True
     peer.route(xref="x2")
-    kit.advance(0.274)
+    kit.advance(0.259)
     assert peer.frames() == []
     kit.advance(0.002)
     [answer] = peer.frames()
@@ -90,6 +90,10 @@ def test_the_link_answers_for_a_suspended_session_before_the_time_is_up(kit):
     kit.kernel.make_ready(session.cell)
     kit.settle()
     assert peer.frames() == []
+    backup = kit.connect(side="backup")
+    backup.route(xref="x2")
+    [again] = backup.frames()
+    assert (again["target"], again["reason"]) == ("7001", "late-default")
 
 
 def test_the_link_answers_when_no_session_can_be_opened_in_time(kit):
@@ -165,6 +169,7 @@ def test_a_reroute_offers_the_next_target_and_ends_when_none_is_left(kit):
 def test_what_refers_to_nothing_gets_404_naming_the_field(kit, t, fields, field):
     peer = kit.connect()
     ref = peer.send(t, **fields)
+    kit.advance(0.1)
     [answer] = peer.frames()
     assert (answer["code"], answer["ref"], answer["field"]) == (404, ref, field)
     assert peer.alive
@@ -282,3 +287,67 @@ def test_a_call_event_moves_the_session_of_its_call(kit):
     peer.send("call.event", call="c1", ev="established", ts=2.0)
     assert kit.state(kit.pool.address_of(answer["session"])) == "connected"
     assert peer.frames() == []
+
+
+def test_frames_wait_in_order_for_a_session_that_is_being_opened(kit):
+    peer = kit.connect()
+    kit.sessions.cell.suspended = True
+    peer.route()
+    for seq, ev in enumerate(("queued", "delivered", "established")):
+        peer.send("call.event", call="c1", ev=ev, ts=1.0 + seq, seq=seq)
+    kit.sessions.cell.suspended = False
+    kit.kernel.make_ready(kit.sessions.cell)
+    kit.settle()
+    [answer] = peer.frames()
+    assert kit.state(kit.pool.address_of(answer["session"])) == "connected"
+
+
+def test_an_event_that_comes_between_two_lives_of_its_session_is_not_lost(kit):
+    peer = kit.connect()
+    peer.route()
+    [answer] = peer.frames()
+    session = kit.pool.address_of(answer["session"])
+    kit.sessions.cell.suspended = True
+    kit.faults.kill(session)
+    kit.settle()
+    peer.send("call.event", call="c1", ev="established", ts=2.0)
+    kit.sessions.cell.suspended = False
+    kit.kernel.make_ready(kit.sessions.cell)
+    kit.advance(0.02)
+    assert kit.state(session) == "connected"
+    assert peer.frames() == []
+
+
+def test_a_reroute_of_a_suspended_session_is_ended_by_the_guard(kit):
+    peer = kit.connect()
+    peer.route()
+    [answer] = peer.frames()
+    kit.pool.address_of(answer["session"]).cell.suspended = True
+    peer.send("reroute.request", xref="x1", failed="7001", cause="busy")
+    kit.advance(0.27)
+    [end] = peer.frames()
+    assert (end["t"], end["cause"]) == ("route.end", "timeout")
+
+
+def test_a_session_that_is_opened_after_the_guard_has_answered_keeps_to_that_answer(kit):
+    peer, backup = kit.connect(), kit.connect(side="backup")
+    kit.sessions.cell.suspended = True
+    peer.route()
+    kit.advance(0.27)
+    [first] = peer.frames()
+    kit.sessions.cell.suspended = False
+    kit.kernel.make_ready(kit.sessions.cell)
+    kit.settle()
+    backup.route()
+    [second] = backup.frames()
+    assert first["reason"] == second["reason"] == "late-default"
+    assert first["session"] == second["session"]
+
+
+def test_an_event_of_a_new_leg_finds_its_session_by_the_call_before(kit):
+    peer = kit.connect()
+    peer.route()
+    [answer] = peer.frames()
+    peer.send("call.event", call="c2", ev="transferred", ts=2.0, prev_call="c1")
+    peer.send("call.event", call="c2", ev="held", ts=3.0)
+    assert kit.state(kit.pool.address_of(answer["session"])) == "held"

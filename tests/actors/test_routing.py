@@ -43,7 +43,7 @@ def test_the_deadlines_are_the_configured_ones_when_the_request_sets_none():
     deadlines = marks(RoutingConfig(), 100.0, None)
     assert deadlines.late_at == pytest.approx(100.2)
     assert deadlines.default_at == pytest.approx(100.25)
-    assert deadlines.guard_at == pytest.approx(100.275)
+    assert deadlines.guard_at == pytest.approx(100.26)
     assert deadlines.expires_at == pytest.approx(100.3)
 
 
@@ -54,10 +54,13 @@ def test_a_shorter_reply_ms_shrinks_every_deadline():
     assert deadlines.late_at == pytest.approx(0.2 / 3)
 
 
-def test_a_longer_reply_ms_changes_only_the_share_of_the_default():
-    deadlines = marks(RoutingConfig(), 0.0, 10_000)
-    assert deadlines.expires_at == pytest.approx(0.3)
-    assert deadlines.default_at == pytest.approx(0.24)
+def test_a_longer_reply_ms_changes_nothing():
+    assert marks(RoutingConfig(), 0.0, 10_000) == marks(RoutingConfig(), 0.0, None)
+
+
+def test_the_late_default_of_a_reroute_is_a_target_that_was_not_tried():
+    assert late_default(TABLE, "sales", "router", ("7001",)).target == "7002"
+    assert late_default(TABLE, "sales", "router", ("7001", "7002", "7009")).target == ""
 
 
 @given(st.integers(min_value=20, max_value=10_000))
