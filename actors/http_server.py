@@ -18,8 +18,8 @@ from actors.web.server import WebServer
 from supervision import ChildSpec, GenServer, Reason, Supervisor, SupervisorFlags
 
 NAME = "httpServer"
-STOP_S = 6.0
-"""Time to stop in order, seconds: more than running requests are given to end."""
+STOP_S = 2.0
+"""Time to stop in order, seconds: more than the `CLOSE_S` that running requests are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, structs
 
@@ -37,6 +38,11 @@ MAX_REASON_CHARS = 200
 
 
 ActorAction: TypeAlias = Literal["suspend", "resume", "restart", "kill"]
+
+_Act: TypeAlias = Callable[[str, str], Coroutine[Any, Any, None]]
+
+_acting: set[asyncio.Task[None]] = set()
+"""Actions under way; the loop itself keeps no reference."""
 
 
 class TreeQuery(Struct, frozen=True):
@@ -132,13 +138,18 @@ def _column(row: ActorRow | DeadLetterRow, column: str) -> Key:
 
 def _action(action: ActorAction, summary: str) -> Operation:
     async def act(call: Call[None, Reason]) -> Reply:
-        path, reason = call.path["path"], call.body.reason or f"{action} by {call.who}"
-        do: Callable[[str, str], Awaitable[None]] = getattr(call.services.introspection, action)
+        path, reason = call.path["path"], call.body.reason.strip()
+        do: _Act = getattr(call.services.introspection, action)
         logger.info("%s asks to %s %s: %s", call.who, action, path, reason)
-        await do(path, reason)
+        noted = f"{reason} (by {call.who})" if reason else f"{action} by {call.who}"
+        await _done(do(path, noted), call.leaving)
         return Reply(
             value=ActionDone(
-                path=path, action=action, reason=reason, by=call.who, at=call.services.wall()
+                path=path,
+                action=action,
+                reason=reason or noted,
+                by=call.who,
+                at=call.services.wall(),
             )
         )
 
@@ -152,6 +163,29 @@ def _action(action: ActorAction, summary: str) -> Operation:
         response=ActionDone,
         problems=(NO_SUCH_ACTOR, ACTION_REFUSED),
     )(act)
+
+
+async def _done(action: Coroutine[Any, Any, None], leaving: asyncio.Event | None) -> None:
+    """Wait until it is done, or until that would wait for its own answer: it goes on then."""
+    if leaving is None:
+        await action
+        return
+    acting, closing = asyncio.create_task(action), asyncio.create_task(leaving.wait())
+    _acting.add(acting)
+    acting.add_done_callback(_settled)
+    try:
+        await asyncio.wait({acting, closing}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        closing.cancel()
+    if acting.done():
+        await acting
+
+
+def _settled(acting: asyncio.Task[None]) -> None:
+    """Log a refusal, which nobody may be left to be told."""
+    _acting.discard(acting)
+    if not acting.cancelled() and (error := acting.exception()):
+        logger.warning("refused: %s", error)
 
 
 OPERATIONS: tuple[Operation, ...] = (

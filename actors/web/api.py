@@ -7,6 +7,7 @@ operation itself, encoding, and problems for whatever goes wrong.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,6 +44,7 @@ class ApiRequest:
         read_body: Reads the body, within the transport's limits; called once at most, and only
             when whoever asks may.
         principal: Who asks, where the transport knows; else the header `authorization` tells.
+        leaving: Set once the transport closes in order; None for one that outlives every request.
     """
 
     method: str
@@ -51,6 +53,7 @@ class ApiRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     read_body: Callable[[], Awaitable[bytes]]
     principal: Principal | None = None
+    leaving: asyncio.Event | None = None
 
 
 class ByteStream(Protocol):
@@ -107,6 +110,7 @@ class Call(Generic[Q, B]):
         body: The body as the operation's record.
         headers: Headers by lower-case name.
         media_type: Type of the answer.
+        leaving: Set once what carries the answer closes and waits for it; None where it never does.
     """
 
     services: Services
@@ -117,6 +121,7 @@ class Call(Generic[Q, B]):
     body: B
     headers: Mapping[str, str]
     media_type: str
+    leaving: asyncio.Event | None = None
 
     @property
     def who(self) -> str:
@@ -260,6 +265,7 @@ class Api:
             body=await _read(doc, request),
             headers=request.headers,
             media_type=media_type,
+            leaving=request.leaving,
         )
         return _response(doc, await operation.handler(call), media_type)
 

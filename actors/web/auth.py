@@ -55,7 +55,7 @@ def authenticate(authorization: str | None, tokens: TokenStore, now: float) -> P
     token = tokens.authenticate(match[1], now)
     if token is None:
         raise _unauthorized("the token is unknown, revoked or expired", "invalid_token")
-    return Principal(token.scope, token.name, token.id)
+    return Principal(token.scope, token.name.strip() or token.id, token.id)
 
 
 def require(principal: Principal | None, scopes: Sequence[str]) -> None:

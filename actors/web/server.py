@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 BACKLOG = 1_024
 LINGER_S = 2.0
 RETRY_AFTER_S = 1.0
-CLOSE_S = 5.0
+CLOSE_S = 1.0
+"""How long running requests are given to end when the server closes, seconds."""
 
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -46,6 +47,7 @@ class WebServer:
         self._config = config
         self._protocols = _Protocols(self._handle, config)
         self._listener: asyncio.Server | None = None
+        self._leaving = asyncio.Event()
 
     async def start(self, listening: socket.socket) -> None:
         """Accept connections.
@@ -62,6 +64,7 @@ class WebServer:
             return
         self._listener.close()
         self._listener = None
+        self._leaving.set()
         self._protocols.end_streams()
         self._protocols.pre_shutdown()
         await self._protocols.shutdown(CLOSE_S)
@@ -98,6 +101,7 @@ class WebServer:
             query=request.rel_url.raw_query_string,
             headers=_headers(request),
             read_body=body.read,
+            leaving=self._leaving,
         )
         try:
             async with asyncio.timeout(self._config.request_timeout_s):

@@ -46,11 +46,23 @@ def test_an_action_is_done_with_its_reason_and_says_by_whom(site, action):
         "by": "operator",
         "at": 1_800_000_000.0,
     }
-    assert site.services.introspection.done == [(action, "node/a1", "stuck")]
+    assert site.services.introspection.done == [(action, "node/a1", "stuck (by operator)")]
 
 
 def test_an_action_without_a_reason_tells_who_asked(site):
     assert site.post(f"/api/v1/actors/{PATH}/kill").json()["reason"] == "kill by operator"
+
+
+def test_what_is_noted_of_an_action_names_who_asked_and_why(site):
+    token = site.do(site.services.tokens.create("operator", "", site.services.wall()))
+    site.secrets["nameless"] = token[0]
+    done = site.post(f"/api/v1/actors/{PATH}/kill", {"reason": " "}, scope="nameless").json()
+    assert (done["by"], done["reason"]) == (token[1].id, f"kill by {token[1].id}")
+    site.post(f"/api/v1/actors/{PATH}/kill", {"reason": "stuck"})
+    assert [what for *_, what in site.services.introspection.done] == [
+        f"kill by {token[1].id}",
+        "stuck (by operator)",
+    ]
 
 
 @pytest.mark.parametrize("body", [{"reason": 1}, {"reason": "x" * 201}])

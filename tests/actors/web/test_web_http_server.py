@@ -10,7 +10,15 @@ import pytest
 from actors.config import HttpConfig
 from actors.http_server import HttpServer, HttpServerArgs, WebSup, WebSupArgs
 from actors.web.api import Api
-from supervision import KILLED, SHUTDOWN, SupervisorFlags, actor_system
+from actors.web.server import CLOSE_S
+from supervision import (
+    KILLED,
+    SHUTDOWN,
+    ChildSpec,
+    Supervisor,
+    SupervisorFlags,
+    actor_system,
+)
 from supervision.introspection import Introspection
 
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -66,17 +74,25 @@ class Tree:
         await until(lambda: address.incarnation != incarnation or address.cell is None)
 
 
-def in_tree(scenario, site, listening):
+class Above(Supervisor):
+    """A supervisor of webSup, as the node's top is one."""
+
+    def init(self, args):
+        return SupervisorFlags(), [ChildSpec("webSup", WebSup, args, type="supervisor")]
+
+
+def in_tree(scenario, site, listening, root=("webSup", WebSup)):
     """Run a scenario with a tree on a loop of its own."""
 
     async def run():
         kernel = actor_system(loop=asyncio.get_running_loop())._systemBase.kernel
-        services = replace(site.services, introspection=Introspection(kernel, "webSup"))
+        name, start = root
+        services = replace(site.services, introspection=Introspection(kernel, name))
         args = HttpServerArgs(
             api=Api(services, site.operations), config=HttpConfig(), listening=listening
         )
         sup_args = WebSupArgs(server=args, flags=SupervisorFlags(intensity=5, period=5.0))
-        started = await kernel.start_root(WebSup(), sup_args, "webSup", lambda: None)
+        started = await kernel.start_root(start(), sup_args, name, lambda: None)
         address = started.address
         tree = Tree(kernel, address, listening)
         async with asyncio.timeout(10):
@@ -182,6 +198,21 @@ def test_an_operator_who_kills_the_server_that_serves_him_is_answered(site, list
         assert detail["last_exit"]["reason"] == "killed"
 
     in_tree(scenario, site, listening)
+
+
+@pytest.mark.parametrize("path", ["node/webSup", "node/webSup/httpServer"])
+def test_a_restart_of_what_carries_its_answer_is_answered_at_once(site, listening, path):
+    async def scenario(tree):
+        first = tree.server.cell
+        begun = asyncio.get_running_loop().time()
+        asked = f"/api/v1/actors/{path.replace('/', '%2F')}/restart"
+        done = await tree.ask("POST", asked, site.secrets["operator"])
+        assert (done["action"], done["by"]) == ("restart", "operator")
+        await until(lambda: tree.server is not None and tree.server.cell not in (None, first))
+        assert await tree.status() == b"HTTP/1.1 200 OK\r\n"
+        assert asyncio.get_running_loop().time() - begun < CLOSE_S
+
+    in_tree(scenario, site, listening, root=("node", Above))
 
 
 def test_what_cannot_be_done_to_an_actor_is_409(site, listening):
