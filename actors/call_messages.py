@@ -40,17 +40,18 @@ class CallSettings(Struct, frozen=True):
     count: OpenCount
 
 
-class SessionArgs(Struct, frozen=True):
+class SessionArgs(Struct):
     """What a session starts with.
 
     Attributes:
         settings: shared by all sessions.
-        first: the record that it begins with.
+        first: the record that it begins with, until it has begun: the supervisor keeps the
+            arguments as long as the session lives, and the record of its birth need not be.
         state: ``new``, or ``ivr`` where an application opened it.
     """
 
     settings: CallSettings
-    first: Session
+    first: Session | None
     state: str = "new"
 
 

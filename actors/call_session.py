@@ -60,12 +60,15 @@ class CallSession(RoutedCall):
     def init(self, args: SessionArgs) -> Any:
         """Take the call's name; where it is taken, the call has a session already."""
         self._args = args
+        first = args.first
+        assert first is not None, "a session begins once"
         try:
-            self.register(call_name(args.first.call))
+            self.register(call_name(first.call))
         except NameTaken:
             return Stop(error("already_open"))
         args.settings.count.opened()
-        return self._begun(args.state, args.first)
+        args.first = None
+        return self._begun(args.state, first)
 
     def restore(self, args: SessionArgs, state: str, data: Session) -> Any:
         """Go on where the last incarnation was killed: names, timers and pending questions."""

@@ -47,13 +47,16 @@ class Router(GenServer):
     def init(self, args: RoutingTable) -> None:
         """Begin with a routing table."""
         self.state = RouterState(args)
+        # One record for each routing point, shared by all the sessions that it is the answer of.
+        self._first = {name: decide(args, name) for name in args.points}
         self.register(NAME)
 
     def handle_call(self, request: Any, from_: PendingCall) -> Decision:
         """Decide."""
         if not isinstance(request, Decide):
             raise TypeError(f"the router answers no {type(request).__name__}")
-        decision = decide(self.state.table, request.rp, request.tried)
+        known = None if request.tried else self._first.get(request.rp)
+        decision = known or decide(self.state.table, request.rp, request.tried)
         counts = self.state.decided
         counts[decision.reason] = counts.get(decision.reason, 0) + 1
         return decision

@@ -62,7 +62,7 @@ class Routing(Struct, frozen=True, kw_only=True):
     reason: str
     ts: float
     ms: float
-    why: list[str] = []
+    why: tuple[str, ...] = ()
 
 
 class SessionView(Struct, frozen=True, kw_only=True):

@@ -213,6 +213,6 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
         reason=decision.reason,
         ts=wall,
         ms=spent,
-        why=list(decision.why),
+        why=decision.why,
     )
     return replace(session, routing=routing, updated=wall)

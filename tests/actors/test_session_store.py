@@ -30,7 +30,7 @@ def view(number, **changes):
         "updated": 1_750_000_060.5 + number,
         "journey": [JourneyStep(ts=1.5, step="menu", data={"choice": [1, None, "é"]})],
         "routing": Routing(
-            target="7001", rtype="default", reason="ok", ts=1.0, ms=0.4, why=["open"]
+            target="7001", rtype="default", reason="ok", ts=1.0, ms=0.4, why=("open",)
         ),
         "ud": {"offer": "fibre"},
     }
