@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from actors import metrics
 from actors.call_messages import CallSettings
-from actors.call_sup import CallSupArgs, SessionPool
+from actors.call_sup import CallSupArgs
 from actors.config import send_list
 from actors.cti_listener import ListenerArgs
 from actors.http_server import HttpServerArgs
 from actors.log_writer import LogSettings
+from actors.node_counts import counter
 from actors.node_reports import NodeCollector, count_given_up, to_events
 from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
@@ -20,6 +21,7 @@ from actors.readiness import NodeReadiness
 from actors.routing import table_of
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
+from actors.session_pool import SessionPool
 from actors.sessions import CallSessions
 from actors.tree import NAME, NodeArgs
 from actors.web import control, operations
@@ -51,6 +53,7 @@ class Assembly:
         data: the data directory.
         listeners: the inherited listening sockets, by name.
         services: what the API uses.
+        pool: the sessions that live.
         openings: how sessions are opened.
         control_api: what the control channel offers.
         operator_token: the operator's secret, at the first start only.
@@ -60,6 +63,7 @@ class Assembly:
     data: Path
     listeners: Mapping[str, socket.socket]
     services: Services
+    pool: SessionPool
     openings: Openings
     control_api: Api
     operator_token: str | None
@@ -86,7 +90,7 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
         """
         tokens, operator_token = open_store(data, kernel.clock.wall())
-        pool = SessionPool(kernel)
+        pool = SessionPool()
         count = OpenCount(data / "sessions.open")
         openings = _openings(config, pool, count)
         kernel.reports.subscribe(count_given_up(count))
@@ -99,11 +103,13 @@ class Assembly:
             sessions=CallSessions(kernel, pool, StoredSessions(kernel), openings),
             events=_events(kernel, config, epoch),
             tokens=tokens,
+            region=config.routing.region,
+            counts=counter(kernel, pool),
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
         )
         api = Api(services, operations.control(version))
-        return cls(config, data, listeners, services, openings, api, operator_token)
+        return cls(config, data, listeners, services, pool, openings, api, operator_token)
 
     def arguments(self) -> NodeArgs:
         """What the top of the tree starts with."""
@@ -117,6 +123,7 @@ class Assembly:
             call=CallSupArgs(
                 config.supervision,
                 self.openings.settings.table,
+                self.pool,
                 _listener_args(self, self.services.tokens),
             ),
             http=_http_args(self),

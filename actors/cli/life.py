@@ -19,6 +19,9 @@ STOP_MARGIN_S = 5.0
 RESTART_TIMEOUT_S = 3_600.0
 """The anchor bounds a restart by its own configuration; this only outlasts that."""
 
+COUNTS = ("sessions", "links", "actors", "restarts", "dead_letters", "handled")
+"""What is counted in a node, as it names them."""
+
 SECRETS = frozenset({"operator_token"})
 """What the node tells once, to whom started it."""
 
@@ -70,9 +73,9 @@ def status(options: Namespace) -> Answer:
 
 
 def info(options: Namespace) -> Answer:
-    """Versions, uptime, addresses and process ids."""
+    """Versions, uptime, counts, addresses and process ids."""
     with Peer(options.data) as peer:
-        data = shape(peer.ask("info"), peer.ask("status"))
+        data = shape(peer.ask("info"), peer.ask("status")) | {"counts": _counts(peer)}
     heading = [
         f"vigie {data['versions']['vigie']} up {elapsed(data['uptime_s'])}",
         f"HTTP       {data['http']}",
@@ -82,7 +85,9 @@ def info(options: Namespace) -> Answer:
     ]
     names = ("anchor", "node", "postgres")
     rows = [(name, data[name]["pid"], data["versions"].get(name)) for name in names]
-    return Answer(data, [*heading, "", *columns([("PROCESS", "PID", "VERSION"), *rows])])
+    processes = columns([("PROCESS", "PID", "VERSION"), *rows])
+    counts = [f"{name.replace('_', ' '):<13}{count}" for name, count in data["counts"].items()]
+    return Answer(data, [*heading, "", *processes, "", *(counts or ["the node does not answer"])])
 
 
 def shape(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +124,17 @@ def shape(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         "restarts": {name: item["restarts"] for name, item in state["programs"].items()},
         "uptime_s": round(found["anchor"]["uptime_s"], 3),
     }
+
+
+def _counts(peer: Peer) -> dict[str, int]:
+    """How much is in the node; nothing while there is none to ask."""
+    try:
+        node = peer.api("GET", "node")
+    except Refusal as refusal:
+        if refusal.code in (ExitCode.UNREACHABLE, ExitCode.TRY_AGAIN):
+            return {}
+        raise
+    return {name: node[name] for name in COUNTS}
 
 
 def _address(listener: dict[str, Any]) -> str:

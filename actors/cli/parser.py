@@ -226,7 +226,7 @@ COMMANDS: Commands = {
     ),
     "ping": ("Ask the anchor whether it lives.", _verb("life:ping")),
     "status": ("How the programs are: restarts, last exits.", _verb("life:status")),
-    "info": ("Versions, uptime, addresses and process ids.", _verb("life:info")),
+    "info": ("Versions, uptime, counts, addresses and process ids.", _verb("life:info")),
     "tree": (
         "Show the tree of actors.",
         _verb(

@@ -42,6 +42,30 @@ class ReadinessReport(Struct, frozen=True, kw_only=True):
     parts: dict[str, str]
 
 
+class NodeCounts(Struct, frozen=True, kw_only=True):
+    """How much there is in the node now, and what it has done since it started.
+
+    Attributes:
+        sessions: Sessions in memory.
+        links: CTI links open.
+        actors: Actors that live.
+        restarts: Actors restarted by their supervisor.
+        dead_letters: Messages that nobody took.
+        handled: Messages handled.
+        generation: Number of this node process since the anchor started.
+        uptime_s: How long this node process has run, seconds.
+    """
+
+    sessions: int
+    links: int
+    actors: int
+    restarts: int
+    dead_letters: int
+    handled: int
+    generation: int
+    uptime_s: float
+
+
 class Readiness(Protocol):
     """Tells whether the node takes traffic."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actors.config import HttpConfig
 from actors.web.event_hub import EventHub
-from actors.web.ports import Introspection, Readiness, Sessions
+from actors.web.ports import Introspection, NodeCounts, Readiness, Sessions
 from actors.web.tokens import TokenStore
 
 
@@ -23,6 +23,8 @@ class Services:
         sessions: The calls' sessions.
         events: What happens in the node.
         tokens: Who may do what.
+        region: Whose numbering plan national numbers are read by, ISO 3166-1.
+        counts: How much there is in the node.
         send_list: Fields that an IVR application is sent, by the application's name.
         wall: Seconds since the epoch.
     """
@@ -34,5 +36,7 @@ class Services:
     sessions: Sessions
     events: EventHub
     tokens: TokenStore
+    region: str
+    counts: Callable[[], NodeCounts]
     send_list: Callable[[str], Sequence[str]]
     wall: Callable[[], float]

@@ -65,6 +65,16 @@ SESSION = {
 }
 
 
+COUNTS = {
+    "sessions": 7,
+    "links": 1,
+    "actors": 20,
+    "restarts": 2,
+    "dead_letters": 0,
+    "handled": 900,
+}
+
+
 class ScriptedNode:
     """Answers what the test put into `answers`; remembers what it was asked."""
 
@@ -210,14 +220,20 @@ def test_info_has_the_shape_of_the_contract_and_no_secret(node, vigie):
         "labels": {"version": "1", "config": "as shipped"},
     }
     node.answers["status"] = {"state": "running", "programs": {"node": {"restarts": 2}}}
+    node.answers["GET /api/v1/node"] = {"version": "1", **COUNTS}
     code, out, _ = vigie("info", "--json")
     info = json.loads(out)
     assert code == 0
     assert [info[name]["pid"] for name in ("anchor", "node", "postgres")] == [1, 2, 3]
     assert (info["http"], info["cti"]) == ("http://127.0.0.1:8080", "[::1]:7300")
     assert info["restarts"] == {"node": 2}
+    assert info["counts"] == COUNTS
     assert "secret" not in out
-    assert "postgres" in vigie("info")[1]
+    shown = [line.split() for line in vigie("info")[1].splitlines()]
+    assert ["sessions", "7"] in shown
+    node.answers["GET /api/v1/node"] = Refusal(ExitCode.UNREACHABLE, "node is not running")
+    assert json.loads(vigie("info", "--json")[1])["counts"] == {}
+    assert "the node does not answer" in vigie("info")[1]
 
 
 def test_the_tree_is_indented_with_status_restarts_and_mailbox(node, vigie):

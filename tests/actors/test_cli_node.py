@@ -63,6 +63,9 @@ def test_a_node_is_looked_at_fed_and_searched(vigie, tmp_path):
     code, report = vigie("feed", str(feed))
     assert (code, report["sent"], report["answered"], report["lost"]) == (0, 1, 1, 0)
     assert report["comparison"] == {"compared": 1, "different": 0, "differences": []}
+    counts = vigie("info")[1]["counts"]
+    assert (counts["sessions"], counts["restarts"]) == (1, 0)
+    assert counts["actors"] > counts["sessions"]
     _, session = vigie("session", "show", "c1")
     assert (session["ani"], session["routing"]["target"]) == ("+33142685300", "7000")
     _, found = vigie("session", "find", "--ani", "01 42 68 53 00")

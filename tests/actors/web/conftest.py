@@ -24,7 +24,7 @@ from actors.session_api import (
 from actors.web import operations
 from actors.web.api import Api
 from actors.web.event_hub import EventHub
-from actors.web.ports import ReadinessReport
+from actors.web.ports import NodeCounts, ReadinessReport
 from actors.web.server import WebServer
 from actors.web.services import Services
 from actors.web.tokens import SCOPES, open_store
@@ -41,6 +41,16 @@ WALL = 1_800_000_000.0
 SESSION = "0123456789abcdef0123"
 CLOSED = "c" * 20
 BUSY = "b" * 20
+COUNTS = NodeCounts(
+    sessions=3,
+    links=2,
+    actors=19,
+    restarts=1,
+    dead_letters=4,
+    handled=500,
+    generation=2,
+    uptime_s=61.5,
+)
 
 
 def row(path, record=ActorRow, **changes):
@@ -293,6 +303,8 @@ def make_site(tmp_path):
             sessions=FakeSessions(),
             events=EventHub("ab", keep=50, max_subscriptions=http_config.max_event_streams),
             tokens=tokens,
+            region="FR",
+            counts=lambda: COUNTS,
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
         )

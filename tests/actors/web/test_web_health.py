@@ -96,3 +96,11 @@ def test_a_failure_is_500_and_tells_nothing_of_the_inside(site, caplog):
     assert "NoneType" not in answer.body.decode()
     assert "getSession failed" in caplog.text
     assert json.loads(answer.body)["detail"] == "the failure has been logged"
+
+
+def test_the_node_tells_what_it_is_and_how_much_is_in_it(site):
+    node = site.get("/api/v1/node", scope="viewer").json()
+    assert (node["version"], node["region"], node["uptime_s"]) == ("1.2.3", "FR", 61.5)
+    counts = [node[name] for name in ("sessions", "links", "actors", "restarts", "dead_letters")]
+    assert counts == [3, 2, 19, 1, 4]
+    assert site.get("/api/v1/node", scope="ivr").rule == (403, "forbidden", "Authorization")
