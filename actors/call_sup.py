@@ -5,7 +5,8 @@ Its parts find each other by name and survive each other's restart.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -13,7 +14,6 @@ from actors.call_session import CallSession
 from actors.cti_listener import SUPERVISOR as CTI_SUP
 from actors.cti_listener import CtiListener, ListenerArgs
 from actors.router import Router
-from actors.session_api import Busy
 from actors.session_opening import SUPERVISOR as SESSION_SUP
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
     from actors.config import SupervisionConfig
     from actors.routing import RoutingTable
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.kernel import Kernel
+    from actors.session_pool import SessionPool
+    from supervision import Reason
 
 SESSION_STOP_S = 1.0
 ONE_SESSION_RESTARTS = 5
 """Restarts of one session within the period after which it is given up alone."""
 
-RETRY_AFTER_S = 0.2
+SLICE = 500
+"""Sessions taken over before the loop goes round once."""
 
 
 class CallSupArgs(Struct, frozen=True):
@@ -37,6 +38,7 @@ class CallSupArgs(Struct, frozen=True):
 
     supervision: SupervisionConfig
     table: RoutingTable
+    pool: SessionPool
     listener: ListenerArgs
 
 
@@ -45,29 +47,39 @@ class CallSup(Supervisor):
 
     def init(self, args: CallSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
         """The router first: whoever comes after may ask it."""
+        sessions = SessionSupArgs(args.supervision, args.pool)
         children = [
             ChildSpec("router", Router, args.table),
-            ChildSpec("sessionSup", SessionSup, args.supervision, type="supervisor"),
+            ChildSpec("sessionSup", SessionSup, sessions, type="supervisor"),
             ChildSpec("ctiSup", CtiSup, args, type="supervisor"),
         ]
         return flags(args.supervision), children
+
+
+class SessionSupArgs(Struct, frozen=True):
+    """What sessionSup starts with."""
+
+    supervision: SupervisionConfig
+    pool: SessionPool
 
 
 class SessionSup(Supervisor):
     """One callSession for each call; registered as ``sessionSup``.
 
     A session that crashes goes on from its last handled state. One that crashes again and again is
-    given up alone; the pool as a whole bears restarts in proportion to its size.
+    given up alone; the pool as a whole bears restarts in proportion to its size. Where sessionSup
+    itself dies or is restarted, its sessions go on under the next one.
     """
 
-    def init(self, args: SupervisionConfig) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
+    def init(self, args: SessionSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
         """A pool."""
         self.register(SESSION_SUP)
+        bounds = args.supervision
         pool = SupervisorFlags(
             strategy="simple_one_for_one",
-            intensity=args.intensity,
-            period=args.period_s,
-            pool_ratio=args.pool_intensity_ratio,
+            intensity=bounds.intensity,
+            period=bounds.period_s,
+            pool_ratio=bounds.pool_intensity_ratio,
             child_intensity=ONE_SESSION_RESTARTS,
         )
         session = ChildSpec(
@@ -79,6 +91,31 @@ class SessionSup(Supervisor):
         )
         return pool, [session]
 
+    async def on_start(self, args: SessionSupArgs) -> Any:
+        """Take over the sessions that the last incarnation left."""
+        refused = await super().on_start(args)
+        if refused is None:
+            await self._take_over(args.pool)
+        return refused
+
+    async def _take_over(self, pool: SessionPool) -> None:
+        self.state.children = pool.children
+        for number, child in enumerate(list(pool.children.values()), 1):
+            if child.kept is None:
+                del pool.children[child.id]
+                continue
+            await self._start(child)
+            child.restarts += 1
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def on_finish(self, reason: Reason) -> None:
+        """Stop the sessions; what is kept of them stays for the next sessionSup."""
+        kept = [(child, child.kept) for child in self.state.children.values()]
+        await super().on_finish(reason)
+        for child, state in kept:
+            child.kept = state
+
 
 class CtiSup(Supervisor):
     """ctiListener, and one ctiLink for each connection; registered as ``ctiSup``."""
@@ -87,39 +124,6 @@ class CtiSup(Supervisor):
         """The listener; it has the links started."""
         self.register(CTI_SUP)
         return flags(args.supervision), [ChildSpec("ctiListener", CtiListener, args.listener)]
-
-
-class SessionPool:
-    """The sessions that live, as their supervisor knows them.
-
-    Args:
-        kernel: the node.
-    """
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-
-    def address_of(self, session: str) -> LocalAddress | None:
-        """Where a session lives, also while it is being restarted.
-
-        Raises:
-            Busy: the supervisor of sessions is being restarted.
-        """
-        supervisor = self._supervisor()
-        if supervisor is None:
-            raise Busy(RETRY_AFTER_S)
-        child = supervisor.state.children.get(session)
-        return None if child is None else child.address
-
-    def count(self) -> int:
-        """How many sessions there are; 0 while their supervisor is being restarted."""
-        supervisor = self._supervisor()
-        return 0 if supervisor is None else len(supervisor.state.children)
-
-    def _supervisor(self) -> Supervisor | None:
-        address = self._kernel.registry.whereis(SESSION_SUP)
-        actor = None if address is None or address.cell is None else address.cell.actor
-        return actor if isinstance(actor, Supervisor) and hasattr(actor, "state") else None
 
 
 def flags(config: SupervisionConfig) -> SupervisorFlags:

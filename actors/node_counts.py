@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors import metrics
-from actors.call_sup import SessionPool
 from actors.cti_link import LINKS
+from actors.session_pool import SessionPool
 from actors.web.ports import NodeCounts
 from supervision import Supervisor
 

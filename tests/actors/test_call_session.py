@@ -13,6 +13,7 @@ from actors.call_messages import (
     StoreSession,
 )
 from actors.call_names import ani_group, call_name, xref_name
+from actors.call_sup import SessionSup, SessionSupArgs
 from actors.routing import decide
 from actors.session_api import (
     AddJourneyStep,
@@ -25,7 +26,14 @@ from actors.session_api import (
     UserDataTooLarge,
 )
 from protocols.cti.messages import CallEvent, RerouteRequest, RouteEnd, RouteSelect, RouteUsed
-from supervision import Refused, ServerDied
+from supervision import (
+    ChildSpec,
+    CycleChild,
+    Refused,
+    ServerDied,
+    Supervisor,
+    SupervisorFlags,
+)
 from supervision.reasons import KILLED
 
 
@@ -544,3 +552,32 @@ def test_a_session_that_ends_leaves_nothing_for_the_garbage_collector(kit):
         gc.garbage.clear()
         gc.enable()
     assert [type(one).__name__ for one in ours] == []
+
+
+@pytest.mark.parametrize("how", ["kill", "restart", "kill callSup"])
+def test_sessions_go_on_when_their_supervisor_is_restarted(kit, how):
+    sessions = [kit.open(f"c{number}", ud={"n": number}) for number in range(3)]
+    kit.call(sessions[1], CloseSession())
+    if how == "restart":
+        kit.call(kit.top, CycleChild("sessionSup"), timeout=None)
+    elif how == "kill":
+        kit.faults.kill(kit.sessions)
+    else:
+        kit.faults.kill(kit.top)
+        kit.settle()
+        kit.start(Restarted, kit, name="callSup")
+    kit.settle()
+    assert kit.pool.count() == 3
+    views = [
+        kit.call(kit.base.whereis(call_name(f"c{number}")), GetSession()) for number in range(3)
+    ]
+    assert [view.ud for view in views] == [{"n": number} for number in range(3)]
+    assert [view.state for view in views] == ["new", "closed", "new"]
+    kit.advance(61.0)
+    assert kit.pool.count() == 2
+
+
+class Restarted(Supervisor):
+    def init(self, kit):
+        args = SessionSupArgs(kit.config.supervision, kit.pool)
+        return SupervisorFlags(), [ChildSpec("sessionSup", SessionSup, args, type="supervisor")]

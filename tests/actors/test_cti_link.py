@@ -7,6 +7,7 @@ from actors.cti_connection import BytesRead
 from actors.session_api import GetSession
 from protocols.cti.framing import encode
 from protocols.cti.link_state import LinkConfig
+from supervision import TerminateChild
 
 
 @pytest.fixture
@@ -107,8 +108,7 @@ def test_the_link_answers_when_no_session_can_be_opened_in_time(kit):
 
 def test_the_link_answers_while_the_supervisor_of_sessions_is_dead(kit):
     peer = kit.connect()
-    kit.faults.kill(kit.sessions)
-    kit.settle()
+    kit.call(kit.top, TerminateChild("sessionSup"), timeout=None)
     peer.route()
     kit.advance(0.28)
     assert [frame["reason"] for frame in peer.frames()] == ["late-default"]

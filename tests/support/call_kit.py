@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from actors.call_messages import CallSettings
-from actors.call_sup import SessionPool, SessionSup
+from actors.call_sup import SessionSup, SessionSupArgs
 from actors.config import Config, RoutingPoint, SessionsConfig
 from actors.router import Router
 from actors.routing import marks, table_of
 from actors.session_opening import Openings
+from actors.session_pool import SessionPool
 from protocols.cti.messages import RouteRequest
 from supervision import ChildSpec, SupervisorFlags
 from supervision.testing import Kit
@@ -46,8 +47,12 @@ class CallKit(Kit):
         self.store = self.probe("sessionStore")
         self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.table)])
         self.router = self.base.whereis("router")
-        self.sessions = self.start(SessionSup, self.config.supervision, name="sessionSup")
-        self.pool = SessionPool(self.kernel)
+        self.pool = SessionPool()
+        args = SessionSupArgs(self.config.supervision, self.pool)
+        spec = ChildSpec("sessionSup", SessionSup, args, type="supervisor")
+        top = self.start_supervisor(SupervisorFlags(intensity=100), [spec], name="callSup")
+        self.sessions = self.base.whereis("sessionSup")
+        self.top = top
         self.openings = Openings(self.settings, "FR", self.pool.count)
         self.link = self.probe()
 

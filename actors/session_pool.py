@@ -1,0 +1,33 @@
+"""The sessions that live: a table of the node that outlives the supervisor of sessions.
+
+Sessions and their supervisor may die; what the table keeps of each session, its last handled
+state, is there for the next ones (as a table of ``ets`` with an heir would be).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from supervision.eventloop.address import LocalAddress
+    from supervision.strategy import Child
+
+
+class SessionPool:
+    """The table, by session id.
+
+    Attributes:
+        children: what the supervisor of sessions knows of each; its own dictionary.
+    """
+
+    def __init__(self) -> None:
+        self.children: dict[str, Child] = {}
+
+    def address_of(self, session: str) -> LocalAddress | None:
+        """Where a session lives, also while it is being restarted."""
+        child = self.children.get(session)
+        return None if child is None else child.address
+
+    def count(self) -> int:
+        """How many sessions there are, closed ones that linger included."""
+        return len(self.children)
