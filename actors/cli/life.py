@@ -127,14 +127,14 @@ def shape(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _counts(peer: Peer) -> dict[str, int]:
-    """How much is in the node; nothing while there is none to ask."""
+    """How much is in the node, as far as it tells; nothing while there is none to ask."""
     try:
         node = peer.api("GET", "node")
     except Refusal as refusal:
         if refusal.code in (ExitCode.UNREACHABLE, ExitCode.TRY_AGAIN):
             return {}
         raise
-    return {name: node[name] for name in COUNTS}
+    return {name: node[name] for name in COUNTS if name in node}
 
 
 def _address(listener: dict[str, Any]) -> str:

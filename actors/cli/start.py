@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.cli import rooms
@@ -24,13 +25,13 @@ from supervision.anchor.messages import ExitCode, Refusal
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from pathlib import Path
 
     from supervision.anchor.messages import Message
     from supervision.anchor.spec import AnchorSpec
 
 TAIL_LINES = 20
 ANCHOR_LOG = "anchor.log"
+OPERATOR_FILE = "operator.token"
 MARGIN_S = 10.0
 """Over the bounds of the anchor's own steps, for the making of processes."""
 
@@ -54,7 +55,7 @@ def start(options: Namespace) -> Answer:
         spec = anchor_spec(config, data, file, os.environ)
     except BinariesMissing as missing:
         raise Refusal(ExitCode.USAGE, f"{missing}, or configure database.dsn") from None
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_directory(data)
     os.environ["PYTHONPATH"] = _python_path()
     return _foreground(spec) if options.foreground else _background(spec, data)
 
@@ -69,6 +70,16 @@ def _refuse_second(data: Path) -> None:
         raise
     why = f"a node runs already in {data}: its anchor is process {pid}; stop it with vigie stop"
     raise Refusal(ExitCode.FAILED, why)
+
+
+def _make_directory(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"{data} cannot be the data directory: {error.strerror}"
+        raise Refusal(ExitCode.USAGE, why, "data") from None
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise Refusal(ExitCode.USAGE, f"the data directory {data} cannot be written to", "data")
 
 
 def _foreground(spec: AnchorSpec) -> Answer:
@@ -183,9 +194,12 @@ def _started(info: dict[str, Any]) -> Answer:
     data = shape(info, {"state": "running", "programs": {}})
     lines = [f"vigie runs at {data['http']}", f"CTI link {data['cti']}", f"data {data['data']}"]
     token = info["programs"]["node"].get("operator_token")
+    file = Path(data["data"]) / OPERATOR_FILE
     if token:
         data["operator_token"] = token
-        lines.append(f"operator token {token}, also in {data['data']}/operator.token")
+        lines.append(f"operator token {token}, also in {file}")
+    elif file.exists():
+        lines.append(f"operator token in {file}")
     return Answer(data, lines)
 
 

@@ -16,7 +16,8 @@ async def main():
     channel = await worker.open_channel(worker.inherited(os.environ), answer)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    channel.ready({"version": "1.2.3", "operator_token": "vgo-secret"})
+    first = {} if os.environ.get("CLI_NODE_IS_OLD") else {"operator_token": "vgo-secret"}
+    channel.ready({"version": "1.2.3", **first})
     waits = [asyncio.create_task(wait) for wait in (stop.wait(), channel.closed())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 

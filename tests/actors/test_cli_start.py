@@ -104,6 +104,23 @@ def test_a_configuration_with_mistakes_starts_nothing(vigie, config, tmp_path):
     assert not (tmp_path / "var").exists()
 
 
+@pytest.mark.parametrize("place", ["/etc/passwd", "/etc/passwd/below", "/proc/nope"])
+def test_a_data_directory_that_cannot_be_one_is_told_in_one_line(config, capfd, place):
+    code = main(["start", "--data", place, "--config", str(config)])
+    out, err = capfd.readouterr()
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert err.startswith(f"vigie: {place} cannot be the data directory: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_later_start_says_where_the_operator_token_is(vigie, tmp_path, monkeypatch):
+    file = tmp_path / "var" / "operator.token"
+    file.parent.mkdir()
+    file.write_text("vgo-secret\n")
+    monkeypatch.setenv("CLI_NODE_IS_OLD", "yes")
+    assert vigie("start")[1].splitlines()[-1] == f"operator token in {file}"
+
+
 def test_a_restart_keeps_the_addresses_and_changes_the_process(vigie):
     before = json.loads(vigie("start", "--json")[1])
     code, out, _ = vigie("restart")
