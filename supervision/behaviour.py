@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from supervision.eventloop import links
+from supervision.eventloop import admission, links
 from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.calls import OpenCalls
 from supervision.eventloop.cell import MEMBER, NAMED
 from supervision.eventloop.managed import Cast, ManagedActor, Timeout
 from supervision.reasons import NORMAL, Reason
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Kernel, Target
     from supervision.eventloop.timers import Timer
-
-
-TRIM_FROM = 64
-"""Open calls from which those that were given up are looked for, at each power of two."""
 
 
 class _NoReply:
@@ -68,7 +65,7 @@ class Behaviour(ManagedActor):
         Raises:
             NoProc: the receiver ended while this waited.
         """
-        await self.kernel.send_wait(target, message, self._myRef.address)
+        await admission.send_wait(self.kernel, target, message, self._myRef.address)
 
     def cast(self, target: Target, request: Any) -> None:
         """Send a request that wants no answer; to nobody it is a dead letter."""
@@ -114,17 +111,12 @@ class Behaviour(ManagedActor):
         return delivered
 
     def _defer(self, call: PendingCall) -> None:
-        # Kept so that the caller is told at once should this actor end first.
         if call.settled:
             return
         cell = self._myRef
-        deferred = cell.deferred
-        if deferred is None:
-            deferred = cell.deferred = {}
-        elif len(deferred) >= TRIM_FROM and not len(deferred) & (len(deferred) - 1):
-            # Calls that were given up and are never answered must not gather here.
-            deferred = cell.deferred = {one: None for one in deferred if not one.settled}
-        deferred[call] = None
+        if cell.deferred is None:
+            cell.deferred = OpenCalls()
+        cell.deferred.add(call)
 
     # Time
 
@@ -157,6 +149,12 @@ class Behaviour(ManagedActor):
     def link(self, address: ActorAddress) -> None:
         """Share the fate of another actor; see ``trap_exit``."""
         links.link(self.kernel, self._myRef, address)
+
+    def unlink(self, address: ActorAddress) -> None:
+        """Share the fate of an actor no longer; an ``Exit`` in the mailbox stays there."""
+        other = self.kernel.cell_of(address)
+        if other is not None:
+            links.unlink(self._myRef, other)
 
     def trap_exit(self, trap: bool = True) -> None:
         """Have the ends of linked actors come as ``Exit`` messages."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from supervision.childspec import ChildSpec
 from supervision.eventloop.address import LocalAddress
 from supervision.reasons import Reason
+
+if TYPE_CHECKING:
+    from supervision.strategy import SupervisorState
 
 
 class StartChild(msgspec.Struct, frozen=True):
@@ -77,3 +80,31 @@ class ChildInfo(msgspec.Struct, frozen=True):
     restart: str
     restarts: int
     last_exit: tuple[Reason, float] | None
+
+
+def which_children(state: SupervisorState) -> list[ChildInfo]:
+    """The children of a supervisor, the newest first."""
+    return [
+        ChildInfo(
+            child.id,
+            child.address,
+            child.status,
+            child.spec.type,
+            child.spec.restart,
+            child.restarts,
+            child.last_exit,
+        )
+        for child in reversed(state.children.values())
+    ]
+
+
+def count_children(state: SupervisorState) -> dict[str, int]:
+    """How many children a supervisor has, and how many of them run."""
+    children = state.children.values()
+    supervisors = sum(child.spec.type == "supervisor" for child in children)
+    return {
+        "specs": 1 if state.dynamic else len(children),
+        "active": sum(child.status == "running" for child in children),
+        "supervisors": supervisors,
+        "workers": len(children) - supervisors,
+    }

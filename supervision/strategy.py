@@ -165,13 +165,11 @@ def started(child: Child) -> None:
     child.status = "running"
 
 
-def ignored(state: SupervisorState, child: Child) -> None:
-    """A child's ``init`` asked to be left out: its spec stays, unless temporary or in a pool."""
-    forget(state, child)
-
-
 def forget(state: SupervisorState, child: Child) -> None:
-    """A child is not to run for now."""
+    """A child is not to run for now: it was terminated or asked to be left out (IGNORE).
+
+    Its spec stays, unless it is temporary or in a pool.
+    """
     child.status = "stopped"
     if state.dynamic or child.spec.restart == "temporary":
         state.children.pop(child.id, None)

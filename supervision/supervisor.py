@@ -6,6 +6,7 @@ in its mailbox, as in OTP; only its own end interrupts it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,8 @@ from supervision.childspec import (
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
-from supervision.eventloop.managed import IGNORE, Cast, Stop
+from supervision.eventloop.managed import CRASHED_S, IGNORE, Cast, Stop
 from supervision.management import (
-    ChildInfo,
     CountChildren,
     CycleChild,
     DeleteChild,
@@ -37,6 +37,8 @@ from supervision.management import (
     StartChild,
     TerminateChild,
     WhichChildren,
+    count_children,
+    which_children,
 )
 from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
 from supervision.strategy import Child, SupervisorState
@@ -45,12 +47,19 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
 
+SLICE = 256
+"""Members of a pool after which the loop goes round."""
+
+
 class _TryAgain(msgspec.Struct, frozen=True):
     child: Child
 
 
 class Supervisor(Behaviour):
     """A supervisor; override ``init`` (supervisor(3)).
+
+    One that ends, also by a crash of its own, stops its children in order first. One that is
+    killed cannot: all that is below it is killed as well, at once and without ``terminate``.
 
     Attributes:
         state: flags, children and recent restarts, as the pure core keeps them.
@@ -127,7 +136,7 @@ class Supervisor(Behaviour):
             case Started():
                 strategy.started(child)
             case Ignored():
-                strategy.ignored(self.state, child)
+                strategy.forget(self.state, child)
             case Failed():
                 child.status = "stopped"
 
@@ -213,9 +222,9 @@ class Supervisor(Behaviour):
             case StartChild() as request:
                 return self._start_child(call, request)
             case WhichChildren():
-                self.reply(call, self._which())
+                self.reply(call, which_children(self.state))
             case CountChildren():
-                self.reply(call, self._count())
+                self.reply(call, count_children(self.state))
             case DeleteChild(child_id):
                 self.reply(call, self._delete(child_id))
             case TerminateChild(child_id):
@@ -310,39 +319,23 @@ class Supervisor(Behaviour):
         del self.state.children[child_id]
         return True
 
-    def _which(self) -> list[ChildInfo]:
-        return [
-            ChildInfo(
-                child.id,
-                child.address,
-                child.status,
-                child.spec.type,
-                child.spec.restart,
-                child.restarts,
-                child.last_exit,
-            )
-            for child in reversed(self.state.children.values())
-        ]
-
-    def _count(self) -> dict[str, int]:
-        children = self.state.children.values()
-        supervisors = sum(child.spec.type == "supervisor" for child in children)
-        return {
-            "specs": 1 if self.state.dynamic else len(children),
-            "active": sum(child.status == "running" for child in children),
-            "supervisors": supervisors,
-            "workers": len(children) - supervisors,
-        }
-
     # Showing
 
-    def format_status(self, state: SupervisorState) -> Any:
+    def format_status(self, state: SupervisorState | None) -> Any:
         """Flags and children without their start arguments, which may hold secrets."""
+        if state is None:  # init has not said yet what it is
+            return {"flags": None, "count": 0, "children": {}}
         known = () if state.dynamic else state.children.values()
         children = {child.id: child.status for child in known}
         return {"flags": state.flags, "count": len(state.children), "children": children}
 
     # The end
+
+    def child_bound(self, child: LocalAddress) -> float | None:
+        """The shutdown time of its spec; ``brutal_kill`` says nothing of a child that crashed."""
+        known = self.state.children.get(str(child.name))
+        bound = CRASHED_S if known is None else known.spec.stop_timeout
+        return CRASHED_S if bound == 0 else bound
 
     async def on_finish(self, reason: Reason) -> None:
         """Stop the children: a pool all at once, others one by one, the last started first."""
@@ -359,15 +352,18 @@ class Supervisor(Behaviour):
             await self._halt(child)
 
     async def _stop_pool(self, members: list[Child]) -> None:
-        leaving = [
-            (child, self.kernel.stop(child.address.cell, SHUTDOWN, child.spec.stop_timeout))
-            for child in members
-            if child.address.cell is not None
-        ]
+        leaving: list[tuple[Child, Waiter]] = []
+        for number, child in enumerate(members):
+            cell = child.address.cell
+            if cell is not None:
+                gone = self.kernel.stop(cell, SHUTDOWN, child.spec.stop_timeout)
+                leaving.append((child, gone))
+            await _breathe(number)
         # One report for each reason: a pool can have any number of children.
         errors: Counter[Reason] = Counter()
-        for child, gone in leaving:
+        for number, (child, gone) in enumerate(leaving):
             reason = await gone
+            await _breathe(number)
             child.status = "stopped"
             if not _as_asked(child, reason):
                 errors[msgspec.structs.replace(reason, traceback="")] += 1
@@ -389,6 +385,11 @@ class Supervisor(Behaviour):
             allowed=self.state.allowed,
             **more,
         )
+
+
+async def _breathe(number: int) -> None:
+    if number % SLICE == SLICE - 1:
+        await asyncio.sleep(0)
 
 
 def _as_asked(child: Child, reason: Reason) -> bool:

@@ -6,11 +6,10 @@ of those it watches, requests to end. There is no more of it than the actor has 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import ActorAddress, ActorSystemMessage
-from supervision.eventloop import lifecycle
 from supervision.eventloop.calls import MailboxFull, PendingCall, Response, Waiter
 from supervision.eventloop.links import Down
 from supervision.eventloop.mailbox import Rejected
@@ -19,6 +18,7 @@ from supervision.eventloop.managed import Timeout
 if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.mailbox import MailboxPolicy
 
 
 def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
@@ -29,7 +29,7 @@ def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
     if _owed(message):
         mailbox.append((message, sender, kernel.now))
         return
-    kernel.reports.counts["overflow"] = kernel.reports.counts.get("overflow", 0) + 1
+    _count(kernel, cell, policy)
     if policy.overflow == "drop_oldest":
         _drop_oldest(kernel, cell, message, sender)
     elif policy.overflow == "drop_newest":
@@ -38,6 +38,20 @@ def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
         message.fail(MailboxFull(cell.address, policy.limit))
     else:
         _give_back(kernel, cell, message, sender)
+
+
+def _count(kernel: Kernel, cell: Cell, policy: MailboxPolicy) -> None:
+    kernel.overflows += 1
+    cell.overflows += 1
+    if cell.overflows & (cell.overflows - 1):
+        return  # told at the 1st, 2nd, 4th, 8th ..: a flood must not become one of reports
+    kernel.report(
+        "overflow",
+        cell.address.path,
+        policy=policy.overflow,
+        limit=policy.limit,
+        count=cell.overflows,
+    )
 
 
 def _owed(message: Any) -> bool:
@@ -73,15 +87,27 @@ def _give_back(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
         kernel.deliver(back, rejected, cell.address)
 
 
-def send_wait(kernel: Kernel, to: ActorAddress, message: Any, sender: Any) -> Waiter:
-    """Send, and have the sender's coroutine wait while a ``wait`` mailbox is full."""
-    waiter = Waiter()
+async def send_wait(kernel: Kernel, to: ActorAddress, message: Any, sender: Any) -> None:
+    """Send, and wait while a ``wait`` mailbox is full; who gives up has sent nothing."""
     cell = kernel.cell_of(to)
-    if cell is not None and _makes_wait(cell):
-        lifecycle.queue_sender(cell, (waiter, message, sender))
-    else:
+    if cell is None or not _makes_wait(cell):
         kernel.send(to, message, sender)
-        waiter.settle(None)
+        return
+    waiter = _queue(cell, message, sender)
+    try:
+        await waiter
+    finally:
+        if cell.waiters is not None:
+            cell.waiters.pop(waiter, None)
+
+
+def _queue(cell: Cell, message: Any, sender: Any) -> Waiter:
+    if isinstance(cell.mailbox, tuple):
+        cell.mailbox = deque(cell.mailbox)  # senders are let in at the end of a batch
+    # An ordered one: a plain dictionary looks for its first entry behind all that have left.
+    cell.waiters = cell.waiters if cell.waiters is not None else OrderedDict()
+    waiter = Waiter()
+    cell.waiters[waiter] = (message, sender)
     return waiter
 
 
@@ -94,7 +120,7 @@ def admit(kernel: Kernel, cell: Cell) -> None:
     """Let waiting senders in, in the order they came; one that has given up is passed over."""
     waiters = cell.waiters
     while waiters and not _makes_wait(cell):
-        waiter, message, sender = waiters.popleft()
-        if waiter.task is not None:
+        waiter, (message, sender) = waiters.popitem(last=False)
+        if not waiter.settled and waiter.task is not None:
             kernel.deliver(cell, message, sender)
             waiter.settle(None)

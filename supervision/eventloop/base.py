@@ -8,7 +8,7 @@ import sys
 import time
 from functools import partial
 from logging.config import dictConfig
-from threading import Event, Thread
+from threading import Event, Thread, get_ident
 from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import (
@@ -180,7 +180,13 @@ class EventLoopBase:
 
         With a loop of its own this waits for the actors, each of which has ``SHUTDOWN_WAIT_S``
         to end; otherwise they end while the loop runs.
+
+        Raises:
+            RuntimeError: the loop is the base's own and this is its thread, which cannot wait for
+                itself; an actor has ``actorSystemShutdown``.
         """
+        if self._own_thread is not None and get_ident() == self.kernel.thread:
+            raise RuntimeError("shutdown would wait on the node's loop for that loop to end")
         gone = Event()
         self._on_loop(self._exit_all, gone.set)
         if self._own_thread is not None:

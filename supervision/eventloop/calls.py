@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell
 
 
+LOOK_FROM = 64
+"""Open calls of a server from which those that were given up are looked for."""
+
+
 class CallFailed(Exception):  # noqa: N818 - OTP's word; its subclasses say what went wrong
     """A call got no answer.
 
@@ -134,7 +138,7 @@ class Waiter:
             self.task.wake()
 
     def cancel(self, msg: Any = None) -> bool:
-        """Let the task go on with a CancelledError."""
+        """Give it up, with a CancelledError: for a call, its answer would come late."""
         return self.settle(None, asyncio.CancelledError(msg))
 
     def result(self) -> Any:
@@ -261,19 +265,50 @@ class MessageCall(_ToldCall):
         self.caller.kernel.deliver(self.caller, Response(self.request_id, value, failure), None)
 
 
-class FutureCall(_ToldCall):
+class FutureCall(PendingCall):
     """A call made from outside the actors, by an asyncio task on the same loop."""
 
-    __slots__ = ("future",)
+    __slots__ = ("deadline", "future", "request")
 
     def __init__(self, request: Any, deadline: float | None, future: asyncio.Future[Any]) -> None:
-        super().__init__(request, deadline)
+        self.request = request
+        self.deadline = deadline
         self.future = future
 
-    def _tell(self, value: Any, failure: CallFailed | None) -> None:
+    @property
+    def settled(self) -> bool:  # type: ignore[override]
+        """Whether it has been answered, failed or given up: cancelling the future gives it up."""
+        return self.future.done()
+
+    def reply(self, value: Any) -> bool:
+        """Answer; return False where the answer comes late and is dropped."""
         if self.future.done():
-            return
-        if failure is None:
-            self.future.set_result(value)
-        else:
+            return False
+        self.future.set_result(value)
+        return True
+
+    def fail(self, failure: CallFailed) -> None:
+        """Tell the caller at once that no answer will come."""
+        if not self.future.done():
             self.future.set_exception(failure)
+
+
+class OpenCalls(dict[PendingCall, None]):
+    """Calls that a server answers later, kept so that they fail at once should it end first.
+
+    Those that were given up and are never answered must not gather here: they are looked for
+    whenever the number of calls has doubled.
+    """
+
+    __slots__ = ("_look_at",)
+
+    def __init__(self) -> None:
+        self._look_at = LOOK_FROM
+
+    def add(self, call: PendingCall) -> None:
+        """Keep a call."""
+        if len(self) >= self._look_at:
+            for gone in [one for one in self if one.settled]:
+                del self[gone]
+            self._look_at = max(LOOK_FROM, 2 * len(self))
+        self[call] = None

@@ -10,12 +10,12 @@ from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.reference import Reference
 
 if TYPE_CHECKING:
-    from collections import deque
+    from collections import OrderedDict, deque
     from collections.abc import Callable
     from datetime import timedelta
 
     from supervision._thespian import Actor, ActorAddress
-    from supervision.eventloop.calls import PendingCall
+    from supervision.eventloop.calls import OpenCalls, Waiter
     from supervision.eventloop.handler import HandlerTask
     from supervision.eventloop.kernel import Kernel
     from supervision.eventloop.links import Monitor
@@ -113,8 +113,8 @@ class Cell(Reference):
         self.links: dict[Cell, None] | None = None
         self.monitors: dict[Monitor, None] | None = None
         self.watching: dict[Monitor, None] | None = None
-        self.deferred: dict[PendingCall, None] | None = None
-        self.waiters: deque[Any] | None = None
+        self.deferred: OpenCalls | None = None
+        self.waiters: OrderedDict[Waiter, tuple[Any, Any]] | None = None
         self.exit_waiters: list[Any] | None = None
         self.at_end: list[Callable[[], object]] | None = None
         self.names: dict[Any, int] | None = None

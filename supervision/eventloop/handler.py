@@ -131,7 +131,7 @@ class HandlerTask:
     def _interrupt(self) -> None:
         waiting = self._waiting_for
         if isinstance(waiting, Waiter):
-            waiting.task = None
+            _give_up(waiting)
             self._waiting_for = None
             self.wake()
         elif waiting is not None and waiting.cancel():
@@ -189,7 +189,7 @@ class HandlerTask:
         self._ended = True
         waiting, self._waiting_for = self._waiting_for, None
         if isinstance(waiting, Waiter):
-            waiting.task = None
+            _give_up(waiting)
         elif waiting is not None:
             waiting.cancel()
         try:
@@ -198,3 +198,8 @@ class HandlerTask:
         except (StopIteration, asyncio.CancelledError):
             return
         self.coro.close()
+
+
+def _give_up(waiter: Waiter) -> None:
+    waiter.task = None  # it is not woken: it goes on, or ends, otherwise
+    waiter.cancel()

@@ -95,6 +95,7 @@ class Kernel(Scheduler):
         self.latencies: dict[type, Histogram] = {}
         self.roots: dict[str | int, Cell] = {}
         self.restarts = 0
+        self.overflows = 0
         self._request_ids = 0
 
     # Sending
@@ -250,11 +251,11 @@ class Kernel(Scheduler):
             actor: to be started.
             args: what its ``init`` is given.
             name: its path.
-            ended: called when it has ended, for whatever reason.
+            ended: called when it has ended, for whatever reason; not where it never was there.
         """
         spawned = self.spawn(actor, args, parent=None, address=self.child_address(None, name))
         root = self.roots.get(name)
-        if root is not None:
+        if root is not None and root.actor is actor:  # not another that has the name already
             root.exit_waiters = [*(root.exit_waiters or ()), lambda _: ended()]
         return self.future_of(spawned)
 
@@ -313,10 +314,6 @@ class Kernel(Scheduler):
         """Apply the policy of a full mailbox."""
         admission.overflow(self, cell, message, sender)
 
-    def send_wait(self, to: ActorAddress, message: Any, sender: Any) -> Waiter:
-        """Send, and have the sender's coroutine wait while a ``wait`` mailbox is full."""
-        return admission.send_wait(self, to, message, sender)
-
     def admit(self, cell: Cell) -> None:
         """Let waiting senders in, in the order they came."""
         admission.admit(self, cell)
@@ -341,7 +338,7 @@ class Kernel(Scheduler):
             self.host.undeliverable(address, message)
 
     def sample(self, cell: Cell, actor: Actor, seconds: float) -> None:
-        """Note a handler's time for its class and, for busy actors, for itself."""
+        """Note a handler's time in the histogram of its actor's class."""
         kind = type(actor)
         histogram = self.latencies.get(kind)
         if histogram is None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Keeper
     from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.timers import Timer
 
 
 _log = logging.getLogger("Thespian")
@@ -208,12 +209,13 @@ def begin_exit(
 
 def _has_last_words(cell: Cell, actor: Actor, reason: Reason) -> bool:
     if isinstance(actor, ManagedActor):
-        return reason.kind != "killed" and (actor.stops_children or not _starting(cell))
+        return reason.kind != "killed" and (actor.stops_children or not starting(cell))
     return reason.clean
 
 
-def _starting(cell: Cell) -> bool:
-    return cell.task is not None and cell.task.message is None
+def starting(cell: Cell) -> bool:
+    """Whether an actor's asynchronous ``init`` has not come to its end."""
+    return cell.exiting is None and cell.task is not None and cell.task.message is None
 
 
 def _abandon_handler(kernel: Kernel, cell: Cell, reason: Reason) -> None:
@@ -251,6 +253,15 @@ def _terminate(
 
     cell.task = HandlerTask(cell, result, ended)
     cell.task.wake()
+    bound = None if reason.clean else _bound_of(cell)
+    if bound is not None:
+        _kill_in(kernel, cell, bound)
+
+
+def _bound_of(cell: Cell) -> float | None:
+    """Seconds that an actor which crashed has to end, for its parent wants to start it again."""
+    parent = None if cell.parent is None else cell.parent.actor
+    return parent.child_bound(cell.address) if isinstance(parent, ManagedActor) else None
 
 
 def _terminate_failed(kernel: Kernel, cell: Cell, reason: Reason, exception: BaseException) -> None:
@@ -263,7 +274,12 @@ def _terminate_failed(kernel: Kernel, cell: Cell, reason: Reason, exception: Bas
 
 
 def end(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool = True) -> None:
-    """Take an actor out of the node and tell everyone who has a right to know."""
+    """Take an actor out of the node and tell everyone who has a right to know.
+
+    Children that are still there are told to end too: those of an actor that was killed are
+    killed, and so on down the tree, without ``terminate``. A supervisor that ends in any other
+    way has stopped its children before it comes here.
+    """
     if cell.actor is None:
         return
     cell.exiting = reason
@@ -322,7 +338,7 @@ def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
         kernel.dead_letter(cell.address, message, sender, "exited")
     if isinstance(mailbox, deque):
         mailbox.clear()  # the scheduler may hold it for the batch in which the actor ended
-    for waiter, _, _ in cell.waiters or ():
+    for waiter in cell.waiters or ():
         waiter.settle(None, NoProc(cell.address))
 
 
@@ -356,14 +372,14 @@ def stop(kernel: Kernel, cell: Cell, reason: Reason, timeout: float | None) -> W
         return gone
     kernel.exit(cell, reason)
     if timeout is not None:
-        killer = kernel.set_timer(timeout, lambda _: kernel.exit(cell, KILLED), cell, None)
-        cell.exit_waiters.append(lambda _: kernel.timers.cancel(killer))
+        _kill_in(kernel, cell, timeout)
     return gone
 
 
-def queue_sender(cell: Cell, entry: tuple[Waiter, Any, Any]) -> None:
-    """Have an asynchronous sender wait for room in a full mailbox."""
-    if isinstance(cell.mailbox, tuple):
-        cell.mailbox = deque(cell.mailbox)  # senders are let in at the end of a batch
-    cell.waiters = cell.waiters if cell.waiters is not None else deque()
-    cell.waiters.append(entry)
+def _kill_in(kernel: Kernel, cell: Cell, seconds: float) -> None:
+    def fire(timer: Timer) -> None:
+        kernel.forget_timer(timer)
+        kernel.exit(cell, KILLED)
+
+    # One of the actor's own timers: it goes with the actor and keeps nothing of it.
+    kernel.start_timer(cell, seconds, "kill", fire)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
 from supervision._thespian import Actor
 from supervision.eventloop.mailbox import MailboxPolicy
 from supervision.reasons import Reason
+
+if TYPE_CHECKING:
+    from supervision.eventloop.address import LocalAddress
+
+
+CRASHED_S = 5.0
+"""Seconds that the asynchronous ``terminate`` of a crashed actor has, where nobody says more."""
 
 
 class _Ignore:
@@ -67,3 +74,8 @@ class ManagedActor(Actor):
 
     def on_finish(self, reason: Reason) -> Any:
         """Clean up; the reason says why the actor ends."""
+
+    def child_bound(self, child: LocalAddress) -> float | None:
+        """Seconds that a child which crashed has to end before it is killed; None is for ever."""
+        del child
+        return CRASHED_S

@@ -7,10 +7,11 @@ lets the loop go round every ``SLICE`` of them.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
+from supervision.eventloop import lifecycle
 from supervision.introspection.records import (
     ActorDetail,
     ActorRow,
@@ -35,17 +36,9 @@ if TYPE_CHECKING:
     from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Kernel
-    from supervision.strategy import Child
+    from supervision.strategy import Child, SupervisorState
 
 SLICE = 1_000
-
-_STATUS: Final[dict[str, ActorStatus]] = {
-    "starting": "restarting",
-    "restarting": "restarting",
-    "running": "running",
-    "stopping": "stopped",
-    "stopped": "stopped",
-}
 
 
 class NoSuchActor(Exception):  # noqa: N818 - an answer, not a failure
@@ -125,12 +118,12 @@ class Introspection:
         return TreeNode(**_fields(row), children=children, pool=pool)
 
     async def _pool(self, found: Found) -> PoolSummary | None:
-        cell = found.address.cell
-        if cell is None or not isinstance(cell.actor, Supervisor) or not cell.actor.state.dynamic:
+        state = _state(found.address.cell)
+        if state is None or not state.dynamic:
             return None
         by_status: dict[str, int] = {}
         deepest = 0
-        members = list(cell.actor.state.children.values())
+        members = list(state.children.values())
         for index, child in enumerate(members):
             if index % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -150,7 +143,8 @@ class Introspection:
         return self._walk(self._find(under or self._root))
 
     def _walk(self, found: Found) -> Iterator[ActorRow]:
-        member = found.parent is not None and _is_pool(found.parent)
+        known = _state(found.parent)
+        member = known is not None and known.dynamic
         yield self._row(found, measure=not member)
         for child in _children(found):
             yield from self._walk(child)
@@ -221,6 +215,8 @@ class Introspection:
             NoSuchActor: nothing runs at this path.
         """
         cell = self._running(path)
+        if not cell.suspended:
+            return
         cell.suspended = False
         self._kernel.make_ready(cell)
         self._note("resume", path, reason)
@@ -297,9 +293,9 @@ class Introspection:
         )
 
     def _intensity(self, cell: Cell | None) -> Intensity | None:
-        if cell is None or not isinstance(cell.actor, Supervisor) or cell.task is not None:
+        state = _state(cell)
+        if cell is None or state is None or cell.task is not None:
             return None
-        state = cell.actor.state
         used = state.used(self._kernel.clock.monotonic())
         return Intensity(used=used, max=state.allowed, period_s=state.flags.period)
 
@@ -343,33 +339,33 @@ def _children(found: Found) -> Iterator[Found]:
     cell = found.address.cell
     if cell is None:
         return
-    if isinstance(cell.actor, Supervisor):
-        for child in _known(cell.actor):
+    state = _state(cell)
+    if state is not None:
+        for child in tuple(state.children.values()):
             yield Found(child.address, child, cell)
     else:
         for member in tuple((cell.children or {}).values()):
             yield Found(member.address, None, cell)
 
 
-def _known(supervisor: Supervisor) -> tuple[Child, ...]:
-    state = getattr(supervisor, "state", None)  # not there before init has said what it is
-    return () if state is None else tuple(state.children.values())
+def _state(cell: Cell | None) -> SupervisorState | None:
+    """What a supervisor knows; None of others, and before ``init`` has said what it is."""
+    if cell is None or not isinstance(cell.actor, Supervisor):
+        return None
+    return getattr(cell.actor, "state", None)
 
 
 def _child(found: Found, name: str) -> Found | None:
     cell = found.address.cell
     if cell is None:
         return None
-    if isinstance(cell.actor, Supervisor):
-        child = cell.actor.state.children.get(name)
+    state = _state(cell)
+    if state is not None:
+        child = state.children.get(name)
         return None if child is None else Found(child.address, child, cell)
     children = cell.children or {}
     member = children.get(int(name) if name.isdecimal() else name)
     return None if member is None else Found(member.address, None, cell)
-
-
-def _is_pool(cell: Cell) -> bool:
-    return isinstance(cell.actor, Supervisor) and cell.actor.state.dynamic
 
 
 def _kind(cell: Cell | None, child: Child | None) -> str:
@@ -379,11 +375,13 @@ def _kind(cell: Cell | None, child: Child | None) -> str:
 
 
 def _status(cell: Cell | None, child: Child | None) -> ActorStatus:
-    if cell is None or cell.exiting is not None:
-        return "stopped" if child is None else _STATUS[child.status]
-    if cell.suspended:
-        return "suspended"
-    return "running" if child is None or child.status == "stopping" else _STATUS[child.status]
+    """Whether it runs; on its way up it is shown as restarting, on its way down as stopped."""
+    known = "running" if child is None else child.status
+    if known in ("starting", "restarting") or (cell is not None and lifecycle.starting(cell)):
+        return "restarting"
+    if cell is None or cell.exiting is not None or known == "stopping":
+        return "stopped"
+    return "suspended" if cell.suspended else "running"
 
 
 def _memory(cell: Cell | None) -> int | None:
