@@ -1,12 +1,15 @@
-"""The store of closed sessions as the API asks it: what it cannot tell in time is left out.
+"""The store of closed sessions as the API asks it.
 
-An IVR application that looks for a call must not wait for a database, let alone fail with it.
+Where the database does not answer in time nobody is told that there is nothing: the question fails
+and may be asked again. What lives is found without it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.odbc_server import database_state
+from actors.session_api import Busy
 from actors.session_store import NAME, Closed, FindClosed
 from supervision import CallFailed
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.kernel import Kernel
 
 ANSWER_S = 0.5
+RETRY_AFTER_S = 1.0
 
 
 class StoredSessions:
@@ -31,13 +35,16 @@ class StoredSessions:
     async def find(
         self, *, session: str | None, call: str | None, ani: str | None, limit: int
     ) -> list[SessionView]:
-        """Closed sessions, the latest opened first; none while the store cannot tell.
+        """Closed sessions, the latest opened first; none where there is no database.
 
         Args:
             session: a session's id, or None.
             call: a call's id, or None.
             ani: a number in E.164, or None; exactly one of the three is given.
             limit: greatest number wanted.
+
+        Raises:
+            Busy: the store cannot tell now.
         """
         by: Key = "session" if session else "call" if call else "ani"
         wanted = FindClosed(by=by, value=session or call or ani or "", limit=limit)
@@ -47,5 +54,7 @@ class StoredSessions:
             answer = failure
         if isinstance(answer, Closed):
             return answer.views
+        if database_state(self._kernel) == "none":
+            return []
         self._kernel.report("store", NAME, what="closed sessions not searched", why=str(answer))
-        return []
+        raise Busy(RETRY_AFTER_S)

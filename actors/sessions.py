@@ -103,6 +103,8 @@ class CallSessions:
         if request.open_only:
             living = [view for view in living if view.state != "closed"]
             return living[: request.limit]
+        if request.call is not None and living:
+            return living  # the call goes on, or has just ended: no need to ask the database
         known = {view.session for view in living}
         left = max(1, request.limit - len(living))
         ani = None if request.ani is None else self._number(request.ani)
