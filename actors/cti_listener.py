@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from actors.cti_connection import CtiConnection
-from actors.cti_link import LINKS, CtiLink, LinkArgs
+from actors.cti_connection import ConnectionLimits, CtiConnection
+from actors.cti_link import CtiLink, LinkArgs
 from protocols.cti.framing import encode
 from supervision import ChildSpec, GenServer, Response, StartChild, Started
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from actors.session_opening import Openings
     from actors.web.tokens import TokenStore
     from protocols.cti.link_state import LinkConfig
-    from supervision.reasons import Reason
 
 NAME = "ctiListener"
 SUPERVISOR = "ctiSup"
@@ -35,11 +34,13 @@ class ListenerArgs(Struct, frozen=True):
 
     Attributes:
         socket: listening; stays the owner's.
-        max_links: links that may be open at once.
+        max_links: connections that may be open at once.
         link: the limits of each link.
         settings: those of calls.
         tokens: who may connect.
         openings: how sessions are opened.
+        open: connections that are open now, those included whose link has ended and whose peer
+            has not read the rest yet; every incarnation adds to it.
     """
 
     socket: socket.socket
@@ -48,6 +49,7 @@ class ListenerArgs(Struct, frozen=True):
     settings: CallSettings
     tokens: TokenStore
     openings: Openings
+    open: set[CtiConnection] = field(default_factory=set)
 
 
 class ListenerState(Struct):
@@ -74,26 +76,42 @@ class CtiListener(GenServer):
         self._args = args
         self.state = ListenerState()
         self._starting: dict[int, CtiConnection] = {}
-        self._server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=args.socket.dup(), backlog=BACKLOG
+        self._limits = ConnectionLimits(
+            args.link.write_buffer_bytes, args.link.handshake_timeout_ms / 1000
         )
+        self._server = await self._listening(args.socket.dup())
+        self.at_end(self._stop_accepting)  # killed too: two would share what comes
         self.state.accepting = True
+        await self._server.start_serving()
         self.register(NAME)
 
-    def terminate(self, reason: Reason) -> None:
-        """Stop accepting; the links go on."""
-        del reason
+    def _stop_accepting(self) -> None:
+        """Called when the listener has ended; the links go on."""
+        self.state.accepting = False
         self._server.close()
 
+    async def _listening(self, listening: socket.socket) -> asyncio.Server:
+        # It does not serve yet, so that no other turn comes before the actor owns it.
+        try:
+            return await asyncio.get_running_loop().create_server(
+                self._connection, sock=listening, backlog=BACKLOG, start_serving=False
+            )
+        except BaseException:
+            listening.close()
+            raise
+
     def _connection(self) -> CtiConnection:
-        return CtiConnection(self.kernel, self._accepted, self._args.link.write_buffer_bytes)
+        return CtiConnection(self.kernel, self._accepted, self._args.open.discard, self._limits)
 
     def _accepted(self, connection: CtiConnection) -> None:
         """Called by the loop with each new connection."""
-        links = sum(1 for _ in self.members(LINKS)) + len(self._starting)
-        if links >= self._args.max_links:
+        if not self.state.accepting:
+            connection.abort()  # the loop had accepted it just before the listener ended
+            return
+        if len(self._args.open) >= self._args.max_links:
             self._refuse(connection)
             return
+        self._args.open.add(connection)
         self.state.accepted += 1
         args = LinkArgs(
             connection,
