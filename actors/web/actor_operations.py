@@ -97,8 +97,17 @@ async def list_actors(call: Call[ActorsQuery, None]) -> Reply:
     selection: Selection[ActorRow] = Selection(
         page, key_of=_column, name_of=lambda row: row.path, text_of=lambda row: row.path
     )
-    rows = call.services.introspection.actors(call.query.under)
+    rows = iter(call.services.introspection.actors(call.query.under))
+    if await _is_pool(call):
+        next(rows)  # the pool itself, which is none of its members
     return Reply(value=await select(rows, selection))
+
+
+async def _is_pool(call: Call[ActorsQuery, None]) -> bool:
+    under = call.query.under
+    if under is None:
+        return False
+    return (await call.services.introspection.tree(under, 0)).pool is not None
 
 
 @operation("GET", _ACTOR, scopes=_LOOK, response=ActorDetail, problems=_UNKNOWN)

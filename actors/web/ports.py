@@ -91,7 +91,7 @@ class Introspection(Protocol):
         ...
 
     def actors(self, under: str | None) -> Iterable[ActorRow]:
-        """The actors below a path, itself included.
+        """The actors below a path, itself included as the first.
 
         The rows should be made while they are iterated: the API goes through a long list in
         slices and serves others in between. Actors may come and go meanwhile.

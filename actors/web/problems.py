@@ -17,7 +17,7 @@ NO_SUCH_ACTOR = ProblemType("no-such-actor", 404, "No actor has this path")
 ACTION_REFUSED = ProblemType("action-refused", 409, "This cannot be done to the actor")
 NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
-SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed and no longer answers")
+SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed")
 USER_DATA_TOO_LARGE = ProblemType("user-data-too-large", 413, "The user data would be too large")
 TOO_MANY_STREAMS = ProblemType("too-many-streams", 429, "As many event streams are open as may")
 TOO_MANY_TOKENS = ProblemType("too-many-tokens", 429, "As many tokens exist as may")
@@ -62,7 +62,9 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
         NO_SUCH_SESSION, "the id is unknown here and in the store", field="session"
     ),
     session_api.SessionClosed: lambda _: HttpProblem(
-        SESSION_CLOSED, "its linger time has passed", field="session"
+        SESSION_CLOSED,
+        "it takes no changes, and can be read until its linger time is over",
+        field="session",
     ),
     session_api.RevConflict: lambda error: etag.stale(error.current_rev),
     session_api.UserDataLimit: _user_data,

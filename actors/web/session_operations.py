@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -39,6 +40,7 @@ _SESSIONS = "/api/v1/sessions"
 _SESSION = "/api/v1/sessions/{session}"
 _READERS: tuple[Scope, ...] = ("viewer", "ivr")
 _WRITERS: tuple[Scope, ...] = ("ivr",)
+_DIGIT = re.compile("[0-9]")
 _GONE = (NO_SUCH_SESSION, SESSION_CLOSED, problem.UNAVAILABLE)
 
 
@@ -59,8 +61,8 @@ class SendListQuery(Struct, frozen=True):
 class Changes(Struct, frozen=True):
     """New values by key, and keys to delete: `auth_level`, `lang`, `digits`, `ud.KEY`."""
 
-    set: dict[str, Any] = {}
-    delete: list[str] = field(default_factory=list, name="del")
+    set: dict[str, Any] | None = None
+    delete: list[str] | None = field(default=None, name="del")
 
 
 class StepNoted(Struct, frozen=True):
@@ -81,6 +83,8 @@ class StepNoted(Struct, frozen=True):
 )
 async def open_session(call: Call[None, OpenSession]) -> Reply:
     """Open the session of a call; 200 with the one it has already."""
+    if call.body.lang is not None:
+        check_changes({"lang": call.body.lang}, ())
     view, created = await call.services.sessions.open(call.body)
     headers = {"Location": f"/api/v1/sessions/{view.session}"} | _tag(view)
     return Reply(value=view, status=201 if created else 200, headers=headers)
@@ -143,8 +147,7 @@ async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
 async def patch_session(call: Call[None, Changes]) -> Reply:
     """Change a session; 412 when somebody else has changed it meanwhile."""
     revision = etag.if_match(call.headers.get("if-match"))
-    check_changes(call.body.set, call.body.delete)
-    request = PatchSession(rev=revision, set=call.body.set, delete=call.body.delete)
+    request = _change(revision, call.body)
     view = await call.services.sessions.patch(_id(call), request)
     return Reply(value=view, headers=_tag(view))
 
@@ -227,8 +230,18 @@ def _tag(view: SessionView) -> dict[str, str]:
     return {"ETag": etag.tag(view.rev)}
 
 
+def _change(revision: int, body: Changes) -> PatchSession:
+    if body.set is None and body.delete is None:
+        raise problem.invalid("body", "an object with set, del or both")
+    changes, delete = body.set or {}, body.delete or []
+    check_changes(changes, delete)
+    return PatchSession(rev=revision, set=changes, delete=delete)
+
+
 def _number(ani: str) -> str:
     """Mend a plus sign that was sent as it is: in a query it stands for a space."""
+    if not _DIGIT.search(ani):
+        raise problem.invalid("ani", "a number, with a digit at least")
     return "+" + ani[1:] if ani.startswith(" ") else ani
 
 

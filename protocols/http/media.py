@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import msgpack
 import msgspec
+from msgspec import inspect
 
 from protocols.http import problem
 from protocols.http.problem import HttpProblem
@@ -31,6 +32,7 @@ Plain: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+_STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _INTEGERS = range(-(2**63), 2**64)
 _AT = re.compile(r"(?P<rule>.*?) - at `(?:key` in `)?\$\.?(?P<path>[^`]*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
@@ -192,19 +194,42 @@ def convert(value: object, record: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(value, record, strict=strict)
     except msgspec.ValidationError as error:
-        raise _broken_rule(str(error)) from None
+        raise _broken_rule(str(error), record) from None
 
 
-def _broken_rule(message: str) -> HttpProblem:
+def _broken_rule(message: str, record: Any) -> HttpProblem:
     """Split a message of msgspec, which tells the place only in words, into field and rule."""
     place = _AT.fullmatch(message)
     rule = (place["rule"] if place else message).replace("`", "")
     path = place["path"] if place else ""
     if missing := _MISSING.match(message):
-        path, rule = f"{path}.{missing['name']}".lstrip("."), "present"
+        return problem.invalid(f"{path}.{missing['name']}".lstrip("."), "given")
+    if message.startswith("Invalid enum value") and (values := _choices(record, path)):
+        return problem.invalid(path or "body", f"one of {values}")
     rule = rule[:1].lower() + rule[1:]
     field = path or "body"
     return HttpProblem(problem.INVALID_VALUE, f"{field}: {rule}", field=field, rule=rule)
+
+
+def _choices(record: Any, path: str) -> str:
+    """The values that a place may have, where its type lists them; empty where it does not."""
+    kind: Any = inspect.type_info(record)
+    for step in _STEP.findall(path):
+        kind = _below(kind, step)
+    options = getattr(kind, "types", (kind,))
+    literals = [option for option in options if isinstance(option, inspect.LiteralType)]
+    return ", ".join(str(value) for literal in literals for value in literal.values)
+
+
+def _below(kind: Any, step: str) -> Any:
+    """The type of one field, element or value of a type; None where it has no such place."""
+    for option in getattr(kind, "types", (kind,)):
+        if isinstance(option, inspect.StructType):
+            return {field.encode_name: field.type for field in option.fields}.get(step)
+        for name in ("item_type", "value_type"):
+            if hasattr(option, name):
+                return getattr(option, name)
+    return None
 
 
 def _parse(body: bytes) -> Plain:

@@ -1,6 +1,6 @@
 import json
 from random import Random
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgpack
 import msgspec
@@ -158,7 +158,7 @@ def test_msgpack_that_breaks_a_rule_is_400_and_the_rule_is_named(body, rule):
     ("value", "field", "rule"),
     [
         ([], "body", "expected object, got array"),
-        ({}, "step", "present"),
+        ({}, "step", "given"),
         ({"step": 1}, "step", "expected str, got int"),
         ({"step": ""}, "step", "expected str of length >= 1"),
         ({"step": "abcde"}, "step", "expected str of length <= 4"),
@@ -174,7 +174,21 @@ def test_a_value_of_the_wrong_type_is_400_naming_field_and_rule(value, field, ru
 
 def test_a_missing_field_of_a_nested_record_is_named_with_its_place():
     error = refusal(b'{"steps": [{}]}', JSON, msgspec.defstruct("Steps", [("steps", list[Step])]))
-    assert (error.problem.field, error.problem.rule) == ("steps[0].step", "present")
+    assert (error.problem.field, error.problem.rule) == ("steps[0].step", "given")
+
+
+def test_a_value_that_is_not_one_of_a_list_is_refused_with_the_list():
+    colour = Literal["red", "green"]
+    fields = [("of", colour | None, None), ("all", list[colour], []), ("by", dict[str, colour], {})]
+    record = msgspec.defstruct("Coloured", fields)
+    for body, field in (
+        ({"of": "blue"}, "of"),
+        ({"all": ["red", "blue"]}, "all[1]"),
+        ({"by": {"x": "blue"}}, "by[...]"),
+    ):
+        error = refusal(json.dumps(body).encode(), JSON, record)
+        assert (error.problem.field, error.problem.rule) == (field, "one of green, red")
+        assert error.problem.detail == f"{field} must be one of green, red"
 
 
 def test_unknown_fields_are_ignored():

@@ -73,7 +73,7 @@ class FakeTree:
 
     def __init__(self):
         self.rows = [row("node"), *(row(f"node/a{n}", mailbox=n % 3) for n in range(5))]
-        self.done = []
+        self.done, self.pools = [], {}
         self.letters = [
             DeadLetterRow(
                 number=n, at=WALL + n, target="x", sender="y", message="Ping", reason="noproc"
@@ -88,7 +88,8 @@ class FakeTree:
     async def tree(self, path, depth):
         self._known(path or "node")
         children = [row(known.path, TreeNode) for known in self.rows[1:]] if depth != 0 else []
-        return row(path or "node", TreeNode, kind="supervisor", children=children)
+        pool = self.pools.get(path)
+        return row(path or "node", TreeNode, kind="supervisor", children=children, pool=pool)
 
     def actors(self, under):
         self._known(under or "node")

@@ -2,6 +2,8 @@ from urllib.parse import quote
 
 import pytest
 
+from supervision.introspection import PoolSummary
+
 PATH = quote("node/a1", safe="")
 
 
@@ -83,6 +85,14 @@ def test_actors_are_listed_in_pages_that_a_cursor_goes_on_with(site):
 def test_actors_are_searched_by_path_below_a_path(site):
     found = site.get("/api/v1/actors?under=node&q=A3").json()
     assert [item["path"] for item in found["items"]] == ["node/a3"]
+
+
+def test_under_a_pool_its_members_are_listed_and_under_others_themselves_too(site):
+    tree = site.services.introspection
+    tree.pools["node"] = PoolSummary(count=5, by_status={"running": 5}, mailbox_max=0)
+    for under, first, total in (("node", "node/a0", 5), ("node/a1", "node/a1", 1)):
+        found = site.get(f"/api/v1/actors?under={under}").json()
+        assert (found["items"][0]["path"], found["total"]) == (first, total)
 
 
 @pytest.mark.parametrize(

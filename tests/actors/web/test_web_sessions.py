@@ -48,6 +48,7 @@ def test_a_session_has_the_fields_of_the_contract(site, url):
         ({"call": "c", "ani": 33}, "ani"),
         ({"call": "c", "ud": []}, "ud"),
         ({"call": "c", "ud": "x"}, "ud"),
+        ({"call": "c", "lang": "français"}, "lang"),
         ([], "body"),
     ],
 )
@@ -71,7 +72,13 @@ def test_sessions_are_found_by_call_and_by_number_with_a_plain_plus_sign(site, u
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("", "call"), ("?call=a&ani=b", "call"), ("?call=", "call"), ("?ani=1&open=2", "open")],
+    [
+        ("", "call"),
+        ("?call=a&ani=b", "call"),
+        ("?call=", "call"),
+        ("?ani=1&open=2", "open"),
+        ("?ani=abc", "ani"),
+    ],
 )
 def test_a_search_asks_for_a_call_or_a_number(site, query, field):
     answer = site.get(f"/api/v1/sessions{query}", scope="ivr")
@@ -99,6 +106,13 @@ def test_a_change_needs_the_tag_of_what_was_read_and_gives_the_next(site, url):
 
 def test_a_change_without_a_tag_is_428(site, url):
     assert change(site, url, {"set": {}}, None).rule == (428, "precondition-required", "If-Match")
+
+
+@pytest.mark.parametrize("body", [{}, {"ud.offer": "blue"}, {"set": None}])
+def test_a_change_that_says_neither_set_nor_del_is_400(site, url, body):
+    answer = change(site, url, body)
+    assert answer.rule == (400, "invalid-value", "body")
+    assert answer.json()["rule"] == "an object with set, del or both"
 
 
 @pytest.mark.parametrize("tag", ["*", 'W/"1"', "1", '"1", "2"', ""])
@@ -172,6 +186,7 @@ def test_a_session_that_is_not_there_answers_404_410_or_503(site, method, path, 
     assert ask(UNKNOWN).rule == (404, "no-such-session", "session")
     assert ask("not-an-id").rule == (404, "no-such-session", "session")
     assert ask(CLOSED).rule == (410, "session-closed", "session")
+    assert "can be read until" in ask(CLOSED).json()["detail"]
     busy = ask(BUSY)
     assert busy.rule == (503, "unavailable", None)
     assert busy.headers["retry-after"] == "2"
