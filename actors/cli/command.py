@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.cli import rooms
-from actors.cli.parser import make_parser
+from actors.cli.parser import BadUsage, make_parser
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -47,7 +47,10 @@ def run(words: Sequence[str] | None) -> int:
         The exit code.
     """
     words = sys.argv[1:] if words is None else words
-    options = make_parser(words).parse_args(words)
+    try:
+        options = make_parser(words).parse_args(words)
+    except BadUsage as usage:
+        return _refuse_usage(usage, as_json="--json" in words)
     mistake = rooms.mistake(rooms.found())
     if mistake is not None:
         sys.stderr.write(f"vigie: {mistake}\n")
@@ -60,6 +63,15 @@ def run(words: Sequence[str] | None) -> int:
         # Whoever read has read enough, as head(1) does; nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _refuse_usage(usage: BadUsage, *, as_json: bool) -> int:
+    if as_json:
+        error = {"code": USAGE, "msg": usage.msg, "usage": usage.usage.strip()}
+        print(json.dumps({"error": error}, indent=2, ensure_ascii=False))
+    else:
+        sys.stderr.write(f"{usage.usage}vigie: {usage.msg}\n")
+    return USAGE
 
 
 def _run(options: Namespace) -> int:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-USAGE = 64
 SCOPES = ("viewer", "ivr", "cti", "operator", "admin")
 SORTS = ("mailbox", "rate", "memory", "restarts")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -21,17 +19,33 @@ Commands = Mapping[str, tuple[str, Fill]]
 """Commands by name: what they do in words, and their arguments."""
 
 
+class BadUsage(Exception):  # noqa: N818 - it is answered, as every other refusal
+    """The words of a command line are not understood.
+
+    Attributes:
+        msg: What is wrong.
+        usage: What is understood, for humans.
+    """
+
+    def __init__(self, msg: str, usage: str) -> None:
+        super().__init__(msg)
+        self.msg = msg
+        self.usage = usage
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser that ends with 64, as the contract says, when it is used badly."""
+    """A parser that leaves it to its caller to say what is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end.
+        """Refuse.
 
         Args:
             message: What argparse says.
+
+        Raises:
+            BadUsage: Always.
         """
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+        raise BadUsage(message, self.format_usage())
 
 
 def make_parser(words: Sequence[str]) -> Parser:
@@ -43,7 +57,6 @@ def make_parser(words: Sequence[str]) -> Parser:
     """
     parser = Parser(prog="vigie", description="A contact-centre application server.")
     parser.set_defaults(json=False, data=Path("var"))
-    _add_common(parser)
     _group(COMMANDS)(parser, words)
     return parser
 
@@ -95,7 +108,7 @@ def whole(least: int) -> Callable[[str], int]:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    """Options that are understood before and after the command."""
+    """Options that are understood before and after every word of a command."""
     unset: Any = argparse.SUPPRESS
     parser.add_argument("--json", action="store_true", default=unset, help="print JSON")
     data_help = "the data directory (./var)"
@@ -118,6 +131,7 @@ def _group(commands: Commands) -> Fill:
     """A command that has commands."""
 
     def fill(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+        _add_common(parser)
         # Without a prog argparse formats a usage line for it, and imports shutil for its width.
         below = parser.add_subparsers(metavar="COMMAND", required=True, prog=parser.prog)
         for name, (description, fill_one) in commands.items():

@@ -157,10 +157,33 @@ def test_json_and_data_are_understood_before_and_after_the_command(node, tmp_pat
     ],
 )
 def test_bad_usage_ends_with_64_and_says_why(words, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    assert ended.value.code == ExitCode.USAGE
-    assert "usage: vigie" in capsys.readouterr().err
+    assert main(words) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: vigie")
+    assert "\nvigie: " in err
+
+
+@pytest.mark.parametrize("words", [["actor", "show"], ["nonsense"], ["session", "find", "--ani"]])
+def test_bad_usage_is_json_where_json_was_asked_for(words, capsys):
+    for asked in ([*words, "--json"], ["--json", *words]):
+        assert main(asked) == ExitCode.USAGE
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert json.loads(out)["error"]["code"] == ExitCode.USAGE
+        assert json.loads(out)["error"]["msg"]
+
+
+def test_json_and_data_are_understood_around_every_word_of_a_command(node, tmp_path, capsys):
+    node.answers["GET /api/v1/tokens"] = {"items": []}
+    data = ["--data", str(tmp_path)]
+    for words in (
+        ["token", "--json", *data, "list"],
+        ["--json", "token", *data, "list"],
+        [*data, "token", "list", "--json"],
+    ):
+        assert main(words) == 0
+        assert json.loads(capsys.readouterr().out) == {"items": []}
 
 
 @pytest.mark.parametrize(
