@@ -66,7 +66,6 @@ class CallSession(RoutedCall):
             self.register(call_name(first.call))
         except NameTaken:
             return Stop(error("already_open"))
-        args.settings.count.opened()
         args.first = None
         return self._begun(args.state, first)
 
@@ -84,12 +83,13 @@ class CallSession(RoutedCall):
         if data.closed is not None:
             left = data.closed[0] + self._args.settings.sessions.linger_s - self.wall()
             return state, data, SetTimeout("linger", left)
+        self._args.settings.count.opened(data.session)
         return state, data, SetTimeout("idle", self._args.settings.sessions.idle_expiry_s)
 
     def terminate(self, reason: Reason) -> None:
         """A session that ends while its call goes on is open no more; a crash may bring it back."""
-        if self.data.closed is None and reason.clean:
-            self._args.settings.count.ended()
+        if reason.clean:
+            self._args.settings.count.ended(self.data.session)
 
     # Events
 
@@ -140,7 +140,7 @@ class CallSession(RoutedCall):
     def _closed(self, data: Session, why: str) -> Transition:
         """Answer for a while yet, to whoever asks by the call's names."""
         wall = self.wall()
-        self._args.settings.count.ended()
+        self._args.settings.count.ended(data.session)
         data = replace(data, closed=(wall, why), updated=wall)
         self.cast(STORE, StoreSession(session_data.view(data, "closed", None), wall, why))
         linger = SetTimeout("linger", self._args.settings.sessions.linger_s)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _EVENTS: dict[str, EventKind] = {"supervisor": "supervisor", "crash": "crash"}
 
+_NOT_RESTARTED = ("child_given_up", "shutdown", "shutdown_error")
+"""Reports of a supervisor about a child that it does not restart."""
+
 
 def to_events(hub: EventHub) -> Callable[[Report], None]:
     """A listener that publishes reports as events; all but crashes and restarts are ``node``."""
@@ -35,11 +38,14 @@ def to_events(hub: EventHub) -> Callable[[Report], None]:
 
 
 def count_given_up(count: OpenCount) -> Callable[[Report], None]:
-    """A listener that takes sessions which their supervisor has given up out of the count."""
+    """A listener that takes sessions which their supervisor has given up out of the count.
+
+    Children of other supervisors are not in it.
+    """
 
     def hear(report: Report) -> None:
-        if report.data.get("context") == "child_given_up":
-            count.ended()
+        if report.data.get("context") in _NOT_RESTARTED:
+            count.ended(report.data["child"])
 
     return hear
 

@@ -3,6 +3,9 @@
 Eight bytes of a shared mapping: an update is a write to memory, and the kernel keeps what a killed
 process has written. The next node reads it and can say how many sessions went down with the last
 one. (A crash of the whole machine leaves what was last flushed, which no session survives either.)
+
+It counts sessions, not events: a session may be told of any number of times, by each of its
+incarnations and by whoever sees that it does not come back.
 """
 
 from __future__ import annotations
@@ -36,21 +39,31 @@ class OpenCount:
         finally:
             os.close(descriptor)
         (self.lost,) = _COUNT.unpack_from(self._map)
-        self._set(0)
+        self._sessions: set[str] = set()
+        self._write()
 
     @property
     def open(self) -> int:
         """Sessions that are open now."""
-        (count,) = _COUNT.unpack_from(self._map)
-        return int(count)
+        return len(self._sessions)
 
-    def opened(self) -> None:
-        """One more session is open."""
-        self._set(self.open + 1)
+    def opened(self, session: str) -> None:
+        """A session is open, or is open again after a crash.
 
-    def ended(self) -> None:
-        """One session is closed, or has ended otherwise."""
-        self._set(max(0, self.open - 1))
+        Args:
+            session: its id.
+        """
+        self._sessions.add(session)
+        self._write()
 
-    def _set(self, count: int) -> None:
-        _COUNT.pack_into(self._map, 0, count)
+    def ended(self, session: str) -> None:
+        """A session is closed, or has ended otherwise; any other id changes nothing.
+
+        Args:
+            session: its id.
+        """
+        self._sessions.discard(session)
+        self._write()
+
+    def _write(self) -> None:
+        _COUNT.pack_into(self._map, 0, len(self._sessions))

@@ -3,8 +3,12 @@ import subprocess
 import sys
 
 import pytest
+from call_kit import CallKit
 
+from actors.node_reports import count_given_up
 from actors.open_count import OpenCount
+from actors.session_api import CloseSession
+from supervision import CycleChild
 
 CRASH = """
 import os, signal, sys
@@ -12,9 +16,9 @@ from pathlib import Path
 from actors.open_count import OpenCount
 
 count = OpenCount(Path(sys.argv[1]))
-for _ in range(3):
-    count.opened()
-count.ended()
+for session in ("a", "b", "c"):
+    count.opened(session)
+count.ended("b")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -38,3 +42,64 @@ def test_a_directory_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         OpenCount(tmp_path / "no" / "sessions.open")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_counts_once_however_often_it_is_told_of(tmp_path):
+    count = OpenCount(tmp_path / "sessions.open")
+    count.opened("a")
+    count.opened("a")
+    count.opened("b")
+    count.ended("b")
+    count.ended("b")
+    count.ended("ctiListener")
+    assert count.open == 1
+
+
+@pytest.fixture
+def kit():
+    with CallKit() as kit:
+        kit.kernel.reports.subscribe(count_given_up(kit.count))
+        yield kit
+
+
+def crash(kit, session, times=1):
+    for _ in range(times):
+        kit.faults.kill(session)
+        kit.settle()
+
+
+def test_a_closed_session_that_is_given_up_is_not_taken_off_twice(kit):
+    bad, _good = kit.open("bad"), kit.open("good")
+    kit.call(bad, CloseSession())
+    crash(kit, bad, 6)
+    assert kit.reported("supervisor", context="child_given_up")
+    assert kit.count.open == 1
+
+
+def test_an_open_session_that_is_given_up_is_taken_off(kit):
+    bad, _good = kit.open("bad"), kit.open("good")
+    crash(kit, bad, 6)
+    assert kit.count.open == 1
+
+
+def test_sessions_that_their_pool_takes_down_count_as_long_as_they_come_back(kit):
+    sessions = [kit.open(f"c{number}") for number in range(20)]
+    for session in sessions * 4:
+        if session.cell is not None:
+            crash(kit, session)
+    assert kit.reported("supervisor", context="shutdown")
+    assert kit.count.open == kit.pool.count() > 0
+
+
+@pytest.mark.parametrize("how", ["kill", "restart"])
+def test_sessions_count_under_the_next_supervisor_of_sessions_too(kit, how):
+    sessions = [kit.open(f"c{number}") for number in range(3)]
+    kit.call(sessions[0], CloseSession())
+    if how == "kill":
+        kit.faults.kill(kit.sessions)
+    else:
+        kit.call(kit.top, CycleChild("sessionSup"), timeout=None)
+    kit.settle()
+    assert kit.count.open == 2
+    kit.advance(61.0)
+    assert kit.count.open == kit.pool.count() == 2

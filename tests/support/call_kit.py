@@ -24,13 +24,17 @@ class Count:
     """In the place of OpenCount."""
 
     def __init__(self):
-        self.open = 0
+        self.sessions = set()
 
-    def opened(self):
-        self.open += 1
+    @property
+    def open(self):
+        return len(self.sessions)
 
-    def ended(self):
-        self.open -= 1
+    def opened(self, session):
+        self.sessions.add(session)
+
+    def ended(self, session):
+        self.sessions.discard(session)
 
 
 class CallKit(Kit):
