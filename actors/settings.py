@@ -89,8 +89,8 @@ def overrides(environ: Mapping[str, str], prefix: str) -> dict[tuple[str, ...], 
 
     Args:
         environ: The environment.
-        prefix: What such names start with, such as `VIGIE_`; `PREFIX` and two parts or more,
-            parted by `__`, make an override. Other names are left alone.
+        prefix: What such names start with, such as `VIGIE_`; `PREFIX` and parts, parted by `__`,
+            make an override. Other names are left alone.
 
     Returns:
         The overrides by the parts of their names.
@@ -98,7 +98,7 @@ def overrides(environ: Mapping[str, str], prefix: str) -> dict[tuple[str, ...], 
     found = {}
     for name, text in environ.items():
         parts = tuple(name.removeprefix(prefix).split("__"))
-        if name.startswith(prefix) and len(parts) > 1 and all(parts):
+        if name.startswith(prefix) and all(parts):
             found[parts] = Override(name, text)
     return found
 
@@ -114,7 +114,8 @@ def read(
     Args:
         schema: The record to make; each of its fields must have a default.
         document: The parsed TOML document.
-        given: Values of the environment, which win over the document's.
+        given: Values of the environment, which win over the document's; what they hide must be
+            right as well. A name of one part that is no key of the schema is somebody else's.
         relations: Rules between keys; one is skipped when a key of it is wrong by itself.
 
     Returns:
@@ -123,11 +124,30 @@ def read(
     reader = _Reader()
     tree = _copied(document)
     for parts, override in given.items():
-        reader.override(schema, tree, parts, override)
+        if len(parts) > 1 or parts[0].lower() in _field_names(schema):
+            reader.override(schema, tree, parts, override)
     settings = reader.record(schema, tree, "")
     assert isinstance(settings, schema)
-    mistakes = [*reader.mistakes, *_unrelated(settings, relations, reader.mistakes)]
+    mistakes = [
+        *reader.mistakes,
+        *_unrelated(settings, relations, reader.mistakes),
+        *_hidden(schema, document, reader.mistakes),
+    ]
     return settings, sorted(mistakes, key=lambda mistake: (mistake.key, mistake.source))
+
+
+def _hidden(
+    schema: type[Struct], document: Mapping[str, Any], known: list[Mistake]
+) -> list[Mistake]:
+    """Mistakes of the document in values that the environment overrides.
+
+    What the document leaves out is none: the environment may be where it is meant to come from.
+    """
+    alone = _Reader()
+    alone.record(schema, document, "")
+    return [
+        mistake for mistake in alone.mistakes if mistake.value is not None and mistake not in known
+    ]
 
 
 def value_at(settings: Any, key: str) -> Any:

@@ -35,6 +35,7 @@ def mistakes(path: str, invalid: ConfigInvalid) -> Answer:
         {"key": item.key, "rule": item.rule, "value": item.value, "source": item.source}
         for item in invalid.mistakes
     ]
-    lines = [f"{path}: {len(found)} mistakes", *(f"  {item}" for item in invalid.mistakes)]
+    count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
+    lines = [f"{path}: {count}", *(f"  {item}" for item in invalid.mistakes)]
     data = {"file": path, "valid": False, "mistakes": found}
     return Answer(data, lines, ExitCode.USAGE)

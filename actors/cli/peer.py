@@ -91,7 +91,8 @@ class Peer:
         request = {"method": method, "path": f"/api/v1/{path}", "query": parameters, "body": body}
         answer = self.ask("api", request)
         if answer["status"] >= OK_BELOW:
-            raise refusal(answer["status"], answer.get("body"))
+            wait = (answer.get("headers") or {}).get("Retry-After")
+            raise refusal(answer["status"], answer.get("body"), wait)
         return answer.get("body")
 
 
@@ -100,12 +101,13 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def refusal(status: int, problem: object) -> Refusal:
+def refusal(status: int, problem: object, retry_after: str | None = None) -> Refusal:
     """Make a refusal of an HTTP problem (RFC 9457).
 
     Args:
         status: The HTTP status.
         problem: The body: title, detail, field, rule.
+        retry_after: When to ask again, seconds from now in decimal; None where it was not told.
     """
     body = problem if isinstance(problem, dict) else {}
     words = [body.get("title"), body.get("detail")]
@@ -113,4 +115,6 @@ def refusal(status: int, problem: object) -> Refusal:
     field, rule = body.get("field"), body.get("rule")
     if field and rule and rule not in text:
         text = f"{text} ({field}: {rule})"
+    if retry_after:
+        text = f"{text}; try again in {retry_after} s"
     return Refusal(_CODES.get(status, ExitCode.FAILED), text, field)

@@ -69,7 +69,7 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     session_api.RevConflict: lambda error: etag.stale(error.current_rev),
     session_api.UserDataLimit: _user_data,
     session_api.Busy: lambda error: unavailable(
-        "the session cannot answer now", error.retry_after_s
+        "the session, or the store of closed ones, cannot answer now", error.retry_after_s
     ),
     session_api.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
     NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),

@@ -320,6 +320,15 @@ def test_a_session_is_found_by_its_own_id_too(node, vigie):
     assert (code, err) == (ExitCode.FAILED, "vigie: no session of call c-2\n")
 
 
+@pytest.mark.parametrize("words", [("show", "c-1"), ("find", "--ani", "+33140000000")])
+def test_a_store_that_cannot_answer_is_not_taken_for_nothing_there(node, vigie, words):
+    problem = {"title": "Not available now", "detail": "the store cannot answer"}
+    answer = {"status": 503, "body": problem, "headers": {"Retry-After": "5"}}
+    node.answers["GET /api/v1/sessions"] = answer
+    told = "vigie: Not available now: the store cannot answer; try again in 5 s\n"
+    assert vigie("session", *words) == (ExitCode.TRY_AGAIN, "", told)
+
+
 def test_sessions_of_a_number_are_listed(node, vigie):
     node.answers["GET /api/v1/sessions"] = {"items": [SESSION]}
     _, out, _ = vigie("session", "find", "--ani", "+33 1 40 00 00 00")
@@ -375,7 +384,9 @@ def test_config_check_names_every_mistake_and_ends_with_64(vigie, tmp_path):
     found = json.loads(out)
     assert {item["key"] for item in found["mistakes"]} == {"http.port", "cti.prot", "cti.host"}
     assert all(item["rule"] for item in found["mistakes"])
-    assert "http.port" in vigie("config", "check", str(bad))[1]
+    assert f"{bad}: 3 mistakes\n" in vigie("config", "check", str(bad))[1]
+    bad.write_text("[http]\nport = 99999\n")
+    assert f"{bad}: 1 mistake\n" in vigie("config", "check", str(bad))[1]
 
 
 def test_config_check_without_a_file_checks_the_one_that_ships(vigie):

@@ -263,3 +263,20 @@ def test_no_document_is_worse_than_refused(document: dict[str, object]) -> None:
     for mistake in mistakes:
         assert str(mistake)
         assert not mistake.source
+
+
+def test_a_mistake_of_the_file_is_told_also_where_the_environment_overrides_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "vigie.toml"
+    file.write_text('[http]\nport = 99999\n[rp.sales]\nalternates = ["7002"]\n')
+    environ = {"VIGIE_HTTP__PORT": "8080", "VIGIE_RP__SALES__TARGET": "7001"}
+    [mistake] = mistakes_of(file, environ)
+    assert (mistake.key, mistake.value, mistake.source) == ("http.port", "99999", "")
+    environ["VIGIE_HTTP__PORT"] = "many"
+    assert [found.source for found in mistakes_of(file, environ)] == ["", "VIGIE_HTTP__PORT"]
+
+
+def test_a_variable_that_names_a_section_alone_is_a_mistake() -> None:
+    [mistake] = mistakes_of(None, {"VIGIE_HTTP": "3", "VIGIE_X": "3"})
+    assert (mistake.source, mistake.rule) == ("VIGIE_HTTP", "is a table: set its keys one by one")
