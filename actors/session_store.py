@@ -7,6 +7,7 @@ stored the schema is brought up to date; where that is refused, they wait and op
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -32,9 +33,10 @@ from actors.etc_files import etc_file
 from actors.migrations import Migration, SchemaRefused
 from actors.session_api import SessionView
 from actors.store_buffer import Buffer, Key
-from supervision import NO_REPLY, GenServer, Response, Timeout
+from supervision import NO_REPLY, CallFailed, GenServer, Response, Timeout
 from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.timers import Timer
+from supervision.reasons import Reason
 
 NAME = "sessionStore"
 RETRY_S = 1.0
@@ -47,6 +49,8 @@ SCHEMA_ERRORS = "42"
 MARGIN_S = 5.0
 """By how much the router's deadline, which answers in words, is the shorter one, seconds."""
 MAX_FOUND = 1_000
+FLUSH_S = 4.0
+"""Seconds at the end in which what waits is stored; less than the time of its shutdown."""
 REPORT_EVERY = 10_000
 """Of sessions dropped from a full buffer, the first and each of this number is reported."""
 
@@ -184,6 +188,31 @@ class SessionStore(GenServer):
             case _:
                 super().handle_info(message, sender)
 
+    async def terminate(self, reason: Reason) -> None:
+        """Store what waits while there is time, and tell of what is left."""
+        del reason
+        buffer = self.state.buffer
+        store_buffer.put_back(buffer)  # its answer is not heard any more; twice does no harm
+        if self.state.phase == "ready":
+            await self._flush(buffer)
+        if buffer.waiting:
+            self._degraded(f"{len(buffer)} sessions were not stored before the end")
+
+    async def _flush(self, buffer: Buffer) -> None:
+        end = self.now() + FLUSH_S
+        while (batch := store_buffer.take(buffer)) and (left_s := end - self.now()) > 0:
+            timeout_ms = min(self.state.settings.store_timeout_ms, math.ceil(left_s * 1000))
+            answer: Any
+            try:
+                answer = await self.call(ROUTER, store_buffer.insert(batch, timeout_ms), left_s)
+            except CallFailed as failure:
+                answer = DatabaseDown(str(failure))
+            if isinstance(answer, Executed):
+                metrics.STORE_SESSIONS.labels("stored").inc(store_buffer.stored(buffer))
+            elif not self._put_back(answer):
+                break
+        store_buffer.put_back(buffer)
+
     def format_status(self, state: StoreState) -> dict[str, Any]:
         """Numbers and the schema; not the sessions, which are callers' data."""
         buffer = state.buffer
@@ -257,17 +286,21 @@ class SessionStore(GenServer):
             self._not_stored(answer)
 
     def _not_stored(self, failure: Any) -> None:
-        refused = store_buffer.failed(self.state.buffer, failure)
-        if refused is not None:
-            metrics.STORE_SESSIONS.labels("refused").inc()
-            self._degraded(f"session {refused.view.session} cannot be stored: {failure.message}")
-        if store_buffer.is_data_error(failure):
+        if self._put_back(failure):
             self._send()
             return
         if isinstance(failure, QueryFailed) and failure.sqlstate.startswith(SCHEMA_ERRORS):
             self.state.phase = "waiting"  # another database than before: look at its schema
         self._tell_once(_words(failure))
         self._hold(RETRY_S)
+
+    def _put_back(self, failure: Any) -> bool:
+        """The batch waits again; whether it was its data's fault, and others may be stored."""
+        refused = store_buffer.failed(self.state.buffer, failure)
+        if refused is not None:
+            metrics.STORE_SESSIONS.labels("refused").inc()
+            self._degraded(f"session {refused.view.session} cannot be stored: {failure.message}")
+        return store_buffer.is_data_error(failure)
 
     def _tell_once(self, why: str) -> None:
         if why != self.state.why:

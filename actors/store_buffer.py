@@ -104,15 +104,20 @@ def failed(buffer: Buffer, failure: object) -> StoreSession | None:
         buffer: Is changed.
         failure: Why, as the database answered.
     """
-    batch, buffer.sent = buffer.sent, []
     guilty = is_data_error(failure)
-    if guilty and len(batch) == 1:
+    if guilty and len(buffer.sent) == 1:
         buffer.refused += 1
-        return batch[0]
+        return buffer.sent.pop()
     if guilty:
-        buffer.size = len(batch) // 2
-    buffer.waiting.extendleft(reversed(batch))
+        buffer.size = len(buffer.sent) // 2
+    put_back(buffer)
     return None
+
+
+def put_back(buffer: Buffer) -> None:
+    """The batch on its way, if there is one, waits again before all others."""
+    batch, buffer.sent = buffer.sent, []
+    buffer.waiting.extendleft(reversed(batch))
 
 
 def is_data_error(failure: object) -> bool:

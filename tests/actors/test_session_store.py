@@ -344,3 +344,50 @@ def test_sessions_older_than_they_may_be_kept_are_removed_in_batches(
         assert len((await find(node, "ani", "+33123456789")).views) == 2
 
     on_node(scenario)
+
+
+def test_an_orderly_stop_stores_what_still_waits(on_node, postgres):
+    dsn = postgres.new_database()
+
+    async def scenario(node):
+        top = await start(node, dsn, store_interval_ms=3_600_000, store_batch=100)
+        await node.until(lambda: status(node)["schema"] == "ready")
+        close(node, *(view(number) for number in range(250)))
+        await node.until(lambda: status(node)["stored"] + status(node)["buffered"] == 250)
+        await node.stop(top)
+        assert not node.reported("degraded")
+
+    on_node(scenario)
+    assert postgres.run("SELECT count(*) FROM closed_session", dsn)[0][0] == 250
+
+
+def test_a_stop_stores_the_others_where_the_database_refuses_one(on_node, postgres):
+    dsn = postgres.new_database()
+
+    async def scenario(node):
+        top = await start(node, dsn, store_interval_ms=3_600_000)
+        await node.until(lambda: status(node)["schema"] == "ready")
+        close(node, view(1), view(2, opened=None), view(3))
+        await node.until(lambda: status(node)["buffered"] == 3)
+        await node.stop(top)
+        [told] = node.reported("degraded", part="session store")
+        assert view(2).session in told.data["why"]
+
+    on_node(scenario)
+    assert postgres.run("SELECT count(*) FROM closed_session", dsn)[0][0] == 2
+
+
+def test_a_stop_without_a_database_tells_how_many_sessions_are_lost(on_node, postgres):
+    dsn = postgres.new_database()
+
+    async def scenario(node):
+        top = await start(node, dsn, store_interval_ms=3_600_000)
+        await node.until(lambda: status(node)["schema"] == "ready")
+        close(node, view(1), view(2))
+        await node.until(lambda: status(node)["buffered"] == 2)
+        postgres.kill()
+        await node.stop(top)
+        why = [told.data["why"] for told in node.reported("degraded", part="session store")]
+        assert why[-1] == "2 sessions were not stored before the end"
+
+    on_node(scenario)
