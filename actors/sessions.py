@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.call_names import ani_group, call_name
@@ -26,7 +27,7 @@ from actors.session_api import (
 )
 from actors.session_data import user_data_bytes
 from protocols.numbering import normalise
-from supervision import CallFailed, Started
+from supervision import CallFailed, NoProc, ServerDied, Started
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 ANSWER_S = 1.0
 RETRY_AFTER_S = 0.2
 GATHER = 64
-"""Sessions asked before the loop goes round once."""
+"""Sessions asked at once."""
 
 
 class Pool(Protocol):
@@ -99,7 +100,7 @@ class CallSessions:
 
     async def find(self, request: FindSessions) -> list[SessionView]:
         """Sessions of a call or a number: those that live, then those in the store."""
-        living = [await self._view(address) for address in self._living(request)]
+        living = await self._views(list(self._living(request)))
         if request.open_only:
             living = [view for view in living if view.state != "closed"]
             return living[: request.limit]
@@ -150,6 +151,29 @@ class CallSessions:
         answer = await self._ask_session(address, GetSession())
         assert isinstance(answer, SessionView)
         return answer
+
+    async def _views(self, found: list[LocalAddress]) -> list[SessionView]:
+        views: list[SessionView | None] = []
+        for first in range(0, len(found), GATHER):
+            views += await asyncio.gather(*map(self._view_if_there, found[first : first + GATHER]))
+        return [view for view in views if view is not None]
+
+    async def _view_if_there(self, address: LocalAddress) -> SessionView | None:
+        """The session's view; None where it has ended since it was found."""
+        try:
+            return await self._view(address)
+        except Busy as busy:
+            if self._has_ended(address, busy.__cause__):
+                return None
+            raise
+
+    def _has_ended(self, address: LocalAddress, failure: BaseException | None) -> bool:
+        match failure:
+            case ServerDied():
+                return failure.reason.clean
+            case NoProc():  # or between two lives: then the pool knows it
+                return self._pool.address_of(str(address.name)) is None
+        return False
 
     async def _address(self, session: str) -> LocalAddress:
         address = self._pool.address_of(session)

@@ -291,8 +291,7 @@ def test_without_a_database_nothing_is_kept_and_nothing_found(on_node):
         assert await find(node, "call", "c-1") == DatabaseDown(NOT_CONFIGURED)
         assert status(node)["buffered"] == 0
         archive = StoredSessions(node.kernel)
-        with pytest.raises(Busy):
-            await archive.find(session=None, call="c-1", ani=None, limit=5)
+        assert await archive.find(session=None, call="c-1", ani=None, limit=5) == []
 
     on_node(scenario)
 
