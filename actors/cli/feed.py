@@ -30,7 +30,7 @@ SPARE_S = 3_600.0
 
 
 def feed(options: Namespace) -> Answer:
-    """Feed calls and report; Ctrl-C ends the feed early, with a report.
+    """Feed calls and report; Ctrl-C ends the feed early, with a report. Fails unless it is clean.
 
     Raises:
         Refusal: No node is there, the file is wrong, or the node did not let the feed in.
@@ -41,11 +41,22 @@ def feed(options: Namespace) -> Answer:
         life_s = SPARE_S + (options.seconds or _last(load))
         with _token(peer, life_s) as token:
             settings = FeedOptions(
-                host=host, port=port, token=token, load=load, answer_report=options.answer_report
+                host=host,
+                port=port,
+                token=token,
+                load=load,
+                region=peer.api("GET", "node")["region"],
+                answer_report=options.answer_report,
             )
             report = _run(settings, options.data)
     data = msgspec.to_builtins(report)
-    return Answer(data, _lines(data))
+    return Answer(data, _lines(data), ExitCode.DONE if clean(report) else ExitCode.FAILED)
+
+
+def clean(report: FeedReport) -> bool:
+    """Whether nothing was lost or doubled, and vigie knows what it was told, as far as it tells."""
+    known = report.comparison is None or not report.comparison.different
+    return known and not report.lost and not report.doubled
 
 
 def _load(options: Namespace) -> Load | tuple[Step, ...]:
@@ -85,7 +96,7 @@ def _token(peer: Peer, life_s: float) -> Iterator[str]:
 
 
 def _run(settings: FeedOptions, data: Path) -> FeedReport:
-    async def fetch(calls: list[str]) -> dict[str, dict[str, Any]]:
+    async def fetch(calls: list[str]) -> dict[str, dict[str, Any]] | None:
         return await asyncio.to_thread(_sessions, data, calls)
 
     async def feed_until_stopped() -> FeedReport:
@@ -101,10 +112,15 @@ def _run(settings: FeedOptions, data: Path) -> FeedReport:
         raise Refusal(ExitCode.UNREACHABLE, why) from None
 
 
-def _sessions(data: Path, calls: list[str]) -> dict[str, dict[str, Any]]:
-    """What the node knows of calls, by call."""
-    with Peer(data) as peer:
-        found = {call: _session(peer, call) for call in calls}
+def _sessions(data: Path, calls: list[str]) -> dict[str, dict[str, Any]] | None:
+    """What the node knows of calls, by call; None while it cannot tell."""
+    try:
+        with Peer(data) as peer:
+            found = {call: _session(peer, call) for call in calls}
+    except Refusal as refusal:
+        if refusal.code is ExitCode.TRY_AGAIN:
+            return None
+        raise
     return {call: session for call, session in found.items() if session is not None}
 
 
@@ -119,7 +135,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
     nested = ("comparison", "answers", "errors")
     lines = [f"{key:<24} {_figure(value)}" for key, value in report.items() if key not in nested]
     lines += [f"error {code:<18} {count}" for code, count in report["errors"].items()]
-    if comparison := report["comparison"]:
+    if (comparison := report["comparison"]) is None:
+        lines.append("not compared: the node cannot tell what it knows")
+    else:
         lines.append(f"{'calls compared':<24} {comparison['compared']}")
         lines.append(f"{'differences':<24} {comparison['different']}")
         lines += [

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from protocols.numbering import normalise
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -33,7 +35,7 @@ class Difference(Struct, frozen=True):
     Attributes:
         call: the switch's id of the call.
         field: "session" when vigie has none of the call, otherwise ani, rp, target or state.
-        sent: what the feed sent or was answered.
+        sent: what the feed sent or was answered; a number as vigie should have read it.
         known: what vigie says.
     """
 
@@ -44,13 +46,14 @@ class Difference(Struct, frozen=True):
 
 
 def compare(
-    calls: Iterable[CallEntry], sessions: Mapping[str, Mapping[str, Any]]
+    calls: Iterable[CallEntry], sessions: Mapping[str, Mapping[str, Any]], region: str = ""
 ) -> list[Difference]:
     """Compare the feed's calls with vigie's sessions.
 
     Args:
         calls: of the ledger.
         sessions: by call, as `GET /api/v1/sessions/{id}` gives them.
+        region: by whose plan vigie reads national numbers, ISO 3166-1; "" reads none.
 
     Returns:
         What differs, in the order of the calls; empty when all is well.
@@ -61,14 +64,14 @@ def compare(
         if session is None:
             differences.append(Difference(entry.call, "session", "open or closed", None))
         else:
-            differences += _compare_call(entry, session)
+            differences += _compare_call(entry, session, region)
     return differences
 
 
-def _compare_call(entry: CallEntry, session: Mapping[str, Any]) -> list[Difference]:
+def _compare_call(entry: CallEntry, session: Mapping[str, Any], region: str) -> list[Difference]:
     known_target = (session.get("routing") or {}).get("target")
     pairs = [
-        ("ani", entry.ani, session.get("ani") or ""),
+        ("ani", normalise(entry.ani, region).number, session.get("ani") or ""),
         ("rp", entry.rp, session.get("rp")),
     ]
     if entry.target is not None:

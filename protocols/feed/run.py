@@ -19,8 +19,8 @@ from protocols.feed.ledger import CallEntry, Ledger
 from protocols.feed.report import Comparison, FeedReport, make_comparison, make_report
 from protocols.feed.schedule import Load, generate
 
-FetchSessions: TypeAlias = Callable[[list[str]], Awaitable[Mapping[str, Mapping[str, Any]]]]
-"""Given calls, vigie's sessions by call; calls that it does not know are left out."""
+FetchSessions: TypeAlias = Callable[[list[str]], Awaitable[Mapping[str, Mapping[str, Any]] | None]]
+"""Given calls, vigie's sessions by call, without those it does not know; None: it cannot tell."""
 
 RECONNECT_S = 0.2
 EXPIRE_EVERY_S = 0.5
@@ -43,6 +43,7 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
         wait_s: how long an answer is waited for before it counts as lost.
         late_ms: an answer after this is late.
         compare: how many calls, the latest, are compared with vigie's sessions at the end.
+        region: by whose plan vigie reads national numbers, ISO 3166-1; "" reads none.
         settle_s: how long vigie may take to know the last events.
         answer_report: whether the report counts the kinds of answers.
     """
@@ -57,6 +58,7 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
     wait_s: float = 2.0
     late_ms: float = 200.0
     compare: int = 1_000
+    region: str = ""
     settle_s: float = 2.0
     answer_report: bool = False
 
@@ -125,17 +127,20 @@ async def _compare(
         return None
     calls = list(ledger.calls.values())[-options.compare :] if options.compare else []
     deadline = time.monotonic() + options.settle_s
-    differences = await _differences(calls, sessions)
+    differences = await _differences(calls, sessions, options.region)
     while differences and time.monotonic() < deadline:
         await asyncio.sleep(COMPARE_AGAIN_S)
         different = {difference.call for difference in differences}
         doubtful = [entry for entry in calls if entry.call in different]
-        differences = await _differences(doubtful, sessions)
-    return make_comparison(len(calls), differences)
+        differences = await _differences(doubtful, sessions, options.region)
+    return None if differences is None else make_comparison(len(calls), differences)
 
 
-async def _differences(calls: list[CallEntry], sessions: FetchSessions) -> list[Difference]:
-    return compare(calls, await sessions([entry.call for entry in calls]))
+async def _differences(
+    calls: list[CallEntry], sessions: FetchSessions, region: str
+) -> list[Difference] | None:
+    known = await sessions([entry.call for entry in calls])
+    return None if known is None else compare(calls, known, region)
 
 
 class _Feed:

@@ -25,6 +25,8 @@ FEED = """\
 {"at": 0.0, "frame": {"t": "rp.register", "rp": ["*"]}}
 {"at": 0.1, "frame": {"t": "route.request", "xref": "x1", "call": "c1", "rp": "sales", \
 "ani": "+33142685300", "ts": 1.0}}
+{"at": 0.2, "frame": {"t": "route.request", "xref": "x2", "call": "c2", "rp": "sales", \
+"ani": "0142345678", "ts": 1.0}}
 """
 
 
@@ -61,10 +63,10 @@ def test_a_node_is_looked_at_fed_and_searched(vigie, tmp_path):
     feed = tmp_path / "feed.jsonl"
     feed.write_text(FEED)
     code, report = vigie("feed", str(feed))
-    assert (code, report["sent"], report["answered"], report["lost"]) == (0, 1, 1, 0)
-    assert report["comparison"] == {"compared": 1, "different": 0, "differences": []}
+    assert (code, report["sent"], report["answered"], report["lost"]) == (0, 2, 2, 0)
+    assert report["comparison"] == {"compared": 2, "different": 0, "differences": []}
     counts = vigie("info")[1]["counts"]
-    assert (counts["sessions"], counts["restarts"]) == (1, 0)
+    assert (counts["sessions"], counts["restarts"]) == (2, 0)
     assert counts["actors"] > counts["sessions"]
     _, session = vigie("session", "show", "c1")
     assert (session["ani"], session["routing"]["target"]) == ("+33142685300", "7000")
@@ -79,7 +81,7 @@ def test_what_is_killed_comes_back(vigie, tmp_path):
     assert re.fullmatch(r"\S+\n?", (tmp_path / "var/operator.token").read_text())
     for name in ("postgres", "node"):
         os.kill(before[name]["pid"], signal.SIGKILL)
-    after = wait_for(lambda: (info := ready(vigie)) and info["restarts"]["node"] and info)
+    after = wait_for(lambda: (info := ready(vigie)) and all(info["restarts"].values()) and info)
     assert after["restarts"] == {"postgres": 1, "node": 1}
     assert after["http"] == before["http"]
     os.kill(after["anchor"]["pid"], signal.SIGKILL)

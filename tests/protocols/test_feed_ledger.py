@@ -194,6 +194,14 @@ def test_a_state_agrees_with_the_last_event(event, state):
     assert compare([entry(last_event=event)], {"c": SESSION | {"state": state}}) == []
 
 
+def test_a_number_is_compared_as_the_plan_of_the_region_reads_it():
+    session = SESSION | {"ani": "+33142345678"}
+    national = entry(ani="01 42 34 56 78")
+    assert compare([national], {"c": session}, "FR") == []
+    [difference] = compare([national], {"c": session}, "DE")
+    assert difference.field == "ani"
+
+
 def test_a_call_that_was_not_answered_is_compared_without_its_target():
     assert compare([entry(target=None, last_event=None)], {"c": SESSION | {"state": "new"}}) == []
 

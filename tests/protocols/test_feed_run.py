@@ -166,6 +166,18 @@ def test_a_session_that_is_wrong_or_missing_is_a_difference():
     assert [difference.field for difference in report.comparison.differences] == ["rp", "session"]
 
 
+def test_without_a_word_on_the_sessions_nothing_is_compared():
+    async def scenario():
+        async with serving() as (_, port):
+
+            async def sessions(_: list[str]) -> None:
+                return None
+
+            return await run(options(port, brief(), settle_s=0.3), sessions=sessions)
+
+    assert asyncio.run(scenario()).comparison is None
+
+
 def test_a_link_that_ends_is_made_again():
     async def scenario():
         async with serving() as (server, port):

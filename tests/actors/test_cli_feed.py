@@ -1,0 +1,27 @@
+"""feed: when its report makes the command fail."""
+
+import pytest
+
+from actors.cli.feed import clean
+from protocols.feed.ledger import Ledger
+from protocols.feed.report import Comparison, make_report
+
+
+def report(comparison=None, **counts):
+    ledger = Ledger(late_s=0.2, wait_s=2.0, **counts)
+    return make_report(ledger, seconds=1.0, reconnects=0, comparison=comparison, with_answers=False)
+
+
+def compared(different):
+    return Comparison(compared=10, different=different, differences=())
+
+
+@pytest.mark.parametrize("comparison", [None, compared(0)])
+def test_a_feed_without_loss_doubles_and_differences_is_clean(comparison):
+    assert clean(report(comparison, requests=10, answered=10, late=3, repeated=1))
+
+
+def test_a_feed_that_lost_doubled_or_differs_is_not_clean():
+    assert not clean(report(lost=1))
+    assert not clean(report(doubled=1))
+    assert not clean(report(compared(1)))
