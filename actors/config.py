@@ -161,6 +161,7 @@ class SessionsConfig(Struct, frozen=True, kw_only=True):
     max_user_data_bytes: Bytes = 16_384
     idle_expiry_s: Annotated[float, Meta(ge=1, le=604_800)] = 14_400.0
     max_journey: Count = 256
+    max_step_data_bytes: Bytes = 4_096
     max_dialogues: Count = 32
 
 

@@ -241,6 +241,18 @@ class UserDataLimit(SessionError):  # noqa: N818 - named for what it says of the
         self.limit = limit
 
 
+class StepDataLimit(SessionError):  # noqa: N818 - named for what it says of the session
+    """The data of a step of the journey is larger than allowed.
+
+    Args:
+        limit: The greatest size, bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the data of a step takes at most {limit} bytes")
+        self.limit = limit
+
+
 class Busy(SessionError):  # noqa: N818 - named for what it says of the session
     """The session cannot answer now: it restarts, or the node is full.
 

@@ -22,6 +22,7 @@ from actors.session_api import (
     SessionClosed,
     SessionOver,
     SessionView,
+    StepDataLimit,
     UserDataLimit,
     UserDataTooLarge,
 )
@@ -130,6 +131,9 @@ class CallSessions:
 
     async def add_step(self, session: str, request: AddJourneyStep) -> SessionView:
         """Note a step of the caller's journey."""
+        limit = self._openings.settings.sessions.max_step_data_bytes
+        if user_data_bytes(request.data) > limit:
+            raise StepDataLimit(limit)
         return await self._changed(session, request)
 
     async def close(self, session: str, request: CloseSession) -> SessionView:

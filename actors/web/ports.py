@@ -167,7 +167,11 @@ class Sessions(Protocol):
         ...
 
     async def add_step(self, session: str, request: AddJourneyStep) -> SessionView:
-        """Note a step of the caller's journey."""
+        """Note a step of the caller's journey.
+
+        Raises:
+            StepDataLimit: The step's data is too large.
+        """
         ...
 
     async def route(self, session: str, request: RouteFromIvr) -> RouteAnswer:

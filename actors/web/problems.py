@@ -19,6 +19,7 @@ NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
 SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed")
 USER_DATA_TOO_LARGE = ProblemType("user-data-too-large", 413, "The user data would be too large")
+STEP_DATA_TOO_LARGE = ProblemType("step-data-too-large", 413, "The step's data is too large")
 TOO_MANY_STREAMS = ProblemType("too-many-streams", 429, "As many event streams are open as may")
 TOO_MANY_TOKENS = ProblemType("too-many-tokens", 429, "As many tokens exist as may")
 TOO_MANY_CONNECTIONS = ProblemType(
@@ -51,6 +52,11 @@ def _user_data(error: session_api.UserDataLimit) -> HttpProblem:
     return HttpProblem(USER_DATA_TOO_LARGE, f"ud takes {rule}", field="ud", rule=rule)
 
 
+def _step_data(error: session_api.StepDataLimit) -> HttpProblem:
+    rule = f"at most {error.limit} bytes"
+    return HttpProblem(STEP_DATA_TOO_LARGE, f"data takes {rule}", field="data", rule=rule)
+
+
 def _streams(error: TooManySubscriptions) -> HttpProblem:
     rule = f"at most {error.limit} event streams"
     headers = {"Retry-After": "5"}
@@ -68,6 +74,7 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     ),
     session_api.RevConflict: lambda error: etag.stale(error.current_rev),
     session_api.UserDataLimit: _user_data,
+    session_api.StepDataLimit: _step_data,
     session_api.Busy: lambda error: unavailable(
         "the session, or the store of closed ones, cannot answer now", error.retry_after_s
     ),

@@ -26,6 +26,7 @@ from actors.web.parameters import PageParameters
 from actors.web.problems import (
     NO_SUCH_SESSION,
     SESSION_CLOSED,
+    STEP_DATA_TOO_LARGE,
     USER_DATA_TOO_LARGE,
 )
 from actors.web.tokens import Scope
@@ -158,7 +159,7 @@ async def patch_session(call: Call[None, Changes]) -> Reply:
     scopes=_WRITERS,
     request=AddJourneyStep,
     response=StepNoted,
-    problems=_GONE,
+    problems=(*_GONE, STEP_DATA_TOO_LARGE),
 )
 async def add_journey_step(call: Call[None, AddJourneyStep]) -> Reply:
     """Note a step of the caller's journey."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from call_kit import CallKit
 
-from actors.session_api import Busy, FindSessions
+from actors.session_api import AddJourneyStep, Busy, FindSessions, StepDataLimit
 from actors.sessions import GATHER, CallSessions
 from supervision import KILLED, NORMAL
 
@@ -53,3 +53,14 @@ def test_more_sessions_than_are_asked_at_once_are_found_in_their_order(kit):
     for call in calls:
         kit.open(call, ani=NUMBER)
     assert find(kit) == calls
+
+
+def test_the_data_of_a_step_has_a_bound_of_its_own():
+    with CallKit(max_step_data_bytes=1_024) as kit:
+        session = str(kit.open().name)
+        sessions = CallSessions(kit.kernel, kit.pool, EmptyArchive(), kit.openings)
+        step = AddJourneyStep(ev="in", step="menu", data={"k": "x" * 1_000})
+        assert len(kit.run(sessions.add_step(session, step)).journey) == 1
+        step.data["more"] = "x" * 100
+        with pytest.raises(StepDataLimit, match="1024"):
+            kit.run(sessions.add_step(session, step))

@@ -19,6 +19,7 @@ from actors.session_api import (
     RouteAnswer,
     SessionClosed,
     SessionView,
+    StepDataLimit,
     UserDataLimit,
 )
 from actors.web import operations
@@ -177,6 +178,8 @@ class FakeSessions:
         return self._keep(msgspec.structs.replace(view, rev=view.rev + 1, ud=ud, **fields))
 
     async def add_step(self, session, request):
+        if len(msgspec.msgpack.encode(request.data)) > 1000:
+            raise StepDataLimit(1000)
         view = self._view(session)
         step = JourneyStep(ts=WALL, step=request.step, ev=request.ev, data=request.data)
         return self._keep(msgspec.structs.replace(view, journey=[*view.journey, step]))

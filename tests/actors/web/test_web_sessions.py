@@ -144,6 +144,13 @@ def test_a_change_that_breaks_a_rule_names_the_key(site, url, body, field):
     assert change(site, url, body).rule == (400, "invalid-value", field)
 
 
+def test_the_data_of_a_step_over_its_limit_is_413(site, url):
+    step = {"ev": "enter", "step": "menu", "data": {"k": "x" * 2000}}
+    answer = site.post(f"{url}/events", step, scope="ivr")
+    assert answer.rule == (413, "step-data-too-large", "data")
+    assert answer.json()["rule"] == "at most 1000 bytes"
+
+
 def test_a_step_of_the_journey_changes_no_tag(site, url):
     step = {"ev": "enter", "step": "menu", "data": {"choice": 2}}
     assert site.post(f"{url}/events", step, scope="ivr").json()["steps"] == 1
