@@ -115,7 +115,7 @@ UNSUPPORTED_MEDIA_TYPE = ProblemType(
 PRECONDITION_REQUIRED = ProblemType("precondition-required", 428, "If-Match is required")
 HEADERS_TOO_LARGE = ProblemType("headers-too-large", 431, "The headers are larger than allowed")
 INTERNAL_ERROR = ProblemType("internal-error", 500, "The server failed; it has been recorded")
-UNAVAILABLE = ProblemType("unavailable", 503, "The server cannot answer now; try again")
+UNAVAILABLE = ProblemType("unavailable", 503, "The server cannot answer now")
 
 
 def invalid(field: str, rule: str, detail: str | None = None) -> HttpProblem:
