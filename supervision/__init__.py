@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.mailbox import MailboxPolicy, Rejected
     from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
     from supervision.eventloop.reports import Report
-    from supervision.eventloop.scheduler import SchedulerLimits
+    from supervision.eventloop.timekeeping import SchedulerLimits
     from supervision.gen_event import AddHandler, EventHandler, EventManager
     from supervision.gen_server import GenServer
     from supervision.gen_statem import (

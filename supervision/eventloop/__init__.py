@@ -6,7 +6,7 @@ import sys
 
 from supervision.eventloop import base as _base
 from supervision.eventloop.base import EventLoopBase, actor_system
-from supervision.eventloop.scheduler import SchedulerLimits
+from supervision.eventloop.timekeeping import SchedulerLimits
 
 # Thespian looks system bases up by module name: ActorSystem("eventLoopBase").
 sys.modules["thespian.system.eventLoopBase"] = _base

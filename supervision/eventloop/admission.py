@@ -41,7 +41,7 @@ def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
 
 
 def _count(kernel: Kernel, cell: Cell, policy: MailboxPolicy) -> None:
-    kernel.overflows += 1
+    kernel.reports.overflows += 1
     cell.overflows += 1
     if cell.overflows & (cell.overflows - 1):
         return  # told at the 1st, 2nd, 4th, 8th ..: a flood must not become one of reports

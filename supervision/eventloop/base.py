@@ -29,8 +29,8 @@ from supervision.eventloop.kernel import Kernel, Target
 from supervision.eventloop.lifecycle import Failed, Outcome
 from supervision.eventloop.making import make_actor
 from supervision.eventloop.managed import Cast
-from supervision.eventloop.scheduler import SchedulerLimits
 from supervision.eventloop.sources import Sources
+from supervision.eventloop.timekeeping import SchedulerLimits
 from supervision.reasons import SHUTDOWN
 
 if TYPE_CHECKING:

@@ -53,7 +53,6 @@ class Cell(Reference):
         policy: the bound of the mailbox; None is unbounded.
         dies: whether an exception in a handler ends the actor (all but plain Thespian actors).
         suspended: whether ordinary messages stay queued (``sys:suspend``).
-        queued: whether it is in the ready queue, where it is once at most.
         overflows: messages that found its mailbox full.
         keeper: where the actor leaves its last handled state for its next incarnation.
         exiting: the reason, from the moment the actor is told to end.
@@ -80,7 +79,6 @@ class Cell(Reference):
         "overflows",
         "parent",
         "policy",
-        "queued",
         "since",
         "source_hash",
         "suspended",
@@ -101,7 +99,6 @@ class Cell(Reference):
         self.policy: MailboxPolicy | None = None
         self.dies = False
         self.suspended = False
-        self.queued = False
         self.trap_exit = False
         self.exiting: Reason | None = None
         self.handled = 0

@@ -31,7 +31,8 @@ from supervision.eventloop.cell import Cell
 from supervision.eventloop.latency import Histogram
 from supervision.eventloop.reference import Services
 from supervision.eventloop.reports import DeadLetter, DeadLetters, Report, Reports
-from supervision.eventloop.scheduler import Scheduler, SchedulerLimits
+from supervision.eventloop.scheduler import Scheduler
+from supervision.eventloop.timekeeping import SchedulerLimits
 from supervision.registry import Registry
 
 if TYPE_CHECKING:
@@ -95,7 +96,6 @@ class Kernel(Scheduler):
         self.latencies: dict[type, Histogram] = {}
         self.roots: dict[str | int, Cell] = {}
         self.restarts = 0
-        self.overflows = 0
         self._request_ids = 0
 
     # Sending

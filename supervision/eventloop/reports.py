@@ -63,11 +63,17 @@ class DeadLetters:
 
 
 class Reports:
-    """The places that hear reports; without one a report costs a check of an empty list."""
+    """The places that hear reports; without one a report costs a check of an empty list.
+
+    Attributes:
+        counts: reports of each kind.
+        overflows: messages that found a full mailbox; not each of them is reported.
+    """
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Report], None]] = []
         self.counts: dict[str, int] = {}
+        self.overflows = 0
 
     def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]:
         """Have ``listener`` called with every report; return what ends that."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from supervision.eventloop.handler import HandlerTask
-from supervision.eventloop.timekeeping import Timekeeper
+from supervision.eventloop.timekeeping import SchedulerLimits, Timekeeper
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,20 +29,6 @@ if TYPE_CHECKING:
 
 SPARE_QUEUES = 4096
 SAMPLE_MASK = 31  # every 32nd message
-
-
-class SchedulerLimits(msgspec.Struct, frozen=True):
-    """The bounds of a turn.
-
-    Attributes:
-        turn_budget_s: seconds after which a turn lets the loop serve sockets.
-        batch: messages an actor may handle before the next ready actor runs.
-        hold_limit_s: seconds a handler may hold the loop before a report names it.
-    """
-
-    turn_budget_s: float = 0.005
-    batch: int = 64
-    hold_limit_s: float = 0.05
 
 
 class SchedulerStatistics(msgspec.Struct, frozen=True):
@@ -77,8 +63,7 @@ class Scheduler(Timekeeper, ABC):
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
     ) -> None:
-        super().__init__(loop, clock, limits.turn_budget_s)
-        self.limits = limits
+        super().__init__(loop, clock, limits)
         self.thread = get_ident()
         self.turns = 0
         self.total_handled = 0
@@ -108,9 +93,6 @@ class Scheduler(Timekeeper, ABC):
         What is urgent gets through to an actor that waits in a handler or is suspended.
         """
         mailbox = cell.mailbox
-        if (cell.task is not None or cell.suspended) and type(message) in self.urgent:
-            self.signal(self.receive_special, cell, message, sender)
-            return
         if mailbox is None:
             if cell.actor is None:
                 self.dead_letter(cell.address, message, sender, "dead")
@@ -118,9 +100,10 @@ class Scheduler(Timekeeper, ABC):
             if not self._awake:
                 self._wake()  # first, for it sets the time
             cell.mailbox = ((message, sender, self.now),)
-            if not cell.queued:
-                cell.queued = True
-                self._ready.append(cell)
+            self._ready.append(cell)
+            return
+        if (cell.task is not None or cell.suspended) and type(message) in self.urgent:
+            self.signal(self.receive_special, cell, message, sender)
             return
         if isinstance(mailbox, tuple):
             cell.mailbox = mailbox = self._queue_of(mailbox)
@@ -154,11 +137,16 @@ class Scheduler(Timekeeper, ABC):
 
     def make_ready(self, cell: Cell) -> None:
         """Have the next turn look at a cell: its handler may go on or its mailbox be served."""
-        if not cell.queued:
-            cell.queued = True
-            self._ready.append(cell)
+        self._ready.append(cell)
         if not self._awake:
             self._wake()
+
+    def resume(self, cell: Cell) -> None:
+        """Have a suspended actor take messages again; of others nothing changes."""
+        if cell.suspended:
+            cell.suspended = False
+            if cell not in self._ready:  # twice there would be twice its share
+                self.make_ready(cell)
 
     def signal(self, function: Callable[..., None], *args: Any) -> None:
         """Run ``function`` before any further message: exits and other system messages."""
@@ -213,11 +201,13 @@ class Scheduler(Timekeeper, ABC):
             if not ready:
                 break
             cell = ready.popleft()
-            cell.queued = False
             if cell.task is not None and not self._resume(cell):
                 continue
             actor, mailbox = cell.actor, cell.mailbox
-            if mailbox is None or actor is None or cell.suspended:
+            if mailbox is None or actor is None:
+                continue
+            if cell.suspended:
+                self._let_through(cell)
                 continue
             if isinstance(mailbox, tuple):  # as a rule: one message, and nothing left behind it
                 cell.mailbox, queue, left = None, None, 1
@@ -263,6 +253,7 @@ class Scheduler(Timekeeper, ABC):
         """Let a waiting handler go on if it may; return whether to look at the mailbox now."""
         task = cell.task
         if task is None or not task.runnable:
+            self._let_through(cell)
             return False
         task.step()
         now = self._clock()
@@ -274,6 +265,14 @@ class Scheduler(Timekeeper, ABC):
             return False
         return cell.task is None
 
+    def _let_through(self, cell: Cell) -> None:
+        """Handle what made a cell ready that takes no messages now, where it is urgent."""
+        if isinstance(cell.mailbox, tuple):
+            ((message, sender, _),) = cell.mailbox
+            if type(message) in self.urgent:
+                cell.mailbox = None
+                self.receive_special(cell, message, sender)
+
     def _batch_done(self, cell: Cell, queue: deque[Entry]) -> None:
         if cell.mailbox is not queue:
             return  # the actor ended meanwhile and its mailbox went with it
@@ -282,8 +281,7 @@ class Scheduler(Timekeeper, ABC):
         if not queue:
             cell.mailbox = None
             self._spare.append(queue)
-        elif cell.task is None and not cell.queued:
-            cell.queued = True
+        elif cell.task is None:
             self._ready.append(cell)
 
     def begin(self, cell: Cell, coro: Any, message: Any, sender: Any) -> None:

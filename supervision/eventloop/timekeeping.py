@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from supervision.eventloop.timers import DeadlineQueues, Expiring, Timer, TimerHeap
 
 if TYPE_CHECKING:
@@ -17,26 +19,42 @@ if TYPE_CHECKING:
     from supervision.clock import Clock
 
 
+class SchedulerLimits(msgspec.Struct, frozen=True):
+    """The bounds of a turn.
+
+    Attributes:
+        turn_budget_s: seconds after which a turn lets the loop serve sockets.
+        batch: messages an actor may handle before the next ready actor runs.
+        hold_limit_s: seconds a handler may hold the loop before a report names it.
+    """
+
+    turn_budget_s: float = 0.005
+    batch: int = 64
+    hold_limit_s: float = 0.05
+
+
 class Timekeeper:
     """Timers and deadlines on one asyncio loop; everything belongs to the loop's thread.
 
     Args:
         loop: the asyncio loop to live on.
         clock: what tells the time; a virtual one in tests.
-        budget_s: seconds for which timers may be fired before the loop serves sockets.
+        limits: the bounds of a turn, of which firing what is due is one.
 
     Attributes:
         now: monotonic seconds of the message that is handled now; outside of a turn it is what
             the last turn left, and ``present`` reads it anew.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, budget_s: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
+    ) -> None:
         self.loop = loop
         self.clock = clock
+        self.limits = limits
         self.now = clock.monotonic()
         self.timers = TimerHeap()
         self.deadlines = DeadlineQueues()
-        self._budget_s = budget_s
         self._clock = clock.monotonic
         self._in_turn = False
         self._awake = False  # a turn runs or is to come; it arms when it ends
@@ -60,9 +78,11 @@ class Timekeeper:
         return timer
 
     def set_deadline(self, seconds: float, entry: Expiring) -> None:
-        """Have ``entry`` expire in ``seconds`` unless it is settled before."""
-        now = self.now if self._in_turn else self.present()
-        if self.deadlines.add(now, seconds, entry) and not self._awake:
+        """Have ``entry`` expire ``seconds`` after ``now`` unless it is settled before.
+
+        Who made the entry has asked ``present`` for its deadline just before.
+        """
+        if self.deadlines.add(self.now, seconds, entry) and not self._awake:
             self.arm()
 
     def arm(self) -> None:
@@ -82,7 +102,7 @@ class Timekeeper:
         self._armed, self._armed_for = None, float("inf")
         self.now = self._clock()
         try:
-            self._fire(self.now, self.now + self._budget_s)
+            self._fire(self.now, self.now + self.limits.turn_budget_s)
         finally:  # whatever got out of one, the others come; what is left is due at once
             self.arm()
 

@@ -215,11 +215,9 @@ class Introspection:
             NoSuchActor: nothing runs at this path.
         """
         cell = self._running(path)
-        if not cell.suspended:
-            return
-        cell.suspended = False
-        self._kernel.make_ready(cell)
-        self._note("resume", path, reason)
+        if cell.suspended:
+            self._kernel.resume(cell)
+            self._note("resume", path, reason)
 
     async def restart(self, path: str, reason: str) -> None:
         """Have the supervisor stop an actor in order and start it again.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.kernel import Target
     from supervision.eventloop.lifecycle import Outcome
     from supervision.eventloop.reports import Report
-    from supervision.eventloop.scheduler import SchedulerLimits
+    from supervision.eventloop.timekeeping import SchedulerLimits
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ import pytest
 from supervision import ChildSpec, GenServer, StartChild, SupervisorFlags, TerminateChild, reasons
 from supervision.eventloop.base import EventLoopBase
 from supervision.eventloop.cell import Cell
-from supervision.eventloop.scheduler import SchedulerLimits
+from supervision.eventloop.timekeeping import SchedulerLimits
 from supervision.supervisor import SLICE
 from supervision.testing import Kit
 

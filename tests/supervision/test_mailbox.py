@@ -149,7 +149,7 @@ def test_overflows_are_counted(kit):
     full = filled(kit, DropNewest)
     for _ in range(5):
         kit.send(full, "too many")
-    assert kit.kernel.overflows == 5
+    assert kit.kernel.reports.overflows == 5
 
 
 @pytest.mark.parametrize("kind", [Bounded, DropOldest, DropNewest, Wait])

@@ -90,4 +90,4 @@ def test_overflows_are_reported_ever_more_seldom(kit):
     reports = kit.reported("overflow", policy="drop_newest", limit=1)
     assert [report.data["count"] for report in reports] == [1, 2, 4, 8, 16]
     assert {report.path for report in reports} == {address.path}
-    assert kit.kernel.overflows == 20
+    assert kit.kernel.reports.overflows == 20

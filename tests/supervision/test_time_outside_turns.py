@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervision import CallTimeout, GenServer
-from supervision.eventloop.scheduler import SchedulerLimits
+from supervision.eventloop.timekeeping import SchedulerLimits
 from supervision.testing import Kit
 from supervision.testing.loop import Unhandled
 

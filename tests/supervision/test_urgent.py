@@ -8,7 +8,7 @@ import pytest
 
 from supervision import GenServer, reasons
 from supervision._thespian import ActorExitRequest, Thespian_StatusReq
-from supervision.eventloop.scheduler import SchedulerLimits
+from supervision.eventloop.timekeeping import SchedulerLimits
 from supervision.testing import Kit
 
 TICK_S = 1 / 1024
@@ -83,13 +83,15 @@ class Worker(GenServer):
         self.clock.advance(0.0001)
 
 
-def test_an_actor_made_ready_again_and_again_has_its_share_and_no_more(kit):
+def test_an_actor_suspended_and_resumed_again_and_again_has_its_share_and_no_more(kit):
     one, other = (kit.start(Worker, kit.clock) for _ in range(2))
     for address in (one, other):
         for number in range(10_000):
             kit.send(address, number)
     for _ in range(20):
-        kit.kernel.make_ready(one.cell)
+        one.cell.suspended = True
+        kit.kernel.resume(one.cell)
+        kit.kernel.resume(one.cell)
     seen = []
     kit.loop.call_later(0.5, lambda: seen.extend((one.cell.handled, other.cell.handled)))
     kit.settle()
