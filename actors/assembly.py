@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actors import metrics
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs
 from actors.config import send_list
@@ -14,7 +13,7 @@ from actors.cti_listener import ListenerArgs
 from actors.http_server import HttpServerArgs
 from actors.log_writer import LogSettings
 from actors.node_counts import counter
-from actors.node_reports import NodeCollector, count_given_up, to_events
+from actors.node_reports import NodeCollector, count_given_up, registry_of, to_events
 from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
 from actors.readiness import NodeReadiness
@@ -94,7 +93,6 @@ class Assembly:
         count = OpenCount(data / "sessions.open")
         openings = _openings(config, pool, count)
         kernel.reports.subscribe(count_given_up(count))
-        metrics.REGISTRY.register(NodeCollector(kernel, pool.count, count.lost))
         services = Services(
             version=version,
             config=config.http,
@@ -103,6 +101,7 @@ class Assembly:
             sessions=CallSessions(kernel, pool, StoredSessions(kernel), openings),
             events=_events(kernel, config, epoch),
             tokens=tokens,
+            metrics=registry_of(NodeCollector(kernel, pool.count, count.lost)),
             region=config.routing.region,
             counts=counter(kernel, pool),
             send_list=partial(send_list, config),

@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from actors.database import (
     OUTCOME_UNKNOWN,
@@ -86,11 +86,11 @@ class Dispatch(Struct):
 
     limit: int
     unusable: str = ""
-    waiting: OrderedDict[JobId, Job] = OrderedDict()
-    running: dict[Hashable, Job] = {}
-    status: dict[Hashable, Status] = {}
+    waiting: OrderedDict[JobId, Job] = field(default_factory=OrderedDict)
+    running: dict[Hashable, Job] = field(default_factory=dict)
+    status: dict[Hashable, Status] = field(default_factory=dict)
     why: str = ""
-    idle: deque[Hashable] = deque()
+    idle: deque[Hashable] = field(default_factory=deque)
 
 
 def begin(limit: int, unusable: str = "") -> Dispatch:
@@ -100,7 +100,7 @@ def begin(limit: int, unusable: str = "") -> Dispatch:
         limit: Jobs that may wait.
         unusable: Why every query fails; empty where there is a database.
     """
-    return Dispatch(limit, unusable, OrderedDict(), {}, {}, "", deque())
+    return Dispatch(limit, unusable)
 
 
 def down(state: Dispatch) -> str:

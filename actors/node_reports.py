@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+
+from actors import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +97,7 @@ class NodeCollector(Collector):
     def _latencies(self) -> Metric:
         family = HistogramMetricFamily(
             "vigie_handler_seconds",
-            "Time that a handler held the loop; every 16th batch is sampled.",
+            "Time that a handler held the loop; every 32nd message is sampled.",
             labels=("actor",),
         )
         for kind, histogram in list(self._kernel.latencies.items()):
@@ -102,3 +105,11 @@ class NodeCollector(Collector):
             buckets.append(("+Inf", float(histogram.count)))
             family.add_metric((kind.__name__,), buckets, histogram.total_s)
         return family
+
+
+def registry_of(collector: NodeCollector) -> CollectorRegistry:
+    """The metrics of a node: those of its process, and what its kernel counts."""
+    registry = CollectorRegistry()
+    registry.register(metrics.REGISTRY)
+    registry.register(collector)
+    return registry

@@ -7,7 +7,6 @@ from typing import Literal
 from msgspec import Struct, structs
 from prometheus_client import generate_latest
 
-from actors import metrics
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.ports import NodeCounts, ReadinessReport
 
@@ -55,10 +54,10 @@ async def get_node(call: Call[None, None]) -> Reply:
 
 
 @operation("GET", "/metrics", scopes=("viewer",), media_types=(PROMETHEUS_TEXT,))
-async def prometheus(_: Call[None, None]) -> Reply:
+async def prometheus(call: Call[None, None]) -> Reply:
     """All metrics as Prometheus text."""
     headers = {"Content-Type": PROMETHEUS_TEXT + _PROMETHEUS_VERSION}
-    return Reply(value=generate_latest(metrics.REGISTRY), headers=headers)
+    return Reply(value=generate_latest(call.services.metrics), headers=headers)
 
 
 def operations(*, metrics_public: bool) -> tuple[Operation, ...]:

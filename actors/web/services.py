@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from actors.config import HttpConfig
 from actors.web.event_hub import EventHub
 from actors.web.ports import Introspection, NodeCounts, Readiness, Sessions
@@ -23,6 +25,7 @@ class Services:
         sessions: The calls' sessions.
         events: What happens in the node.
         tokens: Who may do what.
+        metrics: What Prometheus is told.
         region: Whose numbering plan national numbers are read by, ISO 3166-1.
         counts: How much there is in the node.
         send_list: Fields that an IVR application is sent, by the application's name.
@@ -36,6 +39,7 @@ class Services:
     sessions: Sessions
     events: EventHub
     tokens: TokenStore
+    metrics: CollectorRegistry
     region: str
     counts: Callable[[], NodeCounts]
     send_list: Callable[[str], Sequence[str]]

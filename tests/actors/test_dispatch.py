@@ -220,3 +220,9 @@ def test_whatever_happens_each_query_is_answered_at_most_once_and_runs_at_most_t
     open_jobs = [one for one in jobs if not one.answered]
     here = [*state.waiting.values(), *state.running.values()]
     assert all(any(one is other for other in here) for one in open_jobs)
+
+
+def test_two_routers_share_nothing():
+    one, other = dispatch.Dispatch(1), dispatch.Dispatch(1)
+    for name in ("waiting", "running", "status", "idle"):
+        assert getattr(one, name) is not getattr(other, name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
+from actors import metrics
 from actors.config import HttpConfig
 from actors.session_api import (
     Busy,
@@ -307,6 +308,7 @@ def make_site(tmp_path):
             sessions=FakeSessions(),
             events=EventHub("ab", keep=50, max_subscriptions=http_config.max_event_streams),
             tokens=tokens,
+            metrics=metrics.REGISTRY,
             region="FR",
             counts=lambda: COUNTS,
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),

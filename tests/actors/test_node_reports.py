@@ -1,0 +1,32 @@
+import pytest
+from prometheus_client import generate_latest
+
+from actors import metrics
+from actors.node_reports import NodeCollector, registry_of
+from supervision.testing import Kit
+
+
+@pytest.fixture
+def kit():
+    with Kit() as kit:
+        yield kit
+
+
+def shown(kernel, sessions):
+    registry = registry_of(NodeCollector(kernel, lambda: sessions, lost=0))
+    return generate_latest(registry).decode()
+
+
+def test_two_nodes_of_a_process_each_show_their_own_numbers_and_those_of_the_process(kit):
+    metrics.GENERATION.set(3)
+    first, second = shown(kit.kernel, 1), shown(kit.kernel, 2)
+    assert "\nvigie_sessions 1.0\n" in first
+    assert "\nvigie_sessions 2.0\n" in second
+    for text in (first, second):
+        assert "\nvigie_generation 3.0\n" in text
+
+
+def test_every_metric_is_shown_once(kit):
+    lines = shown(kit.kernel, 1).splitlines()
+    types = [line for line in lines if line.startswith("# TYPE")]
+    assert len(types) == len(set(types))
