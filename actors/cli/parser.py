@@ -148,7 +148,7 @@ def _argument(name: str, **settings: Any) -> tuple[str, Mapping[str, Any]]:
 
 
 _PATH = _argument("path", metavar="PATH", help="such as node/callSup/router")
-_REASON = _argument("--reason", default="", help="why, for the log and the history")
+_REASON = _argument("--reason", default="", help="why, for the log and the events")
 
 ACTOR: Commands = {
     "show": ("Show an actor.", _verb("actor:show", _PATH)),

@@ -59,7 +59,7 @@ class ActorsQuery(PageParameters, frozen=True, kw_only=True):
 
 
 class Reason(Struct, frozen=True):
-    """Why an operator acts; it is logged and kept in the restart history."""
+    """Why an operator acts; the log and the events keep it."""
 
     reason: Annotated[str, Meta(max_length=MAX_REASON_CHARS)] = ""
 

@@ -20,7 +20,7 @@ class Principal(Struct, frozen=True):
 
     Attributes:
         scope: What they may do.
-        name: Who they are, in logs and in restart histories.
+        name: Who they are, in logs and events.
         token_id: The token they showed, None for the control channel's.
     """
 
