@@ -172,6 +172,9 @@ class Guardian:
                 self._tell({"failed": self._failure()})
 
     async def _spawn(self, name: str) -> None:
+        if not self._directory.is_dir():
+            self._give_up(name, f"{self._directory} is gone")
+            return
         self._bound_logs()
         try:
             child = self._make_process(name)
@@ -191,6 +194,12 @@ class Guardian:
         self._processes[name], self._channels[name] = child, channel
         loop.add_reader(child.pidfd, self._reap, name)
         self.post(Spawned(name, child.popen.pid))
+
+    def _give_up(self, name: str, why: str) -> None:
+        """End: without its directory the anchor can start nothing, and nobody can reach it."""
+        _log.error("anchor: %s: %s cannot be started", why, name)
+        self.post(Exited(name, why, None, random.random()))  # noqa: S311 - jitter
+        self.post(Stop(why))
 
     def _bound_logs(self) -> None:
         limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -128,6 +129,19 @@ def test_an_exit_code_declared_final_fails_the_start_at_the_first_attempt(start,
 def test_a_program_that_does_not_exist_fails_the_start(start, tmp_path):
     anchor = start(spec(tmp_path / "var", program(argv=("/nonexistent/program",))))
     assert "No such file" in anchor.announced["failed"]["reason"]
+
+
+def test_an_anchor_whose_directory_is_gone_says_so_and_ends_with_its_programs(
+    start, tmp_path, capfd
+):
+    anchor = start(spec(tmp_path / "var", program("store"), program(listeners=("http",))))
+    programs = anchor.announced["started"]["programs"]
+    shutil.rmtree(tmp_path / "var")
+    os.kill(programs["node"]["pid"], signal.SIGKILL)
+    assert anchor.popen.wait(PATIENCE_S) == ExitCode.DONE
+    wait_gone(programs["store"]["pid"])
+    assert f"{tmp_path}/var is gone" in capfd.readouterr().err
+    assert not (tmp_path / "var").exists()
 
 
 def test_the_programs_of_a_killed_anchor_stop_cleanly(start, tmp_path):
