@@ -199,7 +199,7 @@ class UserDataTooLarge(Struct, frozen=True):
 
 
 class SessionOver(Struct, frozen=True):
-    """Refusal: the session is closed and its linger time has passed."""
+    """Refusal: the session is closed: it can be read until its linger time is over, not changed."""
 
 
 SessionReply: TypeAlias = SessionView | RouteAnswer | RevStale | UserDataTooLarge | SessionOver
