@@ -152,15 +152,9 @@ def _action(action: ActorAction, summary: str) -> Operation:
         logger.info("%s asks to %s %s: %s", call.who, action, path, reason)
         noted = f"{reason} (by {call.who})" if reason else f"{action} by {call.who}"
         await _done(do(path, noted), call.leaving)
-        return Reply(
-            value=ActionDone(
-                path=path,
-                action=action,
-                reason=reason or noted,
-                by=call.who,
-                at=call.services.wall(),
-            )
-        )
+        told, at = reason or noted, call.services.wall()
+        done = ActionDone(path=path, action=action, reason=told, by=call.who, at=at)
+        return Reply(value=done)
 
     act.__name__, act.__doc__ = f"{action}_actor", summary
     return operation(
