@@ -19,13 +19,14 @@ from typing import Any
 import memory
 
 from actors.call_messages import CallSettings, RouteAnswered, RouteAsked
-from actors.call_sup import SessionPool, SessionSup
+from actors.call_sup import SessionSup, SessionSupArgs
 from actors.config import Config, RoutingConfig, RoutingPoint, SessionsConfig
 from actors.open_count import OpenCount
 from actors.router import Router
 from actors.routing import marks, table_of
 from actors.session_api import AddJourneyStep
 from actors.session_opening import Openings
+from actors.session_pool import SessionPool
 from protocols.cti.messages import RouteRequest
 from supervision import ChildSpec, EventLoopBase, GenServer, Started, Supervisor, SupervisorFlags
 from supervision.eventloop.address import LocalAddress
@@ -49,11 +50,13 @@ class Link(GenServer):
 class Node(Supervisor):
     """What sessions need of a node."""
 
-    def init(self, config: Config) -> Any:
+    def init(self, args: tuple[Config, SessionPool]) -> Any:
+        config, pool = args
+        sessions = SessionSupArgs(config.supervision, pool)
         return SupervisorFlags(), [
             ChildSpec("router", Router, table_of(config)),
             ChildSpec("link", Link),
-            ChildSpec("sessionSup", SessionSup, config.supervision, type="supervisor"),
+            ChildSpec("sessionSup", SessionSup, sessions, type="supervisor"),
         ]
 
 
@@ -72,27 +75,28 @@ def request(number: int) -> RouteRequest:
     )
 
 
-async def fill(count: int, folder: Path) -> EventLoopBase:
-    """Open and route ``count`` sessions; return their node when all dialogues are forgotten."""
+async def fill(count: int, folder: Path) -> SessionPool:
+    """Open and route ``count`` sessions; return them when all dialogues are forgotten."""
     config = Config(
         rp={"sales": RoutingPoint(target="7001", rtype="direct")},
         routing=RoutingConfig(abandon_timeout_ms=FORGET_MS),
         sessions=SessionsConfig(max_open=count),
     )
     base = EventLoopBase(None, False, loop=asyncio.get_running_loop())
-    started = await base.kernel.start_root(Node(), config, "node", lambda: None)
+    pool = SessionPool()
+    started = await base.kernel.start_root(Node(), (config, pool), "node", lambda: None)
     assert type(started) is Started, started
     settings = CallSettings(
         table_of(config), config.routing, config.sessions, OpenCount(folder / "open")
     )
-    openings = Openings(settings, "FR", SessionPool(base.kernel).count)
+    openings = Openings(settings, "FR", pool.count)
     link = base.whereis("link")
     for first in range(0, count, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, count))
         await asyncio.gather(*(play(base, openings, link, number) for number in numbers))
     await asyncio.sleep(2 * FORGET_MS / 1000)
     assert link.cell.actor.answered == count, link.cell.actor.answered
-    return base
+    return pool
 
 
 async def play(base: EventLoopBase, openings: Openings, link: LocalAddress, number: int) -> None:
@@ -112,8 +116,8 @@ def main() -> None:
     count = int(sys.argv[2])
     loop = asyncio.new_event_loop()
     with tempfile.TemporaryDirectory() as folder:
-        base = loop.run_until_complete(fill(count, Path(folder)))
-        assert SessionPool(base.kernel).count() == count
+        pool = loop.run_until_complete(fill(count, Path(folder)))
+        assert pool.count() == count
         print(memory.resident())
 
 
