@@ -74,6 +74,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
         call: The call's id at the switch.
         timings: Milliseconds spent, by the part that spent them.
         ud: User data.
+        not_icm_portable: Keys of it that ICM would cut: over 32 characters, or values over 210.
         opened: When it was opened; `updated`, `expires` likewise, seconds since the epoch.
     """
 
@@ -98,6 +99,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
     routing: Routing | None = None
     timings: dict[str, float] = {}
     ud: UserData = {}
+    not_icm_portable: list[str] = []
 
 
 class OpenSession(Struct, frozen=True, kw_only=True):

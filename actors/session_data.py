@@ -20,6 +20,7 @@ from actors.session_api import (
     SessionView,
     UserDataTooLarge,
 )
+from protocols.cti.parsing import not_icm_portable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +98,7 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
         routing=session.routing,
         timings=_timings(session),
         ud=dict(session.ud),
+        not_icm_portable=not_icm_portable(session.ud),
     )
 
 

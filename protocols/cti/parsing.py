@@ -111,7 +111,7 @@ def to_frame(message: Message) -> dict[str, Any]:
     return cast("dict[str, Any]", msgspec.to_builtins(message))
 
 
-def not_icm_portable(user_data: UserData) -> list[str]:
+def not_icm_portable(user_data: Mapping[str, Any]) -> list[str]:
     """Name the keys that Cisco ICM's call variables could not carry.
 
     Returns:

@@ -90,10 +90,6 @@ class Sources:
         for name in list(self._loaded):
             self.unload(name)
 
-    def has(self, name: str) -> bool:
-        """Whether a source is enabled."""
-        return name in self._loaded
-
     def listen(self, address: ActorAddress, enable: bool) -> None:
         """Tell an actor of sources that come and go, beginning with those that are there."""
         self.forget(address)

@@ -452,6 +452,13 @@ def test_a_patch_sets_and_deletes_user_data_and_nothing_else_changes_the_revisio
     assert kit.call(session, GetSession()).rev == 2
 
 
+def test_user_data_that_icm_would_cut_is_taken_and_flagged(kit):
+    ud = {"k" * 33: 1, "long": "v" * 211, "fits": "v" * 210}
+    view = kit.call(kit.open(ud=ud), GetSession())
+    assert view.ud == ud
+    assert sorted(view.not_icm_portable) == sorted(["k" * 33, "long"])
+
+
 def test_user_data_over_the_limit_is_refused_and_nothing_is_lost():
     with CallKit(max_user_data_bytes=1_024) as kit:
         session = kit.open(ud={"a": "b"})
