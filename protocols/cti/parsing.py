@@ -23,7 +23,6 @@ from protocols.cti.messages import (
     Outbound,
     RerouteRequest,
     RouteRequest,
-    UserData,
 )
 
 if TYPE_CHECKING:
