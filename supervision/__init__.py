@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         TerminateChild,
         WhichChildren,
     )
+    from supervision.portal import NotStarted, Portal
     from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
     from supervision.registry import NameTaken
     from supervision.supervisor import Supervisor
@@ -74,6 +75,7 @@ _HOMES = {
     "StateTimeout StopMachine Transition",
     "management": "ChildInfo CountChildren CycleChild DeleteChild Refused RestartChild "
     "StartChild TerminateChild WhichChildren",
+    "portal": "NotStarted Portal",
     "reasons": "KILLED NORMAL SHUTDOWN Reason",
     "registry": "NameTaken",
     "supervisor": "Supervisor",
@@ -119,7 +121,9 @@ __all__ = [
     "Next",
     "NextEvent",
     "NoProc",
+    "NotStarted",
     "PendingCall",
+    "Portal",
     "Postpone",
     "Reason",
     "Refused",

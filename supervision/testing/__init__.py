@@ -9,9 +9,10 @@ assert kit.call(call, "state") == "ringing"
 
 from __future__ import annotations
 
+from supervision.portal import NotStarted
 from supervision.testing.clock import VirtualClock
 from supervision.testing.faults import Faults, InjectedFault
-from supervision.testing.kit import Kit, KitStatistics, NotStarted, Stuck
+from supervision.testing.kit import Kit, KitStatistics, Stuck
 from supervision.testing.loop import Restless, Unhandled, VirtualLoop
 from supervision.testing.probe import Probe, Received
 

@@ -10,6 +10,7 @@ from supervision.eventloop.base import EventLoopBase
 from supervision.eventloop.calls import Waiter
 from supervision.eventloop.lifecycle import Started
 from supervision.eventloop.scheduler import SchedulerStatistics
+from supervision.portal import NotStarted
 from supervision.reasons import KILLED, SHUTDOWN, Reason
 from supervision.supervisor import Supervisor
 from supervision.testing.clock import VirtualClock
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Target
-    from supervision.eventloop.lifecycle import Outcome
     from supervision.eventloop.reports import Report
     from supervision.eventloop.timekeeping import SchedulerLimits
 
@@ -38,18 +38,6 @@ PATIENCE_S = 86_400.0
 
 class Stuck(AssertionError):  # noqa: N818 - a failed test, in its own words
     """What was waited for cannot happen any more: nothing is ready and no timer is left."""
-
-
-class NotStarted(Exception):  # noqa: N818 - says what is so
-    """An actor did not start.
-
-    Attributes:
-        outcome: ``Failed`` with the reason, or ``Ignored``.
-    """
-
-    def __init__(self, actor_class: type, outcome: Outcome) -> None:
-        super().__init__(f"{actor_class.__name__} did not start: {outcome}")
-        self.outcome = outcome
 
 
 class KitStatistics(msgspec.Struct, frozen=True):

@@ -1,0 +1,136 @@
+"""The way in for threads, on real loops in real threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from supervision import (
+    IGNORE,
+    NORMAL,
+    CallTimeout,
+    ChildSpec,
+    GenServer,
+    NoProc,
+    NotStarted,
+    Portal,
+    ServerDied,
+    Supervisor,
+    SupervisorFlags,
+)
+from supervision.testing.children import Polite
+
+
+class Account(GenServer):
+    def init(self, balance):
+        self.state = balance
+        self.register("account")
+
+    def handle_call(self, amount, from_):
+        self.state += amount
+        return self.state
+
+    def handle_cast(self, amount):
+        self.state -= amount
+
+
+class Bank(Supervisor):
+    def init(self, balance):
+        return SupervisorFlags(), [ChildSpec("account", Account, balance)]
+
+
+class Choosy(GenServer):
+    def init(self, answer):
+        return answer
+
+
+class Silent(GenServer):
+    async def handle_call(self, request, from_):
+        await self.kernel.loop.create_future()
+
+
+class Nosy(GenServer):
+    """Does on the loop's thread what only other threads may."""
+
+    def init(self, portal):
+        self.state = portal
+
+    def handle_call(self, request, from_):
+        self.state.call("account", 1)
+
+
+@pytest.fixture
+def portal():
+    with Portal() as node:
+        yield node
+
+
+def test_a_thread_starts_a_tree_and_asks_what_is_in_it(portal):
+    portal.start(Bank, 100)
+    portal.cast("account", 30)
+    assert portal.call("account", 5) == 75
+    assert portal.whereis("account").path == "Bank/account"
+
+
+def test_many_threads_share_one_portal(portal):
+    portal.start(Bank, 0)
+    with ThreadPoolExecutor(8) as threads:
+        answers = sorted(threads.map(lambda _: portal.call("account", 1), range(200)))
+    assert answers == list(range(1, 201))
+
+
+@pytest.mark.parametrize("answer", [IGNORE, "no sense"], ids=["ignored", "garbage"])
+def test_a_thread_is_told_why_an_actor_did_not_start(portal, answer):
+    with pytest.raises(NotStarted) as refusal:
+        portal.start(Choosy, answer)
+    assert refusal.value.outcome is not None
+
+
+def test_a_call_fails_in_the_thread_as_it_does_in_an_actor(portal):
+    portal.start(Bank, 0)
+    with pytest.raises(NoProc):
+        portal.call("nobody", 1)
+    with pytest.raises(ServerDied, match="TypeError"):
+        portal.call("account", "a word")
+    silent = portal.start(Silent)
+    with pytest.raises(CallTimeout):
+        portal.call(silent, "anything", timeout=0.01)
+
+
+def test_an_actor_that_is_stopped_tells_its_reason_and_is_gone(portal):
+    address = portal.start(Polite, name="polite")
+    assert portal.stop(address, NORMAL) == NORMAL
+    with pytest.raises(NoProc):
+        portal.stop(address)
+
+
+def test_a_portal_refuses_to_block_the_loop_that_it_waits_for(portal):
+    portal.start(Bank, 0)
+    nosy = portal.start(Nosy, portal)
+    with pytest.raises(ServerDied, match="would block the node's loop"):
+        portal.call(nosy, "go")
+
+
+def test_reports_reach_a_listener_until_it_is_done(portal):
+    portal.start(Bank, 0)
+    crashed, kinds = Event(), []
+
+    def listen(report):
+        kinds.append(report.kind)
+        if report.kind == "crash":
+            crashed.set()
+
+    enough = portal.subscribe(listen)
+    portal.cast("account", "a word")
+    assert crashed.wait(30)
+    enough()
+    assert kinds[0] == "crash"
+
+
+def test_a_portal_leaves_a_system_that_is_not_its_own_running(portal):
+    portal.start(Bank, 1)
+    with Portal(portal.system) as other:
+        assert other.call("account", 1) == 2
+    assert portal.call("account", 1) == 3
