@@ -137,7 +137,7 @@ def conformance(tally: Tally) -> None:
     run_pytest(
         tally,
         "thespian",
-        "--config-file=tests/conformance/pytest.ini",
+        "--config-file=tests/conformance/thespian_suite.ini",
         "-p",
         "thespian_suite",
         "--pyargs",

@@ -6,7 +6,7 @@ that it knows. This plugin keeps the tests that it would run on `simpleSystemBas
 (one that starts to pass fails the run until it is taken off the list), and the number of tests that
 pass may not sink.
 
-    PYTHONPATH=tests/conformance python -P -m pytest -c tests/conformance/pytest.ini \
+    PYTHONPATH=tests/conformance python -P -m pytest -c tests/conformance/thespian_suite.ini \
         -p thespian_suite --pyargs thespian.test -n 12
 """
 
