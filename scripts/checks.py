@@ -25,7 +25,7 @@ ROOMS = ("actors", "protocols", "supervision")
 # Our tests mostly wait for processes and sockets, Thespian's for the clock: more than the cores.
 WORKERS = "4"
 CONFORMANCE_WORKERS = "12"
-BENCHES = ("actors", "routing")
+BENCHES = ("actors", "routing", "supervision")
 MISSING = "system package "
 
 

@@ -10,20 +10,15 @@ times, and the best of the rounds counts, so that what else the machine does dis
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from programs import compile_erlang, erlang, figures, python, say
 from report import Row, publish
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-LIMIT_S = 300.0
 QUICK = 10
 BYTES = "bytes"
 
@@ -36,6 +31,7 @@ OURS, SIMPLE, MULTI, PYKKA, OTP = (
 )
 SERVERS = "GenServer on eventLoopBase"
 NODE = "callSession on eventLoopBase"
+BASES, PEER = "thespian_actors.py", "otp_actors"
 SCRIPTS = {
     SERVERS: "gen_server_actors.py",
     NODE: "session_actors.py",
@@ -161,26 +157,14 @@ class Programs:
 
     def figure(self, system: str, shape: str, count: int) -> float:
         """Run a shape in a process of its own; return the figure that it prints."""
-        # The rooms first: this script has the name of one of them.
-        environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
-        done = subprocess.run(
-            [*self._command(system), shape, str(count)],
-            env=environment,
-            timeout=LIMIT_S,
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return float(done.stdout)
+        (figure,) = figures(self._command(system), shape, count)
+        return figure
 
     def _command(self, system: str) -> list[str]:
         if system == OTP:
-            erl = ["erl", "-noshell", "-pa", str(self.compiled), "+P", "2000000"]
-            return [*erl, "-run", "otp_actors", "main"]
-        python = [sys.executable, "-P"]
-        if system in SCRIPTS:
-            return [*python, str(HERE / SCRIPTS[system])]
-        return [*python, str(HERE / "thespian_actors.py"), system]
+            assert self.compiled is not None
+            return erlang(PEER, self.compiled)
+        return python(SCRIPTS[system]) if system in SCRIPTS else python(BASES, system)
 
     def has(self, system: str) -> bool:
         """Whether a system is there."""
@@ -192,15 +176,15 @@ def rows_of(programs: Programs, shape: Shape, rounds: int, divisor: int) -> Iter
     counts = {shape.ours: shape.count} | {
         peer: count for peer, count in shape.peers.items() if programs.has(peer)
     }
-    figures: dict[str, list[float]] = {system: [] for system in counts}
+    taken: dict[str, list[float]] = {system: [] for system in counts}
     # Filling a node takes long, and its memory hardly varies.
     for _ in range(1 if shape.ours == NODE else rounds):
         for system, count in counts.items():
             say(f"{shape.name} on {system}")
             done = max(count // divisor, min(count, 20))
-            figures[system].append(programs.figure(system, shape.name, done))
+            taken[system].append(programs.figure(system, shape.name, done))
     pick = min if shape.unit == BYTES else max
-    best = {system: round(pick(values), 1) for system, values in figures.items()}
+    best = {system: round(pick(values), 1) for system, values in taken.items()}
     value = best.pop(shape.ours)
     if not best:
         yield Row(shape.what, value, shape.unit)
@@ -217,20 +201,6 @@ def missed(rows: Sequence[Row]) -> list[str]:
         if row.what in MOST_BYTES and row.value > MOST_BYTES[row.what]:
             words.append(f"{row.what}: over {MOST_BYTES[row.what]} bytes")
     return list(dict.fromkeys(words))
-
-
-def say(text: str) -> None:
-    """Show where the run is."""
-    print(f"==> {text}", file=sys.stderr, flush=True)
-
-
-def compile_erlang(into: Path) -> Path | None:
-    """Compile the Erlang module, where there is an Erlang."""
-    if shutil.which("erl") is None or shutil.which("erlc") is None:
-        say("no erl: rows beside OTP are left out (Debian: erlang-base)")
-        return None
-    subprocess.run(["erlc", "-o", into, HERE / "otp_actors.erl"], check=True)
-    return into
 
 
 def options() -> argparse.Namespace:
@@ -251,7 +221,7 @@ def main() -> int:
     rows: list[Row] = []
     rounds, divisor = (1, QUICK) if wanted.quick else (wanted.rounds, 1)
     with tempfile.TemporaryDirectory() as folder:
-        programs = Programs(compile_erlang(Path(folder)))
+        programs = Programs(compile_erlang(PEER, Path(folder)))
         for shape in SHAPES:
             if not wanted.only or shape.name in wanted.only:
                 rows += rows_of(programs, shape, rounds, divisor)

@@ -39,7 +39,10 @@ class Row:
     def plain(self) -> dict[str, object]:
         """The row as the contract has it."""
         ratio = self.ratio
-        return asdict(self) | {"ratio": None if ratio is None else round(ratio, 3)}
+        return asdict(self) | {
+            "peer": self.peer or None,
+            "ratio": None if ratio is None else round(ratio, 3),
+        }
 
 
 def machine() -> dict[str, object]:
@@ -69,11 +72,11 @@ def publish(name: str, rows: list[Row], *, as_json: bool) -> None:
         print()
         return
     print(f"{name} on {machine()}\n")
-    print(f"{'what':<44}{'ours':>12} {'unit':<12}{'peer':<22}{'its own':>12}{'ratio':>9}")
+    print(f"{'what':<46}{'ours':>12} {'unit':<12}{'peer':<22}{'its own':>12}{'ratio':>9}")
     for row in rows:
         peer_value = "" if row.peer_value is None else f"{row.peer_value:,.0f}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         print(
-            f"{row.what:<44}{row.value:>12,.0f} {row.unit:<12}{row.peer:<22}"
+            f"{row.what:<46}{row.value:>12,.0f} {row.unit:<12}{row.peer:<22}"
             f"{peer_value:>12}{ratio:>9}"
         )
