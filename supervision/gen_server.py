@@ -58,7 +58,11 @@ class GenServer(Behaviour):
         )
 
     def terminate(self, reason: Reason) -> Any:
-        """Clean up before the end; may be ``async def``; not called when killed."""
+        """Clean up before the end; may be ``async def``; not called when killed.
+
+        Returns:
+            None, or Stop(reason) to end with another reason (``exit/1`` in ``terminate/2``).
+        """
 
     # How messages reach them
 

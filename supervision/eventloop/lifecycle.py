@@ -241,13 +241,13 @@ def _terminate(
         _terminate_failed(kernel, cell, reason, exception)
         return
     if type(result) is not CoroutineType:
-        end(kernel, cell, reason)
+        end(kernel, cell, result.reason if type(result) is Stop else reason)
         return
 
-    def ended(_task: HandlerTask, _value: Any, exception: BaseException | None) -> None:
+    def ended(_task: HandlerTask, value: Any, exception: BaseException | None) -> None:
         cell.task = None
         if exception is None:
-            end(kernel, cell, reason)
+            end(kernel, cell, value.reason if type(value) is Stop else reason)
         else:
             _terminate_failed(kernel, cell, reason, exception)
 

@@ -73,7 +73,7 @@ class ManagedActor(Actor):
         """Begin; may return IGNORE or a Stop."""
 
     def on_finish(self, reason: Reason) -> Any:
-        """Clean up; the reason says why the actor ends."""
+        """Clean up; the reason says why the actor ends. A Stop that it returns says another."""
 
     def child_bound(self, child: LocalAddress) -> float | None:
         """Seconds that a child which crashed has to end before it is killed; None is for ever."""
