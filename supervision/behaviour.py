@@ -5,7 +5,7 @@ All of it belongs to the loop's thread; foreign threads use the system's ``tell`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from supervision.eventloop import admission, links
 from supervision.eventloop.address import LocalAddress
@@ -35,8 +35,13 @@ NO_REPLY: Final = _NoReply()
 
 
 class Behaviour(ManagedActor):
-    """The part that gen_server, gen_statem, gen_event and supervisor share."""
+    """The part that gen_server, gen_statem, gen_event and supervisor share.
 
+    Attributes:
+        version: of the layout of its state; None where it is not kept apart.
+    """
+
+    version: ClassVar[int | str | None] = None
     _myRef: Cell
 
     @property
@@ -232,6 +237,34 @@ class Behaviour(ManagedActor):
     def status(self) -> Any:
         """The scrubbed state (``sys:get_status``)."""
         return self.format_status(getattr(self, "state", None))
+
+    # What operators and releases do (sys(3))
+
+    def system_get_state(self) -> Any:
+        """The state itself, with its secrets (``sys:get_state``)."""
+        return getattr(self, "state", None)
+
+    def system_replace_state(self, function: Callable[[Any], Any]) -> Any:
+        """Put what ``function`` makes of the state in its place (``sys:replace_state``).
+
+        Returns:
+            The new state. Where the function raises nothing has changed.
+        """
+        self.state = function(self.system_get_state())
+        return self.state
+
+    def system_code_change(self, old_vsn: Any, extra: Any) -> Any:
+        """Convert the state to the layout of this code (``sys:change_code``); may be awaitable.
+
+        Args:
+            old_vsn: version of the layout that the state has; ``("down", version)`` asks for
+                the layout of an older version, for the code of which it is left.
+            extra: what the release has to say.
+
+        Raises:
+            Exception: whatever refuses the change; the state is the old one then.
+        """
+        raise TypeError(f"{type(self).__name__} has no code_change from {old_vsn!r}")
 
 
 def _fire(timer: Timer) -> None:

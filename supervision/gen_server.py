@@ -9,6 +9,7 @@ only system messages get through.
 
 from __future__ import annotations
 
+from inspect import isawaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.managed import Cast
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
     from supervision.reasons import Reason
 
@@ -37,7 +38,9 @@ class GenServer(Behaviour):
         """Set ``self.state`` from the start arguments; may be ``async def``.
 
         Returns:
-            None to run, IGNORE to be left out, Stop(reason) to refuse; an exception refuses too.
+            None to run; IGNORE to be left out; Stop(reason) to refuse, as an exception does;
+            Info(value) to tell something to whoever starts it; Continue(term) to go on in
+            ``handle_continue`` before any message.
         """
 
     def handle_call(self, request: Any, from_: PendingCall) -> Any:
@@ -63,6 +66,38 @@ class GenServer(Behaviour):
         Returns:
             None, or Stop(reason) to end with another reason (``exit/1`` in ``terminate/2``).
         """
+
+    def code_change(self, old_vsn: Any, state: Any, extra: Any) -> Any:
+        """Convert the state of an older version to this one's; may be ``async def``.
+
+        Returns:
+            The new state. An exception refuses the change.
+        """
+        raise TypeError(f"{type(self).__name__} has no code_change from {old_vsn!r}")
+
+    def downgrade(self, new_vsn: Any, state: Any, extra: Any) -> Any:
+        """Convert the state to what the code of ``new_vsn``, an older one, takes on.
+
+        Returns:
+            The new state. An exception refuses the change.
+        """
+        raise TypeError(f"{type(self).__name__} has no downgrade to {new_vsn!r}")
+
+    def system_code_change(self, old_vsn: Any, extra: Any) -> Any:
+        """Run ``code_change``, or ``downgrade`` where ``old_vsn`` is ``("down", version)``."""
+        match old_vsn:
+            case ("down", version):
+                changed = self.downgrade(version, self.system_get_state(), extra)
+            case _:
+                changed = self.code_change(old_vsn, self.system_get_state(), extra)
+        if isawaitable(changed):
+            return self._changed_later(changed)
+        self.state = changed
+        return changed
+
+    async def _changed_later(self, changed: Awaitable[Any]) -> Any:
+        self.state = await changed
+        return self.state
 
     # How messages reach them
 

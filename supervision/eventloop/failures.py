@@ -17,9 +17,8 @@ from supervision._thespian import (
     ChildActorExited,
     PoisonMessage,
 )
-from supervision.eventloop import lifecycle
+from supervision.eventloop import crashes, lifecycle
 from supervision.eventloop.calls import PendingCall, ServerDied
-from supervision.eventloop.managed import Cast
 from supervision.reasons import NORMAL, crashed
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def handler_failed(
 ) -> None:
     """Decide what the exception of a handler means and do it."""
     if cell.dies:
-        _die(kernel, cell, message, exception)
+        _die(kernel, cell, message, sender, exception)
     elif isinstance(exception, SystemExit):
         lifecycle.begin_exit(kernel, cell, crashed(exception))
     elif isinstance(message, SecondDelivery):
@@ -58,28 +57,12 @@ def handler_failed(
         _deliver_again(kernel, cell, message, sender)
 
 
-def _die(kernel: Kernel, cell: Cell, message: Any, exception: BaseException) -> None:
+def _die(kernel: Kernel, cell: Cell, message: Any, sender: Any, exception: BaseException) -> None:
     reason = crashed(exception)
-    kernel.report(
-        "crash",
-        cell.address.path,
-        actor=type(cell.actor).__name__,
-        incarnation=cell.address.incarnation,
-        message=name_of(message),
-        reason=str(reason),
-        traceback=reason.traceback,
-        mailbox=cell.depth,
-    )
+    crashes.report(kernel, cell, crashes.name_of(message), reason, sender)
     if isinstance(message, PendingCall):
         message.fail(ServerDied(reason))
     kernel.exit(cell, reason)
-
-
-def name_of(message: Any) -> str:
-    """The type that tells an operator what was handled: of the request, where there is one."""
-    if isinstance(message, PendingCall | Cast):
-        return type(message.request).__name__
-    return type(message).__name__
 
 
 def _deliver_again(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:

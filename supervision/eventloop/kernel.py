@@ -17,7 +17,7 @@ from supervision._thespian import (
     Thespian_StatusReq,
     WakeupMessage,
 )
-from supervision.eventloop import admission, failures, lifecycle
+from supervision.eventloop import admission, crashes, failures, lifecycle
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import (
     CoroutineCall,
@@ -360,7 +360,7 @@ class Kernel(Scheduler):
             "hold",
             cell.address.path,
             handler=handler,
-            message=failures.name_of(message),
+            message=crashes.name_of(message),
             seconds=round(seconds, 6),
             limit_s=self.limits.hold_limit_s,
         )

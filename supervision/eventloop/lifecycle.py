@@ -7,20 +7,19 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from supervision._thespian import (
     Actor,
     ActorExitRequest,
-    ActorSystemMessage,
     ChildActorExited,
 )
-from supervision.eventloop import links
+from supervision.eventloop import crashes, links
 from supervision.eventloop.calls import NoProc, PendingCall, ServerDied, Waiter
 from supervision.eventloop.cell import MEMBER, NAMED, Cell
 from supervision.eventloop.handler import HandlerTask
-from supervision.eventloop.managed import IGNORE, ManagedActor, Stop
+from supervision.eventloop.managed import IGNORE, Continue, Info, ManagedActor, Stop
+from supervision.eventloop.outcomes import ChildExited, Failed, Ignored, Outcome, Started
 from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
+from supervision.registry import NameTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,43 +30,23 @@ if TYPE_CHECKING:
     from supervision.eventloop.timers import Timer
 
 
+__all__ = [
+    "ChildExited",
+    "Failed",
+    "Ignored",
+    "Outcome",
+    "Started",
+    "begin_exit",
+    "end",
+    "start",
+    "starting",
+    "stop",
+]
+
 _log = logging.getLogger("Thespian")
 
-
-class Started(msgspec.Struct, frozen=True):
-    """The actor runs."""
-
-    address: LocalAddress
-
-
-class Ignored(msgspec.Struct, frozen=True):
-    """``init`` asked to be left out."""
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """The actor did not start."""
-
-    reason: Reason
-
-
-Outcome = Started | Ignored | Failed
-
-
-class ChildExited(ActorSystemMessage):  # type: ignore[misc]
-    """Told to a managed parent when a child has ended without having been asked by it.
-
-    Attributes:
-        address: of the child.
-        incarnation: which of the actors behind that address it was.
-        reason: why it ended.
-    """
-
-    __slots__ = ("address", "incarnation", "reason")
-
-    def __init__(self, address: LocalAddress, incarnation: int, reason: Reason) -> None:
-        self.address = address
-        self.incarnation = incarnation
-        self.reason = reason
+SHOWN_CHARS = 200
+"""Characters that are shown of what a callback returned and should not have."""
 
 
 # Beginning
@@ -125,11 +104,30 @@ def _place(kernel: Kernel, actor: Actor, parent: Cell | None, address: LocalAddr
 
 
 def _judge(kernel: Kernel, cell: Cell, result: Any) -> Outcome:
+    """What the value that ``init`` returned means (gen_server.erl, init_it/6)."""
+    if result is None:
+        return Started(cell.address)
     if result is IGNORE:
         end(kernel, cell, SHUTDOWN, tell_parent=False)
         return Ignored()
     if isinstance(result, Stop):
         return _not_started(kernel, cell, result.reason)
+    if isinstance(result, Info):
+        return Started(cell.address, result.value)
+    if isinstance(result, Continue):
+        return _start_on(kernel, cell, result)
+    reason = error(("bad_return_value", repr(result)[:SHOWN_CHARS]))
+    crashes.report(kernel, cell, "init", reason)
+    return _not_started(kernel, cell, reason)
+
+
+def _start_on(kernel: Kernel, cell: Cell, further: Continue) -> Outcome:
+    actor = cell.actor
+    assert isinstance(actor, ManagedActor)
+    try:
+        actor.continue_with(further.term)
+    except TypeError as refused:
+        return _init_crashed(kernel, cell, refused)
     return Started(cell.address)
 
 
@@ -139,21 +137,11 @@ def _not_started(kernel: Kernel, cell: Cell, reason: Reason) -> Failed:
 
 
 def _init_crashed(kernel: Kernel, cell: Cell, exception: BaseException) -> Failed:
-    return _not_started(kernel, cell, _report_crash(kernel, cell, "init", exception))
-
-
-def _report_crash(kernel: Kernel, cell: Cell, where: str, exception: BaseException) -> Reason:
+    if isinstance(exception, NameTaken):  # somebody was faster: no fault of anybody's
+        return _not_started(kernel, cell, error(("already_started", exception.address)))
     reason = crashed(exception)
-    kernel.report(
-        "crash",
-        cell.address.path,
-        actor=type(cell.actor).__name__,
-        incarnation=cell.address.incarnation,
-        message=where,
-        reason=str(reason),
-        traceback=reason.traceback,
-    )
-    return reason
+    crashes.report(kernel, cell, "init", reason)
+    return _not_started(kernel, cell, reason)
 
 
 def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
@@ -267,7 +255,8 @@ def _bound_of(cell: Cell) -> float | None:
 def _terminate_failed(kernel: Kernel, cell: Cell, reason: Reason, exception: BaseException) -> None:
     if isinstance(cell.actor, ManagedActor):
         # A crash in terminate is the reason it ended with, as in OTP.
-        reason = _report_crash(kernel, cell, "terminate", exception)
+        ending, reason = reason, crashed(exception)
+        crashes.report(kernel, cell, "terminate", reason, ending=str(ending))
     else:
         _log.warning("%s failed on its exit request", cell.address.path, exc_info=exception)
     end(kernel, cell, reason)

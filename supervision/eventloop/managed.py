@@ -34,6 +34,18 @@ class Stop(msgspec.Struct, frozen=True):
     reason: Reason
 
 
+class Info(msgspec.Struct, frozen=True):
+    """``init`` succeeds and tells whoever starts the actor something (``{ok, Pid, Info}``)."""
+
+    value: Any
+
+
+class Continue(msgspec.Struct, frozen=True):
+    """``init`` goes on in ``handle_continue``, before any message (``{continue, Term}``)."""
+
+    term: Any
+
+
 class Cast(msgspec.Struct, frozen=True):
     """A request that wants no answer (``gen_server:cast/2``)."""
 
@@ -70,7 +82,15 @@ class ManagedActor(Actor):
     mailbox: ClassVar[MailboxPolicy | None] = None
 
     def on_start(self, args: Any) -> Any:
-        """Begin; may return IGNORE or a Stop."""
+        """Begin; returns None, IGNORE, or a Stop, Info or Continue."""
+
+    def continue_with(self, term: Any) -> None:
+        """Go on with ``term`` before any message; what ``init`` asks for with Continue.
+
+        Raises:
+            TypeError: this kind of actor has no ``handle_continue``.
+        """
+        raise TypeError(f"{type(self).__name__} has no handle_continue for {type(term).__name__}")
 
     def on_finish(self, reason: Reason) -> Any:
         """Clean up; the reason says why the actor ends. A Stop that it returns says another."""

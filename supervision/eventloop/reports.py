@@ -68,12 +68,14 @@ class Reports:
     Attributes:
         counts: reports of each kind.
         overflows: messages that found a full mailbox; not each of them is reported.
+        progress: whether supervisors report each start of a child, as OTP's progress reports.
     """
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Report], None]] = []
         self.counts: dict[str, int] = {}
         self.overflows = 0
+        self.progress = False
 
     def subscribe(self, listener: Callable[[Report], None]) -> Callable[[], None]:
         """Have ``listener`` called with every report; return what ends that."""

@@ -189,3 +189,74 @@ def test_time_is_the_nodes(kit, ledger):
     kit.advance(12.5)
     assert actor.now() == kit.clock.monotonic()
     assert actor.wall() == kit.clock.wall()
+
+
+# What releases and operators do with the state (sys(3))
+
+
+class Versioned(GenServer):
+    """Version 2 keeps a list where version 1 had one value."""
+
+    version = 2
+
+    def init(self, args):
+        self.state = args
+
+    def code_change(self, old_vsn, state, extra):
+        if old_vsn != 1:
+            raise LookupError(old_vsn)
+        return [state, extra]
+
+    def downgrade(self, new_vsn, state, extra):
+        return (new_vsn, state[0])
+
+
+class VersionedSlowly(Versioned):
+    async def code_change(self, old_vsn, state, extra):
+        await asyncio.sleep(1.0)
+        return super().code_change(old_vsn, state, extra)
+
+
+def test_a_state_can_be_read_and_replaced(kit, ledger):
+    actor = kit.actor(ledger)
+    assert actor.system_get_state() == {"balance": 10, "secret": "4711"}
+    assert actor.system_replace_state(lambda state: {**state, "balance": 3})["balance"] == 3
+    assert kit.call(ledger, "balance") == 3
+
+
+def test_a_function_that_fails_replaces_nothing(kit, ledger):
+    with pytest.raises(ZeroDivisionError):
+        kit.actor(ledger).system_replace_state(lambda state: 1 / 0)
+    assert kit.call(ledger, "balance") == 10
+
+
+def test_a_state_is_converted_up_and_down(kit):
+    actor = kit.actor(kit.start(Versioned, "one"))
+    assert actor.system_code_change(1, "extra") == ["one", "extra"]
+    assert actor.system_code_change(("down", 1), None) == (1, "one")
+    assert actor.state == (1, "one")
+
+
+def test_a_state_can_be_converted_by_a_coroutine(kit):
+    actor = kit.actor(kit.start(VersionedSlowly, "one"))
+    assert kit.run(actor.system_code_change(1, "extra")) == ["one", "extra"]
+    assert actor.state == ["one", "extra"]
+
+
+def test_a_conversion_that_is_refused_leaves_the_old_state(kit):
+    actor, slow = (kit.actor(kit.start(kind, "one")) for kind in (Versioned, VersionedSlowly))
+    with pytest.raises(LookupError):
+        actor.system_code_change(7, None)
+    with pytest.raises(LookupError):
+        kit.run(slow.system_code_change(7, None))
+    assert (actor.state, slow.state) == ("one", "one")
+
+
+def test_a_server_without_code_change_refuses_in_words(kit, ledger):
+    actor = kit.actor(ledger)
+    with pytest.raises(TypeError, match="Ledger has no code_change from 1"):
+        actor.system_code_change(1, None)
+    with pytest.raises(TypeError, match="Ledger has no downgrade to 0"):
+        actor.system_code_change(("down", 0), None)
+    with pytest.raises(TypeError, match="Probe has no code_change"):
+        kit.probe().system_code_change(1, None)

@@ -10,15 +10,19 @@ import pytest
 from supervision import (
     IGNORE,
     ChildSpec,
+    Continue,
     Failed,
     GenServer,
     Ignored,
+    Info,
     NameTaken,
+    Started,
     Stop,
     Supervisor,
     SupervisorFlags,
     reasons,
 )
+from supervision.behaviour import Behaviour
 from supervision.testing import NotStarted
 
 
@@ -105,6 +109,34 @@ def test_init_can_decline_without_a_crash(kit, kind, returned, outcome):
     assert failure.value.outcome == outcome
     assert kit.reported("crash") == []
     assert kit.statistics().actors == 0
+
+
+@pytest.mark.parametrize("kind", [Returning, ReturningLater])
+def test_init_can_tell_something_to_whoever_starts_it(kit, kind):
+    spawned = kit.loop.run(
+        lambda: kit.kernel.start_root(kind(), Info("port 5060"), "a", lambda: None)
+    )
+    kit.until(spawned.done)
+    assert spawned.result() == Started(kit.address("a"), "port 5060")
+
+
+@pytest.mark.parametrize("kind", [Returning, ReturningLater])
+def test_anything_else_that_init_returns_is_a_bad_return_value(kit, kind):
+    with pytest.raises(NotStarted) as failure:
+        kit.start(kind, "x" * 1_000)
+    [what, shown] = failure.value.outcome.reason.detail
+    assert (what, shown[:2], len(shown)) == ("bad_return_value", "'x", 200)
+    assert kit.reported("crash", message="init", actor=kind.__name__)
+    assert kit.statistics().actors == 0
+
+
+def test_an_actor_without_handle_continue_cannot_begin_with_one(kit):
+    class Plain(Behaviour):
+        def on_start(self, args):
+            return Continue("more")
+
+    with pytest.raises(NotStarted, match="Plain has no handle_continue for str"):
+        kit.start(Plain)
 
 
 def test_two_actors_cannot_live_in_one_place(kit):
@@ -297,9 +329,18 @@ def test_a_name_finds_its_owner_until_it_ends(kit):
 
 
 def test_a_name_has_one_owner(kit):
-    kit.start(Named, "desk")
-    with pytest.raises(NotStarted, match=NameTaken.__name__):
+    owner = kit.start(Named, "desk")
+    with pytest.raises(NotStarted) as failure:
         kit.start(Named, "desk")
+    assert failure.value.outcome == Failed(reasons.error(("already_started", owner)))
+    assert kit.reported("crash") == []
+
+
+def test_who_takes_a_name_that_is_taken_is_told_whose_it_is(kit):
+    owner, other = kit.start(Named, "desk"), kit.probe()
+    with pytest.raises(NameTaken) as failure:
+        other.register("desk")
+    assert failure.value.address is owner
 
 
 def test_a_name_can_be_given_back(kit):

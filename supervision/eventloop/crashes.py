@@ -1,0 +1,95 @@
+"""Crash reports: what operators are told of an actor that dies of an exception (proc_lib(3)).
+
+A report is bounded, whatever the size of the state or the text of the exception: where many actors
+crash at once, each costs about what its traceback does.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from supervision._thespian import ActorAddress
+from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.cell import NAMED
+from supervision.eventloop.managed import Cast
+from supervision.eventloop.plain import CUT, plain
+from supervision.reasons import crashed
+
+if TYPE_CHECKING:
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.kernel import Kernel
+    from supervision.reasons import Reason
+
+MAX_LISTED = 10
+"""Names and links that a report shows."""
+MAX_REASON = 2_000
+MAX_TRACEBACK = 20_000
+
+
+def report(
+    kernel: Kernel, cell: Cell, what: str, reason: Reason, sender: Any = None, **more: Any
+) -> None:
+    """Publish the crash report of an actor.
+
+    Args:
+        kernel: the node.
+        cell: the actor, with everything that it still has.
+        what: the type of what it handled; ``init`` or ``terminate`` where that was it.
+        reason: why it ends.
+        sender: the address of who sent what it handled, where that is known.
+        more: particulars of the occasion.
+    """
+    kernel.report(
+        "crash",
+        cell.address.path,
+        actor=type(cell.actor).__name__,
+        incarnation=cell.address.incarnation,
+        message=what,
+        reason=_cut(str(reason), MAX_REASON),
+        traceback=reason.traceback[-MAX_TRACEBACK:],
+        client=str(sender.addressDetails) if isinstance(sender, ActorAddress) else None,
+        names=[str(name) for name, tie in _few(cell.names) if tie & NAMED],
+        ancestors=ancestors(cell),
+        mailbox=cell.depth,
+        links=[other.address.path for other, _ in _few(cell.links)],
+        handled=cell.handled,
+        state=_state(cell),
+        **more,
+    )
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[:limit] + CUT
+
+
+def _few(ties: dict[Any, Any] | None) -> Any:
+    return islice((ties or {}).items(), MAX_LISTED)
+
+
+def ancestors(cell: Cell) -> list[str]:
+    """The paths of those above an actor, its parent first."""
+    paths = []
+    above = cell.address.parent
+    while above is not None:
+        paths.append(above.path)
+        above = above.parent
+    return paths
+
+
+def _state(cell: Cell) -> Any:
+    """What of the state may be shown; its own ``format_status`` must not hide the crash."""
+    status = getattr(cell.actor, "status", None)
+    if status is None:
+        return None
+    try:
+        return plain(status())
+    except Exception as exception:  # noqa: BLE001 - user code, which crashes where a state is odd
+        return f"format_status failed: {_cut(str(crashed(exception)), MAX_REASON)}"
+
+
+def name_of(message: Any) -> str:
+    """The type that tells an operator what was handled: of the request, where there is one."""
+    if isinstance(message, PendingCall | Cast):
+        return type(message.request).__name__
+    return type(message).__name__

@@ -1,0 +1,53 @@
+"""What became of a start, and what a parent is told of an end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from supervision._thespian import ActorSystemMessage
+from supervision.eventloop.address import LocalAddress
+from supervision.reasons import Reason
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The actor runs.
+
+    Attributes:
+        address: of the actor.
+        info: what its ``init`` told with ``Info``; None where it told nothing.
+    """
+
+    address: LocalAddress
+    info: Any = None
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """``init`` asked to be left out."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The actor did not start."""
+
+    reason: Reason
+
+
+Outcome = Started | Ignored | Failed
+
+
+class ChildExited(ActorSystemMessage):  # type: ignore[misc]
+    """Told to a managed parent when a child has ended without having been asked by it.
+
+    Attributes:
+        address: of the child.
+        incarnation: which of the actors behind that address it was.
+        reason: why it ended.
+    """
+
+    __slots__ = ("address", "incarnation", "reason")
+
+    def __init__(self, address: LocalAddress, incarnation: int, reason: Reason) -> None:
+        self.address = address
+        self.incarnation = incarnation
+        self.reason = reason

@@ -1,0 +1,152 @@
+"""Crash reports: what they tell, what they leave out, and that nothing makes them large."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from supervision import GenServer
+from supervision.eventloop.plain import plain
+from supervision.testing import NotStarted
+
+
+class Account(msgspec.Struct):
+    number: int
+    pin: str
+
+
+class Bank(GenServer):
+    """Crashes when it is asked for something; shows no pins."""
+
+    def init(self, args):
+        self.state = Account(7, "4711")
+        self.register("bank")
+        self.join("banks")
+
+    def handle_info(self, message, sender):
+        raise LookupError(message)
+
+    def format_status(self, state):
+        return msgspec.structs.replace(state, pin="****")
+
+
+def crash(kit, actor, **kept):
+    """Have an actor crash; return what its report told."""
+    kit.send(actor, "boom", **kept)
+    kit.settle()
+    [report] = kit.reported("crash")
+    return report.data
+
+
+def test_a_crash_report_tells_who_crashed_on_what_and_what_it_was_tied_to(kit):
+    above, client = kit.start(GenServer, name="above"), kit.probe("client")
+    bank = kit.start(Bank, name="bank", parent=above)
+    client.link(bank)
+    kit.send(bank, "boom", sender=client.address)
+    kit.send(bank, "one that waits")
+    kit.settle()
+    [report] = kit.reported("crash")
+    traceback = report.data.pop("traceback")
+    assert "LookupError: boom" in traceback
+    assert report.path == "above/bank"
+    assert report.data == {
+        "actor": "Bank",
+        "incarnation": 1,
+        "message": "str",
+        "reason": "error: LookupError: boom",
+        "client": "client",
+        "names": ["bank"],
+        "ancestors": ["above"],
+        "mailbox": 1,
+        "links": ["client"],
+        "handled": 0,
+        "state": {"number": 7, "pin": "****"},
+    }
+
+
+def test_a_format_status_that_fails_does_not_hide_the_crash(kit):
+    class Odd(Bank):
+        def format_status(self, state):
+            raise ValueError("cannot be shown")
+
+    data = crash(kit, kit.start(Odd))
+    assert data["reason"] == "error: LookupError: boom"
+    assert data["state"] == "format_status failed: error: ValueError: cannot be shown"
+
+
+def test_a_crash_report_is_small_whatever_the_state(kit):
+    class Hoarder(Bank):
+        def init(self, args):
+            self.state = {number: ["x" * 10_000] * 1_000 for number in range(1_000)}
+
+        def handle_info(self, message, sender):
+            raise LookupError("y" * 1_000_000)
+
+        def format_status(self, state):
+            return state
+
+    hoarder = kit.start(Hoarder)
+    for number in range(100):
+        kit.actor(hoarder).register(number)
+    data = crash(kit, hoarder)
+    data.pop("traceback")
+    assert len(data["names"]) == 10
+    assert len(repr(data)) < 300_000
+
+
+def test_a_crash_in_init_and_one_in_terminate_say_where(kit):
+    class Failing(GenServer):
+        def init(self, args):
+            self.state = args
+            if args == "init":
+                raise LookupError("init")
+
+        def terminate(self, reason):
+            raise ValueError("terminate")
+
+    with pytest.raises(NotStarted):
+        kit.start(Failing, "init")
+    kit.stop(kit.start(Failing, "lives"))
+    first, second = kit.reported("crash")
+    assert (first.data["message"], first.data["state"]) == ("init", "init")
+    assert (second.data["message"], second.data["ending"]) == ("terminate", "shutdown")
+
+
+def test_a_crash_after_a_crash_is_told_as_well(kit):
+    class Twice(Bank):
+        def terminate(self, reason):
+            raise ValueError("while it ended")
+
+    watcher, twice = kit.probe(), kit.start(Twice)
+    watcher.monitor(twice)
+    kit.send(twice, "boom")
+    kit.settle()
+    first, second = kit.reported("crash")
+    assert first.data["reason"] == "error: LookupError: boom"
+    assert second.data["ending"] == "error: LookupError: boom"
+    assert [down.reason.detail for down in watcher.messages] == ["ValueError: while it ended"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param(None, None, id="none"),
+        pytest.param(True, True, id="bool"),
+        pytest.param(1.5, 1.5, id="float"),
+        pytest.param("x" * 201, "x" * 200 + "...", id="long text"),
+        pytest.param(b"secret", "<6 bytes>", id="bytes"),
+        pytest.param(object(), "<object>", id="object"),
+        pytest.param((1, {2}), [1, [2]], id="sequences"),
+        pytest.param({("a", 1): 2, 3: 4}, {"<tuple>": 2, "3": 4}, id="keys"),
+        pytest.param(Account(1, "2"), {"number": 1, "pin": "2"}, id="record"),
+        pytest.param([[[[[1]]]]], [[[["..."]]]], id="deep"),
+        pytest.param(list(range(33)), [*range(32), "..."], id="long list"),
+        pytest.param(
+            {n: n for n in range(33)},
+            {**{str(n): n for n in range(32)}, "...": 1},
+            id="long mapping",
+        ),
+    ],
+)
+def test_a_value_is_shown_as_bounded_plain_data(value, shown):
+    assert plain(value) == shown
