@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.lifecycle import Failed, Ignored, Started
     from supervision.eventloop.links import Down, Exit
     from supervision.eventloop.mailbox import MailboxPolicy, Rejected
-    from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
+    from supervision.eventloop.managed import IGNORE, Cast, Continue, Info, Stop, Timeout
     from supervision.eventloop.reports import Report
     from supervision.eventloop.timekeeping import SchedulerLimits
     from supervision.gen_event import AddHandler, EventHandler, EventManager
@@ -67,7 +67,7 @@ _HOMES = {
     "eventloop.lifecycle": "Failed Ignored Started",
     "eventloop.links": "Down Exit",
     "eventloop.mailbox": "MailboxPolicy Rejected",
-    "eventloop.managed": "IGNORE Cast Stop Timeout",
+    "eventloop.managed": "IGNORE Cast Continue Info Stop Timeout",
     "eventloop.reports": "Report",
     "gen_event": "AddHandler EventHandler EventManager",
     "gen_server": "GenServer",
@@ -103,6 +103,7 @@ __all__ = [
     "Cast",
     "ChildInfo",
     "ChildSpec",
+    "Continue",
     "CountChildren",
     "CycleChild",
     "DeleteChild",
@@ -114,6 +115,7 @@ __all__ = [
     "Failed",
     "GenServer",
     "Ignored",
+    "Info",
     "Keep",
     "MailboxFull",
     "MailboxPolicy",
