@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from supervision.backoff import Backoff
     from supervision.behaviour import NO_REPLY
-    from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
+    from supervision.childspec import ChildSpec, SpecError, SupervisorFlags, check_childspecs
     from supervision.eventloop.base import EventLoopBase, actor_system
     from supervision.eventloop.calls import (
         CallFailed,
@@ -48,20 +49,25 @@ if TYPE_CHECKING:
         CountChildren,
         CycleChild,
         DeleteChild,
+        GetCallbackModule,
+        GetChildSpec,
         Refused,
         RestartChild,
         StartChild,
         TerminateChild,
+        WhichChild,
         WhichChildren,
     )
     from supervision.portal import NotStarted, Portal
     from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
     from supervision.registry import NameTaken
+    from supervision.shutdown import shutdown_bound
     from supervision.supervisor import Supervisor
 
 _HOMES = {
+    "backoff": "Backoff",
     "behaviour": "NO_REPLY",
-    "childspec": "ChildSpec SpecError SupervisorFlags",
+    "childspec": "ChildSpec SpecError SupervisorFlags check_childspecs",
     "eventloop": "EventLoopBase SchedulerLimits actor_system",
     "eventloop.calls": "CallFailed CallTimeout MailboxFull NoProc PendingCall Response ServerDied",
     "eventloop.lifecycle": "Failed Ignored Started",
@@ -73,11 +79,12 @@ _HOMES = {
     "gen_server": "GenServer",
     "gen_statem": "CancelTimeout Keep Next NextEvent Postpone Reply SetTimeout StateMachine "
     "StateTimeout StopMachine Transition",
-    "management": "ChildInfo CountChildren CycleChild DeleteChild Refused RestartChild "
-    "StartChild TerminateChild WhichChildren",
+    "management": "ChildInfo CountChildren CycleChild DeleteChild GetCallbackModule GetChildSpec "
+    "Refused RestartChild StartChild TerminateChild WhichChild WhichChildren",
     "portal": "NotStarted Portal",
     "reasons": "KILLED NORMAL SHUTDOWN Reason",
     "registry": "NameTaken",
+    "shutdown": "shutdown_bound",
     "supervisor": "Supervisor",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -97,6 +104,7 @@ __all__ = [
     "NO_REPLY",
     "SHUTDOWN",
     "AddHandler",
+    "Backoff",
     "CallFailed",
     "CallTimeout",
     "CancelTimeout",
@@ -114,6 +122,8 @@ __all__ = [
     "Exit",
     "Failed",
     "GenServer",
+    "GetCallbackModule",
+    "GetChildSpec",
     "Ignored",
     "Info",
     "Keep",
@@ -149,6 +159,9 @@ __all__ = [
     "TerminateChild",
     "Timeout",
     "Transition",
+    "WhichChild",
     "WhichChildren",
     "actor_system",
+    "check_childspecs",
+    "shutdown_bound",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
+from reprlib import Repr
 from typing import Any, Literal
 
 import msgspec
+
+from supervision.crash_text import traceback_text
 
 Kind = Literal["normal", "shutdown", "killed", "noproc", "error"]
 
@@ -17,7 +19,8 @@ class Reason(msgspec.Struct, frozen=True):
         kind: ``normal`` (it ended by itself), ``shutdown`` (asked by its supervisor, or OTP's
             ``{shutdown, Detail}`` when ``detail`` is set), ``killed`` (not asked at all),
             ``noproc`` (it did not exist), ``error`` (it crashed).
-        detail: what it said when it left, or the exception's type and text.
+        detail: what it said when it left, the exception's type and text, or a tuple in the shape
+            of OTP's term: ``("failed_to_start_child", id, Reason)``.
         traceback: of the crash, for operators; empty otherwise.
     """
 
@@ -31,13 +34,16 @@ class Reason(msgspec.Struct, frozen=True):
         return self.kind in ("normal", "shutdown")
 
     def __str__(self) -> str:
-        return self.kind if self.detail is None else f"{self.kind}: {self.detail}"
+        return self.kind if self.detail is None else f"{self.kind}: {say(self.detail)}"
 
 
 NORMAL = Reason("normal")
 SHUTDOWN = Reason("shutdown")
 KILLED = Reason("killed")
 NOPROC = Reason("noproc")
+
+GAVE_UP = Reason("shutdown", "reached_max_restart_intensity")
+"""Of a supervisor whose children failed too often; for OTP plain ``shutdown``, and it counts so."""
 
 
 def shutdown(detail: Any) -> Reason:
@@ -53,4 +59,25 @@ def error(detail: Any) -> Reason:
 def crashed(exception: BaseException) -> Reason:
     """The reason of an actor whose handler raised ``exception``."""
     text = f"{type(exception).__name__}: {exception}"
-    return Reason("error", text, "".join(traceback.format_exception(exception)))
+    return Reason("error", text, traceback_text(exception))
+
+
+_short = Repr()
+_short.maxother = _short.maxstring = 120
+
+
+def say(term: Any) -> str:
+    """A detail as a line of text: what is nested in tuples comes after colons.
+
+    Args:
+        term: of a reason. A tuple of more than two parts begins with what it is about:
+            ``failed_to_start_child web: error: no licence``.
+    """
+    if isinstance(term, tuple):
+        *about, said = term or ("",)
+        if len(about) > 1:
+            return f"{say(about[0])} {say((*about[1:], said))}"
+        return ": ".join(say(part) for part in (*about, said))
+    if isinstance(term, str | Reason):
+        return str(term)
+    return term.__name__ if isinstance(term, type) else _short.repr(term)

@@ -1,101 +1,61 @@
 """The supervisor's pure core: what to do when a child ends or does not start.
 
-Every function takes the state, an event and the time, changes the state and returns the actions
-that whoever drives it carries out in order. A ``Start`` that fails ends the list: the driver drops
-what is left of it and does what ``start_failed`` says. It follows supervisor.erl (OTP 27).
+Every function takes the state, an event, the time and where needed a random number, changes the
+state and returns the actions that whoever drives it carries out in order. A ``Start`` that fails
+ends the list: the driver drops what is left of it and does what ``start_failed`` says. It follows
+supervisor.erl (OTP 27); waits before restarts and crash loops are its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from math import ceil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from supervision.reasons import SHUTDOWN, Reason
+from supervision.child import (
+    EXITS_KEPT,
+    Child,
+    ChildStatus,
+    SupervisorState,
+    Trouble,
+    drop_old,
+)
+from supervision.reasons import GAVE_UP, SHUTDOWN, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from supervision.childspec import ChildSpec, SupervisorFlags
-    from supervision.eventloop.address import LocalAddress
+__all__ = [
+    "CRASH_LOOP_AFTER",
+    "EXITS_KEPT",
+    "Action",
+    "Child",
+    "ChildStatus",
+    "Delay",
+    "Escalate",
+    "Halt",
+    "Retry",
+    "Start",
+    "SupervisorState",
+    "Tell",
+    "Watch",
+    "alive",
+    "crash_looping",
+    "due",
+    "exited",
+    "forget",
+    "halted",
+    "reset_after",
+    "retry",
+    "shutdown_order",
+    "start_failed",
+    "started",
+    "steady",
+]
 
-EXITS_KEPT = 16
-"""How many ends of a child are remembered, with their tracebacks."""
-
-ChildStatus = Literal["starting", "running", "stopping", "restarting", "stopped"]
-
-
-class Child:
-    """One child as its supervisor knows it.
-
-    Attributes:
-        id: its name.
-        spec: how it is handled; the pool's template for a member of a pool.
-        args: what its ``init`` is given.
-        address: where it lives; stays the same over restarts.
-        status: ``restarting`` means that a start failed and will be tried again.
-        restarts: how often it has been restarted.
-        recent: when it was restarted, for a pool that bounds each child; None until then.
-        exits: why and when (monotonic seconds) it ended by itself, the last ones; None until then.
-        kept: the last handled (state, data) of a machine whose spec says ``keep_state``.
-    """
-
-    __slots__ = (
-        "address",
-        "args",
-        "exits",
-        "id",
-        "kept",
-        "recent",
-        "restarts",
-        "spec",
-        "status",
-    )
-
-    def __init__(self, spec: ChildSpec, child_id: str, args: Any, address: LocalAddress) -> None:
-        self.spec = spec
-        self.id = child_id
-        self.args = args
-        self.address = address
-        self.status: ChildStatus = "starting"
-        self.restarts = 0
-        self.recent: deque[float] | None = None
-        self.exits: deque[tuple[Reason, float]] | None = None
-        self.kept: tuple[Any, Any] | None = None
-
-    @property
-    def last_exit(self) -> tuple[Reason, float] | None:
-        """Why and when it last ended by itself."""
-        return self.exits[-1] if self.exits else None
-
-
-class SupervisorState:
-    """What a supervisor knows: its flags, its children in start order, its recent restarts."""
-
-    __slots__ = ("children", "flags", "restarts", "template")
-
-    def __init__(self, flags: SupervisorFlags, template: ChildSpec | None = None) -> None:
-        self.flags = flags
-        self.template = template
-        self.children: dict[str, Child] = {}
-        self.restarts: deque[float] = deque()
-
-    @property
-    def dynamic(self) -> bool:
-        """Whether it is a pool (simple_one_for_one)."""
-        return self.template is not None
-
-    @property
-    def allowed(self) -> int:
-        """Restarts that are allowed within the period, now."""
-        return max(self.flags.intensity, ceil(self.flags.pool_ratio * len(self.children)))
-
-    def used(self, now: float) -> int:
-        """Restarts that count at ``now``."""
-        _drop_old(self.restarts, now - self.flags.period)
-        return len(self.restarts)
+CRASH_LOOP_AFTER = 3
+"""Failures in a row from which a child without a backoff is shown as crash looping."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -116,12 +76,26 @@ class Retry(msgspec.Struct, frozen=True):
     child: Child
 
 
+class Delay(msgspec.Struct, frozen=True):
+    """Call ``due`` with ``until`` when that time has come (monotonic seconds)."""
+
+    child: Child
+    until: float
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """Call ``steady`` with ``since`` when the child has run for ``reset_after``."""
+
+    child: Child
+    since: float
+
+
 class Tell(msgspec.Struct, frozen=True):
     """Publish a supervisor report."""
 
     context: str
     child: Child
-    reason: Reason
+    reason: Reason | None
 
 
 class Escalate(msgspec.Struct, frozen=True):
@@ -130,39 +104,94 @@ class Escalate(msgspec.Struct, frozen=True):
     reason: Reason
 
 
-Action = Start | Halt | Retry | Tell | Escalate
+Action = Start | Halt | Retry | Delay | Watch | Tell | Escalate
 
 
-def exited(state: SupervisorState, child: Child, reason: Reason, now: float) -> list[Action]:
-    """A child ended without having been asked to (supervisor.erl, do_restart/3)."""
+# Events
+
+
+def exited(
+    state: SupervisorState, child: Child, reason: Reason, now: float, roll: float = 0.0
+) -> list[Action]:
+    """A child ended without having been asked to (supervisor.erl, do_restart/3).
+
+    Args:
+        state: of the supervisor.
+        child: the one that ended.
+        reason: why.
+        now: monotonic seconds.
+        roll: a random number of [0, 1), for the jitter of a wait.
+    """
     child.status = "stopped"
-    _note_exit(child, reason, now)
+    told: list[Action] = []
+    if reason == GAVE_UP:
+        # OTP says nothing where the child is transient or temporary: a subtree is gone quietly.
+        told.append(Tell("escalation", child, reason))
     restart = child.spec.restart
     if restart == "permanent" or (restart == "transient" and not reason.clean):
-        return [Tell("child_terminated", child, reason), *_restart(state, child, now)]
+        told.append(Tell("child_terminated", child, reason))
+        told += _failed(state, child, reason, now)
+        return told + _restart(state, child, now, roll)
+    if not reason.clean:
+        told.append(Tell("child_terminated", child, reason))
+    if not state.dynamic and restart != "temporary":
+        _note_exit(child, reason, now)
     forget(state, child)
-    return [] if reason.clean else [Tell("child_terminated", child, reason)]
+    return told + _auto_shutdown(state, child, reason)
 
 
-def start_failed(state: SupervisorState, child: Child, reason: Reason, now: float) -> list[Action]:
+def start_failed(
+    state: SupervisorState, child: Child, reason: Reason, now: float, roll: float = 0.0
+) -> list[Action]:
     """A restart did not succeed: it will be tried again, and counts again then."""
-    _note_exit(child, reason, now)
-    if child.id not in state.children:
+    if state.children.get(child.id) is not child:
         return []
     child.status = "restarting"
-    return [Tell("start_error", child, reason), Retry(child)]
+    told = [Tell("start_error", child, reason), *_failed(state, child, reason, now)]
+    if state.backoff_of(child) is None:
+        return [*told, Retry(child)]
+    return told + _restart(state, child, now, roll)
 
 
 def retry(state: SupervisorState, child: Child, now: float) -> list[Action]:
     """Try a failed restart again, unless the child was stopped or removed meanwhile."""
+    waits = child.retry_at is not None
+    if child.status != "restarting" or waits or state.children.get(child.id) is not child:
+        return []
+    return _restart(state, child, now, 0.0)
+
+
+def due(state: SupervisorState, child: Child, until: float | None = None) -> list[Action]:
+    """Start a child whose restart waited, with its group; it was counted when it failed.
+
+    Args:
+        state: of the supervisor.
+        child: the one that waits.
+        until: which of its waits is over; None ends the present one early.
+    """
     if child.status != "restarting" or state.children.get(child.id) is not child:
         return []
-    return _restart(state, child, now)
+    if until is not None and child.retry_at != until:
+        return []
+    return _start_group(state, child)
 
 
-def started(child: Child) -> None:
+def started(child: Child, now: float) -> list[Action]:
     """A child runs."""
     child.status = "running"
+    trouble = child.trouble
+    if trouble is None:
+        return []
+    trouble.started_at, trouble.retry_at = now, None
+    return [Watch(child, now)] if trouble.looping else []
+
+
+def steady(child: Child, since: float) -> list[Action]:
+    """A child that was crash looping has run long enough, unless it failed meanwhile."""
+    trouble = child.trouble
+    if child.status != "running" or trouble is None or trouble.started_at != since:
+        return []
+    return _recovered(child, trouble)
 
 
 def forget(state: SupervisorState, child: Child) -> None:
@@ -171,6 +200,9 @@ def forget(state: SupervisorState, child: Child) -> None:
     Its spec stays, unless it is temporary or in a pool.
     """
     child.status = "stopped"
+    trouble = child.trouble
+    if trouble is not None:
+        trouble.failures, trouble.looping, trouble.retry_at = 0, False, None
     if state.dynamic or child.spec.restart == "temporary":
         state.children.pop(child.id, None)
 
@@ -180,6 +212,9 @@ def halted(state: SupervisorState, child: Child) -> None:
     child.status = "stopped"
     if child.spec.restart == "temporary":
         state.children.pop(child.id, None)
+
+
+# Looking
 
 
 def shutdown_order(state: SupervisorState) -> list[Child]:
@@ -192,69 +227,135 @@ def alive(child: Child) -> bool:
     return child.status in ("running", "starting", "stopping")
 
 
-def _note_exit(child: Child, reason: Reason, now: float) -> None:
-    child.exits = child.exits if child.exits is not None else deque(maxlen=EXITS_KEPT)
-    child.exits.append((reason, now))
+def crash_looping(child: Child) -> bool:
+    """Whether a child has failed again and again without a good run in between."""
+    return child.trouble is not None and child.trouble.looping
 
 
-def _restart(state: SupervisorState, child: Child, now: float) -> list[Action]:
+def reset_after(state: SupervisorState, child: Child) -> float:
+    """Seconds that a child has to run to have recovered."""
+    backoff = state.backoff_of(child)
+    return state.flags.period if backoff is None else backoff.reset_after
+
+
+# Failures
+
+
+def _note_exit(child: Child, reason: Reason, now: float) -> Trouble:
+    trouble = child.trouble
+    if trouble is None:
+        trouble = child.trouble = Trouble()
+    trouble.exits.append((reason, now))
+    return trouble
+
+
+def _failed(state: SupervisorState, child: Child, reason: Reason, now: float) -> list[Action]:
+    """Note an end, or a start that did not succeed; tell where a crash loop begins or is over."""
+    trouble = _note_exit(child, reason, now)
+    since, trouble.started_at = trouble.started_at, None
+    told: list[Action] = []
+    if since is not None and now - since >= reset_after(state, child):
+        told += _recovered(child, trouble)
+    trouble.failures += 1
+    backoff = state.backoff_of(child)
+    bound = CRASH_LOOP_AFTER if backoff is None else backoff.crash_loop_after
+    if trouble.failures >= bound and not trouble.looping:
+        trouble.looping = True
+        told.append(Tell("crash_loop", child, reason))
+    return told
+
+
+def _recovered(child: Child, trouble: Trouble) -> list[Action]:
+    told: list[Action] = [Tell("crash_loop_over", child, None)] if trouble.looping else []
+    trouble.failures, trouble.looping = 0, False
+    return told
+
+
+def _auto_shutdown(state: SupervisorState, child: Child, reason: Reason) -> list[Action]:
+    """What the own end of a significant child means (supervisor.erl, do_auto_shutdown/2)."""
+    mode = state.flags.auto_shutdown
+    if mode == "never" or not child.spec.significant:
+        return []
+    if mode == "all_significant" and any(map(_counts, state.children.values())):
+        return []
+    return [Tell("auto_shutdown", child, reason), Escalate(SHUTDOWN)]
+
+
+def _counts(child: Child) -> bool:
+    return child.spec.significant and child.status != "stopped"
+
+
+# Restarts
+
+
+def _restart(state: SupervisorState, child: Child, now: float, roll: float) -> list[Action]:
+    """Restart a child with its group, now or after a wait, unless that is once too often."""
     if state.dynamic and state.flags.child_intensity is not None:
         given_up = _charge_child(state, child, now)
         if given_up is not None:
             return given_up
     if not _charge(state, now):
         state.children.pop(child.id, None)
-        return [Tell("shutdown", child, _MAX_INTENSITY), Escalate(SHUTDOWN)]
+        child.status = "stopped"
+        return [Tell("shutdown", child, GAVE_UP), Escalate(GAVE_UP)]
     child.restarts += 1
-    match state.flags.strategy:
-        case "one_for_all":
-            return _restart_group(state.children.values())
-        case "rest_for_one":
-            return _restart_group(_from(state, child))
-        case _:
-            return [Start(child)]
-
-
-_MAX_INTENSITY = Reason("shutdown", "reached_max_restart_intensity")
+    backoff = state.backoff_of(child)
+    if backoff is None:
+        return _start_group(state, child)
+    until = now + backoff.delay(child.failures, roll)
+    stops = _stop_group(state, child)
+    child.status = "restarting"
+    assert child.trouble is not None  # it has failed
+    child.trouble.retry_at = until
+    return [*stops, Delay(child, until)]
 
 
 def _charge(state: SupervisorState, now: float) -> bool:
     """Count one restart; False where it is one too many (supervisor.erl, add_restart/1)."""
-    _drop_old(state.restarts, now - state.flags.period)
+    drop_old(state.restarts, now - state.flags.period)
     state.restarts.append(now)
     return len(state.restarts) <= state.allowed
 
 
 def _charge_child(state: SupervisorState, child: Child, now: float) -> list[Action] | None:
     """In a pool one bad child is given up before it costs the others their supervisor."""
-    child.recent = child.recent if child.recent is not None else deque()
-    _drop_old(child.recent, now - state.flags.period)
-    child.recent.append(now)
-    if len(child.recent) <= (state.flags.child_intensity or 0):
+    trouble = child.trouble
+    assert trouble is not None  # it has failed
+    recent = trouble.recent = trouble.recent if trouble.recent is not None else deque()
+    drop_old(recent, now - state.flags.period)
+    recent.append(now)
+    if len(recent) <= (state.flags.child_intensity or 0):
         return None
     state.children.pop(child.id, None)
     child.status = "stopped"
-    return [Tell("child_given_up", child, _MAX_INTENSITY)]
+    return [Tell("child_given_up", child, GAVE_UP)]
 
 
-def _drop_old(times: deque[float], oldest: float) -> None:
-    # The window includes its edge, as in OTP.
-    while times and times[0] < oldest:
-        times.popleft()
+def _group(state: SupervisorState, child: Child) -> Iterable[Child]:
+    """Those that are restarted with a child, itself among them, in start order."""
+    match state.flags.strategy:
+        case "one_for_all":
+            return list(state.children.values())
+        case "rest_for_one":
+            children = list(state.children.values())
+            return children[children.index(child) :]
+        case _:
+            return (child,)
 
 
-def _from(state: SupervisorState, child: Child) -> list[Child]:
-    """The child and those started after it."""
-    children = list(state.children.values())
-    return children[children.index(child) :]
-
-
-def _restart_group(group: Iterable[Child]) -> list[Action]:
+def _start_group(state: SupervisorState, child: Child) -> list[Action]:
     """Stop the group from its end, then start it in order; temporary siblings are dropped."""
-    members = list(group)
+    stops = _stop_group(state, child)
+    group = _group(state, child)
+    starts: list[Action] = [Start(one) for one in group if one.spec.restart != "temporary"]
+    return stops + starts
+
+
+def _stop_group(state: SupervisorState, child: Child) -> list[Action]:
+    members = list(_group(state, child))
     for one in members:
         if one.status == "restarting":
             one.status = "stopped"  # it starts with the group, not by its own retry
-    stops: list[Action] = [Halt(one) for one in reversed(members) if alive(one)]
-    starts: list[Action] = [Start(one) for one in members if one.spec.restart != "temporary"]
-    return stops + starts
+            if one.trouble is not None:
+                one.trouble.retry_at = None
+    return [Halt(one) for one in reversed(members) if alive(one)]

@@ -73,7 +73,7 @@ def test_a_bad_flag_is_named(name, value):
 
 
 def test_flags_of_another_type_are_refused():
-    with pytest.raises(SpecError, match="invalid_flags"):
+    with pytest.raises(SpecError, match="invalid_type"):
         check_flags("one_for_one")
 
 

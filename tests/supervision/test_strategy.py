@@ -82,7 +82,7 @@ class Driven:
             spec = ChildSpec(name, GenServer, restart=kind)
             child = Child(spec, name, None, LocalAddress(None, name))
             self.state.children[name] = child
-            strategy.started(child)
+            strategy.started(child, 0.0)
 
     def carry_out(self, actions, now, starts):
         pending = list(actions)
@@ -98,7 +98,7 @@ class Driven:
                     assert child.status in ("stopped", "restarting")
                     if next(starts):
                         self.started.append(child.id)
-                        strategy.started(child)
+                        strategy.started(child, now)
                     else:
                         pending = strategy.start_failed(self.state, child, error("no"), now)
                 case strategy.Escalate(_):
@@ -185,7 +185,7 @@ def pool(count, **flags):
     for number in range(count):
         child = Child(template, f"c{number}", None, LocalAddress(None, f"c{number}"))
         state.children[child.id] = child
-        strategy.started(child)
+        strategy.started(child, 0.0)
     return state
 
 
@@ -196,7 +196,7 @@ def kinds(actions):
 def crash(state, name, now):
     actions = strategy.exited(state, state.children[name], error("x"), now)
     if name in state.children:
-        strategy.started(state.children[name])
+        strategy.started(state.children[name], now)
     return kinds(actions)
 
 
@@ -222,7 +222,9 @@ def test_one_bad_child_of_a_pool_is_given_up_alone():
     for _ in range(2):
         assert crash(state, "c0", 0.0) == ["Tell", "Start"]
     actions = strategy.exited(state, state.children["c0"], error("x"), 0.0)
-    assert [action.context for action in actions] == ["child_terminated", "child_given_up"]
+    assert [action.context for action in actions] == [
+        *("child_terminated", "crash_loop", "child_given_up")
+    ]
     assert list(state.children) == ["c1", "c2"]
     assert len(state.restarts) == 2
 
@@ -230,7 +232,8 @@ def test_one_bad_child_of_a_pool_is_given_up_alone():
 def test_a_child_of_a_pool_that_holds_out_is_not_given_up():
     state = pool(1, intensity=100, period=5.0, child_intensity=2)
     for number in range(20):
-        assert crash(state, "c0", 3.0 * number) == ["Tell", "Start"]
+        assert crash(state, "c0", 3.0 * number)[-1] == "Start"
+    assert strategy.crash_looping(state.children["c0"])
 
 
 def test_a_window_includes_its_edge():

@@ -92,12 +92,30 @@ def test_a_new_child_that_does_not_start_leaves_no_spec(kit, top):
 
 
 @pytest.mark.parametrize(
-    "request_", [StartChild(), StartChild("spec"), StartChild(ChildSpec("", Polite))], ids=repr
+    ("request_", "why"),
+    [
+        (StartChild(), "invalid_child_spec"),
+        (StartChild("spec"), "invalid_child_spec"),
+        (StartChild(ChildSpec("", Polite)), "invalid_id"),
+        (StartChild({"start": Polite}), "missing_id"),
+        (StartChild({"id": "c"}), "missing_start"),
+        (
+            StartChild(ChildSpec("c", Polite, restart="temporary", significant=True)),
+            "bad_combination",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_wrong_spec_is_refused_and_ends_nothing(kit, top, request_):
+def test_a_wrong_spec_is_refused_and_ends_nothing(kit, top, request_, why):
     """S-15."""
-    assert kit.call(top, request_).why == "invalid_child_spec"
+    assert kit.call(top, request_).why == why
     assert listed(kit, top) == [("b", "running"), ("a", "running")]
+
+
+def test_a_spec_may_be_a_mapping_whose_unknown_keys_are_nobodys_business(kit, top):
+    """S-15."""
+    answer = kit.call(top, StartChild({"id": "c", "start": Polite, "dummy": 1}))
+    assert answer == Started(kit.address("top/c"))
 
 
 def test_a_child_is_terminated_and_stays_so(kit, top):
@@ -285,12 +303,16 @@ def test_a_member_of_a_pool_is_started_with_its_arguments(kit, pool):
 
 
 @pytest.mark.parametrize(
-    "request_",
-    [StartChild(), StartChild(id="a/b"), StartChild(id=7), StartChild(ChildSpec("x", Polite))],
-    ids=repr,
+    ("request_", "why"),
+    [
+        (StartChild(), "invalid_id"),
+        (StartChild(id="a/b"), "invalid_id"),
+        (StartChild(id=7), "invalid_id"),
+        (StartChild(ChildSpec("x", Polite)), "bad_start_spec"),
+    ],
 )
-def test_a_pool_refuses_members_without_a_proper_name(kit, pool, request_):
-    assert kit.call(pool, request_).why == "invalid_child_spec"
+def test_a_pool_refuses_members_without_a_proper_name(kit, pool, request_, why):
+    assert kit.call(pool, request_).why == why
     assert counts(kit, pool) == [1, 0, 0, 0]
 
 

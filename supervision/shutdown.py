@@ -1,0 +1,86 @@
+"""How long the end of a supervisor takes at most, and whether a child ended as it was told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from supervision.child import SupervisorState
+from supervision.reasons import GAVE_UP, KILLED, SHUTDOWN, Reason
+from supervision.strategy import shutdown_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervision.child import Child
+
+
+def shutdown_bound(supervisor: Any) -> float | None:
+    """Seconds that the end of a supervisor takes at most, with all that is below it now.
+
+    Children end one after the other: their times add up. The members of a pool end together: the
+    longest counts. A child supervisor takes what its own children take, as long as its spec lets
+    it. No time that a handler holds the loop is in it.
+
+    Args:
+        supervisor: its actor, its cell or its address.
+
+    Returns:
+        The seconds; None where nothing bounds them: ``infinity`` for a worker.
+    """
+    state = _state_of(supervisor)
+    if state is None:
+        return 0.0
+    children = shutdown_order(state)
+    # The members of a pool have one spec: where they are workers, one speaks for all.
+    if state.dynamic and state.template is not None and state.template.type == "worker":
+        children = children[:1]
+    times = [_bound_of(child) for child in children]
+    longest = _most(times) if state.dynamic else _sum(times)
+    return least(longest, state.flags.max_shutdown_s)
+
+
+def _bound_of(child: Child) -> float | None:
+    allowed = child.spec.stop_timeout
+    if child.spec.type == "worker":
+        return allowed
+    return least(allowed, shutdown_bound(child.address))
+
+
+def _state_of(supervisor: Any) -> SupervisorState | None:
+    cell = getattr(supervisor, "cell", supervisor)
+    state = getattr(getattr(cell, "actor", cell), "state", None)
+    return state if isinstance(state, SupervisorState) else None
+
+
+def _sum(times: Iterable[float | None]) -> float | None:
+    total = 0.0
+    for time in times:
+        if time is None:
+            return None
+        total += time
+    return total
+
+
+def _most(times: Iterable[float | None]) -> float | None:
+    longest = 0.0
+    for time in times:
+        if time is None:
+            return None
+        longest = max(longest, time)
+    return longest
+
+
+def least(one: float | None, other: float | None) -> float | None:
+    """The shorter of two times; None is for ever."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def as_asked(child: Child, reason: Reason) -> bool:
+    """Whether a child that was told to end did as it was told (supervisor.erl, shutdown/1)."""
+    if child.spec.stop_timeout == 0 and reason == KILLED:
+        return True
+    if reason in (SHUTDOWN, GAVE_UP):  # for OTP both are plain ``shutdown``
+        return True
+    return reason.clean and child.spec.restart != "permanent"

@@ -1,0 +1,202 @@
+"""How a supervisor starts and stops its children: the hands of the pure core in ``strategy``."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from supervision import shutdown, strategy
+from supervision.behaviour import Behaviour
+from supervision.child import Child, SupervisorState
+from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.calls import Waiter
+from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
+from supervision.eventloop.managed import CRASHED_S
+from supervision.reasons import SHUTDOWN, Reason, crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervision.childspec import ChildSpec
+
+
+class TryAgain(msgspec.Struct, frozen=True):
+    """What a supervisor casts to itself after a failed restart (``try_again_restart``)."""
+
+    child: Child
+
+
+class Due(msgspec.Struct, frozen=True):
+    """The wait of a restart is over."""
+
+    child: Child
+    until: float
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """A child that was crash looping may have run long enough."""
+
+    child: Child
+    since: float
+
+
+class Children(Behaviour):
+    """A behaviour that has supervised children.
+
+    Attributes:
+        state: flags, children and recent restarts, as the pure core keeps them.
+    """
+
+    kind = "supervisor"
+    stops_children = True
+    state: SupervisorState
+
+    # Starting
+
+    def _add(self, spec: ChildSpec, child_id: str, args: Any) -> Child:
+        child = Child(spec, child_id, args, LocalAddress(self.address, child_id))
+        self.state.children[child_id] = child
+        return child
+
+    def _spawn(self, child: Child) -> Outcome | Waiter:
+        child.status = "starting"
+        try:
+            actor = child.spec.start()
+        except Exception as exception:  # noqa: BLE001 - whatever it raises is why it did not start
+            return Failed(crashed(exception))
+        return self.kernel.spawn(
+            actor,
+            child.args,
+            parent=self._myRef,
+            address=child.address,
+            keeper=child if child.spec.keep_state else None,
+        )
+
+    async def _start(self, child: Child) -> Outcome:
+        spawned = self._spawn(child)
+        outcome: Outcome = await spawned if isinstance(spawned, Waiter) else spawned
+        self._note(child, outcome)
+        return outcome
+
+    def _note(self, child: Child, outcome: Outcome) -> None:
+        match outcome:
+            case Started():
+                if child.trouble is None:
+                    child.status = "running"
+                else:
+                    self._watch(strategy.started(child, self.now()))
+            case Ignored():
+                strategy.forget(self.state, child)
+            case Failed():
+                child.status = "stopped"
+
+    def _watch(self, actions: Iterable[strategy.Action]) -> None:
+        for action in actions:
+            if isinstance(action, strategy.Watch):
+                child = action.child
+                after_s = strategy.reset_after(self.state, child)
+                self.start_timer(after_s, Recovered(child, action.since))
+
+    # Doing what the core says
+
+    async def _carry_out(self, actions: list[strategy.Action]) -> None:
+        pending = list(reversed(actions))
+        while pending:
+            action = pending.pop()
+            match action:
+                case strategy.Halt(child):
+                    await self._halt(child)
+                case strategy.Start(child):
+                    outcome = await self._start_again(child)
+                    if isinstance(outcome, Failed):
+                        pending = list(reversed(self._start_failed(child, outcome.reason)))
+                case _:
+                    self._do(action)
+
+    def _do(self, action: strategy.Action) -> None:
+        match action:
+            case strategy.Tell(context, child, reason):
+                self._tell(context, child, reason)
+            case strategy.Retry(child):
+                self.cast(self.address, TryAgain(child))
+            case strategy.Delay(child, until):
+                self.start_timer(max(until - self.now(), 0.0), Due(child, until))
+            case strategy.Escalate(reason):
+                self.stop(reason)
+
+    def _start_failed(self, child: Child, reason: Reason) -> list[strategy.Action]:
+        return strategy.start_failed(self.state, child, reason, self.now(), self.roll())
+
+    async def _start_again(self, child: Child) -> Outcome:
+        outcome = await self._start(child)
+        if isinstance(outcome, Started):
+            self.kernel.count_restart()
+            self._tell("restarted", child, None)
+        return outcome
+
+    def roll(self) -> float:
+        """A random number of [0, 1): the jitter of a wait; a test may say which."""
+        return random.random()  # noqa: S311 - it only spreads restarts
+
+    # Stopping
+
+    async def _halt(self, child: Child, bound: float | None = None) -> None:
+        await self._end_child(child, bound)
+        strategy.halted(self.state, child)
+
+    async def _end_child(self, child: Child, bound: float | None = None) -> None:
+        cell = child.address.cell
+        child.status = "stopping"
+        if cell is None:
+            reason = self._died_already(child)
+        else:
+            timeout = shutdown.least(child.spec.stop_timeout, bound)
+            reason = await self.kernel.stop(cell, SHUTDOWN, timeout)
+        child.status = "stopped"
+        if reason is not None and not shutdown.as_asked(child, reason):
+            self._tell("shutdown_error", child, reason)
+
+    def _died_already(self, child: Child) -> Reason | None:
+        """Look for a child's end among the messages that wait (OTP's selective receive)."""
+        for message, _, _ in self._myRef.mailbox or ():
+            if isinstance(message, ChildExited) and message.address is child.address:
+                return message.reason
+        return None
+
+    def child_bound(self, child: LocalAddress) -> float | None:
+        """The shutdown time of its spec; ``brutal_kill`` says nothing of a child that crashed."""
+        known = self.state.children.get(str(child.name))
+        bound = CRASHED_S if known is None else known.spec.stop_timeout
+        return CRASHED_S if bound == 0 else bound
+
+    # Telling
+
+    def _tell(self, context: str, child: Child, reason: Reason | None, **more: Any) -> None:
+        """Publish a supervisor report about a child, OTP's ``offender``."""
+        self.kernel.report(
+            "supervisor",
+            self.address.path,
+            context=context,
+            reason=None if reason is None else str(reason),
+            **self._offender(child),
+            restarts=child.restarts,
+            failures=child.failures,
+            used=len(self.state.restarts),
+            allowed=self.state.allowed,
+            **more,
+        )
+
+    def _offender(self, child: Child) -> dict[str, Any]:
+        """A child in a report; without its arguments, which may hold secrets."""
+        spec = child.spec
+        return {
+            "child": child.id,
+            "incarnation": child.address.incarnation,
+            "start": spec.start.__name__,
+            "restart_type": spec.restart,
+            "significant": spec.significant,
+            "shutdown": spec.shutdown,
+            "child_type": spec.type,
+        }
