@@ -15,6 +15,7 @@ PLACES_KEPT = 1024
 """Places in the code whose text is remembered; with one more, all are forgotten."""
 MAX_FRAMES = 64
 
+_OTHERWISE = (BaseExceptionGroup, SyntaxError, ImportError)
 _HEAD = "Traceback (most recent call last):\n"
 # By the identity of a code object, which is kept with the text: its hash reads all its code.
 _places: dict[tuple[int, int], tuple[CodeType, str]] = {}
@@ -42,7 +43,7 @@ def _ordinary(exception: BaseException) -> bool:
     return (
         exception.__cause__ is None
         and (exception.__context__ is None or exception.__suppress_context__)
-        and not isinstance(exception, BaseExceptionGroup | SyntaxError | ImportError)
+        and not isinstance(exception, _OTHERWISE)
         # What Python may have a better name for: NameError, AttributeError.
         and getattr(exception, "name", None) is None
         and not getattr(exception, "__notes__", None)

@@ -14,9 +14,13 @@ from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.cell import NAMED
 from supervision.eventloop.managed import Cast
 from supervision.eventloop.plain import CUT, plain
+from supervision.eventloop.reports import Report
 from supervision.reasons import crashed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Kernel
     from supervision.reasons import Reason
@@ -40,40 +44,46 @@ def report(
         sender: the address of who sent what it handled, where that is known.
         more: particulars of the occasion.
     """
-    kernel.report(
-        "crash",
-        cell.address.path,
-        actor=type(cell.actor).__name__,
-        incarnation=cell.address.incarnation,
-        message=what,
-        reason=_cut(str(reason), MAX_REASON),
-        traceback=reason.traceback[-MAX_TRACEBACK:],
-        client=str(sender.addressDetails) if isinstance(sender, ActorAddress) else None,
-        names=[str(name) for name, tie in _few(cell.names) if tie & NAMED],
-        ancestors=ancestors(cell),
-        mailbox=cell.depth,
-        links=[other.address.path for other, _ in _few(cell.links)],
-        handled=cell.handled,
-        state=_state(cell),
-        **more,
-    )
+    address = cell.address
+    path = address.path
+    data = {
+        "actor": type(cell.actor).__name__,
+        "incarnation": address.incarnation,
+        "message": what,
+        "reason": _cut(str(reason), MAX_REASON),
+        "traceback": reason.traceback[-MAX_TRACEBACK:],
+        "client": str(sender.addressDetails) if isinstance(sender, ActorAddress) else None,
+        "names": [str(name) for name, tie in _few(cell.names) if tie & NAMED],
+        "ancestors": _ancestors(address, path),
+        "mailbox": cell.depth,
+        "links": [other.address.path for other, _ in _few(cell.links)],
+        "handled": cell.handled,
+        "state": _state(cell),
+    }
+    if more:
+        data |= more
+    kernel.reports.publish(Report("crash", path, kernel.clock.wall(), data))
 
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[:limit] + CUT
 
 
-def _few(ties: dict[Any, Any] | None) -> Any:
-    return islice((ties or {}).items(), MAX_LISTED)
+def _few(ties: dict[Any, Any] | None) -> Iterable[tuple[Any, Any]]:
+    return islice(ties.items(), MAX_LISTED) if ties else ()
 
 
 def ancestors(cell: Cell) -> list[str]:
     """The paths of those above an actor, its parent first."""
+    return _ancestors(cell.address, cell.address.path)
+
+
+def _ancestors(address: LocalAddress, path: str) -> list[str]:
     paths = []
-    above = cell.address.parent
-    while above is not None:
-        paths.append(above.path)
-        above = above.parent
+    while address.parent is not None:
+        path = path[: -len(str(address.name)) - 1]
+        paths.append(path)
+        address = address.parent
     return paths
 
 

@@ -15,6 +15,9 @@ MAX_ITEMS = 32
 MAX_CHARS = 200
 CUT = "..."
 
+_ATOMS = (type(None), bool, int, float)
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
 
 def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Return what can be written down of ``value``.
@@ -28,23 +31,35 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
         None, numbers, texts of at most ``MAX_CHARS``, lists and dictionaries of at most
         ``MAX_ITEMS``, where ``...`` stands for what is left out.
     """
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, _ATOMS):
         return value
-    pairs = _pairs(value)
-    if pairs is None and not isinstance(value, list | tuple | set | frozenset):
-        return _text(value)
-    if depth == 0:
-        return CUT
-    if pairs is not None:
-        shown = {_key(key): plain(one, depth - 1) for key, one in islice(pairs, MAX_ITEMS)}
-        return {**shown, CUT: len(pairs) - MAX_ITEMS} if len(pairs) > MAX_ITEMS else shown
-    listed = [plain(one, depth - 1) for one in islice(value, MAX_ITEMS)]
-    return [*listed, CUT] if len(value) > MAX_ITEMS else listed
-
-
-def _text(value: Any) -> str:
     if isinstance(value, str):
         return value if len(value) <= MAX_CHARS else value[:MAX_CHARS] + CUT
+    record = isinstance(value, msgspec.Struct)
+    if not record and not isinstance(value, _CONTAINERS):
+        return _named(value)
+    if depth == 0:
+        return CUT
+    return _fields(value, depth - 1) if record else _items(value, depth - 1)
+
+
+def _fields(record: msgspec.Struct, depth: int) -> Any:
+    names = record.__struct_fields__
+    shown = {name: plain(getattr(record, name), depth) for name in names[:MAX_ITEMS]}
+    return shown if len(names) <= MAX_ITEMS else {**shown, CUT: len(names) - MAX_ITEMS}
+
+
+def _items(value: Any, depth: int) -> Any:
+    more = len(value) - MAX_ITEMS
+    if isinstance(value, dict):
+        pairs = islice(value.items(), MAX_ITEMS)
+        shown = {_key(key): plain(one, depth) for key, one in pairs}
+        return {**shown, CUT: more} if more > 0 else shown
+    listed = [plain(one, depth) for one in islice(value, MAX_ITEMS)]
+    return [*listed, CUT] if more > 0 else listed
+
+
+def _named(value: Any) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
     return f"<{type(value).__name__}>"
@@ -52,11 +67,3 @@ def _text(value: Any) -> str:
 
 def _key(key: Any) -> str:
     return str(key)[:MAX_CHARS] if isinstance(key, str | int | float) else f"<{type(key).__name__}>"
-
-
-def _pairs(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.items()
-    if isinstance(value, msgspec.Struct):
-        return [(name, getattr(value, name)) for name in value.__struct_fields__]
-    return None
