@@ -21,10 +21,12 @@ from thespian.actors import (
     Thespian_ActorStatus,
     Thespian_StatusReq,
     ThespianGeneration,
+    ThespianWatch,
     UnloadedSource,
     ValidatedSource,
     ValidateSource,
     WakeupMessage,
+    WatchMessage,
 )
 from thespian.system import isInternalActorSystemMessage
 from thespian.system.simpleSystemBase import defaultLoggingConfig
@@ -33,6 +35,7 @@ from thespian.system.timing import ExpirationTimer, timePeriodSeconds
 from thespian.system.utilis import actualActorClass
 
 if TYPE_CHECKING:
+    from datetime import timedelta
 
     class ActorAddress:
         """Thespian's opaque reference to an actor."""
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
         @property
         def myAddress(self) -> ActorAddress: ...
         def send(self, targetAddr: ActorAddress, msg: Any) -> None: ...
+        def createActor(self, actorClass: Any) -> ActorAddress: ...
+        def wakeupAfter(self, timePeriod: timedelta, payload: Any = None) -> None: ...
 
 else:
     from thespian.actors import Actor, ActorAddress
@@ -73,12 +78,14 @@ __all__ = [
     "PoisonMessage",
     "SourceHashFinder",
     "ThespianGeneration",
+    "ThespianWatch",
     "Thespian_ActorStatus",
     "Thespian_StatusReq",
     "UnloadedSource",
     "ValidateSource",
     "ValidatedSource",
     "WakeupMessage",
+    "WatchMessage",
     "actualActorClass",
     "defaultLoggingConfig",
     "isInternalActorSystemMessage",
