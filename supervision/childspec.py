@@ -37,11 +37,12 @@ class SpecError(ValueError):
         self.what = what
         self.value = value
         self.shape: tuple[Any, ...] = (about, what if what in _BARE else (what, value))
-        if what == "bad_start_spec":
+        if what in _ALONE:
             self.shape = (what, value)
 
 
 _BARE = frozenset({"missing_id", "missing_start"})
+_ALONE = frozenset({"bad_start_spec", "bad_return", "badarg"})
 
 
 class SupervisorFlags(msgspec.Struct, frozen=True):

@@ -11,9 +11,9 @@ from collections import Counter
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from supervision import shutdown, strategy
+from supervision import live_change, shutdown, strategy
 from supervision.child import SupervisorState
-from supervision.childspec import ChildSpec, SpecError, SupervisorFlags, as_flags, as_specs
+from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed
 from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
@@ -22,7 +22,7 @@ from supervision.supervisor_calls import Managed
 from supervision.supervisor_children import Due, Recovered, TryAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from supervision.child import Child
 
@@ -51,16 +51,12 @@ class Supervisor(Managed):
 
     async def on_start(self, args: Any) -> Any:
         """Start the children in order; one that fails ends those before it, the last first."""
-        wanted = self.init(args)
-        if isawaitable(wanted):
-            wanted = await wanted
+        self._args = args
+        wanted = await self._wanted_by_init(args)
         if wanted is IGNORE or isinstance(wanted, Stop):
             return wanted
-        if not isinstance(wanted, tuple | list) or len(wanted) != _PARTS:
-            return Stop(error(("bad_return", (type(self).__name__, "init", repr(wanted)))))
         try:
-            flags = as_flags(wanted[0])
-            specs = as_specs(flags, wanted[1])
+            flags, specs = live_change.read(wanted, self)
         except SpecError as mistake:
             return Stop(error(mistake.shape))
         if flags.strategy == "simple_one_for_one":
@@ -68,6 +64,10 @@ class Supervisor(Managed):
             return None
         self.state = SupervisorState(flags)
         return await self._start_all(specs)
+
+    async def _wanted_by_init(self, args: Any) -> Any:
+        wanted = self.init(args)
+        return await wanted if isawaitable(wanted) else wanted
 
     async def _start_all(self, specs: Sequence[ChildSpec]) -> Stop | None:
         for spec in specs:
@@ -108,6 +108,35 @@ class Supervisor(Managed):
         now = self.now()
         actions = strategy.exited(self.state, child, event.reason, now, self.roll())
         return self._carry_out(actions) if actions else None
+
+    # Live change (sys(3))
+
+    async def system_code_change(self, old_vsn: Any, extra: Any) -> None:
+        """Have ``init`` say anew what is wanted; nothing is started or stopped by it.
+
+        Args:
+            old_vsn: of no interest to a supervisor.
+            extra: a mapping with ``args`` replaces the start arguments, for this and later.
+
+        Raises:
+            SpecError: ``init`` returned flags or specs that are refused; all is as it was.
+        """
+        del old_vsn
+        args = live_change.new_args(extra, self._args)
+        wanted = await self._wanted_by_init(args)
+        if wanted is not IGNORE:
+            flags, specs = live_change.read(wanted, self)
+            live_change.change(self.state, flags, specs, self.address)
+        self._args = args
+
+    def system_replace_state(self, function: Callable[[Any], Any]) -> SupervisorState:
+        """Replace flags and counted restarts; children are managed by calls.
+
+        Raises:
+            Exception: what ``function`` raises, or that the state is refused; all is as it was.
+        """
+        live_change.replace(self.state, function(live_change.copied(self.state)))
+        return self.state
 
     # Showing
 
@@ -158,9 +187,6 @@ class Supervisor(Managed):
                 said[str(reason)] = reason
         for text, count in errors.items():
             self._tell("shutdown_error", members[0], said[text], children=count)
-
-
-_PARTS = 2  # flags and specs
 
 
 async def _breathe(number: int) -> None:
