@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from supervision.eventloop import admission, links
-from supervision.eventloop.address import LocalAddress
-from supervision.eventloop.calls import OpenCalls
-from supervision.eventloop.cell import MEMBER, NAMED
-from supervision.eventloop.managed import Cast, ManagedActor, Timeout
+from supervision.asking import Asking
+from supervision.eventloop import links
+from supervision.eventloop.managed import ManagedActor, Timeout
+from supervision.naming import Naming
 from supervision.reasons import NORMAL, Reason
+from supervision.resting import Resting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable
 
     from supervision._thespian import ActorAddress
-    from supervision.eventloop.calls import PendingCall, Waiter
+    from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel, Target
+    from supervision.eventloop.kernel import Kernel
     from supervision.eventloop.timers import Timer
 
 
@@ -34,7 +34,14 @@ class _NoReply:
 NO_REPLY: Final = _NoReply()
 
 
-class Behaviour(ManagedActor):
+def undefined(actor: object, callback: str, message: object) -> TypeError:
+    """What a message to a class without the callback for it is: the end of the actor, in words."""
+    verb = "answers" if callback == "handle_call" else "takes"
+    name, kind = type(actor).__name__, type(message).__name__
+    return TypeError(f"{name} {verb} no {kind}: it has no {callback} for it")
+
+
+class Behaviour(Asking, Naming, Resting, ManagedActor):
     """The part that gen_server, gen_statem, gen_event and supervisor share.
 
     Attributes:
@@ -53,75 +60,6 @@ class Behaviour(ManagedActor):
     def address(self) -> LocalAddress:
         """This actor's stable address."""
         return self._myRef.address
-
-    # Sending and asking
-
-    def send(self, targetAddr: ActorAddress, msg: Any) -> None:
-        """Send a message: at most once, in order between two actors."""
-        me = self._myRef
-        if type(targetAddr) is LocalAddress and (cell := targetAddr.cell) is not None:
-            me.kernel.deliver(cell, msg, me.address)
-        else:
-            me.kernel.send(targetAddr, msg, me.address)
-
-    async def send_wait(self, target: ActorAddress, message: Any) -> None:
-        """Send, waiting for room where the receiver's mailbox policy is ``wait``.
-
-        Raises:
-            NoProc: the receiver ended while this waited.
-        """
-        await admission.send_wait(self.kernel, target, message, self._myRef.address)
-
-    def cast(self, target: Target, request: Any) -> None:
-        """Send a request that wants no answer; to nobody it is a dead letter."""
-        cell = self._myRef
-        cell.kernel.cast(target, Cast(request), cell.address)
-
-    def call(self, target: Target, request: Any, timeout: float | None = 5.0) -> Waiter:
-        """Ask and await the answer; only asynchronous handlers can.
-
-        Args:
-            target: an address or a registered name.
-            request: what is asked; its deadline travels with it.
-            timeout: seconds; None waits for ever.
-
-        Raises (when awaited):
-            CallTimeout, NoProc, ServerDied, MailboxFull.
-        """
-        cell = self._myRef
-        return cell.kernel.coroutine_call(cell, target, request, timeout)
-
-    def request(self, target: Target, request: Any, timeout: float | None = 5.0) -> int:
-        """Ask without waiting: the answer is a ``Response`` with the number returned here.
-
-        ``gen_server:send_request/2``. A response always comes, also for a timeout or a death.
-        """
-        cell = self._myRef
-        return cell.kernel.message_call(cell, target, request, timeout)
-
-    def reply(self, from_: PendingCall, value: Any) -> bool:
-        """Answer a call for which ``handle_call`` returned NO_REPLY.
-
-        Returns:
-            False where the caller has given up; the answer is dropped and counted.
-        """
-        cell = self._myRef
-        if cell.deferred is not None:
-            cell.deferred.pop(from_, None)
-            if not cell.deferred:
-                cell.deferred = None  # an empty dictionary keeps the room of what was in it
-        delivered = from_.reply(value)
-        if not delivered:
-            cell.kernel.late_replies += 1
-        return delivered
-
-    def _defer(self, call: PendingCall) -> None:
-        if call.settled:
-            return
-        cell = self._myRef
-        if cell.deferred is None:
-            cell.deferred = OpenCalls()
-        cell.deferred.add(call)
 
     # Time
 
@@ -165,52 +103,6 @@ class Behaviour(ManagedActor):
         """Have the ends of linked actors come as ``Exit`` messages."""
         self._myRef.trap_exit = trap
 
-    # Names
-
-    def register(self, name: Hashable) -> None:
-        """Take a name, which goes when this actor ends.
-
-        Raises:
-            NameTaken: it belongs to a living actor.
-        """
-        self.kernel.registry.register(name, self.address)
-        self._own(name, NAMED)
-
-    def unregister(self, name: Hashable) -> None:
-        """Give a name back."""
-        self.kernel.registry.unregister(name, self.address)
-        self._disown(name, NAMED)
-
-    def join(self, group: Hashable) -> None:
-        """Become a member of a group until this actor ends or leaves."""
-        self.kernel.registry.join(group, self.address)
-        self._own(group, MEMBER)
-
-    def leave(self, group: Hashable) -> None:
-        """Stop being a member of a group."""
-        self.kernel.registry.leave(group, self.address)
-        self._disown(group, MEMBER)
-
-    def _own(self, name: Hashable, tie: int) -> None:
-        cell = self._myRef
-        cell.names = cell.names if cell.names is not None else {}
-        cell.names[name] = cell.names.get(name, 0) | tie
-
-    def _disown(self, name: Hashable, tie: int) -> None:
-        names = self._myRef.names
-        if names and name in names:
-            names[name] &= ~tie
-            if not names[name]:
-                del names[name]
-
-    def whereis(self, name: Hashable) -> LocalAddress | None:
-        """The address registered under a name."""
-        return self.kernel.registry.whereis(name)
-
-    def members(self, group: Hashable) -> Iterator[LocalAddress]:
-        """The members of a group."""
-        return self.kernel.registry.members(group)
-
     # Ending
 
     def stop(self, reason: Reason = NORMAL) -> None:
@@ -236,13 +128,13 @@ class Behaviour(ManagedActor):
 
     def status(self) -> Any:
         """The scrubbed state (``sys:get_status``)."""
-        return self.format_status(getattr(self, "state", None))
+        return self.format_status(self.unpacked())
 
     # What operators and releases do (sys(3))
 
     def system_get_state(self) -> Any:
         """The state itself, with its secrets (``sys:get_state``)."""
-        return getattr(self, "state", None)
+        return self.unpacked()
 
     def system_replace_state(self, function: Callable[[Any], Any]) -> Any:
         """Put what ``function`` makes of the state in its place (``sys:replace_state``).
@@ -250,8 +142,10 @@ class Behaviour(ManagedActor):
         Returns:
             The new state. Where the function raises nothing has changed.
         """
-        self.state = function(self.system_get_state())
-        return self.state
+        new = function(self.system_get_state())
+        self.wake_up()
+        self.state = new
+        return new
 
     def system_code_change(self, old_vsn: Any, extra: Any) -> Any:
         """Convert the state to the layout of this code (``sys:change_code``); may be awaitable.

@@ -9,13 +9,14 @@ only system messages get through.
 
 from __future__ import annotations
 
+from collections import deque
 from inspect import isawaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from supervision.behaviour import NO_REPLY, Behaviour
+from supervision.behaviour import NO_REPLY, Behaviour, undefined
 from supervision.eventloop.calls import PendingCall
-from supervision.eventloop.managed import Cast
+from supervision.eventloop.managed import Cast, Continued
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
@@ -31,6 +32,7 @@ class GenServer(Behaviour):
     """
 
     state: Any = None
+    _continuing: deque[Any] | None = None
 
     # Callbacks
 
@@ -45,11 +47,11 @@ class GenServer(Behaviour):
 
     def handle_call(self, request: Any, from_: PendingCall) -> Any:
         """Answer a call: return the answer, or NO_REPLY to give it later with ``reply``."""
-        raise TypeError(f"{type(self).__name__} answers no {type(request).__name__}")
+        raise undefined(self, "handle_call", request)
 
     def handle_cast(self, request: Any) -> Any:
         """Do what is asked without an answer."""
-        raise TypeError(f"{type(self).__name__} takes no {type(request).__name__}")
+        raise undefined(self, "handle_cast", request)
 
     def handle_info(self, message: Any, sender: Any) -> Any:
         """Take any other message: Response, Timeout, Down, Exit, what other actors send."""
@@ -59,6 +61,10 @@ class GenServer(Behaviour):
             message=type(message).__name__,
             sender=str(sender),
         )
+
+    def handle_continue(self, term: Any) -> Any:
+        """Go on with what ``continue_with``, or ``init`` with Continue, asked for."""
+        raise undefined(self, "handle_continue", term)
 
     def terminate(self, reason: Reason) -> Any:
         """Clean up before the end; may be ``async def``; not called when killed.
@@ -92,12 +98,41 @@ class GenServer(Behaviour):
                 changed = self.code_change(old_vsn, self.system_get_state(), extra)
         if isawaitable(changed):
             return self._changed_later(changed)
-        self.state = changed
-        return changed
+        return self.system_replace_state(lambda _: changed)
 
     async def _changed_later(self, changed: Awaitable[Any]) -> Any:
-        self.state = await changed
-        return self.state
+        new = await changed
+        return self.system_replace_state(lambda _: new)
+
+    # Going on
+
+    def continue_with(self, term: Any) -> None:
+        """Have ``handle_continue(term)`` run before any message, when this callback has ended.
+
+        One form for every callback: ``handle_call`` still returns its answer as it is, and
+        callbacks that never go on pay nothing. Several are run in the order they were asked for.
+
+        Args:
+            term: what is left to be done.
+        """
+        if self._continuing is not None:
+            self._continuing.append(term)
+            return
+        self.wake_up()
+        self._continuing = deque()
+        self._go_on(term)
+
+    def _go_on(self, term: Any) -> None:
+        cell = self._myRef
+        cell.kernel.deliver_first(cell, Continued(term), cell.address)
+
+    def on_continue(self, term: Any) -> Any:
+        """Run ``handle_continue``."""
+        if self._continuing:
+            self._go_on(self._continuing.popleft())
+        else:
+            self._continuing = None
+        return self.handle_continue(term)
 
     # How messages reach them
 
@@ -129,6 +164,9 @@ class GenServer(Behaviour):
         return None
 
     async def _answer_later(self, call: PendingCall, coro: Coroutine[Any, Any, Any]) -> None:
+        cell = self._myRef
+        if cell.task is not None:
+            cell.task.deadline = call.deadline  # what the handler asks ends with it
         answer = await coro
         if answer is NO_REPLY:
             self._defer(call)

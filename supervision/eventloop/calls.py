@@ -47,6 +47,13 @@ class NoProc(CallFailed):
         super().__init__(f"{target}: no such actor", NOPROC)
 
 
+class CallingSelf(CallFailed):
+    """A handler waits for an answer that its own actor would have to give (``calling_self``)."""
+
+    def __init__(self, target: object) -> None:
+        super().__init__(f"{target}: an actor cannot wait for itself", error("calling_self"))
+
+
 class ServerDied(CallFailed):
     """The server ended before it answered; ``reason`` is its exit reason."""
 
@@ -221,7 +228,7 @@ class CoroutineCall(Waiter, PendingCall):
         self.settle(None, failure)
 
 
-class _ToldCall(PendingCall):
+class ToldCall(PendingCall):
     """A call whose caller is told the outcome when it comes."""
 
     __slots__ = ("deadline", "request", "settled")
@@ -250,7 +257,7 @@ class _ToldCall(PendingCall):
         """Hand the outcome to the caller, in the way of its kind."""
 
 
-class MessageCall(_ToldCall):
+class MessageCall(ToldCall):
     """A call made by a synchronous handler: the answer comes as a ``Response`` message."""
 
     __slots__ = ("caller", "request_id")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from supervision._thespian import ActorAddress
 from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.cell import NAMED
-from supervision.eventloop.managed import Cast
+from supervision.eventloop.managed import Cast, Continued
 from supervision.eventloop.plain import CUT, plain
 from supervision.eventloop.reports import Report
 from supervision.reasons import crashed
@@ -102,4 +102,6 @@ def name_of(message: Any) -> str:
     """The type that tells an operator what was handled: of the request, where there is one."""
     if isinstance(message, PendingCall | Cast):
         return type(message.request).__name__
+    if isinstance(message, Continued):
+        return type(message.term).__name__
     return type(message).__name__

@@ -30,6 +30,7 @@ class HandlerTask:
         cell: the actor whose handler this is.
         message: what is being handled; None for init and terminate.
         sender: of the message.
+        deadline: of the call that is handled: what the handler asks is not waited for longer.
         runnable: whether the next turn of the cell resumes the coroutine.
     """
 
@@ -43,6 +44,7 @@ class HandlerTask:
         "_waiting_for",
         "cell",
         "coro",
+        "deadline",
         "message",
         "runnable",
         "sender",
@@ -61,6 +63,7 @@ class HandlerTask:
         self.message = message
         self.sender = sender
         self.runnable = False
+        self.deadline: float | None = None
         self._finish = finish
         self._waiting_for: Waiter | asyncio.Future[Any] | None = None
         self._error: BaseException | None = None
@@ -87,6 +90,19 @@ class HandlerTask:
             self._wait(awaited)
         finally:
             _leave_task(loop, self)  # type: ignore[arg-type]
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called right after the coroutine's end, before any other message.
+
+        Not where it is abandoned: then its actor ends.
+        """
+        finish = self._finish
+
+        def both(task: HandlerTask, value: Any, exception: BaseException | None) -> None:
+            finish(task, value, exception)
+            tell()
+
+        self._finish = both
 
     def _next_error(self) -> BaseException:
         failure, self._error = self._error, None

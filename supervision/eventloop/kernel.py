@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import (
     ActorAddress,
@@ -17,23 +17,18 @@ from supervision._thespian import (
     Thespian_StatusReq,
     WakeupMessage,
 )
-from supervision.eventloop import admission, crashes, failures, lifecycle
+from supervision.eventloop import admission, crashes, failures, lifecycle, stopping
 from supervision.eventloop.address import LocalAddress
-from supervision.eventloop.calls import (
-    CoroutineCall,
-    FutureCall,
-    MessageCall,
-    NoProc,
-    PendingCall,
-    Waiter,
-)
+from supervision.eventloop.calls import NoProc, PendingCall, Waiter
 from supervision.eventloop.cell import Cell
+from supervision.eventloop.hibernation import Sweeper
 from supervision.eventloop.latency import Histogram
-from supervision.eventloop.reference import Services
+from supervision.eventloop.managed import Continued, ManagedActor
+from supervision.eventloop.outcomes import StopRequest
 from supervision.eventloop.reports import DeadLetter, DeadLetters, Report, Reports
-from supervision.eventloop.scheduler import Scheduler
+from supervision.eventloop.switchboard import Host, Switchboard, Target
 from supervision.eventloop.timekeeping import SchedulerLimits
-from supervision.registry import Registry
+from supervision.reasons import NORMAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,31 +39,10 @@ if TYPE_CHECKING:
     from supervision.eventloop.timers import Timer
     from supervision.reasons import Reason
 
-Target = ActorAddress | str
+__all__ = ["Host", "Kernel", "Target"]
 
 
-class Host(Services, Protocol):
-    """What the kernel leaves to the Thespian system around it."""
-
-    def create_child(
-        self, cell: Cell, actor_class: Any, requirements: Any, name: str | None, source: str | None
-    ) -> ActorAddress:
-        """Make a child in Thespian's way."""
-
-    def foreign_address(self, address: ActorAddress) -> LocalAddress | None:
-        """Resolve an address that is not the kernel's own (it was copied or pickled)."""
-
-    def undeliverable(self, address: ActorAddress, message: Any) -> None:
-        """Tell Thespian's dead letter handler."""
-
-    def status_of(self, cell: Cell) -> Any:
-        """Thespian's status of an actor."""
-
-    def exited(self, cell: Cell) -> None:
-        """An actor has ended: forget what the system knows of it."""
-
-
-class Kernel(Scheduler):
+class Kernel(Switchboard):
     """Cells, addresses and the ways between them.
 
     Args:
@@ -79,7 +53,7 @@ class Kernel(Scheduler):
     """
 
     urgent = frozenset({ActorExitRequest, Thespian_StatusReq})
-    special = urgent | {failures.SecondDelivery}
+    special = urgent | {failures.SecondDelivery, StopRequest, Continued}
 
     def __init__(
         self,
@@ -90,97 +64,12 @@ class Kernel(Scheduler):
     ) -> None:
         super().__init__(loop, clock, limits)
         self.host = host
-        self.registry = Registry()
         self.reports = Reports()
         self.dead_letters = DeadLetters()
         self.latencies: dict[type, Histogram] = {}
         self.roots: dict[str | int, Cell] = {}
         self.restarts = 0
-        self._request_ids = 0
-
-    # Sending
-
-    def cell_of(self, target: Target) -> Cell | None:
-        """The living cell behind an address or a registered name."""
-        if isinstance(target, LocalAddress) and target.cell is not None:
-            return target.cell
-        # An address that is no longer in use finds what lives under its path now: when a
-        # supervisor was restarted, its children have new addresses with the old paths.
-        address = (
-            self.registry.whereis(target)
-            if isinstance(target, str)
-            else self.host.foreign_address(target)
-        )
-        return None if address is None else address.cell
-
-    def send(self, to: ActorAddress, message: Any, sender: Any) -> None:
-        """Send a message; to nobody it is a dead letter."""
-        cell = to.cell if type(to) is LocalAddress else None
-        if cell is None and (cell := self.cell_of(to)) is None:
-            self.dead_letter(to, message, sender, "dead")
-        else:
-            self.deliver(cell, message, sender)
-
-    def post(self, to: ActorAddress, message: Any, sender: Any) -> None:
-        """Send from another thread."""
-        self.post_call(self.send, to, message, sender)
-
-    def cast(self, target: Target, message: Any, sender: Any = None) -> None:
-        """Send to an address or a registered name."""
-        cell = self.cell_of(target)
-        if cell is None:
-            self.dead_letter(target, message, sender, "dead")
-        else:
-            self.deliver(cell, message, sender)
-
-    # Calls
-
-    def _ask(self, target: Target, call: PendingCall, sender: Any, timeout: float | None) -> None:
-        cell = self.cell_of(target)
-        if cell is None:
-            call.fail(NoProc(target))
-            return
-        self.deliver(cell, call, sender)
-        if timeout is not None and not call.settled:
-            self.set_deadline(timeout, call)
-
-    def _deadline(self, timeout: float | None) -> float | None:
-        return None if timeout is None else self.present() + timeout
-
-    def coroutine_call(
-        self, caller: Cell, target: Target, request: Any, timeout: float | None
-    ) -> CoroutineCall:
-        """Ask on behalf of a handler's coroutine, which awaits the result."""
-        now = self.now if self._in_turn else self.present()
-        call = CoroutineCall(request, None if timeout is None else now + timeout)
-        cell = target.cell if type(target) is LocalAddress else None
-        if cell is None and (cell := self.cell_of(target)) is None:
-            call.fail(NoProc(target))
-            return call
-        self.deliver(cell, call, caller.address)
-        if timeout is not None and not call.settled:
-            self.set_deadline(timeout, call)
-        return call
-
-    def message_call(
-        self, caller: Cell, target: Target, request: Any, timeout: float | None
-    ) -> int:
-        """Ask on behalf of a synchronous handler; the answer is a ``Response`` message."""
-        self._request_ids += 1
-        call = MessageCall(request, self._deadline(timeout), caller, self._request_ids)
-        self._ask(target, call, caller.address, timeout)
-        return call.request_id
-
-    def call(
-        self, target: Target, request: Any, timeout: float | None = 5.0
-    ) -> asyncio.Future[Any]:
-        """Ask from an asyncio task on the node's loop; await the future for the answer.
-
-        Raises (from the future): CallTimeout, NoProc, ServerDied, MailboxFull.
-        """
-        future: asyncio.Future[Any] = self.loop.create_future()
-        self._ask(target, FutureCall(request, self._deadline(timeout), future), None, timeout)
-        return future
+        self.sweeper = Sweeper(self)
 
     # Timers
 
@@ -262,10 +151,12 @@ class Kernel(Scheduler):
     def future_of(self, what: Any) -> asyncio.Future[Any]:
         """What a waiter will say, or a value that is known already, for an asyncio task."""
         future: asyncio.Future[Any] = self.loop.create_future()
-        if isinstance(what, Waiter) and not what.settled:
-            what.task = _Telling(what, future)
-        else:
-            future.set_result(what.value if isinstance(what, Waiter) else what)
+        if not isinstance(what, Waiter):
+            future.set_result(what)
+            return future
+        what.task = _Telling(what, future)
+        if what.settled:
+            what.task.wake()
         return future
 
     def exit(self, cell: Cell, reason: Reason) -> None:
@@ -285,6 +176,21 @@ class Kernel(Scheduler):
         """
         return lifecycle.stop(self, cell, reason, timeout)
 
+    def stop_call(
+        self, target: Target, reason: Reason = NORMAL, timeout: float | None = None
+    ) -> asyncio.Future[None]:
+        """Have any actor end in order, and wait for it in a task (``gen_server:stop/3``).
+
+        Args:
+            target: an address or a registered name.
+            reason: what its ``terminate`` is told.
+            timeout: seconds to wait; None is for ever. It goes on ending when they are over.
+
+        Raises (from the future):
+            CallTimeout, NoProc; ServerDied, where it ended with another reason.
+        """
+        return self.future_of(stopping.stop(self, target, reason, timeout))
+
     # What the scheduler leaves to us
 
     def receive_special(self, cell: Cell, message: Any, sender: Any) -> None:
@@ -293,6 +199,10 @@ class Kernel(Scheduler):
             self.send(sender, self.host.status_of(cell), cell.address)
         elif type(message) is failures.SecondDelivery:
             self._redeliver(cell, message, sender)
+        elif type(message) is StopRequest:
+            lifecycle.begin_exit(self, cell, message.reason)
+        elif type(message) is Continued:
+            self._go_on(cell, message, sender)
         else:
             failures.exit_requested(self, cell, message, sender)
 
@@ -301,6 +211,13 @@ class Kernel(Scheduler):
         result = cell.actor.receiveMessage(again.message, sender)
         if type(result) is CoroutineType:
             self.begin(cell, result, again, sender)
+
+    def _go_on(self, cell: Cell, message: Continued, sender: Any) -> None:
+        actor = cell.actor
+        assert isinstance(actor, ManagedActor)
+        result = actor.on_continue(message.term)
+        if type(result) is CoroutineType:
+            self.begin(cell, result, message, sender)
 
     def handler_failed(
         self, cell: Cell, message: Any, sender: Any, exception: BaseException
@@ -376,7 +293,11 @@ class _Telling:
         self._future = future
 
     def wake(self) -> None:
-        if not self._future.done():
+        if self._future.done():
+            return
+        if self._waiter.error is not None:
+            self._future.set_exception(self._waiter.error)
+        else:
             self._future.set_result(self._waiter.value)
 
 

@@ -16,8 +16,15 @@ from supervision.eventloop import crashes, links
 from supervision.eventloop.calls import NoProc, PendingCall, ServerDied, Waiter
 from supervision.eventloop.cell import MEMBER, NAMED, Cell
 from supervision.eventloop.handler import HandlerTask
-from supervision.eventloop.managed import IGNORE, Continue, Info, ManagedActor, Stop
-from supervision.eventloop.outcomes import ChildExited, Failed, Ignored, Outcome, Started
+from supervision.eventloop.managed import IGNORE, Continue, Continued, Info, ManagedActor, Stop
+from supervision.eventloop.outcomes import (
+    ChildExited,
+    Failed,
+    Ignored,
+    Outcome,
+    Started,
+    StopRequest,
+)
 from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
 from supervision.registry import NameTaken
 
@@ -44,6 +51,9 @@ __all__ = [
 ]
 
 _log = logging.getLogger("Thespian")
+
+OWN = (ChildExited, StopRequest, Continued)
+"""Messages of the node to an actor, which mean nothing when it has ended."""
 
 SHOWN_CHARS = 200
 """Characters that are shown of what a callback returned and should not have."""
@@ -74,6 +84,8 @@ def start(  # noqa: PLR0917 - one call site, which names them
         return Started(address)
     cell.dies = True
     cell.policy = actor.mailbox
+    if actor.hibernate_after_s is not None:
+        kernel.sweeper.watch(cell, actor.hibernate_after_s)
     try:
         result = actor.on_start(args)
     except KeyboardInterrupt:
@@ -222,6 +234,8 @@ def _terminate(
     kernel: Kernel, cell: Cell, reason: Reason, last_words: Callable[..., Any], *args: Any
 ) -> None:
     try:
+        if isinstance(cell.actor, ManagedActor):
+            cell.actor.wake_up()
         result = last_words(*args)
     except KeyboardInterrupt:
         raise
@@ -322,8 +336,8 @@ def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
     for message, sender, _ in mailbox or ():
         if isinstance(message, PendingCall):
             message.fail(failure)
-        if isinstance(message, ChildExited):
-            continue  # nobody's letter: the node itself told a supervisor that ends too
+        if isinstance(message, OWN):
+            continue  # nobody's letter: the node itself told an actor that ends too
         kernel.dead_letter(cell.address, message, sender, "exited")
     if isinstance(mailbox, deque):
         mailbox.clear()  # the scheduler may hold it for the batch in which the actor ended

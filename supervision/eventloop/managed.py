@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
-from supervision._thespian import Actor
+from supervision._thespian import Actor, ActorSystemMessage
 from supervision.eventloop.mailbox import MailboxPolicy
 from supervision.reasons import Reason
 
@@ -46,6 +46,15 @@ class Continue(msgspec.Struct, frozen=True):
     term: Any
 
 
+class Continued(ActorSystemMessage):  # type: ignore[misc]
+    """Comes before all other messages: an actor goes on with ``term``."""
+
+    __slots__ = ("term",)
+
+    def __init__(self, term: Any) -> None:
+        self.term = term
+
+
 class Cast(msgspec.Struct, frozen=True):
     """A request that wants no answer (``gen_server:cast/2``)."""
 
@@ -53,10 +62,10 @@ class Cast(msgspec.Struct, frozen=True):
 
 
 class Timeout(msgspec.Struct, frozen=True):
-    """A timer set with ``start_timer`` fired.
+    """A timer set with ``start_timer`` fired, or one set with ``idle_timeout``.
 
     Attributes:
-        ref: what ``start_timer`` returned.
+        ref: what ``start_timer`` returned; None for an idle timeout.
         payload: what it was given.
     """
 
@@ -75,11 +84,14 @@ class ManagedActor(Actor):
         stops_children: whether ``on_finish`` is due even while ``on_start`` has not come to its
             end, because there may be children to be stopped in order.
         mailbox: the bound of its mailbox; None is unbounded.
+        hibernate_after_s: seconds without a message after which its state is packed; None is
+            never.
     """
 
     kind: ClassVar[str] = "worker"
     stops_children: ClassVar[bool] = False
     mailbox: ClassVar[MailboxPolicy | None] = None
+    hibernate_after_s: ClassVar[float | None] = None
 
     def on_start(self, args: Any) -> Any:
         """Begin; returns None, IGNORE, or a Stop, Info or Continue."""
@@ -91,6 +103,15 @@ class ManagedActor(Actor):
             TypeError: this kind of actor has no ``handle_continue``.
         """
         raise TypeError(f"{type(self).__name__} has no handle_continue for {type(term).__name__}")
+
+    def on_continue(self, term: Any) -> Any:
+        """Go on: the turn of a term that ``continue_with`` was given; may be asynchronous."""
+
+    def fall_asleep(self, *, swept: bool = False) -> None:
+        """Pack the state: there has been nothing to do for long."""
+
+    def wake_up(self) -> None:
+        """Unpack the state, if it is packed."""
 
     def on_finish(self, reason: Reason) -> Any:
         """Clean up; the reason says why the actor ends. A Stop that it returns says another."""

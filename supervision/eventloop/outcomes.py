@@ -1,4 +1,4 @@
-"""What became of a start, and what a parent is told of an end."""
+"""What became of a start, what asks for an end, and what a parent is told of it."""
 
 from __future__ import annotations
 
@@ -50,4 +50,13 @@ class ChildExited(ActorSystemMessage):  # type: ignore[misc]
     def __init__(self, address: LocalAddress, incarnation: int, reason: Reason) -> None:
         self.address = address
         self.incarnation = incarnation
+        self.reason = reason
+
+
+class StopRequest(ActorSystemMessage):  # type: ignore[misc]
+    """Asks an actor to end when its turn comes: after what waits before it in the mailbox."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: Reason) -> None:
         self.reason = reason

@@ -71,8 +71,8 @@ class Scheduler(Timekeeper, ABC):
         self.late_replies = 0
         self._spare: deque[deque[Entry]] = deque(maxlen=SPARE_QUEUES)
         self._ready: deque[Cell] = deque()
-        self._signals: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
     def statistics(self) -> SchedulerStatistics:
         """A snapshot of the counters."""
@@ -148,13 +148,13 @@ class Scheduler(Timekeeper, ABC):
             if cell not in self._ready:  # twice there would be twice its share
                 self.make_ready(cell)
 
-    def signal(self, function: Callable[..., None], *args: Any) -> None:
+    def signal(self, function: Callable[..., object], *args: Any) -> None:
         """Run ``function`` before any further message: exits and other system messages."""
         self._signals.append((function, args))
         if not self._awake:
             self._wake()
 
-    def post_call(self, function: Callable[..., None], *args: Any) -> None:
+    def post_call(self, function: Callable[..., object], *args: Any) -> None:
         """Run ``function`` on the loop's thread; callable from every thread."""
         self._inbox.append((function, args))
         self.loop.call_soon_threadsafe(self._drain)

@@ -85,6 +85,11 @@ class Timekeeper:
         if self.deadlines.add(self.now, seconds, entry) and not self._awake:
             self.arm()
 
+    def set_deadline_at(self, due: float, entry: Expiring) -> None:
+        """Have ``entry`` expire at ``due``, another's deadline, unless it is settled before."""
+        if self.deadlines.add_at(due, entry) and not self._awake:
+            self.arm()
+
     def arm(self) -> None:
         """Have the loop call at the earliest timer or deadline."""
         dues = [due for due in (self.timers.next_due, self.deadlines.next_due) if due is not None]

@@ -126,7 +126,7 @@ class DeadlineQueues:
         queue = self._queues.get(duration)
         if queue is None:
             if len(self._queues) >= MOST_DURATIONS:
-                return self._add_to_heap(now + duration, entry)
+                return self.add_at(now + duration, entry)
             queue = self._queues[duration] = deque()
             self._trim_at[duration] = COMPACT_FROM
         queue.append((now + duration, entry))
@@ -134,7 +134,8 @@ class DeadlineQueues:
             self._trim(duration, queue)
         return len(queue) == 1
 
-    def _add_to_heap(self, due: float, entry: Expiring) -> bool:
+    def add_at(self, due: float, entry: Expiring) -> bool:
+        """Keep ``entry`` in the heap until ``due``; return whether it is the heap's first."""
         self._heap_count += 1
         heappush(self._heap, (due, self._heap_count, entry))
         if len(self._heap) >= self._heap_trim_at:

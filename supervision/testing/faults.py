@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from supervision.eventloop.managed import Stop
+from supervision.eventloop.managed import ManagedActor, Stop
 from supervision.reasons import KILLED, Reason, error
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Faults:
     def crash_next(self, target: Target, exception: BaseException | None = None) -> None:
         """Have ``exception`` raised in the place of handling the next message."""
         actor: Any = self._cell(target).actor
+        if isinstance(actor, ManagedActor):
+            actor.wake_up()
 
         def crash(msg: Any, sender: Any) -> None:
             del msg, sender, actor.receiveMessage

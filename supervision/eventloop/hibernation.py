@@ -1,0 +1,122 @@
+"""Hibernation: actors that have had nothing to do for long keep their state packed.
+
+Whoever uses it pays for it, and not by the message: an actor is looked at once in a while, and one
+that has handled something since the last look is left alone until the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from supervision.eventloop.managed import ManagedActor
+from supervision.reasons import crashed
+
+if TYPE_CHECKING:
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.timers import Timer
+
+LOOK_AT = 64
+"""Actors that are looked at before the clock is."""
+
+
+class Asleep:
+    """In the place of a hibernating actor's ``receiveMessage``: wakes it for what comes.
+
+    Attributes:
+        swept: whether the sweeper has let go of the actor until it wakes.
+    """
+
+    __slots__ = ("_cell", "swept")
+
+    def __init__(self, cell: Cell, swept: bool) -> None:
+        self._cell = cell
+        self.swept = swept
+
+    def __call__(self, msg: Any, sender: Any) -> Any:
+        """Unpack the state and hand the message on."""
+        actor = self._cell.actor
+        assert isinstance(actor, ManagedActor)
+        actor.wake_up()
+        return actor.receiveMessage(msg, sender)
+
+
+class Sweeper:
+    """Looks at the actors that may hibernate, those of one patience in the order they came.
+
+    Each is in its queue once; one that has ended leaves it when its turn comes.
+
+    Args:
+        kernel: the node.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._queues: dict[float, deque[tuple[float, Cell, int]]] = {}
+
+    def watch(self, cell: Cell, after_s: float) -> None:
+        """Have an actor hibernate when it has had nothing to do for ``after_s`` seconds."""
+        queue = self._queues.setdefault(after_s, deque())
+        queue.append((self._kernel.present() + after_s, cell, cell.handled))
+        if len(queue) == 1:
+            self._kernel.set_timer(after_s, self._sweep, self, after_s)
+
+    def _sweep(self, timer: Timer) -> None:
+        """Look at those whose time has come, for as long as a turn may take."""
+        after_s: float = timer.payload
+        queue, kernel = self._queues[after_s], self._kernel
+        now = kernel.present()
+        limit = now + kernel.limits.turn_budget_s
+        looked = 0
+        while queue and queue[0][0] <= now:
+            _, cell, handled = queue.popleft()
+            if cell.alive and not self._hibernated(cell, handled):
+                queue.append((now + after_s, cell, cell.handled))
+            looked += 1
+            if looked % LOOK_AT == 0 and kernel.clock.monotonic() >= limit:
+                break
+        if queue:
+            kernel.set_timer(queue[0][0] - now, self._sweep, self, after_s)
+        else:
+            del self._queues[after_s]
+
+    def _hibernated(self, cell: Cell, handled: int) -> bool:
+        return cell.handled == handled and hibernate(cell, swept=True)
+
+
+def hibernate(cell: Cell, *, swept: bool = False) -> bool:
+    """Pack an actor's state, unless it has something to do.
+
+    Returns:
+        Whether it had nothing to do; one that cannot be packed is reported and not asked again.
+    """
+    actor = cell.actor
+    if cell.mailbox is not None or cell.task is not None or not cell.alive:
+        return False
+    assert isinstance(actor, ManagedActor)
+    try:
+        actor.fall_asleep(swept=swept)
+    except Exception as exception:  # noqa: BLE001 - user code; the actor goes on unpacked
+        cell.kernel.report(
+            "unexpected", cell.address.path, error=f"not hibernated: {crashed(exception)}"
+        )
+    return True
+
+
+@lru_cache
+def _decoder(state_type: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(state_type)
+
+
+def pack(state: Any) -> bytes:
+    """A typed record in a few bytes."""
+    return msgspec.msgpack.encode(state)
+
+
+def unpack(packed: bytes, state_type: Any) -> Any:
+    """The record again."""
+    return _decoder(state_type).decode(packed)

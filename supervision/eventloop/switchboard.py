@@ -1,0 +1,227 @@
+"""Who is behind an address or a name, and the ways of telling and asking it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+from supervision._thespian import ActorAddress
+from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.calls import (
+    CallingSelf,
+    CoroutineCall,
+    FutureCall,
+    MessageCall,
+    NoProc,
+    PendingCall,
+)
+from supervision.eventloop.reference import Services
+from supervision.eventloop.scheduler import Scheduler
+from supervision.registry import Registry
+
+if TYPE_CHECKING:
+    from supervision.clock import Clock
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.timekeeping import SchedulerLimits
+
+Target = ActorAddress | str
+
+
+class Host(Services, Protocol):
+    """What the kernel leaves to the Thespian system around it."""
+
+    def create_child(
+        self, cell: Cell, actor_class: Any, requirements: Any, name: str | None, source: str | None
+    ) -> ActorAddress:
+        """Make a child in Thespian's way."""
+
+    def foreign_address(self, address: ActorAddress) -> LocalAddress | None:
+        """Resolve an address that is not the kernel's own (it was copied or pickled)."""
+
+    def undeliverable(self, address: ActorAddress, message: Any) -> None:
+        """Tell Thespian's dead letter handler."""
+
+    def status_of(self, cell: Cell) -> Any:
+        """Thespian's status of an actor."""
+
+    def exited(self, cell: Cell) -> None:
+        """An actor has ended: forget what the system knows of it."""
+
+
+class Switchboard(Scheduler):
+    """Finds receivers and carries messages and calls to them; belongs to the loop's thread.
+
+    Args:
+        loop: the asyncio loop to live on.
+        clock: what tells the time.
+        limits: the scheduler's bounds.
+
+    Attributes:
+        registry: names and groups.
+        host: the Thespian system around the node.
+    """
+
+    host: Host
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
+    ) -> None:
+        super().__init__(loop, clock, limits)
+        self.registry = Registry()
+        self._request_ids = 0
+
+    # Sending
+
+    def cell_of(self, target: Target) -> Cell | None:
+        """The living cell behind an address or a registered name."""
+        if isinstance(target, LocalAddress) and target.cell is not None:
+            return target.cell
+        # An address that is no longer in use finds what lives under its path now: when a
+        # supervisor was restarted, its children have new addresses with the old paths.
+        address = (
+            self.registry.whereis(target)
+            if isinstance(target, str)
+            else self.host.foreign_address(target)
+        )
+        return None if address is None else address.cell
+
+    def send(self, to: ActorAddress, message: Any, sender: Any) -> None:
+        """Send a message; to nobody it is a dead letter."""
+        cell = to.cell if type(to) is LocalAddress else None
+        if cell is None and (cell := self.cell_of(to)) is None:
+            self.dead_letter(to, message, sender, "dead")
+        else:
+            self.deliver(cell, message, sender)
+
+    def post(self, to: ActorAddress, message: Any, sender: Any) -> None:
+        """Send from another thread."""
+        self.post_call(self.send, to, message, sender)
+
+    def cast(self, target: Target, message: Any, sender: Any = None) -> None:
+        """Send to an address or a registered name."""
+        cell = self.cell_of(target)
+        if cell is None:
+            self.dead_letter(target, message, sender, "dead")
+        else:
+            self.deliver(cell, message, sender)
+
+    # Calls
+
+    def coroutine_call(
+        self,
+        caller: Cell,
+        target: Target,
+        request: Any,
+        timeout: float | None,
+        within: PendingCall | None = None,
+    ) -> CoroutineCall:
+        """Ask on behalf of a handler's coroutine, which awaits the result."""
+        now = self.now if self._in_turn else self.present()
+        due = None if timeout is None else now + timeout
+        task = caller.task
+        if within is not None or (task is not None and task.deadline is not None):
+            due, timeout = self._bounded(caller, within, due, timeout)
+        call = CoroutineCall(request, due)
+        cell = target.cell if type(target) is LocalAddress else None
+        if cell is None and (cell := self.cell_of(target)) is None:
+            call.fail(NoProc(target))
+        elif cell is caller and self._waits_for_itself(caller):
+            call.fail(CallingSelf(target))
+        elif timeout is not None:
+            self.deliver(cell, call, caller.address)
+            if not call.settled:
+                self.set_deadline(timeout, call)
+        else:
+            self._carry(cell, call, caller.address)
+        return call
+
+    def _bounded(
+        self,
+        caller: Cell,
+        within: PendingCall | None,
+        due: float | None,
+        timeout: float | None,
+    ) -> tuple[float | None, float | None]:
+        """The deadline of a call that is made while another is handled.
+
+        Returns:
+            The deadline; and the seconds from now, None where they are what is left of the
+            other's deadline.
+        """
+        task = caller.task
+        bound = within.deadline if within is not None else None if task is None else task.deadline
+        if bound is None or (due is not None and due <= bound):
+            return due, timeout
+        return bound, None
+
+    def _waits_for_itself(self, caller: Cell) -> bool:
+        # A task of the loop that an actor has made is not its handler, and may ask it.
+        return caller.task is not None and asyncio.current_task(self.loop) is caller.task  # type: ignore[comparison-overlap]
+
+    def _carry(self, cell: Cell, call: PendingCall, sender: Any) -> None:
+        """Deliver a call that waits for ever, or for as long as another one."""
+        if call.deadline is None:
+            self.deliver(cell, call, sender)
+        elif call.deadline <= self.now:
+            call.expire()
+        else:
+            self.deliver(cell, call, sender)
+            if not call.settled:
+                self.set_deadline_at(call.deadline, call)
+
+    def ask(self, target: Target, call: PendingCall, sender: Any, timeout: float | None) -> None:
+        """Carry a call to whoever is behind ``target``.
+
+        Args:
+            target: an address or a registered name.
+            call: its deadline is set.
+            sender: the address of who asks.
+            timeout: seconds from now to its deadline; None where that is another's deadline.
+        """
+        cell = self.cell_of(target)
+        if cell is None:
+            call.fail(NoProc(target))
+        elif timeout is None:
+            self._carry(cell, call, sender)
+        else:
+            self.deliver(cell, call, sender)
+            if not call.settled:
+                self.set_deadline(timeout, call)
+
+    def due(
+        self, caller: Cell, timeout: float | None, within: PendingCall | None
+    ) -> tuple[float | None, float | None]:
+        """When a call that an actor makes now has to be answered.
+
+        Returns:
+            The deadline, in monotonic seconds; and what ``ask`` has to be told of it.
+        """
+        due = None if timeout is None else self.present() + timeout
+        return self._bounded(caller, within, due, timeout)
+
+    def message_call(
+        self,
+        caller: Cell,
+        target: Target,
+        request: Any,
+        timeout: float | None,
+        within: PendingCall | None = None,
+    ) -> int:
+        """Ask on behalf of a synchronous handler; the answer is a ``Response`` message."""
+        self._request_ids += 1
+        due, timeout = self.due(caller, timeout, within)
+        call = MessageCall(request, due, caller, self._request_ids)
+        self.ask(target, call, caller.address, timeout)
+        return call.request_id
+
+    def call(
+        self, target: Target, request: Any, timeout: float | None = 5.0
+    ) -> asyncio.Future[Any]:
+        """Ask from an asyncio task on the node's loop; await the future for the answer.
+
+        Raises (from the future): CallTimeout, NoProc, ServerDied, MailboxFull.
+        """
+        future: asyncio.Future[Any] = self.loop.create_future()
+        due = None if timeout is None else self.present() + timeout
+        self.ask(target, FutureCall(request, due, future), None, timeout)
+        return future

@@ -1,0 +1,63 @@
+"""What a behaviour is known by: names of its own, and groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervision.eventloop.cell import MEMBER, NAMED
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import Cell
+
+
+class Naming:
+    """The part of a behaviour that has names and knows others by theirs."""
+
+    _myRef: Cell
+
+    def register(self, name: Hashable) -> None:
+        """Take a name, which goes when this actor ends.
+
+        Raises:
+            NameTaken: it belongs to a living actor.
+        """
+        self._myRef.kernel.registry.register(name, self._myRef.address)
+        self._own(name, NAMED)
+
+    def unregister(self, name: Hashable) -> None:
+        """Give a name back."""
+        self._myRef.kernel.registry.unregister(name, self._myRef.address)
+        self._disown(name, NAMED)
+
+    def join(self, group: Hashable) -> None:
+        """Become a member of a group until this actor ends or leaves."""
+        self._myRef.kernel.registry.join(group, self._myRef.address)
+        self._own(group, MEMBER)
+
+    def leave(self, group: Hashable) -> None:
+        """Stop being a member of a group."""
+        self._myRef.kernel.registry.leave(group, self._myRef.address)
+        self._disown(group, MEMBER)
+
+    def _own(self, name: Hashable, tie: int) -> None:
+        cell = self._myRef
+        cell.names = cell.names if cell.names is not None else {}
+        cell.names[name] = cell.names.get(name, 0) | tie
+
+    def _disown(self, name: Hashable, tie: int) -> None:
+        names = self._myRef.names
+        if names and name in names:
+            names[name] &= ~tie
+            if not names[name]:
+                del names[name]
+
+    def whereis(self, name: Hashable) -> LocalAddress | None:
+        """The address registered under a name."""
+        return self._myRef.kernel.registry.whereis(name)
+
+    def members(self, group: Hashable) -> Iterator[LocalAddress]:
+        """The members of a group."""
+        return self._myRef.kernel.registry.members(group)
