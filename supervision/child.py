@@ -28,9 +28,10 @@ class Trouble:
         recent: when it was restarted, for a pool that bounds each child.
         retry_at: when its restart is due (monotonic seconds); None where none waits.
         started_at: when it was started again; None where that did not succeed.
+        watched: whether its driver will ask (``strategy.steady``) if it has recovered.
     """
 
-    __slots__ = ("exits", "failures", "looping", "recent", "retry_at", "started_at")
+    __slots__ = ("exits", "failures", "looping", "recent", "retry_at", "started_at", "watched")
 
     def __init__(self) -> None:
         self.exits: deque[tuple[Reason, float]] = deque(maxlen=EXITS_KEPT)
@@ -39,6 +40,7 @@ class Trouble:
         self.recent: deque[float] | None = None
         self.retry_at: float | None = None
         self.started_at: float | None = None
+        self.watched = False
 
 
 class Child:

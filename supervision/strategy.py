@@ -183,15 +183,28 @@ def started(child: Child, now: float) -> list[Action]:
     if trouble is None:
         return []
     trouble.started_at, trouble.retry_at = now, None
-    return [Watch(child, now)] if trouble.looping else []
+    if not trouble.looping or trouble.watched:
+        return []
+    trouble.watched = True
+    return [Watch(child, now)]
 
 
 def steady(child: Child, since: float) -> list[Action]:
-    """A child that was crash looping has run long enough, unless it failed meanwhile."""
+    """A child that was crash looping has run long enough, unless it failed meanwhile.
+
+    One that was started again meanwhile is watched from then on: a child is watched once, however
+    often it fails.
+    """
     trouble = child.trouble
-    if child.status != "running" or trouble is None or trouble.started_at != since:
+    if trouble is None:
         return []
-    return _recovered(child, trouble)
+    trouble.watched = False
+    if child.status != "running" or trouble.started_at is None:
+        return []
+    if trouble.started_at == since:
+        return _recovered(child, trouble)
+    trouble.watched = trouble.looping
+    return [Watch(child, trouble.started_at)] if trouble.looping else []
 
 
 def forget(state: SupervisorState, child: Child) -> None:

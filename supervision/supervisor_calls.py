@@ -185,12 +185,12 @@ class Managed(Children):
             return outcome
         if child.spec.restart == "temporary":
             strategy.forget(self.state, child)
-        await self._carry_out(self._start_failed(child, outcome.reason))
+        await self._all_of(self._start_failed(child, outcome.reason))
         return _refusal(outcome.reason)
 
     async def _start_early(self, child: Child) -> Outcome | Refused:
         """End the wait of a restart: the child starts with its group, as it would have."""
-        await self._carry_out(strategy.due(self.state, child))
+        await self._all_of(strategy.due(self.state, child))
         if child.status == "running":
             return Started(child.address)
         return Refused("start_error", None if child.last_exit is None else child.last_exit[0])

@@ -14,10 +14,11 @@ from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
 from supervision.eventloop.managed import CRASHED_S
+from supervision.eventloop.reports import Report
 from supervision.reasons import SHUTDOWN, Reason, crashed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from supervision.childspec import ChildSpec
 
@@ -94,26 +95,59 @@ class Children(Behaviour):
 
     def _watch(self, actions: Iterable[strategy.Action]) -> None:
         for action in actions:
-            if isinstance(action, strategy.Watch):
-                child = action.child
-                after_s = strategy.reset_after(self.state, child)
-                self.start_timer(after_s, Recovered(child, action.since))
+            self._do(action)
 
     # Doing what the core says
 
-    async def _carry_out(self, actions: list[strategy.Action]) -> None:
-        pending = list(reversed(actions))
-        while pending:
-            action = pending.pop()
+    def _carry_out(self, actions: list[strategy.Action]) -> Coroutine[Any, Any, None] | None:
+        """Do what the core says.
+
+        Returns:
+            What is left, to be awaited; None where all is done: as a rule, for a child that
+            starts at once needs no coroutine.
+        """
+        left = actions[::-1]
+        waiting = self._go_on(left)
+        return None if waiting is None else self._carry_on(waiting, left)
+
+    async def _carry_on(
+        self, waiting: Coroutine[Any, Any, None] | None, left: list[strategy.Action]
+    ) -> None:
+        while waiting is not None:
+            await waiting
+            waiting = self._go_on(left)
+
+    async def _all_of(self, actions: list[strategy.Action]) -> None:
+        further = self._carry_out(actions)
+        if further is not None:
+            await further
+
+    def _go_on(self, left: list[strategy.Action]) -> Coroutine[Any, Any, None] | None:
+        """Do actions, the last of the list first, until one has to be waited for; return that."""
+        while left:
+            action = left.pop()
             match action:
-                case strategy.Halt(child):
-                    await self._halt(child)
                 case strategy.Start(child):
-                    outcome = await self._start_again(child)
-                    if isinstance(outcome, Failed):
-                        pending = list(reversed(self._start_failed(child, outcome.reason)))
+                    spawned = self._spawn(child)
+                    if isinstance(spawned, Waiter):
+                        return self._when_started(child, spawned, left)
+                    self._started_again(child, spawned, left)
+                case strategy.Halt(child):
+                    return self._halt(child)
                 case _:
                     self._do(action)
+        return None
+
+    async def _when_started(
+        self, child: Child, spawned: Waiter, left: list[strategy.Action]
+    ) -> None:
+        self._started_again(child, await spawned, left)
+
+    def _started_again(self, child: Child, outcome: Outcome, left: list[strategy.Action]) -> None:
+        """Note what became of a restart; one that failed ends what was to be done."""
+        self._note_again(child, outcome)
+        if isinstance(outcome, Failed):
+            left[:] = reversed(self._start_failed(child, outcome.reason))
 
     def _do(self, action: strategy.Action) -> None:
         match action:
@@ -123,6 +157,9 @@ class Children(Behaviour):
                 self.cast(self.address, TryAgain(child))
             case strategy.Delay(child, until):
                 self.start_timer(max(until - self.now(), 0.0), Due(child, until))
+            case strategy.Watch(child, since):
+                due = since + strategy.reset_after(self.state, child)
+                self.start_timer(max(due - self.now(), 0.0), Recovered(child, since))
             case strategy.Escalate(reason):
                 self.stop(reason)
 
@@ -130,11 +167,16 @@ class Children(Behaviour):
         return strategy.start_failed(self.state, child, reason, self.now(), self.roll())
 
     async def _start_again(self, child: Child) -> Outcome:
-        outcome = await self._start(child)
+        spawned = self._spawn(child)
+        outcome: Outcome = await spawned if isinstance(spawned, Waiter) else spawned
+        self._note_again(child, outcome)
+        return outcome
+
+    def _note_again(self, child: Child, outcome: Outcome) -> None:
+        self._note(child, outcome)
         if isinstance(outcome, Started):
             self.kernel.count_restart()
             self._tell("restarted", child, None)
-        return outcome
 
     def roll(self) -> float:
         """A random number of [0, 1): the jitter of a wait; a test may say which."""
@@ -175,18 +217,19 @@ class Children(Behaviour):
 
     def _tell(self, context: str, child: Child, reason: Reason | None, **more: Any) -> None:
         """Publish a supervisor report about a child, OTP's ``offender``."""
-        self.kernel.report(
-            "supervisor",
-            self.address.path,
-            context=context,
-            reason=None if reason is None else str(reason),
+        kernel, state = self.kernel, self.state
+        data = {
+            "context": context,
+            "reason": None if reason is None else str(reason),
             **self._offender(child),
-            restarts=child.restarts,
-            failures=child.failures,
-            used=len(self.state.restarts),
-            allowed=self.state.allowed,
+            "restarts": child.restarts,
+            "failures": child.failures,
+            "used": len(state.restarts),
+            "allowed": state.allowed,
             **more,
-        )
+        }
+        path = self.address.path
+        kernel.reports.publish(Report("supervisor", path, kernel.clock.wall(), data))
 
     def _offender(self, child: Child) -> dict[str, Any]:
         """A child in a report; without its arguments, which may hold secrets."""
