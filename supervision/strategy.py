@@ -41,6 +41,7 @@ __all__ = [
     "Tell",
     "Watch",
     "alive",
+    "comes_back",
     "crash_looping",
     "due",
     "exited",
@@ -238,6 +239,13 @@ def shutdown_order(state: SupervisorState) -> list[Child]:
 def alive(child: Child) -> bool:
     """Whether there is an actor to be stopped."""
     return child.status in ("running", "starting", "stopping")
+
+
+def comes_back(child: Child, actions: Iterable[Action]) -> bool:
+    """Whether a child that ended is started again by these actions, or later."""
+    if child.status == "restarting":
+        return True
+    return any(isinstance(action, Start) and action.child is child for action in actions)
 
 
 def crash_looping(child: Child) -> bool:

@@ -59,6 +59,7 @@ class Supervisor(Managed):
             flags, specs = live_change.read(wanted, self)
         except SpecError as mistake:
             return Stop(error(mistake.shape))
+        self._may_keep(specs)
         if flags.strategy == "simple_one_for_one":
             self.state = SupervisorState(flags, specs[0])
             return None
@@ -107,6 +108,8 @@ class Supervisor(Managed):
             return None  # it has been replaced or stopped since
         now = self.now()
         actions = strategy.exited(self.state, child, event.reason, now, self.roll())
+        if self._keeps and not strategy.comes_back(child, actions):
+            self._keep_no_longer(child, event.reason)
         return self._carry_out(actions) if actions else None
 
     # Live change (sys(3))
@@ -127,6 +130,7 @@ class Supervisor(Managed):
         if wanted is not IGNORE:
             flags, specs = live_change.read(wanted, self)
             live_change.change(self.state, flags, specs, self.address)
+            self._may_keep(specs)
         self._args = args
 
     def system_replace_state(self, function: Callable[[Any], Any]) -> SupervisorState:
@@ -157,6 +161,9 @@ class Supervisor(Managed):
             await self._stop_all()
 
     async def _stop_all(self) -> None:
+        if self._keeps:
+            self._keeps = False  # what ends from now on does not come back
+            self.kernel.held.drop_below(self.address, SHUTDOWN)
         order = strategy.shutdown_order(self.state)
         if self.state.dynamic:
             await self._stop_pool(order)

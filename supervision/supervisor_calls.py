@@ -27,6 +27,7 @@ from supervision.management import (
     info_of,
     which_children,
 )
+from supervision.reasons import SHUTDOWN
 from supervision.supervisor_children import Children
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ class Managed(Children):
         template = self.state.template
         if template is None:
             spec = as_spec(request.spec, self.state.flags.auto_shutdown)
+            self._may_keep((spec,))
             return spec, spec.id, spec.args
         if request.spec is not None:
             raise SpecError("bad_start_spec", request.spec)
@@ -153,6 +155,7 @@ class Managed(Children):
         if not isinstance(outcome, Failed):
             return outcome
         self.state.children.pop(child.id, None)
+        self._keep_no_longer(child, outcome.reason)
         return _refusal(outcome.reason)
 
     # Known children
@@ -162,7 +165,18 @@ class Managed(Children):
             await self._end_child(child)
         strategy.forget(self.state, child)
         child.kept = None
+        self._keep_no_longer(child, SHUTDOWN)
+        if self._keeps and not self.state.dynamic:
+            self._leave_group()
         return True
+
+    def _leave_group(self) -> None:
+        """Siblings that were to be started with a child that is terminated stay down too."""
+        children = self.state.children.values()
+        if not any(one.status == "restarting" for one in children):
+            for one in children:
+                if one.status == "stopped":
+                    self._keep_no_longer(one, SHUTDOWN)
 
     async def _restart(self, child: Child) -> Outcome | Refused:
         if self.state.dynamic:
@@ -172,7 +186,10 @@ class Managed(Children):
         if child.status == "restarting":
             return Refused("restarting", child.address)
         outcome = await self._start(child)
-        return _refusal(outcome.reason) if isinstance(outcome, Failed) else outcome
+        if not isinstance(outcome, Failed):
+            return outcome
+        self._keep_no_longer(child, outcome.reason)
+        return _refusal(outcome.reason)
 
     async def _cycle(self, child: Child) -> Outcome | Refused:
         if child.retry_at is not None:
@@ -204,6 +221,7 @@ class Managed(Children):
         if child.status != "stopped":
             return Refused("restarting" if child.status == "restarting" else "running")
         del self.state.children[child.id]
+        self._keep_no_longer(child, SHUTDOWN)
         return True
 
 

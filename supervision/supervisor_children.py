@@ -15,7 +15,7 @@ from supervision.eventloop.calls import Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
 from supervision.eventloop.managed import CRASHED_S
 from supervision.eventloop.reports import Report
-from supervision.reasons import SHUTDOWN, Reason, crashed
+from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -53,6 +53,7 @@ class Children(Behaviour):
     kind = "supervisor"
     stops_children = True
     state: SupervisorState
+    _keeps = False
 
     # Starting
 
@@ -90,6 +91,7 @@ class Children(Behaviour):
                     self._watch(strategy.started(child, self.now()))
             case Ignored():
                 strategy.forget(self.state, child)
+                self._keep_no_longer(child, SHUTDOWN)
             case Failed():
                 child.status = "stopped"
 
@@ -212,6 +214,28 @@ class Children(Behaviour):
         known = self.state.children.get(str(child.name))
         bound = CRASHED_S if known is None else known.spec.stop_timeout
         return CRASHED_S if bound == 0 else bound
+
+    # What children have not handled
+
+    def keep_limit(self, child: LocalAddress) -> int:
+        """What its spec says; 0 where nothing is kept of it."""
+        known = self.state.children.get(str(child.name)) if self._keeps else None
+        if known is None or known.spec.on_restart != "keep" or known.spec.restart == "temporary":
+            return 0
+        return known.spec.keep_limit
+
+    def _may_keep(self, specs: Iterable[ChildSpec]) -> None:
+        if self._keeps or not any(spec.on_restart == "keep" for spec in specs):
+            return
+        self._keeps = True
+        held, address = self.kernel.held, self.address
+        # Also where this supervisor is killed: nobody else knows then that nobody comes back.
+        self.at_end(lambda: held.drop_below(address, KILLED))
+
+    def _keep_no_longer(self, child: Child, reason: Reason) -> None:
+        """A child does not come back: whoever waits for it is told."""
+        if self._keeps:
+            self.kernel.held.drop(child.address, reason)
 
     # Telling
 

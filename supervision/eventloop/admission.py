@@ -26,7 +26,7 @@ def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
     mailbox, policy = cell.mailbox, cell.policy
     assert isinstance(mailbox, deque)
     assert policy is not None
-    if _owed(message):
+    if owed(message):
         mailbox.append((message, sender, kernel.now))
         return
     _count(kernel, cell, policy)
@@ -54,7 +54,8 @@ def _count(kernel: Kernel, cell: Cell, policy: MailboxPolicy) -> None:
     )
 
 
-def _owed(message: Any) -> bool:
+def owed(message: Any) -> bool:
+    """Whether the node itself owes an actor this message: nobody else can want it."""
     if isinstance(message, PendingCall):
         return False
     return isinstance(message, ActorSystemMessage | Response | Down | Timeout)
@@ -66,7 +67,7 @@ def _drop_oldest(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
     mailbox.append((message, sender, kernel.now))
     # As a rule it is the first; those that are owed stay.
     for index, (old, old_sender, _) in enumerate(mailbox):
-        if not _owed(old):
+        if not owed(old):
             del mailbox[index]
             _drop(kernel, cell, old, old_sender, "drop_oldest")
             return

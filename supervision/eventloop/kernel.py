@@ -21,6 +21,7 @@ from supervision.eventloop import admission, crashes, failures, lifecycle, stopp
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import NoProc, PendingCall, Waiter
 from supervision.eventloop.cell import Cell
+from supervision.eventloop.held import Held
 from supervision.eventloop.hibernation import Sweeper
 from supervision.eventloop.latency import Histogram
 from supervision.eventloop.managed import Continued, ManagedActor
@@ -69,6 +70,7 @@ class Kernel(Switchboard):
         self.latencies: dict[type, Histogram] = {}
         self.roots: dict[str | int, Cell] = {}
         self.restarts = 0
+        self.held = Held(self)
         self.sweeper = Sweeper(self)
 
     # Timers
@@ -244,6 +246,8 @@ class Kernel(Switchboard):
 
     def dead_letter(self, address: Any, message: Any, sender: Any, reason: str) -> None:
         """Count and keep a dead letter; tell callers and Thespian's handler."""
+        if reason == "dead" and self.held.keep(address, message, sender):
+            return  # whoever it is for is about to come back
         if isinstance(message, PendingCall):
             message.fail(NoProc(address))
         self.dead_letters.add(

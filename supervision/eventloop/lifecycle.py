@@ -112,6 +112,7 @@ def _place(kernel: Kernel, actor: Actor, parent: Cell | None, address: LocalAddr
     else:
         parent.children = parent.children if parent.children is not None else {}
         parent.children[address.name] = cell
+    kernel.held.hand_over(cell)
     return cell
 
 
@@ -333,7 +334,7 @@ def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
     for call in cell.deferred or ():
         call.fail(failure)
     mailbox, cell.mailbox = cell.mailbox, None
-    for message, sender, _ in mailbox or ():
+    for message, sender, _ in kernel.held.hold(cell, mailbox or ()):
         if isinstance(message, PendingCall):
             message.fail(failure)
         if isinstance(message, OWN):

@@ -116,6 +116,11 @@ class ManagedActor(Actor):
     def on_finish(self, reason: Reason) -> Any:
         """Clean up; the reason says why the actor ends. A Stop that it returns says another."""
 
+    def keep_limit(self, child: LocalAddress) -> int:
+        """How many messages are kept for the next incarnation of a child; 0 keeps none."""
+        del child
+        return 0
+
     def child_bound(self, child: LocalAddress) -> float | None:
         """Seconds that a child which crashed has to end before it is killed; None is for ever."""
         del child

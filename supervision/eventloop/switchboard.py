@@ -22,6 +22,7 @@ from supervision.registry import Registry
 if TYPE_CHECKING:
     from supervision.clock import Clock
     from supervision.eventloop.cell import Cell
+    from supervision.eventloop.held import Held
     from supervision.eventloop.timekeeping import SchedulerLimits
 
 Target = ActorAddress | str
@@ -59,9 +60,11 @@ class Switchboard(Scheduler):
     Attributes:
         registry: names and groups.
         host: the Thespian system around the node.
+        held: messages for actors that are down and about to come back.
     """
 
     host: Host
+    held: Held
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
@@ -124,7 +127,7 @@ class Switchboard(Scheduler):
         call = CoroutineCall(request, due)
         cell = target.cell if type(target) is LocalAddress else None
         if cell is None and (cell := self.cell_of(target)) is None:
-            call.fail(NoProc(target))
+            self._nobody(target, call, caller.address)
         elif cell is caller and self._waits_for_itself(caller):
             call.fail(CallingSelf(target))
         elif timeout is not None:
@@ -158,6 +161,10 @@ class Switchboard(Scheduler):
         # A task of the loop that an actor has made is not its handler, and may ask it.
         return caller.task is not None and asyncio.current_task(self.loop) is caller.task  # type: ignore[comparison-overlap]
 
+    def _nobody(self, target: Target, call: PendingCall, sender: Any) -> None:
+        if not self.held.keep_call(target, call, sender):
+            call.fail(NoProc(target))
+
     def _carry(self, cell: Cell, call: PendingCall, sender: Any) -> None:
         """Deliver a call that waits for ever, or for as long as another one."""
         if call.deadline is None:
@@ -180,7 +187,7 @@ class Switchboard(Scheduler):
         """
         cell = self.cell_of(target)
         if cell is None:
-            call.fail(NoProc(target))
+            self._nobody(target, call, sender)
         elif timeout is None:
             self._carry(cell, call, sender)
         else:

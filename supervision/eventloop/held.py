@@ -1,0 +1,156 @@
+"""Messages for actors that are down and will be started again: kept for the next incarnation.
+
+Only children whose spec says ``on_restart="keep"`` have any of it. A message is kept from the
+moment in which its receiver ends until the next one is placed behind the address, or until nobody
+will come back. What belongs to the incarnation that ended is never handed on: answers to what it
+asked, its timers, the ends of those it watched.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from supervision.eventloop.admission import owed
+from supervision.eventloop.calls import MailboxFull, PendingCall, ServerDied
+from supervision.eventloop.cell import NAMED
+from supervision.eventloop.managed import ManagedActor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import Cell, Entry
+    from supervision.eventloop.kernel import Kernel
+    from supervision.reasons import Reason
+
+
+class _Queue:
+    """What waits for one address."""
+
+    __slots__ = ("address", "entries", "limit", "names")
+
+    def __init__(self, address: LocalAddress, limit: int) -> None:
+        self.address = address
+        self.limit = limit
+        self.entries: deque[Entry] = deque()
+        self.names: list[Any] = []
+
+
+class Held:
+    """The queues of a node, by the addresses of the actors that are down.
+
+    Args:
+        kernel: the node.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._queues: dict[LocalAddress, _Queue] = {}
+        self._names: dict[Any, _Queue] = {}
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def waiting(self, address: LocalAddress) -> int:
+        """How many messages wait for the next incarnation behind an address."""
+        queue = self._queues.get(address)
+        return 0 if queue is None else len(queue.entries)
+
+    # An actor ends
+
+    def hold(self, cell: Cell, mailbox: Iterable[Entry]) -> Iterable[Entry]:
+        """Keep what an actor that ends has not handled, where its supervisor wants it kept.
+
+        Returns:
+            What is not kept.
+        """
+        parent = None if cell.parent is None else cell.parent.actor
+        limit = parent.keep_limit(cell.address) if isinstance(parent, ManagedActor) else 0
+        if limit <= 0:
+            return mailbox
+        queue = self._queues[cell.address] = _Queue(cell.address, limit)
+        for name, ties in (cell.names or {}).items():
+            if ties & NAMED:
+                queue.names.append(name)
+                self._names[name] = queue
+        rest = []
+        for entry in mailbox:
+            if owed(entry[0]):
+                rest.append(entry)
+            else:
+                self._add(queue, entry)
+        return rest
+
+    def _add(self, queue: _Queue, entry: Entry) -> None:
+        message, sender, _ = entry
+        is_call = isinstance(message, PendingCall)
+        if is_call and message.settled:
+            return  # its caller has given up
+        if len(queue.entries) < queue.limit:
+            queue.entries.append(entry)
+            return
+        if is_call:
+            message.fail(MailboxFull(queue.address, queue.limit))
+        self._kernel.dead_letter(queue.address, message, sender, "restarting")
+
+    # While it is down
+
+    def keep(self, target: Any, message: Any, sender: Any) -> bool:
+        """Take a message that found nobody; False where nobody will come back for it."""
+        if not self._queues:
+            return False
+        queue = self._names.get(target) if isinstance(target, str) else self._queues.get(target)
+        if queue is None or owed(message):
+            return False
+        self._add(queue, (message, sender, self._kernel.now))
+        return True
+
+    def keep_call(self, target: Any, call: PendingCall, sender: Any) -> bool:
+        """Take a call that found nobody, with its deadline; False as for ``keep``."""
+        if not self.keep(target, call, sender):
+            return False
+        if call.deadline is not None and not call.settled:
+            self._kernel.set_deadline_at(call.deadline, call)
+        return True
+
+    # It comes back, or it never will
+
+    def hand_over(self, cell: Cell) -> None:
+        """Give what waited to the next incarnation, in the order in which it came."""
+        queue = self._take(cell.address) if self._queues else None
+        if queue is None:
+            return
+        live = [one for one in queue.entries if not _given_up(one[0])]
+        if live:
+            cell.mailbox = deque(live)
+            self._kernel.make_ready(cell)
+
+    def drop(self, address: LocalAddress, reason: Reason) -> None:
+        """Nobody comes back: callers are told at once, the rest are dead letters."""
+        queue = self._take(address) if self._queues else None
+        if queue is None:
+            return
+        failure = ServerDied(reason)
+        for message, sender, _ in queue.entries:
+            if _given_up(message):
+                continue
+            if isinstance(message, PendingCall):
+                message.fail(failure)
+            self._kernel.dead_letter(address, message, sender, "exited")
+
+    def drop_below(self, parent: LocalAddress, reason: Reason) -> None:
+        """The supervisor at ``parent`` ends: nobody brings its children back."""
+        for address in [one for one in self._queues if one.parent is parent]:
+            self.drop(address, reason)
+
+    def _take(self, address: LocalAddress) -> _Queue | None:
+        queue = self._queues.pop(address, None)
+        for name in () if queue is None else queue.names:
+            if self._names.get(name) is queue:
+                del self._names[name]
+        return queue
+
+
+def _given_up(message: Any) -> bool:
+    return isinstance(message, PendingCall) and message.settled
