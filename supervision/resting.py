@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from supervision.eventloop import hibernation
+from supervision.eventloop import hibernation, packing
 from supervision.eventloop.hibernation import Asleep
 from supervision.eventloop.idling import IdleTimeout
 
@@ -29,6 +29,7 @@ class Resting:
     state_type: ClassVar[Any] = None
     packed_field: ClassVar[str] = "state"
     _myRef: Cell
+    receiveMessage: Any
     _idle_timeout: IdleTimeout | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -59,11 +60,11 @@ class Resting:
         """Make the state small; override together with ``unpack`` for what is no typed record."""
         if self.state_type is None:
             raise TypeError(f"{type(self).__name__} has no state_type")
-        return hibernation.pack(state)
+        return packing.pack(state, self.state_type)
 
     def unpack(self, packed: Any) -> Any:
         """Make the state again from what ``pack`` returned."""
-        return hibernation.unpack(packed, self.state_type)
+        return packing.unpack(packed, self.state_type)
 
     def hibernate(self) -> None:
         """Hibernate when the handler that runs now has ended, unless a message waits then."""
@@ -72,7 +73,7 @@ class Resting:
     @property
     def hibernating(self) -> bool:
         """Whether the state is packed."""
-        return type(self.__dict__.get("receiveMessage")) is Asleep
+        return type(self.receiveMessage) is Asleep
 
     def unpacked(self) -> Any:
         """What ``packed_field`` holds, unpacked; a hibernating actor goes on hibernating."""
@@ -85,23 +86,21 @@ class Resting:
         Args:
             swept: whether whoever looks for idle actors need not look at it until it wakes.
         """
-        held = self.__dict__
-        asleep = held.get("receiveMessage")
+        asleep = self.receiveMessage
         if type(asleep) is Asleep:
             asleep.swept = swept or asleep.swept
             return
         name = self.packed_field
         setattr(self, name, self.pack(getattr(self, name)))
-        held["receiveMessage"] = Asleep(self._myRef, swept)
+        self.receiveMessage = Asleep(self._myRef, swept)
 
     def wake_up(self) -> None:
         """Unpack the state, if it is packed."""
-        held = self.__dict__
-        asleep = held.get("receiveMessage")
+        asleep = self.receiveMessage
         if type(asleep) is not Asleep:
             return
         name = self.packed_field
         setattr(self, name, self.unpack(getattr(self, name)))
-        del held["receiveMessage"]
+        del self.receiveMessage
         if asleep.swept and self.hibernate_after_s is not None:
             self._myRef.kernel.sweeper.watch(self._myRef, self.hibernate_after_s)

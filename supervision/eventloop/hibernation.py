@@ -7,10 +7,7 @@ that has handled something since the last look is left alone until the next.
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from supervision.eventloop.managed import ManagedActor
 from supervision.reasons import crashed
@@ -105,18 +102,3 @@ def hibernate(cell: Cell, *, swept: bool = False) -> bool:
             "unexpected", cell.address.path, error=f"not hibernated: {crashed(exception)}"
         )
     return True
-
-
-@lru_cache
-def _decoder(state_type: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(state_type)
-
-
-def pack(state: Any) -> bytes:
-    """A typed record in a few bytes."""
-    return msgspec.msgpack.encode(state)
-
-
-def unpack(packed: bytes, state_type: Any) -> Any:
-    """The record again."""
-    return _decoder(state_type).decode(packed)
