@@ -1,0 +1,386 @@
+"""What becomes of messages over a restart: dropped, or kept for the next incarnation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from supervision import (
+    Backoff,
+    CallTimeout,
+    ChildSpec,
+    CycleChild,
+    DeleteChild,
+    GenServer,
+    MailboxFull,
+    NoProc,
+    ServerDied,
+    StartChild,
+    Supervisor,
+    SupervisorFlags,
+    TerminateChild,
+    reasons,
+)
+
+LONG = Backoff(min_s=10.0, max_s=60.0, jitter=0.0)
+
+
+class Clerk(GenServer):
+    """Writes what it gets into its journal, with its incarnation; ``die`` makes it crash."""
+
+    def init(self, journal):
+        self.journal = journal
+
+    def note(self, what):
+        self.journal.append((self.address.incarnation, what))
+
+    def handle_call(self, request, from_):
+        if request == "die":
+            raise LookupError("died of a call")
+        self.note(request)
+        return request
+
+    def handle_cast(self, request):
+        if request == "die":
+            raise LookupError("died of a cast")
+        if callable(request):
+            request(self)
+        else:
+            self.note(request)
+
+    def handle_info(self, message, sender):
+        self.note(message)
+
+
+def clerk(kit, **options):
+    """Start a supervisor with one clerk; return the clerk's address and its journal."""
+    journal = []
+    flags = SupervisorFlags(intensity=options.pop("intensity", 100), period=1_000.0)
+    options.setdefault("on_restart", "keep")
+    kit.start_supervisor(flags, [ChildSpec("clerk", Clerk, journal, **options)])
+    return kit.address("top/clerk"), journal
+
+
+def ask(kit, target, request, timeout=None):
+    return kit.loop.run(kit.base.call, target, request, timeout)
+
+
+def post(kit, target, *requests):
+    """Cast without letting anything run in between."""
+    for request in requests:
+        kit.loop.run(kit.base.cast, target, request)
+
+
+def letters(kit):
+    return [(letter.message, letter.reason) for letter in kit.kernel.dead_letters.recent]
+
+
+def nothing_is_left(kit):
+    return len(kit.kernel.held) == 0
+
+
+def test_by_default_callers_are_told_at_once_and_the_rest_are_dead_letters(kit):
+    address, journal = clerk(kit, on_restart="drop")
+    post(kit, address, "die", "one")
+    call = ask(kit, address, "two")
+    kit.settle()
+    assert isinstance(call.exception(), ServerDied)
+    assert journal == []
+    assert letters(kit) == [("Cast", "exited"), ("FutureCall", "exited")]
+
+
+def test_what_was_not_handled_is_handled_by_the_next_incarnation_in_order(kit):
+    address, journal = clerk(kit)
+    post(kit, address, "one", "die", "two")
+    call = ask(kit, address, "three")
+    kit.send(address, "four")
+    post(kit, address, "five")
+    kit.settle()
+    assert journal == [(1, "one"), (2, "two"), (2, "three"), (2, "four"), (2, "five")]
+    assert call.result() == "three"
+    assert letters(kit) == []
+    assert nothing_is_left(kit)
+
+
+def test_the_caller_whose_call_was_being_handled_is_told_at_once(kit):
+    address, journal = clerk(kit)
+    died, waiting = ask(kit, address, "die"), ask(kit, address, "next")
+    kit.settle()
+    assert died.exception().reason.detail == "LookupError: died of a call"
+    assert waiting.result() == "next"
+    assert journal == [(2, "next")]
+
+
+def test_messages_that_come_while_a_restart_waits_are_kept_too(kit):
+    address, journal = clerk(kit, backoff=LONG)
+    post(kit, address, "die", "one")
+    kit.settle()
+    assert address.cell is None
+    post(kit, address, "two")
+    call = ask(kit, address, "three", 30.0)
+    kit.settle()
+    assert journal == []
+    kit.advance(10.0)
+    assert journal == [(2, "one"), (2, "two"), (2, "three")]
+    assert call.result() == "three"
+    assert nothing_is_left(kit)
+
+
+@pytest.mark.parametrize("backoff", [None, LONG])
+def test_they_are_kept_over_restarts_that_fail_again_and_again(kit, backoff):
+    """Pekko lost them there (#669)."""
+    address, journal = clerk(kit, backoff=backoff)
+    kit.faults.refuse_starts("top/clerk", times=4)
+    post(kit, address, "die", "one", "two")
+    kit.settle()
+    post(kit, address, "three") if backoff else None
+    kit.advance(1_000.0)
+    expected = ["one", "two", "three"] if backoff else ["one", "two"]
+    assert journal == [(6, what) for what in expected]
+    assert nothing_is_left(kit)
+
+
+def test_one_that_fails_on_every_message_handles_them_one_by_one(kit):
+    address, journal = clerk(kit)
+    post(kit, address, "die", "one", "die", "two", "die", "three")
+    kit.settle()
+    assert journal == [(2, "one"), (3, "two"), (4, "three")]
+
+
+def test_a_registered_name_finds_its_actor_again(kit):
+    address, journal = clerk(kit, backoff=LONG)
+    kit.cast(address, lambda actor: actor.register("clerk"))
+    kit.cast(address, "die")
+    kit.settle()
+    post(kit, "clerk", "one")
+    call = ask(kit, "clerk", "two", 60.0)
+    kit.advance(10.0)
+    assert journal == [(2, "one"), (2, "two")]
+    assert call.result() == "two"
+    # It is the actor's own matter to take the name again; nobody holds it now.
+    with pytest.raises(NoProc):
+        kit.call("clerk", "three")
+
+
+def test_what_belongs_to_the_old_incarnation_is_not_handed_on(kit):
+    address, journal = clerk(kit)
+    probe = kit.probe(answer=lambda request: request)
+
+    def busy(actor):
+        actor.start_timer(0.0, "timer")
+        actor.monitor(probe.address)
+        actor.request(probe.address, "question")
+        raise LookupError("busy")
+
+    kit.cast(address, busy)
+    kit.stop(probe.address)
+    post(kit, address, "one")
+    kit.advance(1.0)
+    assert journal == [(2, "one")]
+
+
+def test_a_call_whose_deadline_passes_while_it_is_kept_is_not_handled(kit):
+    address, journal = clerk(kit, backoff=LONG)
+    post(kit, address, "die")
+    before = ask(kit, address, "before", 5.0)
+    kit.settle()
+    after = ask(kit, address, "after", 5.0)
+    kit.advance(5.0)
+    assert isinstance(before.exception(), CallTimeout)
+    assert isinstance(after.exception(), CallTimeout)
+    kit.advance(60.0)
+    assert journal == []
+
+
+def test_there_is_a_bound_to_what_is_kept(kit):
+    address, journal = clerk(kit, backoff=LONG, keep_limit=3)
+    post(kit, address, "die", "one", "two")
+    kit.settle()
+    post(kit, address, "three", "four")
+    call = ask(kit, address, "five")
+    kit.settle()
+    assert isinstance(call.exception(), MailboxFull)
+    assert letters(kit) == [("Cast", "restarting"), ("FutureCall", "restarting")]
+    kit.advance(10.0)
+    assert journal == [(2, "one"), (2, "two"), (2, "three")]
+
+
+def test_more_than_the_bound_in_the_mailbox_is_not_kept(kit):
+    address, journal = clerk(kit, keep_limit=1)
+    post(kit, address, "die", "one", "two", "three")
+    kit.settle()
+    assert journal == [(2, "one")]
+    assert letters(kit) == [("Cast", "restarting")] * 2
+
+
+# Nobody comes back
+
+
+def down(kit, **options):
+    """A clerk that is down, with a call and a cast that wait for it."""
+    address, journal = clerk(kit, backoff=LONG, **options)
+    post(kit, address, "die", "one")
+    call = ask(kit, address, "two")
+    kit.settle()
+    assert not call.done()
+    return address, journal, call
+
+
+def is_over(kit, call, reason):
+    assert call.exception().reason == reason
+    assert letters(kit)[-2:] == [("Cast", "exited"), ("FutureCall", "exited")]
+    assert nothing_is_left(kit)
+
+
+def test_termination_tells_those_who_wait(kit):
+    address, _, call = down(kit)
+    kit.call(kit.address("top"), TerminateChild("clerk"))
+    is_over(kit, call, reasons.SHUTDOWN)
+    with pytest.raises(NoProc):
+        kit.call(address, "three")
+    assert kit.call(kit.address("top"), DeleteChild("clerk")) is True
+
+
+def test_the_end_of_the_supervisor_tells_those_who_wait(kit):
+    _, _, call = down(kit)
+    kit.stop(kit.address("top"))
+    kit.settle()
+    is_over(kit, call, reasons.SHUTDOWN)
+
+
+def test_the_kill_of_the_supervisor_tells_those_who_wait(kit):
+    _, _, call = down(kit)
+    kit.faults.kill(kit.address("top"))
+    kit.settle()
+    is_over(kit, call, reasons.KILLED)
+
+
+def test_a_supervisor_that_gives_up_tells_those_who_wait(kit):
+    address, _ = clerk(kit, intensity=0)
+    post(kit, address, "die", "one")
+    call = ask(kit, address, "two")
+    kit.settle()
+    assert isinstance(call.exception(), ServerDied)
+    assert nothing_is_left(kit)
+
+
+def test_a_child_that_ends_for_good_tells_those_who_wait(kit):
+    address, _ = clerk(kit, restart="transient")
+    kit.faults.exit(address, reasons.NORMAL)
+    post(kit, address, "one")
+    call = ask(kit, address, "two")
+    kit.settle()
+    is_over(kit, call, reasons.NORMAL)
+
+
+def test_a_temporary_child_keeps_nothing(kit):
+    address, _ = clerk(kit, restart="temporary")
+    post(kit, address, "die", "one")
+    call = ask(kit, address, "two")
+    kit.settle()
+    assert isinstance(call.exception(), ServerDied)
+    assert nothing_is_left(kit)
+
+
+def test_a_sibling_that_was_to_start_with_a_terminated_child_keeps_nothing(kit):
+    journal = []
+    flags = SupervisorFlags("rest_for_one", 100, 1_000.0, backoff=LONG)
+    names = ("first", "second")
+    kit.start_supervisor(flags, [ChildSpec(n, Clerk, journal, on_restart="keep") for n in names])
+    second = kit.address("top/second")
+    kit.cast(kit.address("top/first"), "die")
+    kit.settle()
+    call = ask(kit, second, "wait")
+    kit.settle()
+    assert not call.done()
+    kit.call(kit.address("top"), TerminateChild("first"))
+    assert isinstance(call.exception(), ServerDied)
+    assert nothing_is_left(kit)
+
+
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+def test_siblings_that_are_restarted_with_it_keep_theirs(kit, strategy):
+    journal = []
+    flags = SupervisorFlags(strategy, 100, 1_000.0, backoff=LONG)
+    names = ("first", "second")
+    kit.start_supervisor(flags, [ChildSpec(n, Clerk, journal, on_restart="keep") for n in names])
+    second = kit.address("top/second")
+    kit.cast(kit.address("top/first"), "die")
+    kit.settle()
+    post(kit, second, "one")
+    kit.advance(10.0)
+    assert journal == [(2, "one")]
+
+
+# Other ways to come back
+
+
+def test_members_of_a_pool_keep_theirs(kit):
+    flags = SupervisorFlags("simple_one_for_one", 100)
+    kit.start_supervisor(flags, [ChildSpec("clerk", Clerk, on_restart="keep")])
+    journals = [[], []]
+    for number, journal in enumerate(journals):
+        kit.call(kit.address("top"), StartChild(id=f"c{number}", args=journal))
+        post(kit, kit.address(f"top/c{number}"), "die", number)
+    kit.settle()
+    assert journals == [[(2, 0)], [(2, 1)]]
+    assert nothing_is_left(kit)
+
+
+class LongGoodbye(Clerk):
+    async def terminate(self, reason):
+        self.note("ending")
+        await asyncio.sleep(2.0)
+        self.note("ended")
+
+    async def init(self, journal):
+        super().init(journal)
+        self.note("starting")
+        await asyncio.sleep(1.0)
+        self.note("started")
+
+
+def test_a_new_incarnation_starts_when_the_old_one_has_ended_and_handles_what_waits(kit):
+    journal = []
+    spec = ChildSpec("clerk", LongGoodbye, journal, on_restart="keep")
+    kit.start_supervisor(SupervisorFlags(), [spec])
+    address = kit.address("top/clerk")
+    journal.clear()
+    kit.cast(address, "die")
+    kit.cast(address, "while it ends")
+    kit.advance(2.5)
+    kit.cast(address, "while it starts")
+    kit.advance(1.0)
+    assert journal == [
+        *[(1, "ending"), (1, "ended"), (2, "starting"), (2, "started")],
+        *[(2, "while it ends"), (2, "while it starts")],
+    ]
+
+
+def test_an_operators_restart_keeps_them(kit):
+    journal = []
+    spec = ChildSpec("clerk", LongGoodbye, journal, on_restart="keep")
+    top = kit.start_supervisor(SupervisorFlags(), [spec])
+    cycled = ask(kit, top, CycleChild("clerk"))
+    kit.advance(1.0)
+    kit.cast(kit.address("top/clerk"), "meanwhile")
+    kit.advance(3.0)
+    assert cycled.done()
+    assert journal[-1] == (2, "meanwhile")
+
+
+def test_a_supervisor_that_is_restarted_itself_keeps_its_own_messages(kit):
+    class Inner(Supervisor):
+        def init(self, journal):
+            return SupervisorFlags(intensity=0), [ChildSpec("clerk", Clerk, journal)]
+
+    journal = []
+    spec = ChildSpec("inner", Inner, journal, type="supervisor", on_restart="keep", backoff=LONG)
+    kit.start_supervisor(SupervisorFlags(), [spec])
+    inner = kit.address("top/inner")
+    kit.cast(kit.address("top/inner/clerk"), "die")
+    kit.settle()
+    answer = ask(kit, inner, StartChild(ChildSpec("more", Clerk, journal)), 60.0)
+    kit.advance(10.0)
+    assert answer.result().address.path == "top/inner/more"
