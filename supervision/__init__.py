@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.base import EventLoopBase, actor_system
     from supervision.eventloop.calls import (
         CallFailed,
+        CallingSelf,
         CallTimeout,
         MailboxFull,
         NoProc,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Response,
         ServerDied,
     )
+    from supervision.eventloop.collecting import Answered, Collection, MultiAnswer, Requests
     from supervision.eventloop.lifecycle import Failed, Ignored, Started
     from supervision.eventloop.links import Down, Exit
     from supervision.eventloop.mailbox import MailboxPolicy, Rejected
@@ -69,7 +71,9 @@ _HOMES = {
     "behaviour": "NO_REPLY",
     "childspec": "ChildSpec SpecError SupervisorFlags check_childspecs",
     "eventloop": "EventLoopBase SchedulerLimits actor_system",
-    "eventloop.calls": "CallFailed CallTimeout MailboxFull NoProc PendingCall Response ServerDied",
+    "eventloop.calls": "CallFailed CallTimeout CallingSelf MailboxFull NoProc PendingCall "
+    "Response ServerDied",
+    "eventloop.collecting": "Answered Collection MultiAnswer Requests",
     "eventloop.lifecycle": "Failed Ignored Started",
     "eventloop.links": "Down Exit",
     "eventloop.mailbox": "MailboxPolicy Rejected",
@@ -105,11 +109,14 @@ __all__ = [
     "SHUTDOWN",
     "AddHandler",
     "Backoff",
+    "Answered",
     "CallFailed",
     "CallTimeout",
+    "CallingSelf",
     "CancelTimeout",
     "Cast",
     "ChildInfo",
+    "Collection",
     "ChildSpec",
     "Continue",
     "CountChildren",
@@ -129,6 +136,7 @@ __all__ = [
     "Keep",
     "MailboxFull",
     "MailboxPolicy",
+    "MultiAnswer",
     "NameTaken",
     "Next",
     "NextEvent",
@@ -142,6 +150,7 @@ __all__ = [
     "Rejected",
     "Reply",
     "Report",
+    "Requests",
     "Response",
     "RestartChild",
     "SchedulerLimits",
