@@ -15,7 +15,7 @@ from supervision import live_change, shutdown, strategy
 from supervision.child import SupervisorState
 from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
 from supervision.eventloop.calls import PendingCall, Waiter
-from supervision.eventloop.lifecycle import ChildExited, Failed
+from supervision.eventloop.lifecycle import ChildExited, Failed, Started
 from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
 from supervision.reasons import SHUTDOWN, Reason, error
 from supervision.supervisor_calls import Managed
@@ -78,6 +78,8 @@ class Supervisor(Managed):
                 self._tell("start_error", child, outcome.reason)
                 await self._stop_all()
                 return Stop(Reason("shutdown", ("failed_to_start_child", spec.id, outcome.reason)))
+            if isinstance(outcome, Started):
+                self._progress(child)
         return None
 
     # Events

@@ -186,10 +186,12 @@ class Managed(Children):
         if child.status == "restarting":
             return Refused("restarting", child.address)
         outcome = await self._start(child)
-        if not isinstance(outcome, Failed):
-            return outcome
-        self._keep_no_longer(child, outcome.reason)
-        return _refusal(outcome.reason)
+        if isinstance(outcome, Failed):
+            self._keep_no_longer(child, outcome.reason)
+            return _refusal(outcome.reason)
+        if isinstance(outcome, Started):
+            self._progress(child)
+        return outcome
 
     async def _cycle(self, child: Child) -> Outcome | Refused:
         if child.retry_at is not None:

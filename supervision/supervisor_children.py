@@ -179,6 +179,7 @@ class Children(Behaviour):
         if isinstance(outcome, Started):
             self.kernel.count_restart()
             self._tell("restarted", child, None)
+            self._progress(child)
 
     def roll(self) -> float:
         """A random number of [0, 1): the jitter of a wait; a test may say which."""
@@ -254,6 +255,15 @@ class Children(Behaviour):
         }
         path = self.address.path
         kernel.reports.publish(Report("supervisor", path, kernel.clock.wall(), data))
+
+    def _progress(self, child: Child) -> None:
+        """Report a start, where somebody wants to hear of each (OTP's progress report).
+
+        Members of a pool start too often for that, and whoever adds a child knows of it.
+        """
+        if self.kernel.reports.progress and not self.state.dynamic:
+            path = self.address.path
+            self.kernel.report("progress", path, context="started", **self._offender(child))
 
     def _offender(self, child: Child) -> dict[str, Any]:
         """A child in a report; without its arguments, which may hold secrets."""
