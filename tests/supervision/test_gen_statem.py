@@ -1,19 +1,24 @@
-"""gen_statem's contract (reference 2.3): transitions, postponed and inserted events, timers."""
+"""gen_statem's contract (reference 2.3): transitions; postponed, inserted and enter events."""
 
 from __future__ import annotations
 
 import pytest
+from statem_kit import Entering, Machine, events, feed, machine
 
 from supervision import (
     IGNORE,
-    CancelTimeout,
+    BadTransition,
     Keep,
     Next,
     NextEvent,
+    PopCallbacks,
     Postpone,
+    PushCallbacks,
+    Repeat,
     Reply,
     ServerDied,
     SetTimeout,
+    StateCallbacks,
     StateMachine,
     StateTimeout,
     Stop,
@@ -21,47 +26,6 @@ from supervision import (
     reasons,
 )
 from supervision.testing import NotStarted
-
-
-class Machine(StateMachine):
-    """Looks its answers up in a table of (state, kind, event) that the test writes.
-
-    Entries are transitions, or functions of data that make one; what is not in the table is kept.
-    Everything it handles is written down.
-    """
-
-    def init(self, args):
-        self.table, self.handled = args.get("table", {}), args.setdefault("handled", [])
-        return args.get("begin", ("idle", 0))
-
-    def handle_event(self, kind, event, state, data):
-        name = event[0] if kind == "call" else event
-        self.handled.append((state, kind, name))
-        entry = self.table.get((state, kind, name), Keep())
-        if kind == "call" and callable(entry):
-            return entry(event[1])
-        return entry(data) if callable(entry) else entry
-
-
-class Entering(Machine):
-    state_enter = True
-
-
-def machine(kit, table=None, kind=Machine, **more):
-    args = {"table": table or {}, **more}
-    address = kit.start(kind, args, name="machine")
-    return address, args["handled"]
-
-
-def events(handled):
-    return [(kind, event) for _, kind, event in handled]
-
-
-def feed(kit, address, *casts):
-    for cast in casts:
-        kit.cast(address, cast)
-    kit.settle()
-
 
 # Transitions
 
@@ -100,7 +64,10 @@ def test_other_messages_are_infos(kit):
 
 def test_what_is_no_transition_is_a_crash_in_words(kit):
     address, _ = machine(kit, {("idle", "call", "x"): lambda from_: "nonsense"})
-    with pytest.raises(ServerDied, match="returned 'nonsense', which is no transition"):
+    with pytest.raises(
+        ServerDied,
+        match=r"Machine in state 'idle' on call str: bad_return_from_state_function: 'nonsense'",
+    ):
         kit.call(address, "x")
 
 
@@ -271,7 +238,7 @@ def test_a_machine_that_asks_for_it_is_told_of_every_state_it_enters(kit):
     )
     feed(kit, address, "go", "x")
     assert handled == [
-        ("idle", "enter", ""),
+        ("idle", "enter", "idle"),
         ("idle", "cast", "go"),
         ("busy", "enter", "idle"),
         ("busy", "cast", "x"),
@@ -295,8 +262,13 @@ def test_a_machine_can_stop_where_it_enters(kit):
 
 @pytest.mark.parametrize(
     "answer",
-    [Next("elsewhere", 0), Keep(0, Postpone()), Keep(0, NextEvent("internal", "x"))],
-    ids=["change", "postpone", "insert"],
+    [
+        Next("elsewhere", 0),
+        Keep(0, Postpone()),
+        Keep(0, NextEvent("internal", "x")),
+        Keep(0, PushCallbacks(StateCallbacks())),
+    ],
+    ids=["change", "postpone", "insert", "swap"],
 )
 def test_an_enter_event_can_neither_change_the_state_nor_move_events(kit, answer):
     address, _ = machine(
@@ -305,96 +277,79 @@ def test_an_enter_event_can_neither_change_the_state_nor_move_events(kit, answer
         Entering,
     )
     feed(kit, address, "go")
-    assert "TypeError" in kit.reported("crash")[0].data["reason"]
+    reason = kit.reported("crash")[0].data["reason"]
+    assert "BadTransition: Entering in state 'busy' on enter 'idle': bad_state_enter_" in reason
 
 
-# Timers
-
-
-def test_a_state_timeout_comes_once_after_its_time(kit):
-    address, handled = machine(kit, begin=("idle", 0, StateTimeout(2.0, "late")))
-    kit.advance(1.9)
-    assert handled == []
-    kit.advance(10.0)
-    assert handled == [("idle", "timeout", ("state", "late"))]
-    assert kit.alive(address)
-
-
-def test_a_change_of_state_cancels_the_state_timeout(kit):
-    address, handled = machine(
-        kit, {("idle", "cast", "go"): Next("busy", 0)}, begin=("idle", 0, StateTimeout(2.0))
-    )
-    feed(kit, address, "go")
-    kit.advance(10.0)
-    assert events(handled) == [("cast", "go")]
-
-
-def test_a_change_of_state_can_set_the_next_state_timeout(kit):
-    address, handled = machine(
-        kit,
-        {("idle", "cast", "go"): Next("busy", 0, StateTimeout(5.0, "busy"))},
-        begin=("idle", 0, StateTimeout(2.0, "idle")),
-    )
-    feed(kit, address, "go")
-    kit.advance(10.0)
-    assert handled[1:] == [("busy", "timeout", ("state", "busy"))]
-
-
-def test_an_event_in_the_same_state_leaves_the_state_timeout(kit):
-    address, handled = machine(kit, begin=("idle", 0, StateTimeout(2.0)))
-    kit.advance(1.0)
-    feed(kit, address, "x")
-    kit.advance(1.0)
-    assert events(handled) == [("cast", "x"), ("timeout", ("state", None))]
-
-
-def test_named_timeouts_survive_changes_of_state_and_are_their_own(kit):
-    address, handled = machine(
-        kit,
-        {("idle", "cast", "go"): Next("busy", 0)},
-        begin=("idle", 0, SetTimeout("a", 2.0, 1), SetTimeout("b", 1.0, 2)),
-    )
-    feed(kit, address, "go")
-    kit.advance(5.0)
-    assert handled[1:] == [("busy", "timeout", ("b", 2)), ("busy", "timeout", ("a", 1))]
-
-
-def test_a_named_timeout_can_be_cancelled_or_set_anew(kit):
+def test_a_state_can_be_entered_again(kit):
     address, handled = machine(
         kit,
         {
-            ("idle", "cast", "cancel"): Keep(0, CancelTimeout("a"), CancelTimeout("unknown")),
-            ("idle", "cast", "anew"): Keep(0, SetTimeout("b", 5.0, "new")),
+            ("idle", "cast", "a"): Keep(0, Postpone()),
+            ("idle", "cast", "again"): lambda data: Repeat(data + 1),
+            ("idle", "cast", "the same"): lambda data: Next("idle", data),
         },
-        begin=("idle", 0, SetTimeout("a", 2.0), SetTimeout("b", 2.0, "old")),
+        Entering,
     )
-    feed(kit, address, "cancel", "anew")
-    kit.advance(10.0)
-    assert handled[2:] == [("idle", "timeout", ("b", "new"))]
-    assert kit.kernel.statistics().timers == 0
+    feed(kit, address, "a", "again", "the same")
+    assert [event for event in events(handled) if event[0] == "enter"] == [("enter", "idle")] * 2
+    assert events(handled).count(("cast", "a")) == 1, "postponed until the state changes"
+    assert kit.actor(address).data == 1
 
 
-def test_a_timeout_that_was_cancelled_after_it_fired_is_not_seen(kit):
-    address, handled = machine(
-        kit,
-        {("idle", "cast", "cancel"): Keep(0, CancelTimeout("a"))},
-        begin=("idle", 0, SetTimeout("a", 2.0)),
+def test_the_enter_event_of_the_beginning_may_fail_the_machine_but_not_its_start(kit):
+    address, _ = machine(kit, {("idle", "enter", "idle"): "nonsense"}, Entering)
+    assert not kit.alive(address)
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        SetTimeout("a", "soon"),
+        StateTimeout(None),
+        SetTimeout([], 1.0),
+        NextEvent("enter", "x"),
+        NextEvent("nonsense", "x"),
+        PopCallbacks(),
+        "postpone",
+    ],
+    ids=repr,
+)
+def test_an_action_that_cannot_be_names_class_state_event_and_what_was_wrong(kit, action):
+    address, _ = machine(kit, {("idle", "cast", "x"): Keep(0, action)})
+    feed(kit, address, "x")
+    reason = kit.reported("crash")[0].data["reason"]
+    said = "BadTransition: Machine in state 'idle' on cast str: bad_action_from_state_function: "
+    assert said in reason
+
+
+def test_a_machine_that_stops_does_nothing_but_reply(kit):
+    address, _ = machine(
+        kit, {("idle", "cast", "bye"): StopMachine(reasons.NORMAL, 0, SetTimeout("a", 1.0))}
     )
-    # Both at one instant, the cast first: the timer has fired by the time it is handled.
-    kit.loop.call_at(kit.clock.monotonic() + 2.0, kit.base.cast, address, "cancel")
-    address.cell.suspended = True
-    kit.advance(2.0)
-    assert address.cell.depth == 2
-    messages = list(address.cell.mailbox)
-    address.cell.mailbox.clear()
-    address.cell.mailbox.extend(sorted(messages, key=lambda one: type(one[0]).__name__))
-    address.cell.suspended = False
-    kit.kernel.make_ready(address.cell)
-    kit.settle()
-    assert events(handled) == [("cast", "cancel")]
+    feed(kit, address, "bye")
+    reason = kit.reported("crash")[0].data["reason"]
+    assert "bad_reply_action_from_state_function: SetTimeout" in reason
 
 
-def test_timers_end_with_their_machine(kit):
-    address, _ = machine(kit, begin=("idle", 0, SetTimeout("a", 2.0), StateTimeout(3.0)))
-    kit.stop(address)
-    assert kit.kernel.statistics().timers == 0
+def test_what_a_callback_returned_is_not_shown_where_it_may_be_data(kit):
+    refused = BadTransition("M", "idle", ("cast", "secret"), "wrong", ("idle", "secret"))
+    assert str(refused) == "M in state 'idle' on cast str: wrong: tuple"
+
+
+def test_a_machine_is_not_asynchronous(kit):
+    async def later(from_):
+        """Never awaited."""
+
+    address, _ = machine(kit, {("idle", "call", "x"): later})
+    with pytest.raises(ServerDied, match="bad_return_from_state_function: coroutine"):
+        kit.call(address, "x")
+
+
+@pytest.mark.parametrize("begin", [None, "idle", ("idle",), 3], ids=repr)
+def test_init_that_returns_no_state_with_data_is_refused_in_words(kit, begin):
+    with pytest.raises(NotStarted, match="bad_return_from_init"):
+        machine(kit, begin=begin)

@@ -1,0 +1,165 @@
+"""The timers of a state machine: named, of its state, of the next event (gen_statem(3))."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from supervision._thespian import ActorSystemMessage
+from supervision.behaviour import Behaviour
+from supervision.gen_statem.actions import (
+    EVENT,
+    STATE,
+    CancelTimeout,
+    EventTimeout,
+    SetTimeout,
+    StateTimeout,
+    TimeoutAction,
+    TimerLeft,
+    UpdateTimeout,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.timers import Timer
+
+
+class Fired(ActorSystemMessage):  # type: ignore[misc]
+    """A machine's timer is due; the machine's own affair."""
+
+    # Does not know its timer, which knows it: every timer would leave a cycle behind.
+    __slots__ = ("content", "name")
+
+    def __init__(self, name: Any, content: Any) -> None:
+        self.name = name
+        self.content = content
+
+
+class MachineTimers(Behaviour):
+    """The part of a state machine that keeps its timers; both stores are None until used."""
+
+    _timers: dict[Any, Timer] | None = None
+    # Timeouts of no time, by name, in the order they will come.
+    _due: dict[Any, Any] | None = None
+
+    def _set_timers(self, actions: Sequence[TimeoutAction]) -> None:
+        """Carry out the timer actions of one transition.
+
+        Raises:
+            TypeError: a time is no number, or a name cannot be one.
+        """
+        if len(actions) > 1 and UpdateTimeout in map(type, actions):
+            actions = _last_of_each(actions)
+        for action in actions:
+            kind = type(action)
+            if kind is SetTimeout:
+                self._set_timer(action.name, action)  # type: ignore[union-attr, arg-type]
+            elif kind is CancelTimeout:
+                self._cancel_timeout(action.name)  # type: ignore[union-attr]
+            elif kind is UpdateTimeout:
+                self._update_timer(action.name, action.content)  # type: ignore[union-attr]
+            else:
+                self._set_timer(_name_of(action), action)  # type: ignore[arg-type]
+
+    def _set_timer(self, name: Any, action: SetTimeout | StateTimeout | EventTimeout) -> None:
+        after_s = action.after_s
+        if after_s == inf:
+            self._cancel_timeout(name)
+        elif action.absolute:
+            self._start(name, max(0.0, after_s - self.now()), action.content)
+        elif after_s > 0:
+            self._start(name, after_s, action.content)
+        else:
+            self._cancel_timeout(name)
+            self._fire_now(name, action.content)
+
+    def _start(self, name: Any, after_s: float, content: Any) -> None:
+        if self._due is not None:
+            self._forget_due(name)
+        fired = Fired(name, content)
+        timer = self.kernel.start_timer(self._myRef, after_s, fired, _timeout)
+        if self._timers is None:
+            self._timers = {name: timer}
+            return
+        running = self._timers.get(name)
+        if running is not None:
+            self.kernel.cancel_timer(running)
+        self._timers[name] = timer
+
+    def _fire_now(self, name: Any, content: Any) -> None:
+        self._due = self._due if self._due is not None else {}
+        self._due[name] = content
+
+    def _update_timer(self, name: Any, content: Any) -> None:
+        timer = self._timers.get(name) if self._timers else None
+        if timer is not None:
+            timer.payload.content = content
+        else:
+            self._fire_now(name, content)  # where it is due already it keeps its place
+
+    def _cancel_timeout(self, name: Any) -> None:
+        timer = self._timers.get(name) if self._timers else None
+        if timer is not None:
+            self._forget_timer(name)
+            self.kernel.cancel_timer(timer)
+        if self._due is not None:
+            self._forget_due(name)
+
+    def _forget_timer(self, name: Any) -> None:
+        # A new dictionary: the old one keeps the room of all the names that it has had. Machines
+        # have few timers, but there are many machines.
+        kept = {key: one for key, one in (self._timers or {}).items() if key != name}
+        self._timers = kept or None
+
+    def _forget_due(self, name: Any) -> None:
+        assert self._due is not None
+        self._due.pop(name, None)
+        if not self._due:
+            self._due = None
+
+    def _take_due(self) -> tuple[Any, Any]:
+        """The next timeout of no time."""
+        assert self._due is not None
+        name = next(iter(self._due))
+        content = self._due[name]
+        self._forget_due(name)
+        return name, content
+
+    def _has_fired(self, fired: Fired) -> bool:
+        """Whether a timer that fired counts: it was not cancelled or set anew since."""
+        timer = (self._timers or {}).get(fired.name)
+        if timer is None or timer.payload is not fired:
+            return False
+        self._forget_timer(fired.name)
+        return True
+
+    def timers_left(self) -> tuple[TimerLeft, ...]:
+        """The running timers as data, in the order they were set."""
+        running = (
+            (name, timer.when, timer.payload) for name, timer in (self._timers or {}).items()
+        )
+        now = self.now()
+        return (
+            *(TimerLeft(name, when, fired.content) for name, when, fired in running),
+            *(TimerLeft(name, now, content) for name, content in (self._due or {}).items()),
+        )
+
+
+def _name_of(action: TimeoutAction) -> Any:
+    if isinstance(action, StateTimeout):
+        return STATE
+    return EVENT if isinstance(action, EventTimeout) else action.name
+
+
+def _last_of_each(actions: Sequence[TimeoutAction]) -> list[TimeoutAction]:
+    """What a transition says last of each timer is all that it says of it (gen_statem.erl)."""
+    last = {_name_of(action): at for at, action in enumerate(actions)}
+    return [action for at, action in enumerate(actions) if last[_name_of(action)] == at]
+
+
+def _timeout(timer: Timer) -> None:
+    cell: Cell = timer.owner
+    cell.kernel.forget_timer(timer)
+    cell.kernel.deliver(cell, timer.payload, cell.address)
