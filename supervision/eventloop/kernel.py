@@ -165,6 +165,11 @@ class Kernel(Switchboard):
         """Have an actor end; it handles no further message (erlang:exit/2 for those that obey)."""
         self.signal(lifecycle.begin_exit, self, cell, reason)
 
+    def exit_soon(self, cell: Cell, reason: Reason) -> None:
+        """Have an actor end at once where that disturbs nobody, else as ``exit`` does."""
+        if not self.at_once(lifecycle.begin_exit, self, cell, reason):
+            self.exit(cell, reason)
+
     def stop(self, cell: Cell, reason: Reason, timeout: float | None) -> Waiter:
         """Have an actor end in order within ``timeout`` seconds, else kill it.
 

@@ -29,7 +29,7 @@ from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
 from supervision.registry import NameTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.cell import Keeper
@@ -197,7 +197,8 @@ def begin_exit(
         return
     told = cell.exiting is None and _has_last_words(cell, actor, reason)
     cell.exiting = reason
-    _abandon_handler(kernel, cell, reason)
+    if cell.task is not None:
+        _abandon_handler(kernel, cell, reason)
     if not told:
         end(kernel, cell, reason)
     elif isinstance(actor, ManagedActor):
@@ -221,8 +222,7 @@ def starting(cell: Cell) -> bool:
 
 def _abandon_handler(kernel: Kernel, cell: Cell, reason: Reason) -> None:
     task, cell.task = cell.task, None
-    if task is None:
-        return
+    assert task is not None
     if isinstance(task.message, PendingCall):
         task.message.fail(ServerDied(reason))
     try:
@@ -287,42 +287,53 @@ def end(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool = True)
     if cell.actor is None:
         return
     cell.exiting = reason
-    _abandon_handler(kernel, cell, reason)
+    if cell.task is not None:
+        _abandon_handler(kernel, cell, reason)
     cell.actor = None
     if cell.address.cell is cell:
         cell.address.cell = None
     _leave_parent(kernel, cell)
-    for child in tuple((cell.children or {}).values()):
-        kernel.signal(begin_exit, kernel, child, KILLED if reason.kind == "killed" else SHUTDOWN)
+    if cell.children:
+        below = KILLED if reason.kind == "killed" else SHUTDOWN
+        for child in tuple(cell.children.values()):
+            kernel.signal(begin_exit, kernel, child, below)
     _forget(kernel, cell)
     _fail_callers(kernel, cell, reason)
-    links.tell_relations(kernel, cell, reason)
+    if cell.watching or cell.monitors or cell.links:
+        links.tell_relations(kernel, cell, reason)
     _tell_waiting(kernel, cell, reason, tell_parent=tell_parent)
 
 
 def _leave_parent(kernel: Kernel, cell: Cell) -> None:
     home = _siblings(kernel, cell.parent)
     name = cell.address.name
+    if home.get(name) is cell:
+        del home[name]
     # One whose parent left without it lives on among the roots, under its path.
-    key = name if home.get(name) is cell else cell.address.path
-    if home.get(key) is cell:
-        del home[key]
+    elif home.get(path := cell.address.path) is cell:
+        del home[path]
 
 
 def _forget(kernel: Kernel, cell: Cell) -> None:
     while cell.timers is not None:
         kernel.cancel_timer(cell.timers)
-    for name, ties in (cell.names or {}).items():
+    if cell.names:
+        _give_names_back(kernel, cell, cell.names)
+    if cell.at_end:
+        _let_go(kernel, cell, cell.at_end)
+    kernel.host.exited(cell)
+
+
+def _give_names_back(kernel: Kernel, cell: Cell, names: dict[Any, int]) -> None:
+    for name, ties in names.items():
         if ties & NAMED:
             kernel.registry.unregister(name, cell.address)
         if ties & MEMBER:
             kernel.registry.leave(name, cell.address)
-    _let_go(kernel, cell)
-    kernel.host.exited(cell)
 
 
-def _let_go(kernel: Kernel, cell: Cell) -> None:
-    for release in cell.at_end or ():
+def _let_go(kernel: Kernel, cell: Cell, releases: Iterable[Callable[[], object]]) -> None:
+    for release in releases:
         try:
             release()
         except Exception as exception:  # noqa: BLE001 - the actor has ended; the rest must go on
@@ -330,13 +341,12 @@ def _let_go(kernel: Kernel, cell: Cell) -> None:
 
 
 def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
-    failure = ServerDied(reason)
     for call in cell.deferred or ():
-        call.fail(failure)
+        call.fail(ServerDied(reason))
     mailbox, cell.mailbox = cell.mailbox, None
     for message, sender, _ in kernel.held.hold(cell, mailbox or ()):
         if isinstance(message, PendingCall):
-            message.fail(failure)
+            message.fail(ServerDied(reason))
         if isinstance(message, OWN):
             continue  # nobody's letter: the node itself told an actor that ends too
         kernel.dead_letter(cell.address, message, sender, "exited")
@@ -369,13 +379,12 @@ def stop(kernel: Kernel, cell: Cell, reason: Reason, timeout: float | None) -> W
     if cell.actor is None:
         gone.settle(cell.exiting)
         return gone
-    cell.exit_waiters = cell.exit_waiters or []
-    cell.exit_waiters.append(gone.settle)
+    cell.exit_waiters = [*(cell.exit_waiters or ()), gone.settle]
     if timeout is not None and timeout <= 0:
-        kernel.exit(cell, KILLED)
+        kernel.exit_soon(cell, KILLED)
         return gone
-    kernel.exit(cell, reason)
-    if timeout is not None:
+    kernel.exit_soon(cell, reason)
+    if timeout is not None and not gone.settled:
         _kill_in(kernel, cell, timeout)
     return gone
 

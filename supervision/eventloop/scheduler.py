@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell, Entry
 
 SPARE_QUEUES = 4096
+AT_ONCE_S = 0.001
+"""Seconds that a handler may take to run signals itself."""
 SAMPLE_MASK = 31  # every 32nd message
 
 
@@ -153,6 +155,20 @@ class Scheduler(Timekeeper, ABC):
         self._signals.append((function, args))
         if not self._awake:
             self._wake()
+
+    def at_once(self, function: Callable[..., None], *args: Any) -> bool:
+        """Run ``function`` now where a signal would be the next thing to run, after the handler.
+
+        A supervisor that stops any number of children spares a signal and a turn for each; it
+        makes way for others as soon as it has taken ``AT_ONCE_S``.
+
+        Returns:
+            False where it did not run and is to be a signal.
+        """
+        if self._signals or not self._in_turn or self._clock() - self.now > AT_ONCE_S:
+            return False
+        function(*args)
+        return True
 
     def post_call(self, function: Callable[..., object], *args: Any) -> None:
         """Run ``function`` on the loop's thread; callable from every thread."""

@@ -100,7 +100,8 @@ class Sources:
 
     def forget(self, address: ActorAddress) -> None:
         """An actor that has ended listens no more."""
-        self._listeners = [one for one in self._listeners if one is not address]
+        if self._listeners:  # every actor that ends comes here
+            self._listeners = [one for one in self._listeners if one is not address]
 
     def loader(self, name: str | None) -> Callable[[str, str], Any] | None:
         """What finds an actor class in a source, for Thespian's class look-up."""
