@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
     from supervision.registry import NameTaken
     from supervision.shutdown import shutdown_bound
+    from supervision.report_text import format_report
     from supervision.supervisor import Supervisor
 
 _HOMES = {
@@ -117,6 +118,7 @@ _HOMES = {
     "reasons": "KILLED NORMAL SHUTDOWN Reason",
     "registry": "NameTaken",
     "shutdown": "shutdown_bound",
+    "report_text": "format_report",
     "supervisor": "Supervisor",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -220,6 +222,7 @@ __all__ = [
     "WhichChildren",
     "WhichHandlers",
     "actor_system",
+    "format_report",
     "check_childspecs",
     "shutdown_bound",
 ]
