@@ -88,8 +88,8 @@ if TYPE_CHECKING:
     from supervision.portal import NotStarted, Portal
     from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
     from supervision.registry import NameTaken
-    from supervision.shutdown import shutdown_bound
     from supervision.report_text import format_report
+    from supervision.shutdown import shutdown_bound
     from supervision.supervisor import Supervisor
 
 _HOMES = {
@@ -222,7 +222,7 @@ __all__ = [
     "WhichChildren",
     "WhichHandlers",
     "actor_system",
-    "format_report",
     "check_childspecs",
+    "format_report",
     "shutdown_bound",
 ]
