@@ -27,9 +27,11 @@ def shutdown_bound(supervisor: Any) -> float | None:
     Returns:
         The seconds; None where nothing bounds them: ``infinity`` for a worker.
     """
-    state = _state_of(supervisor)
-    if state is None:
-        return 0.0
+    cell = getattr(supervisor, "cell", supervisor)
+    actor = getattr(cell, "actor", cell)
+    state = getattr(actor, "state", None)
+    if not isinstance(state, SupervisorState):
+        return 0.0 if actor is None or getattr(actor, "kind", "") == "supervisor" else None
     children = shutdown_order(state)
     # The members of a pool have one spec: where they are workers, one speaks for all.
     if state.dynamic and state.template is not None and state.template.type == "worker":
@@ -44,12 +46,6 @@ def _bound_of(child: Child) -> float | None:
     if child.spec.type == "worker":
         return allowed
     return least(allowed, shutdown_bound(child.address))
-
-
-def _state_of(supervisor: Any) -> SupervisorState | None:
-    cell = getattr(supervisor, "cell", supervisor)
-    state = getattr(getattr(cell, "actor", cell), "state", None)
-    return state if isinstance(state, SupervisorState) else None
 
 
 def _sum(times: Iterable[float | None]) -> float | None:

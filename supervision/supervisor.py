@@ -17,7 +17,7 @@ from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Started
 from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
-from supervision.reasons import SHUTDOWN, Reason, error
+from supervision.reasons import KILLED, SHUTDOWN, Reason, error
 from supervision.supervisor_calls import Managed
 from supervision.supervisor_children import Due, Recovered, TryAgain
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from supervision.child import Child
+    from supervision.eventloop.timers import Timer
 
     Wanted = tuple[SupervisorFlags | Mapping[str, Any], Sequence[ChildSpec | Mapping[str, Any]]]
 
@@ -176,15 +177,15 @@ class Supervisor(Managed):
             await self._halt(child, None if end is None else max(end - self.now(), 0.0))
 
     async def _stop_pool(self, members: list[Child]) -> None:
+        """End all at once, with one timer: a pool can have any number of children."""
         leaving: list[tuple[Child, Waiter]] = []
-        total = self.state.flags.max_shutdown_s
+        timer, end = self._kill_what_is_left(leaving)
         for number, child in enumerate(members):
             cell = child.address.cell
             if cell is not None:
-                timeout = shutdown.least(child.spec.stop_timeout, total)
-                leaving.append((child, self.kernel.stop(cell, SHUTDOWN, timeout)))
+                late = end is not None and self.now() >= end
+                leaving.append((child, self.kernel.stop(cell, SHUTDOWN, 0.0 if late else None)))
             await _breathe(number)
-        # One report for each reason: a pool can have any number of children.
         errors: Counter[str] = Counter()
         said: dict[str, Reason] = {}
         for number, (child, gone) in enumerate(leaving):
@@ -194,8 +195,31 @@ class Supervisor(Managed):
             if not shutdown.as_asked(child, reason):
                 errors[str(reason)] += 1
                 said[str(reason)] = reason
+        if timer is not None:
+            self.cancel_timer(timer)
         for text, count in errors.items():
             self._tell("shutdown_error", members[0], said[text], children=count)
+
+    def _kill_what_is_left(
+        self, leaving: list[tuple[Child, Waiter]]
+    ) -> tuple[Timer | None, float | None]:
+        """Set the one timer of a pool's end; return it, and when it is (monotonic seconds)."""
+        template, kernel = self.state.template, self.kernel
+        bound = None if template is None else template.stop_timeout
+        seconds = shutdown.least(bound, self.state.flags.max_shutdown_s)
+        if seconds is None:
+            return None, None
+
+        def fire(timer: Timer) -> None:
+            kernel.forget_timer(timer)
+            for child, gone in leaving:
+                if not gone.settled and child.address.cell is not None:
+                    kernel.exit(child.address.cell, KILLED)
+
+        end = self.now() + seconds
+        if seconds <= 0:
+            return None, end
+        return kernel.start_timer(self._myRef, seconds, "shutdown", fire), end
 
 
 async def _breathe(number: int) -> None:

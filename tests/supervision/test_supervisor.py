@@ -16,6 +16,7 @@ from supervision import (
     Failed,
     GenServer,
     Ignored,
+    RestartChild,
     StartChild,
     Stop,
     Supervisor,
@@ -426,6 +427,28 @@ def test_a_supervisor_that_gives_up_is_its_own_supervisors_matter(kit, restart, 
         assert counts(kit, "top/inner") == [2, 2, 0, 2]
 
 
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+def test_a_supervisor_that_gave_up_is_always_told_of_one_level_up(kit, restart):
+    """Beyond OTP, where a transient subtree is gone without a word from its supervisor."""
+    inner = ChildSpec("inner", Inner, type="supervisor", restart=restart)
+    kit.start_supervisor(flags(), [inner])
+    for _ in range(2):
+        kit.faults.kill(kit.address("top/inner/x"))
+        kit.settle()
+    [report] = kit.reported("supervisor", context="escalation")
+    assert (report.path, report.data["child"]) == ("top", "inner")
+    assert report.data["reason"] == "shutdown: reached_max_restart_intensity"
+    assert report.data["restart_type"] == restart
+
+
+def test_a_supervisor_that_ends_in_order_escalates_nothing(kit):
+    inner = ChildSpec("inner", Inner, type="supervisor", restart="transient")
+    kit.start_supervisor(flags(), [inner])
+    kit.faults.exit(kit.address("top/inner"), reasons.SHUTDOWN)
+    kit.settle()
+    assert kit.reported("supervisor", context="escalation") == []
+
+
 def test_restarts_multiply_down_the_tree(kit):
     inner = ChildSpec("inner", Inner, type="supervisor")
     top = kit.start_supervisor(flags(intensity=1), [inner])
@@ -446,6 +469,69 @@ def test_only_what_is_below_a_killed_supervisor_starts_anew(kit):
     kit.settle()
     assert counts(kit, "top/inner") == [2, 2, 0, 2]
     assert incarnations(kit, ["inner", "a"]) == [2, 1]
+
+
+# What operators are told
+
+
+def test_a_report_names_the_child_as_otps_offender_does(kit):
+    children = specs("a", restart="transient", shutdown=3.0)
+    kit.start_supervisor(flags(intensity=7), children)
+    exit_child(kit, "a", reasons.error("x"))
+    [report] = kit.reported("supervisor", context="child_terminated")
+    assert report.path == "top"
+    assert report.data == {
+        "context": "child_terminated",
+        "reason": "error: x",
+        "child": "a",
+        "incarnation": 1,
+        "start": "Polite",
+        "restart_type": "transient",
+        "significant": False,
+        "shutdown": 3.0,
+        "child_type": "worker",
+        "restarts": 1,
+        "failures": 1,
+        "used": 1,
+        "allowed": 7,
+    }
+
+
+def test_start_arguments_are_in_no_report(kit):
+    """They may hold secrets."""
+    kit.start_supervisor(flags(), specs("a", journal=[("secret", "value")]))
+    exit_child(kit, "a")
+    assert "secret" not in str(kit.reported("supervisor"))
+
+
+def test_starts_are_reported_where_somebody_wants_to_hear_of_each(kit):
+    kit.kernel.reports.progress = True
+    top = kit.start_supervisor(flags(), specs("ab"))
+    exit_child(kit, "b")
+    kit.call(top, TerminateChild("a"))
+    kit.call(top, RestartChild("a"))
+    kit.call(top, StartChild(ChildSpec("c", Polite)))
+    told = kit.reported("progress", context="started")
+    assert [report.data["child"] for report in told] == ["a", "b", "b", "a"]
+
+
+def test_members_of_a_pool_make_no_progress_reports(kit):
+    kit.kernel.reports.progress = True
+    top = kit.start_supervisor(flags("simple_one_for_one"), specs("t"))
+    kit.call(top, StartChild(id="a"))
+    exit_child(kit, "a")
+    assert kit.reported("progress") == []
+
+
+def test_the_history_of_a_child_has_reasons_and_tracebacks(kit):
+    top = kit.start_supervisor(flags(), specs("a"))
+    for _ in range(2):
+        kit.faults.crash_next(kit.address("top/a"), LookupError("where is it"))
+        kit.send(kit.address("top/a"), "go")
+        kit.settle()
+    exits = kit.actor(top).state.children["a"].exits
+    assert [str(reason) for reason, _ in exits] == ["error: LookupError: where is it"] * 2
+    assert all("Traceback" in reason.traceback for reason, _ in exits)
 
 
 # Beyond OTP: pools

@@ -17,6 +17,7 @@ from supervision import (
     SupervisorFlags,
     TerminateChild,
     reasons,
+    shutdown_bound,
 )
 from supervision.testing import NotStarted
 from supervision.testing.children import Polite, SlowStart, SlowStop, Stuck, specs
@@ -198,6 +199,115 @@ def test_a_supervisor_that_crashes_ends_its_children_in_order(kit):
     kit.send(top, "boom")
     kit.settle()
     assert journal[3:] == [("ended", "c"), ("ended", "b"), ("ended", "a")]
+
+
+# How long it takes at most
+
+
+class Nested(Supervisor):
+    """Two children of two seconds each, below a supervisor that may be bounded itself."""
+
+    def init(self, more):
+        return flags(**more), specs("xy", Stuck, shutdown=2.0)
+
+
+def nested(name, shutdown=None, **more):
+    return ChildSpec(name, Nested, more, shutdown=shutdown, type="supervisor")
+
+
+@pytest.mark.parametrize(
+    ("children", "seconds"),
+    [
+        ([], 0.0),
+        (specs("ab", Stuck), 10.0),
+        (specs("a", Stuck, shutdown=1.5) + specs("b", Stuck, shutdown="brutal_kill"), 1.5),
+        ([nested("a"), nested("b")], 8.0),
+        ([nested("a", shutdown=1.0), *specs("b", Stuck, shutdown=2.0)], 3.0),
+        ([nested("a", max_shutdown_s=3.0), nested("b")], 7.0),
+    ],
+)
+def test_the_longest_that_an_end_can_take_is_known_and_kept(kit, children, seconds):
+    top = kit.start_supervisor(flags(), children)
+    assert shutdown_bound(top) == seconds
+    assert shutdown_bound(top.cell) == seconds
+    kit.stop(top)
+    assert kit.clock.elapsed == seconds
+
+
+def test_a_worker_without_a_bound_leaves_its_supervisors_without_one(kit):
+    inner = ChildSpec("inner", Inner, [], type="supervisor")
+    top = kit.start_supervisor(flags(), [inner, *specs("a", shutdown="infinity")])
+    assert shutdown_bound(top) is None
+    assert shutdown_bound(kit.address("top/inner")) == 10.0
+
+
+def test_children_that_do_not_run_take_no_time(kit):
+    top = kit.start_supervisor(flags(), specs("ab", Stuck))
+    kit.call(top, TerminateChild("a"), timeout=None)
+    assert shutdown_bound(top) == 5.0
+
+
+def test_a_pool_takes_as_long_as_one_of_its_members(kit):
+    top = pool(kit, Stuck, 20, shutdown=2.0)
+    assert shutdown_bound(top) == 2.0
+
+
+def test_a_pool_of_supervisors_takes_as_long_as_the_longest(kit):
+    spec = ChildSpec("t", Nested, type="supervisor")
+    top = kit.start_supervisor(flags("simple_one_for_one"), [spec])
+    for name, bound in (("a", 1.0), ("b", 3.0)):
+        kit.call(top, StartChild(id=name, args={"max_shutdown_s": bound}))
+    assert shutdown_bound(top) == 3.0
+    kit.stop(top)
+    assert kit.clock.elapsed == 3.0
+
+
+def test_what_says_supervisor_and_is_none_is_taken_at_its_word(kit):
+    top = kit.start_supervisor(flags(), specs("a", type="supervisor"))
+    assert shutdown_bound(top) is None
+
+
+def test_when_the_time_of_all_is_spent_what_is_left_is_killed(kit):
+    journal = []
+    children = specs("abc", Stuck, journal, shutdown="infinity")
+    top = kit.start_supervisor(flags(max_shutdown_s=4.0), children)
+    assert shutdown_bound(top) == 4.0
+    journal.clear()
+    kit.stop(top)
+    assert kit.clock.elapsed == 4.0
+    assert journal == [("asked", "c")]
+    assert shutdown_errors(kit) == [(name, "killed") for name in "cba"]
+
+
+def test_the_time_of_all_is_that_of_a_subtree_too(kit):
+    inner = ChildSpec("inner", Inner, None, type="supervisor")
+    top = kit.start_supervisor(flags(max_shutdown_s=1.5), [inner])
+    kit.stop(top)
+    assert kit.clock.elapsed == 1.5
+    assert kit.statistics().actors == 0
+
+
+def test_the_time_of_all_bounds_a_pool(kit):
+    top = kit.start_supervisor(
+        flags("simple_one_for_one", max_shutdown_s=1.0), specs("t", Stuck, shutdown="infinity")
+    )
+    for name in "abc":
+        kit.call(top, StartChild(id=name))
+    kit.stop(top)
+    assert kit.clock.elapsed == 1.0
+    [report] = kit.reported("supervisor", context="shutdown_error")
+    assert report.data["children"] == 3
+
+
+def test_a_pool_ends_with_one_timer_however_many_members_it_has(kit):
+    top = pool(kit, Stuck, 100, shutdown=3.0)
+    before = kit.statistics().scheduler.timers
+    gone = kit.loop.run(kit.kernel.stop, top.cell, reasons.SHUTDOWN, None)
+    kit.settle()
+    assert kit.statistics().scheduler.timers - before == 1
+    kit.advance(3.0)
+    assert gone.settled
+    assert kit.statistics().scheduler.timers == before
 
 
 # An end in the middle of something else
