@@ -6,6 +6,8 @@ from collections import deque
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 if TYPE_CHECKING:
     from supervision.backoff import Backoff
     from supervision.childspec import ChildSpec, SupervisorFlags
@@ -49,7 +51,7 @@ class Child:
     Attributes:
         id: its name.
         spec: how it is handled; the pool's template for a member of a pool.
-        args: what its ``init`` is given.
+        args: what its ``init`` is given; of a temporary child they are not kept.
         address: where it lives; stays the same over restarts.
         status: ``restarting`` means that a start failed and will be tried again, or that its
             restart waits.
@@ -69,6 +71,12 @@ class Child:
         self.restarts = 0
         self.kept: tuple[Any, Any] | None = None
         self.trouble: Trouble | None = None
+
+    def forget_arguments(self) -> None:
+        """Let go of what it was started with: it is temporary and never starts again."""
+        if self.spec.args is not None and self.spec.args is self.args:
+            self.spec = msgspec.structs.replace(self.spec, args=None)
+        self.args = None
 
     @property
     def exits(self) -> deque[tuple[Reason, float]] | None:

@@ -62,7 +62,11 @@ class DeleteChild(msgspec.Struct, frozen=True):
 
 
 class CycleChild(msgspec.Struct, frozen=True):
-    """Stop a child and start it again, whatever its restart type; an operator's restart."""
+    """Stop a child and start it again, whatever it would do by itself; an operator's restart.
+
+    The answer is as for StartChild, or Refused(``temporary``): what such a child was started with
+    is not kept.
+    """
 
     id: str
 

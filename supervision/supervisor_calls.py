@@ -194,6 +194,8 @@ class Managed(Children):
         return outcome
 
     async def _cycle(self, child: Child) -> Outcome | Refused:
+        if child.spec.restart == "temporary":
+            return Refused("temporary", child.address)
         if child.retry_at is not None:
             return await self._start_early(child)
         if strategy.alive(child):
@@ -202,8 +204,6 @@ class Managed(Children):
         outcome = await self._start_again(child)
         if not isinstance(outcome, Failed):
             return outcome
-        if child.spec.restart == "temporary":
-            strategy.forget(self.state, child)
         await self._all_of(self._start_failed(child, outcome.reason))
         return _refusal(outcome.reason)
 

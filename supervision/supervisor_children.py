@@ -85,6 +85,8 @@ class Children(Behaviour):
     def _note(self, child: Child, outcome: Outcome) -> None:
         match outcome:
             case Started():
+                if child.spec.restart == "temporary":
+                    child.forget_arguments()
                 if child.trouble is None:
                     child.status = "running"
                 else:

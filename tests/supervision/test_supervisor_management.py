@@ -258,7 +258,7 @@ def test_a_termination_ends_the_attempts_to_restart(kit):
 # An operator's restart
 
 
-@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+@pytest.mark.parametrize("restart", ["permanent", "transient"])
 def test_a_child_is_cycled_whatever_its_restart_type(kit, restart):
     journal = []
     top = kit.start_supervisor(flags(intensity=0), specs("a", Polite, journal, restart=restart))
@@ -281,11 +281,12 @@ def test_a_cycled_child_that_does_not_start_is_tried_again(kit, top):
     assert kit.alive(kit.address("top/a"))
 
 
-def test_a_cycled_temporary_child_that_does_not_start_is_gone(kit):
-    top = kit.start_supervisor(flags(), specs("a", restart="temporary"))
-    kit.faults.refuse_starts("top/a")
-    assert kit.call(top, CycleChild("a")).why == "start_error"
-    assert listed(kit, top) == []
+def test_a_temporary_child_is_not_cycled_for_its_arguments_are_gone(kit):
+    journal = []
+    top = kit.start_supervisor(flags(), specs("a", Polite, journal, restart="temporary"))
+    assert kit.call(top, CycleChild("a")) == Refused("temporary", kit.address("top/a"))
+    assert journal == [("started", "a")]
+    assert listed(kit, top) == [("a", "running")]
 
 
 # A pool
