@@ -7,10 +7,11 @@ which starts succeed or fail as the random run says.
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervision import strategy
+from supervision import Backoff, strategy
 from supervision.childspec import ChildSpec, SupervisorFlags
 from supervision.eventloop.address import LocalAddress
 from supervision.gen_server import GenServer
@@ -101,6 +102,8 @@ class Driven:
                         strategy.started(child, now)
                     else:
                         pending = strategy.start_failed(self.state, child, error("no"), now)
+                case strategy.Delay(child, until):
+                    assert child.retry_at == until
                 case strategy.Escalate(_):
                     self.over = True
                     for child in strategy.shutdown_order(self.state):
@@ -174,6 +177,74 @@ def check(model, driven, names):
     assert driven.halted == sorted(driven.halted, key=names.index, reverse=True)
     assert driven.started == sorted(driven.started, key=names.index)
     assert len(driven.state.restarts) <= driven.state.flags.intensity
+
+
+# Restarts that wait: the model of them is the core itself without waits
+
+
+class Patient(Driven):
+    """Carries out everything at once, retries and waits included, until nothing is left to do."""
+
+    def settle(self, actions, now, starts):
+        self.carry_out(actions, now, starts)
+        while not self.over and (due := self.next()) is not None:
+            waits = due.retry_at is not None
+            further = strategy.due if waits else lambda state, one: strategy.retry(state, one, now)
+            self.carry_out(further(self.state, due), now, starts)
+
+    def next(self):
+        return next((c for c in self.state.children.values() if c.status == "restarting"), None)
+
+    def exit(self, name, reason, now, plan):
+        child = self.state.children.get(name)
+        if child is not None and child.status == "running" and not self.over:
+            starts = outcomes(plan)
+            actions = strategy.exited(self.state, child, reason, now)
+            self.settle(actions, now, starts)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(STATIC),
+    st.integers(0, 4),
+    types,
+    events,
+    st.sampled_from([Backoff(1.0, 4.0, jitter=0.0), Backoff(0.1, 0.1)]),
+)
+def test_waits_change_when_children_start_and_nothing_else(kind, intensity, children, run, waits):
+    flags = SupervisorFlags(kind, intensity, 5.0)
+    names = [name for name, _ in children]
+    at_once = Patient(flags, children)
+    waiting = Patient(msgspec.structs.replace(flags, backoff=waits), children)
+    now = 0.0
+    for pick, reason, wait, plan in run:
+        now += wait
+        for driven in (at_once, waiting):
+            driven.exit(names[pick % len(names)], reason, now, plan)
+        assert waiting.over == at_once.over
+        assert waiting.started == at_once.started
+        assert waiting.reported == at_once.reported
+        assert list(waiting.state.restarts) == list(at_once.state.restarts)
+        if not at_once.over:
+            assert waiting.where(names) == at_once.where(names)
+            assert failures(waiting) == failures(at_once)
+
+
+def failures(driven):
+    return {one.id: len(one.exits or ()) for one in driven.state.children.values()}
+
+
+def test_a_wait_that_is_not_the_present_one_is_nobodys():
+    flags = SupervisorFlags(intensity=9, backoff=Backoff(1.0, 8.0, jitter=0.0))
+    driven = Driven(flags, [("a", "permanent")])
+    child = driven.state.children["a"]
+    *_, first = strategy.exited(driven.state, child, error("x"), 0.0)
+    assert first == strategy.Delay(child, 1.0)
+    assert strategy.retry(driven.state, child, 0.5) == []
+    *_, second = strategy.start_failed(driven.state, child, error("no"), 0.5)
+    assert second == strategy.Delay(child, 2.5)
+    assert strategy.due(driven.state, child, first.until) == []
+    assert kinds(strategy.due(driven.state, child, second.until)) == ["Start"]
 
 
 # What the model does not know: pools, and what management does
