@@ -31,7 +31,7 @@ from actors.web.tokens import open_store
 from protocols.cti.link_state import LinkConfig
 from protocols.cti.messages import HeartbeatTimes
 from protocols.cti.parsing import MessageLimits
-from supervision.introspection import Introspection
+from supervision.introspection import DebugLimits, Introspection
 
 if TYPE_CHECKING:
     import socket
@@ -97,7 +97,7 @@ class Assembly:
             version=version,
             config=config.http,
             readiness=NodeReadiness(kernel),
-            introspection=Introspection(kernel, NAME),
+            introspection=Introspection(kernel, NAME, _limits(config, data)),
             sessions=CallSessions(kernel, pool, StoredSessions(kernel), openings),
             events=_events(kernel, config, epoch),
             tokens=tokens,
@@ -151,6 +151,23 @@ def _events(kernel: Kernel, config: Config, epoch: str) -> EventHub:
     hub = EventHub(epoch, keep=http.events_buffer, max_subscriptions=http.max_event_streams)
     kernel.reports.subscribe(to_events(hub))
     return hub
+
+
+def _limits(config: Config, data: Path) -> DebugLimits:
+    watching = config.introspection
+    return DebugLimits(
+        trace_messages=watching.trace_messages,
+        trace_seconds=watching.trace_s,
+        traces=watching.traces,
+        traced_actors=watching.traced_actors,
+        watched_actors=watching.watched_actors,
+        probes=watching.probes,
+        log_events=watching.log_events,
+        log_file_bytes=watching.log_file_bytes,
+        directory=data / "debug",
+        top_rows=watching.top_rows,
+        window_seconds=watching.window_s,
+    )
 
 
 def _log_settings(node: Assembly) -> LogSettings:

@@ -215,6 +215,21 @@ class SupervisionConfig(Struct, frozen=True, kw_only=True):
     pool_intensity_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.05
 
 
+class IntrospectionConfig(Struct, frozen=True, kw_only=True):
+    """`[introspection]`: how much operators may watch, keep and go through."""
+
+    trace_messages: Count = 10_000
+    trace_s: Seconds = 3_600.0
+    traces: Annotated[int, Meta(ge=1, le=100)] = 8
+    traced_actors: Annotated[int, Meta(ge=1, le=100_000)] = 100
+    watched_actors: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
+    probes: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    log_events: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
+    log_file_bytes: Bytes = 1_048_576
+    top_rows: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    window_s: Seconds = 60.0
+
+
 class AnchorConfig(Struct, frozen=True, kw_only=True):
     """`[anchor]`: how the anchor starts, watches and stops its programs."""
 
@@ -240,6 +255,7 @@ class Config(Struct, frozen=True, kw_only=True):
     logs: LogsConfig = LogsConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     supervision: SupervisionConfig = SupervisionConfig()
+    introspection: IntrospectionConfig = IntrospectionConfig()
     anchor: AnchorConfig = AnchorConfig()
 
 

@@ -33,7 +33,13 @@ LEVEL_SEVERITY: dict[Level, SeverityText] = {
     "warning": "WARN",
     "error": "ERROR",
 }
-_SUPERVISOR_SEVERITY: dict[str, SeverityText] = {"restarted": "INFO", "shutdown": "FATAL"}
+_SUPERVISOR_SEVERITY: dict[str, SeverityText] = {
+    "auto_shutdown": "WARN",
+    "crash_loop_over": "INFO",
+    "escalation": "FATAL",
+    "restarted": "INFO",
+    "shutdown": "FATAL",
+}
 _REPORT_SEVERITY: dict[str, SeverityText] = {
     "crash": "ERROR",
     "supervisor": "ERROR",
@@ -43,6 +49,8 @@ _REPORT_SEVERITY: dict[str, SeverityText] = {
     "degraded": "WARN",
     "recovered": "INFO",
     "progress": "DEBUG",
+    "probe": "WARN",
+    "trace": "DEBUG",
 }
 _RENAMED = {"reason": "exception.message", "traceback": "exception.stacktrace"}
 

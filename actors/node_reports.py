@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from supervision import Report
     from supervision.eventloop.kernel import Kernel
 
-_EVENTS: dict[str, EventKind] = {"supervisor": "supervisor", "crash": "crash"}
+_EVENTS: dict[str, EventKind] = {"supervisor": "supervisor", "crash": "crash", "trace": "trace"}
 
 _NOT_RESTARTED = ("child_given_up", "shutdown", "shutdown_error")
 """Reports of a supervisor about a child that it does not restart."""
 
 
 def to_events(hub: EventHub) -> Callable[[Report], None]:
-    """A listener that publishes reports as events; all but crashes and restarts are ``node``."""
+    """A listener that publishes reports as events; those of other kinds are ``node``."""
 
     def publish(report: Report) -> None:
         data = {"path": report.path, **report.data}
@@ -100,10 +100,12 @@ class NodeCollector(Collector):
             "Time that a handler held the loop; every 32nd message is sampled.",
             labels=("actor",),
         )
-        for kind, histogram in list(self._kernel.latencies.items()):
+        # One label for each name: a watched actor's class shares its histogram with its own.
+        by_name = {kind.__name__: one for kind, one in list(self._kernel.latencies.items())}
+        for name, histogram in by_name.items():
             buckets = [(repr(bound), float(count)) for bound, count in histogram.cumulative()]
             buckets.append(("+Inf", float(histogram.count)))
-            family.add_metric((kind.__name__,), buckets, histogram.total_s)
+            family.add_metric((name,), buckets, histogram.total_s)
         return family
 
 

@@ -6,10 +6,14 @@ import msgspec
 
 from actors.web import (
     actor_operations,
+    debug_operations,
     event_operations,
     health,
     session_operations,
+    steering_operations,
     token_operations,
+    top_operations,
+    trace_operations,
 )
 from actors.web.api import Call, Operation, Reply, operation
 from protocols.http import media, openapi
@@ -27,6 +31,10 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
     table = (
         *health.operations(metrics_public=metrics_public),
         *actor_operations.OPERATIONS,
+        *steering_operations.OPERATIONS,
+        *debug_operations.OPERATIONS,
+        *trace_operations.OPERATIONS,
+        *top_operations.OPERATIONS,
         *event_operations.OPERATIONS,
         *session_operations.OPERATIONS,
     )

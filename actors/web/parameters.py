@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from actors.web.tokens import Scope
 from protocols.http.paging import MAX_LIMIT, MAX_QUERY_CHARS
+
+MAX_REASON_CHARS = 200
+
+LOOK: tuple[Scope, ...] = ("viewer",)
+ACT: tuple[Scope, ...] = ("operator",)
+ACTOR = "/api/v1/actors/{path}"
 
 
 class PageParameters(Struct, frozen=True, kw_only=True):
@@ -17,3 +24,9 @@ class PageParameters(Struct, frozen=True, kw_only=True):
     sort: str | None = None
     order: Literal["asc", "desc"] | None = None
     q: Annotated[str, Meta(max_length=MAX_QUERY_CHARS)] | None = None
+
+
+class Reason(Struct, frozen=True, kw_only=True):
+    """Why an operator acts; the log and the events keep it."""
+
+    reason: Annotated[str, Meta(max_length=MAX_REASON_CHARS)] = ""

@@ -6,7 +6,6 @@ the request's time is up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from msgspec import Struct
@@ -20,13 +19,6 @@ from actors.session_api import (
     RouteAnswer,
     RouteFromIvr,
     SessionView,
-)
-from supervision.introspection import (
-    ActorDetail,
-    ActorRow,
-    ActorState,
-    DeadLetterRow,
-    TreeNode,
 )
 
 
@@ -71,62 +63,6 @@ class Readiness(Protocol):
 
     def report(self) -> ReadinessReport:
         """The state of each part, now."""
-        ...
-
-
-class Introspection(Protocol):
-    """Shows and steers the actor tree: `supervision.introspection.Introspection`.
-
-    Each method that is given a path raises `NoSuchActor` for an unknown one; the actions raise
-    `ActionRefused` where they cannot be done.
-    """
-
-    async def tree(self, path: str | None, depth: int | None) -> TreeNode:
-        """The tree below a path.
-
-        Args:
-            path: Where to start, None for the root.
-            depth: Levels of children to show, None for all.
-        """
-        ...
-
-    def actors(self, under: str | None) -> Iterable[ActorRow]:
-        """The actors below a path, itself included as the first.
-
-        The rows should be made while they are iterated: the API goes through a long list in
-        slices and serves others in between. Actors may come and go meanwhile.
-
-        Args:
-            under: The path, None for the whole tree.
-        """
-        ...
-
-    async def actor(self, path: str) -> ActorDetail:
-        """Everything that is shown of one actor."""
-        ...
-
-    async def state(self, path: str) -> ActorState:
-        """The state of one actor, through its `format_status`."""
-        ...
-
-    async def suspend(self, path: str, reason: str) -> None:
-        """Make the actor take system messages only."""
-        ...
-
-    async def resume(self, path: str, reason: str) -> None:
-        """Undo `suspend`."""
-        ...
-
-    async def restart(self, path: str, reason: str) -> None:
-        """End the actor in order and let its supervisor start it again."""
-        ...
-
-    async def kill(self, path: str, reason: str) -> None:
-        """End the actor at once; its supervisor sees it as a crash."""
-        ...
-
-    def dead_letters(self) -> Iterable[DeadLetterRow]:
-        """The latest messages that nobody took; their number is bounded."""
         ...
 
 

@@ -11,10 +11,26 @@ from actors.web.event_hub import TooManySubscriptions
 from actors.web.tokens import TooManyTokens
 from protocols.http import etag, problem
 from protocols.http.problem import HttpProblem, ProblemType
-from supervision.introspection import ActionRefused, NoSuchActor
+from supervision.introspection import (
+    ActionRefused,
+    CallbackFailed,
+    LimitReached,
+    NoSuchActor,
+    NoSuchTrace,
+    NotPlain,
+    NotSuspended,
+    OutOfBounds,
+    StillBusy,
+)
 
 NO_SUCH_ACTOR = ProblemType("no-such-actor", 404, "No actor has this path")
 ACTION_REFUSED = ProblemType("action-refused", 409, "This cannot be done to the actor")
+ACTOR_BUSY = ProblemType("actor-busy", 409, "The actor's handler has not ended in time")
+NOT_SUSPENDED = ProblemType("not-suspended", 409, "The actor must be suspended first")
+CALLBACK_FAILED = ProblemType("callback-failed", 409, "A callback of the actor failed")
+STATE_NOT_PLAIN = ProblemType("state-not-plain", 409, "The state cannot be patched so")
+LIMIT_REACHED = ProblemType("limit-reached", 429, "As much is watched as may be at once")
+NO_SUCH_TRACE = ProblemType("no-such-trace", 404, "No trace has this id")
 NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
 SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed")
@@ -57,6 +73,15 @@ def _step_data(error: session_api.StepDataLimit) -> HttpProblem:
     return HttpProblem(STEP_DATA_TOO_LARGE, f"data takes {rule}", field="data", rule=rule)
 
 
+def _refused(kind: ProblemType) -> Callable[[ActionRefused], HttpProblem]:
+    return lambda error: HttpProblem(kind, str(error), field="path", rule=error.rule)
+
+
+def _limit(error: LimitReached) -> HttpProblem:
+    rule = f"at most {error.limit} {error.what}"
+    return HttpProblem(LIMIT_REACHED, "end one first", rule=rule, headers={"Retry-After": "5"})
+
+
 def _streams(error: TooManySubscriptions) -> HttpProblem:
     rule = f"at most {error.limit} event streams"
     headers = {"Retry-After": "5"}
@@ -80,9 +105,16 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     ),
     session_api.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
     NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),
-    ActionRefused: lambda error: HttpProblem(
-        ACTION_REFUSED, str(error), field="path", rule=error.rule
+    ActionRefused: _refused(ACTION_REFUSED),
+    NotSuspended: _refused(NOT_SUSPENDED),
+    StillBusy: _refused(ACTOR_BUSY),
+    CallbackFailed: _refused(CALLBACK_FAILED),
+    NotPlain: lambda error: HttpProblem(
+        STATE_NOT_PLAIN, str(error), field=error.field, rule=error.rule
     ),
+    NoSuchTrace: lambda error: HttpProblem(NO_SUCH_TRACE, str(error), field="trace"),
+    OutOfBounds: lambda error: problem.invalid(error.field, error.rule),
+    LimitReached: _limit,
     TooManyTokens: lambda error: HttpProblem(TOO_MANY_TOKENS, "revoke one first", rule=str(error)),
     TooManySubscriptions: _streams,
 }

@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from actors.config import HttpConfig
 from actors.web.event_hub import EventHub
-from actors.web.ports import Introspection, NodeCounts, Readiness, Sessions
+from actors.web.ports import NodeCounts, Readiness, Sessions
 from actors.web.tokens import TokenStore
+from supervision.introspection import Introspection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Services:
         version: Version of the running release.
         config: The section `[http]` of the configuration.
         readiness: Whether the node takes traffic.
-        introspection: The actor tree.
+        introspection: The actor tree, looked at and steered.
         sessions: The calls' sessions.
         events: What happens in the node.
         tokens: Who may do what.

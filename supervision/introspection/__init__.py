@@ -1,31 +1,87 @@
 """Look at a live tree and steer it: OTP's ``sys`` for every actor, bounded as ``recon`` is."""
 
+from supervision.introspection.errors import (
+    ActionRefused,
+    CallbackFailed,
+    LimitReached,
+    NoSuchActor,
+    NoSuchTrace,
+    NotPlain,
+    NotSuspended,
+    OutOfBounds,
+    StillBusy,
+)
+from supervision.introspection.events import DONE, Seen, SystemEvent
+from supervision.introspection.finding import NOBODY, Asked
+from supervision.introspection.limits import DebugLimits
 from supervision.introspection.records import (
     ActorDetail,
     ActorRow,
     ActorState,
+    ChildRow,
     DeadLetterRow,
+    FlagsRow,
     Intensity,
     LastExit,
     PoolSummary,
     RestartRow,
+    SpecRow,
     TimerRow,
     TreeNode,
 )
-from supervision.introspection.tree import ActionRefused, Introspection, NoSuchActor
+from supervision.introspection.system_records import (
+    ActorInfo,
+    LogRow,
+    NodeStatistics,
+    ProbeRow,
+    StatisticsRow,
+    SystemStatus,
+    Top,
+    TopAttribute,
+    TopRow,
+)
+from supervision.introspection.trace_records import TraceEvents, TraceRow
+from supervision.introspection.tree import Introspection
 
 __all__ = [
+    "DONE",
+    "NOBODY",
     "ActionRefused",
     "ActorDetail",
+    "ActorInfo",
     "ActorRow",
     "ActorState",
+    "Asked",
+    "CallbackFailed",
+    "ChildRow",
     "DeadLetterRow",
+    "DebugLimits",
+    "FlagsRow",
     "Intensity",
     "Introspection",
     "LastExit",
+    "LimitReached",
+    "LogRow",
     "NoSuchActor",
+    "NoSuchTrace",
+    "NodeStatistics",
+    "NotPlain",
+    "NotSuspended",
+    "OutOfBounds",
     "PoolSummary",
+    "ProbeRow",
     "RestartRow",
+    "Seen",
+    "SpecRow",
+    "StatisticsRow",
+    "StillBusy",
+    "SystemEvent",
+    "SystemStatus",
     "TimerRow",
+    "Top",
+    "TopAttribute",
+    "TopRow",
+    "TraceEvents",
+    "TraceRow",
     "TreeNode",
 ]

@@ -10,11 +10,16 @@ ActorStatus = Literal["running", "suspended", "restarting", "crash_loop", "stopp
 
 
 class Intensity(Struct, frozen=True, kw_only=True):
-    """How much of a supervisor's restart intensity is used up."""
+    """How much of a supervisor's restart intensity is used up.
+
+    Attributes:
+        free_in_s: seconds until the oldest restart counts no longer; None where none counts.
+    """
 
     used: int
     max: int
     period_s: float
+    free_in_s: float | None = None
 
 
 class LastExit(Struct, frozen=True, kw_only=True):
@@ -46,6 +51,8 @@ class ActorRow(Struct, frozen=True, kw_only=True):
         handled: messages handled by this incarnation.
         rate: messages handled per second, over this incarnation's life.
         memory: bytes that its state takes, about; None where that is not measured.
+        failures: how often in a row it has failed without a good run in between.
+        retry_in_s: seconds until its restart is due; None where none waits.
     """
 
     path: str
@@ -62,6 +69,8 @@ class ActorRow(Struct, frozen=True, kw_only=True):
     last_exit: LastExit | None = None
     rate: float = 0.0
     memory: int | None = None
+    failures: int = 0
+    retry_in_s: float | None = None
 
 
 class TreeNode(ActorRow, frozen=True, kw_only=True):
@@ -79,11 +88,54 @@ class TimerRow(Struct, frozen=True, kw_only=True):
 
 
 class RestartRow(Struct, frozen=True, kw_only=True):
-    """One end of an incarnation: which it was, when and why."""
+    """One end of an incarnation: which it was, when, why, and where it crashed if it did."""
 
     incarnation: int
     at: float
     reason: str
+    traceback: str = ""
+
+
+class SpecRow(Struct, frozen=True, kw_only=True):
+    """A child specification without its start arguments, which may be secrets; see ChildSpec."""
+
+    id: str
+    start: str
+    restart: str
+    significant: bool
+    shutdown: float | str | None
+    type: str
+    keep_state: bool
+    backoff: dict[str, Any] | None
+    on_restart: str
+    keep_limit: int
+
+
+class FlagsRow(Struct, frozen=True, kw_only=True):
+    """A supervisor's flags; see SupervisorFlags."""
+
+    strategy: str
+    intensity: int
+    period: float
+    auto_shutdown: str
+    backoff: dict[str, Any] | None
+    max_shutdown_s: float | None
+    pool_ratio: float
+    child_intensity: int | None
+
+
+class ChildRow(Struct, frozen=True, kw_only=True):
+    """One line of ``which_children``."""
+
+    id: str
+    path: str
+    status: ActorStatus
+    type: str
+    restart: str
+    restarts: int
+    failures: int = 0
+    retry_in_s: float | None = None
+    last_exit: LastExit | None = None
 
 
 class ActorDetail(ActorRow, frozen=True, kw_only=True):
@@ -92,8 +144,18 @@ class ActorDetail(ActorRow, frozen=True, kw_only=True):
     Attributes:
         head_age_s: how long the first message of the mailbox has waited.
         handler_s: quantiles of the time its class's handlers took: ``p50``, ``p99``, ``max``.
-        links: paths it is linked to.
+        links: paths it is linked to; of this and the next four at most 100 are told.
         history: its latest ends, the last one first.
+        monitors: paths it watches.
+        watched_by: paths that watch it.
+        names: names it is registered under.
+        groups: groups it is a member of.
+        actor_class: name of its class.
+        spec: how its supervisor handles it; None where it has none.
+        shutdown_s: seconds that it has to end; None is for ever.
+        flags: of a supervisor.
+        children_count: of a supervisor: ``specs``, ``active``, ``supervisors``, ``workers``.
+        debug: what it is watched for.
     """
 
     head_age_s: float | None = None
@@ -101,6 +163,16 @@ class ActorDetail(ActorRow, frozen=True, kw_only=True):
     links: list[str] = []
     timers: list[TimerRow] = []
     history: list[RestartRow] = []
+    monitors: list[str] = []
+    watched_by: list[str] = []
+    names: list[str] = []
+    groups: list[str] = []
+    actor_class: str | None = None
+    spec: SpecRow | None = None
+    shutdown_s: float | None = None
+    flags: FlagsRow | None = None
+    children_count: dict[str, int] | None = None
+    debug: list[str] = []
 
 
 class ActorState(Struct, frozen=True, kw_only=True):

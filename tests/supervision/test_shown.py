@@ -8,7 +8,7 @@ import pytest
 
 from supervision import ChildSpec, GenServer, Supervisor, SupervisorFlags, reasons
 from supervision.eventloop.mailbox import MailboxPolicy
-from supervision.introspection import Introspection
+from supervision.introspection import Asked, Introspection
 from supervision.introspection.tree import NoSuchActor
 from supervision.testing.children import SlowStart, SlowStop
 
@@ -70,11 +70,14 @@ def test_an_actor_without_a_supervisor_is_shown_by_the_same_rule(kit, shown):
 
 def test_what_is_not_suspended_is_not_resumed(kit, shown):
     kit.start_supervisor(SupervisorFlags())
-    kit.run(shown.resume("top", "by mistake"))
+    kit.run(shown.resume("top", Asked("by mistake")))
     assert kit.reported("operator") == []
-    kit.run(shown.suspend("top", "to look"))
-    kit.run(shown.resume("top", "done"))
-    assert [report.data["action"] for report in kit.reported("operator")] == ["suspend", "resume"]
+    kit.run(shown.suspend("top", Asked("to look")))
+    kit.run(shown.resume("top", Asked("done", "ann")))
+    assert [report.data for report in kit.reported("operator")] == [
+        {"action": "suspend", "reason": "to look", "by": ""},
+        {"action": "resume", "reason": "done", "by": "ann"},
+    ]
 
 
 class Narrow(GenServer):

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 import pytest
@@ -105,21 +106,14 @@ class FakeTree:
         self._known(path)
         return ActorState(path=path, incarnation=1, state={"calls": 3})
 
-    async def _act(self, action, path, reason):
+    async def _act(self, action, path, asked):
         self._known(path)
-        self.done.append((action, path, reason))
+        self.done.append((action, path, asked))
 
-    async def suspend(self, path, reason):
-        await self._act("suspend", path, reason)
-
-    async def resume(self, path, reason):
-        await self._act("resume", path, reason)
-
-    async def restart(self, path, reason):
-        await self._act("restart", path, reason)
-
-    async def kill(self, path, reason):
-        await self._act("kill", path, reason)
+    def __getattr__(self, name):
+        if name not in ("suspend", "resume", "restart", "kill", "stop", "terminate", "delete"):
+            raise AttributeError(name)
+        return partial(self._act, name)
 
     def dead_letters(self):
         return self.letters

@@ -2,7 +2,7 @@ from urllib.parse import quote
 
 import pytest
 
-from supervision.introspection import PoolSummary
+from supervision.introspection import Asked, PoolSummary
 
 PATH = quote("node/a1", safe="")
 
@@ -38,7 +38,9 @@ def test_an_unknown_path_is_404_everywhere(site):
     assert site.post("/api/v1/actors/nowhere/kill", {"reason": "test"}).rule == unknown
 
 
-@pytest.mark.parametrize("action", ["suspend", "resume", "restart", "kill"])
+@pytest.mark.parametrize(
+    "action", ["suspend", "resume", "restart", "kill", "stop", "terminate", "delete"]
+)
 def test_an_action_is_done_with_its_reason_and_says_by_whom(site, action):
     answer = site.post(f"/api/v1/actors/{PATH}/{action}", {"reason": "stuck"})
     assert answer.json() == {
@@ -48,7 +50,9 @@ def test_an_action_is_done_with_its_reason_and_says_by_whom(site, action):
         "by": "operator",
         "at": 1_800_000_000.0,
     }
-    assert site.services.introspection.done == [(action, "node/a1", "stuck (by operator)")]
+    assert site.services.introspection.done == [
+        (action, "node/a1", Asked("stuck", "operator"))
+    ]
 
 
 def test_an_action_without_a_reason_tells_who_asked(site):
@@ -62,8 +66,8 @@ def test_what_is_noted_of_an_action_names_who_asked_and_why(site):
     assert (done["by"], done["reason"]) == (token[1].id, f"kill by {token[1].id}")
     site.post(f"/api/v1/actors/{PATH}/kill", {"reason": "stuck"})
     assert [what for *_, what in site.services.introspection.done] == [
-        f"kill by {token[1].id}",
-        "stuck (by operator)",
+        Asked("", token[1].id),
+        Asked("stuck", "operator"),
     ]
 
 

@@ -1,0 +1,160 @@
+"""Finding actors by path, and going through all of them without holding the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+
+from supervision.introspection.errors import ActionRefused, NoSuchActor
+from supervision.introspection.limits import DebugLimits
+from supervision.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.kernel import Kernel
+    from supervision.strategy import Child, SupervisorState
+
+_T = TypeVar("_T")
+
+SLICE_S = 0.002
+"""Seconds of looking after which the loop goes round."""
+
+LOOK_AT_CLOCK = 32
+"""Actors after which the clock is looked at."""
+
+
+class Asked(Struct, frozen=True):
+    """Who asks for something to be done, and why; the report that tells of it has both.
+
+    Attributes:
+        reason: why.
+        by: who.
+    """
+
+    reason: str = ""
+    by: str = ""
+
+
+NOBODY = Asked()
+"""Nobody in particular: the node's own code, a test."""
+
+
+class Found:
+    """An actor that is known: its address, and who knows it.
+
+    Attributes:
+        child: what its supervisor knows of it; None where it has none.
+    """
+
+    __slots__ = ("address", "child", "parent")
+
+    def __init__(self, address: LocalAddress, child: Child | None, parent: Cell | None) -> None:
+        self.address = address
+        self.child = child
+        self.parent = parent
+
+
+class Finder:
+    """Knows a node's actors by their paths; what everything here is built on.
+
+    Args:
+        kernel: the node.
+        root: name of the actor at the top of the tree.
+        limits: how much may be watched, kept and gone through.
+    """
+
+    def __init__(
+        self, kernel: Kernel, root: str = "node", limits: DebugLimits | None = None
+    ) -> None:
+        self._kernel = kernel
+        self._root = root
+        self.limits = DebugLimits() if limits is None else limits
+
+    def _find(self, path: str) -> Found:
+        first, *names = path.split("/")
+        root = self._kernel.roots.get(first)
+        found = None if root is None else Found(root.address, None, None)
+        for name in names:
+            found = None if found is None else _child(found, name)
+        if found is None:
+            raise NoSuchActor(path)
+        return found
+
+    def _running(self, path: str) -> Cell:
+        cell = self._find(path).address.cell
+        if cell is None or cell.actor is None:
+            raise NoSuchActor(path)
+        return cell
+
+    def _supervised(self, path: str) -> tuple[Child, Cell]:
+        """A child and its supervisor's cell."""
+        found = self._find(path)
+        if found.child is None or found.parent is None:
+            raise ActionRefused(path, "has no supervisor that could do this")
+        return found.child, found.parent
+
+    def _walk(self, found: Found) -> Iterator[Found]:
+        yield found
+        for child in children(found):
+            yield from self._walk(child)
+
+    def _note(self, action: str, path: str, asked: Asked, **more: Any) -> None:
+        """Tell what an operator did: who, to whom, why."""
+        said = {"action": action, "reason": asked.reason, "by": asked.by}
+        self._kernel.report("operator", path, **said, **more)
+
+
+async def sliced(items: Iterable[_T]) -> AsyncIterator[_T]:
+    """Go through many items and let the loop go round every ``SLICE_S`` seconds."""
+    end = time.perf_counter() + SLICE_S
+    for number, item in enumerate(items):
+        yield item
+        if number % LOOK_AT_CLOCK == LOOK_AT_CLOCK - 1 and time.perf_counter() > end:
+            await asyncio.sleep(0)
+            end = time.perf_counter() + SLICE_S
+
+
+def children(found: Found) -> Iterator[Found]:
+    """The children that a supervisor knows, running or not; or those that an actor has made."""
+    cell = found.address.cell
+    if cell is None:
+        return
+    state = state_of(cell)
+    if state is not None:
+        for child in tuple(state.children.values()):
+            yield Found(child.address, child, cell)
+    else:
+        for member in tuple((cell.children or {}).values()):
+            yield Found(member.address, None, cell)
+
+
+def state_of(cell: Cell | None) -> SupervisorState | None:
+    """What a supervisor knows; None of others, and before ``init`` has said what it is."""
+    if cell is None or not isinstance(cell.actor, Supervisor):
+        return None
+    return getattr(cell.actor, "state", None)
+
+
+def member_of_pool(found: Found) -> bool:
+    """Whether it is one of the many children of a pool."""
+    known = state_of(found.parent)
+    return known is not None and known.dynamic
+
+
+def _child(found: Found, name: str) -> Found | None:
+    cell = found.address.cell
+    if cell is None:
+        return None
+    state = state_of(cell)
+    if state is not None:
+        child = state.children.get(name)
+        return None if child is None else Found(child.address, child, cell)
+    members = cell.children or {}
+    member = members.get(int(name) if name.isdecimal() else name)
+    return None if member is None else Found(member.address, None, cell)
