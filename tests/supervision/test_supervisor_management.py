@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from supervision import (
@@ -12,7 +14,10 @@ from supervision import (
     CycleChild,
     DeleteChild,
     GenServer,
+    GetCallbackModule,
+    GetChildSpec,
     Ignored,
+    Info,
     Keep,
     Next,
     NoProc,
@@ -25,6 +30,7 @@ from supervision import (
     StopMachine,
     SupervisorFlags,
     TerminateChild,
+    WhichChild,
     WhichChildren,
     reasons,
 )
@@ -178,6 +184,65 @@ def test_a_running_child_is_neither_restarted_nor_deleted(kit, top, request_):
     assert kit.call(top, request_).why == "running"
 
 
+def test_children_of_other_supervisors_are_known_by_their_names_only(kit, top):
+    """S-23."""
+    address = kit.address("top/a")
+    for kind in (TerminateChild, RestartChild, DeleteChild, GetChildSpec, WhichChild):
+        assert kit.call(top, kind(address)) == Refused("not_found", address)
+    assert kit.alive(address)
+
+
+def test_one_child_is_shown_through_its_life(kit, top):
+    """S-92."""
+    spec = ChildSpec("c", Polite, restart="transient", modules="dynamic")
+    kit.call(top, StartChild(spec))
+    shown = kit.call(top, WhichChild("c"))
+    assert (shown.address, shown.status, shown.type) == (kit.address("top/c"), "running", "worker")
+    assert (shown.restart, shown.modules, shown.failures) == ("transient", "dynamic", 0)
+    kit.call(top, TerminateChild("c"))
+    assert kit.call(top, WhichChild("c")).status == "stopped"
+    kit.call(top, DeleteChild("c"))
+    assert kit.call(top, WhichChild("c")) == Refused("not_found", "c")
+
+
+def test_a_spec_is_shown_with_its_defaults(kit, top):
+    """S-13."""
+    spec = kit.call(top, GetChildSpec("a"))
+    assert (spec.shutdown, spec.modules) == (5.0, ("supervision.testing.children",))
+    assert kit.call(top, GetChildSpec("z")) == Refused("not_found", "z")
+
+
+def test_a_supervisor_says_which_class_it_is(kit, top):
+    """S-74."""
+    assert kit.call(top, GetCallbackModule()) is type(kit.actor(top))
+
+
+def test_what_init_has_to_say_is_passed_on(kit, top):
+    """S-25."""
+
+    class Talking(GenServer):
+        def init(self, args):
+            return Info("extra")
+
+    answer = kit.call(top, StartChild(ChildSpec("c", Talking)))
+    assert answer == Started(kit.address("top/c"), "extra")
+    kit.call(top, TerminateChild("c"))
+    assert kit.call(top, RestartChild("c")).info == "extra"
+
+
+def test_a_name_that_is_taken_is_said_to_be(kit, top):
+    """S-91: by an actor that is none of the supervisor's."""
+
+    class Named(GenServer):
+        def init(self, args):
+            self.register("name")
+
+    owner = kit.start(Named)
+    answer = kit.call(top, StartChild(ChildSpec("c", Named)))
+    assert answer == Refused("already_started", owner)
+    assert len(listed(kit, top)) == 2
+
+
 @pytest.mark.parametrize("kind", [TerminateChild, RestartChild, DeleteChild, CycleChild])
 def test_an_unknown_child_is_not_found(kit, top, kind):
     assert kit.call(top, kind("z")) == Refused("not_found", "z")
@@ -322,6 +387,45 @@ def test_a_member_of_a_pool_that_is_terminated_is_forgotten(kit, pool):
     assert kit.call(pool, TerminateChild("one")) is True
     assert kit.call(pool, TerminateChild("one")).why == "not_found"
     assert kit.call(pool, DeleteChild("one")).why == "simple_one_for_one"
+
+
+def test_a_member_of_a_pool_is_known_by_its_address_too(kit, pool):
+    """S-14, S-24."""
+    address = kit.call(pool, StartChild(id="one")).address
+    copied = pickle.loads(pickle.dumps(address))
+    for named in ("one", address, copied):
+        assert kit.call(pool, WhichChild(named)).id == "one"
+        assert kit.call(pool, GetChildSpec(named)).id == "t"
+    assert kit.call(pool, TerminateChild(address)) is True
+    assert listed(kit, pool) == []
+    assert not kit.alive(address)
+
+
+def test_a_member_that_has_ended_is_as_good_as_terminated(kit):
+    """S-24."""
+    pool = kit.start_supervisor(flags("simple_one_for_one"), specs("t", restart="temporary"))
+    address = kit.call(pool, StartChild(id="one")).address
+    kit.faults.kill(address)
+    kit.settle()
+    assert kit.call(pool, TerminateChild(address)) is True
+    assert kit.call(pool, WhichChild(address)) == Refused("not_found", address)
+
+
+def test_a_stranger_is_not_found_and_left_alone(kit, pool, top):
+    """S-24."""
+    stranger = kit.address("top/a")
+    kit.call(pool, StartChild(id="a"))
+    for request in (TerminateChild(stranger), GetChildSpec(stranger), WhichChild(stranger)):
+        assert kit.call(pool, request) == Refused("not_found", stranger)
+    assert kit.alive(stranger)
+    assert kit.alive(kit.address("pool/a"))
+
+
+@pytest.mark.parametrize("request_", [RestartChild("one"), DeleteChild("one"), RestartChild("z")])
+def test_members_of_a_pool_are_neither_restarted_nor_deleted(kit, pool, request_):
+    """S-24."""
+    kit.call(pool, StartChild(id="one"))
+    assert kit.call(pool, request_) == Refused("simple_one_for_one")
 
 
 def test_a_member_of_a_pool_that_ignores_its_start_leaves_nothing(kit):
