@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from supervision.asking import Asking
-from supervision.eventloop import links
+from supervision.eventloop import crashes, links
 from supervision.eventloop.managed import ManagedActor, Timeout
 from supervision.naming import Naming
 from supervision.reasons import NORMAL, Reason
@@ -106,7 +106,12 @@ class Behaviour(Asking, Naming, Resting, ManagedActor):
     # Ending
 
     def stop(self, reason: Reason = NORMAL) -> None:
-        """End after the handler that runs now; ``terminate`` is told the reason."""
+        """End after the handler that runs now; ``terminate`` is told the reason.
+
+        An end with an error is reported as a crash is; one in order is nobody's concern.
+        """
+        if reason.kind == "error":
+            crashes.report(self.kernel, self._myRef, "stop", reason)
         self.kernel.exit(self._myRef, reason)
 
     def at_end(self, release: Callable[[], object]) -> None:

@@ -22,6 +22,7 @@ _HEADLINES = {
 }
 _CRASHES = {
     "init": "{actor} did not start: {reason}",
+    "stop": "{actor} stopped: {reason}",
     "terminate": "{actor} crashed as it ended: {reason}",
 }
 _SUPERVISORS = {

@@ -93,7 +93,7 @@ def start(  # noqa: PLR0917 - one call site, which names them
     except BaseException as exception:  # noqa: BLE001 - whatever init raises is why it did not start
         return _init_crashed(kernel, cell, exception)
     if type(result) is CoroutineType:
-        return _start_later(kernel, cell, result)
+        return _start_later(kernel, cell, actor, result)
     return _judge(kernel, cell, result)
 
 
@@ -157,16 +157,20 @@ def _init_crashed(kernel: Kernel, cell: Cell, exception: BaseException) -> Faile
     return _not_started(kernel, cell, reason)
 
 
-def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
+def _start_later(kernel: Kernel, cell: Cell, actor: ManagedActor, coro: Any) -> Waiter:
     outcome = Waiter()
 
     def gone(reason: Reason) -> None:
         outcome.settle(Failed(reason))
 
     cell.exit_waiters = [gone]
+    bound = actor.start_timeout_s
+    patience = bound and kernel.start_timer(cell, bound, outcome, _start_took_too_long)
 
     def ended(task: HandlerTask, value: Any, exception: BaseException | None) -> None:
         cell.exit_waiters = [one for one in cell.exit_waiters or () if one is not gone] or None
+        if patience:
+            kernel.cancel_timer(patience)
         if exception is not None:
             outcome.settle(_init_crashed(kernel, cell, exception))
             return
@@ -176,6 +180,15 @@ def _start_later(kernel: Kernel, cell: Cell, coro: Any) -> Waiter:
     cell.task = HandlerTask(cell, coro, ended)
     cell.task.wake()
     return outcome
+
+
+def _start_took_too_long(timer: Timer) -> None:
+    """Kill an actor whose ``init`` has not come to its end (gen_server's ``{timeout, T}``)."""
+    cell: Cell = timer.owner
+    outcome: Waiter = timer.payload
+    cell.kernel.forget_timer(timer)
+    if outcome.settle(Failed(error("timeout"))):
+        cell.kernel.exit(cell, KILLED)
 
 
 # Ending

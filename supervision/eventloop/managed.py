@@ -86,12 +86,15 @@ class ManagedActor(Actor):
         mailbox: the bound of its mailbox; None is unbounded.
         hibernate_after_s: seconds without a message after which its state is packed; None is
             never.
+        start_timeout_s: seconds that an asynchronous ``on_start`` may take before the actor is
+            killed and its start has failed with ``timeout``; None is for ever.
     """
 
     kind: ClassVar[str] = "worker"
     stops_children: ClassVar[bool] = False
     mailbox: ClassVar[MailboxPolicy | None] = None
     hibernate_after_s: ClassVar[float | None] = None
+    start_timeout_s: ClassVar[float | None] = None
 
     def on_start(self, args: Any) -> Any:
         """Begin; returns None, IGNORE, or a Stop, Info or Continue."""

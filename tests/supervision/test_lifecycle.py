@@ -370,3 +370,39 @@ def test_a_group_has_its_members_in_the_order_they_joined(kit):
     assert list(actor.members("everybody")) == []
     actor.join("everybody")
     assert list(actor.members("everybody")) == [members[0]]
+
+
+class Patient(GenServer):
+    """Takes as long to start as it is told, which may be too long."""
+
+    start_timeout_s = 2.0
+
+    async def init(self, args):
+        await asyncio.sleep(args)
+
+
+def test_an_init_that_takes_too_long_is_killed_and_the_start_has_failed(kit):
+    with pytest.raises(NotStarted) as failure:
+        kit.start(Patient, 3.0)
+    assert failure.value.outcome == Failed(reasons.error("timeout"))
+    assert kit.clock.elapsed == 2.0
+    assert kit.statistics().actors == 0
+
+
+def test_an_init_that_is_in_time_leaves_no_timer(kit):
+    actor = kit.start(Patient, 1.0)
+    kit.advance(10.0)
+    assert kit.alive(actor)
+    assert kit.kernel.statistics().timers == 0
+
+
+def test_an_end_with_an_error_is_reported_as_a_crash(kit):
+    class Leaving(GenServer):
+        def handle_cast(self, request):
+            self.stop(request)
+
+    for reason in (reasons.NORMAL, reasons.SHUTDOWN, reasons.shutdown("x"), reasons.error("x")):
+        kit.cast(kit.start(Leaving), reason)
+        kit.settle()
+    [report] = kit.reported("crash")
+    assert (report.data["message"], report.data["reason"]) == ("stop", "error: x")
