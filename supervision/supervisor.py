@@ -7,7 +7,6 @@ in its mailbox, as in OTP; only its own end interrupts it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -179,26 +178,35 @@ class Supervisor(Managed):
     async def _stop_pool(self, members: list[Child]) -> None:
         """End all at once, with one timer: a pool can have any number of children."""
         leaving: list[tuple[Child, Waiter]] = []
+        dead: list[Child] = []
         timer, end = self._kill_what_is_left(leaving)
         for number, child in enumerate(members):
-            cell = child.address.cell
-            if cell is not None:
+            cell = self._cell_to_stop(child)
+            if cell is None:
+                dead.append(child)
+            else:
                 late = end is not None and self.now() >= end
                 leaving.append((child, self.kernel.stop(cell, SHUTDOWN, 0.0 if late else None)))
             await _breathe(number)
-        errors: Counter[str] = Counter()
-        said: dict[str, Reason] = {}
+        ends: list[tuple[Child, Reason]] = []
         for number, (child, gone) in enumerate(leaving):
-            reason = await gone
+            ends.append((child, await gone))
             await _breathe(number)
-            child.status = "stopped"
-            if not shutdown.as_asked(child, reason):
-                errors[str(reason)] += 1
-                said[str(reason)] = reason
         if timer is not None:
             self.cancel_timer(timer)
-        for text, count in errors.items():
-            self._tell("shutdown_error", members[0], said[text], children=count)
+        if dead:
+            ended = self._ended_already()
+            ends += [(child, ended[child.address]) for child in dead if child.address in ended]
+        self._tell_once_for_each_reason(ends)
+
+    def _tell_once_for_each_reason(self, ends: list[tuple[Child, Reason]]) -> None:
+        errors: dict[str, list[tuple[Child, Reason]]] = {}
+        for child, reason in ends:
+            child.status = "stopped"
+            if not shutdown.as_asked(child, reason):
+                errors.setdefault(str(reason), []).append((child, reason))
+        for alike in errors.values():
+            self._tell("shutdown_error", *alike[0], children=len(alike))
 
     def _kill_what_is_left(
         self, leaving: list[tuple[Child, Waiter]]

@@ -20,7 +20,9 @@ from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
+    from supervision._thespian import ActorAddress
     from supervision.childspec import ChildSpec
+    from supervision.eventloop.cell import Cell
 
 
 class TryAgain(msgspec.Struct, frozen=True):
@@ -54,6 +56,7 @@ class Children(Behaviour):
     stops_children = True
     state: SupervisorState
     _keeps = False
+    _stopping: dict[Child, Cell] | None = None
 
     # Starting
 
@@ -194,23 +197,36 @@ class Children(Behaviour):
         strategy.halted(self.state, child)
 
     async def _end_child(self, child: Child, bound: float | None = None) -> None:
-        cell = child.address.cell
+        cell = self._cell_to_stop(child)
         child.status = "stopping"
         if cell is None:
-            reason = self._died_already(child)
+            reason = self._ended_already().get(child.address)
         else:
             timeout = shutdown.least(child.spec.stop_timeout, bound)
+            self._stopping = self._stopping or {}
+            self._stopping[child] = cell
             reason = await self.kernel.stop(cell, SHUTDOWN, timeout)
+            del self._stopping[child]
         child.status = "stopped"
         if reason is not None and not shutdown.as_asked(child, reason):
             self._tell("shutdown_error", child, reason)
 
-    def _died_already(self, child: Child) -> Reason | None:
-        """Look for a child's end among the messages that wait (OTP's selective receive)."""
-        for message, _, _ in self._myRef.mailbox or ():
-            if isinstance(message, ChildExited) and message.address is child.address:
-                return message.reason
-        return None
+    def _cell_to_stop(self, child: Child) -> Cell | None:
+        """What is behind a child, or was when this supervisor began to stop it and was cut short.
+
+        The end of the supervisor itself cuts short what it is doing; how the child ended that it
+        was just stopping is known by the cell alone.
+        """
+        cut_short = self._stopping.pop(child, None) if self._stopping else None
+        return child.address.cell if cut_short is None else cut_short
+
+    def _ended_already(self) -> dict[ActorAddress, Reason]:
+        """The children whose ends wait in the mailbox (OTP's selective receive)."""
+        return {
+            message.address: message.reason
+            for message, _, _ in self._myRef.mailbox or ()
+            if isinstance(message, ChildExited)
+        }
 
     def child_bound(self, child: LocalAddress) -> float | None:
         """The shutdown time of its spec; ``brutal_kill`` says nothing of a child that crashed."""
@@ -245,16 +261,16 @@ class Children(Behaviour):
     def _tell(self, context: str, child: Child, reason: Reason | None, **more: Any) -> None:
         """Publish a supervisor report about a child, OTP's ``offender``."""
         kernel, state = self.kernel, self.state
-        data = {
+        data: dict[str, Any] = {
             "context": context,
             "reason": None if reason is None else str(reason),
-            **self._offender(child),
-            "restarts": child.restarts,
-            "failures": child.failures,
-            "used": len(state.restarts),
-            "allowed": state.allowed,
-            **more,
         }
+        data |= self._offender(child)
+        data["restarts"] = child.restarts
+        data["failures"] = child.failures
+        data["used"] = len(state.restarts)
+        data["allowed"] = state.allowed
+        data |= more
         path = self.address.path
         kernel.reports.publish(Report("supervisor", path, kernel.clock.wall(), data))
 
