@@ -17,7 +17,7 @@ from supervision._thespian import (
     Thespian_StatusReq,
     WakeupMessage,
 )
-from supervision.eventloop import admission, crashes, failures, lifecycle, stopping
+from supervision.eventloop import admission, beginning, crashes, failures, lifecycle, stopping
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import NoProc, PendingCall, Waiter
 from supervision.eventloop.cell import Cell
@@ -126,8 +126,8 @@ class Kernel(Switchboard):
         address: LocalAddress,
         keeper: Keeper | None = None,
     ) -> lifecycle.Outcome | Waiter:
-        """Start ``actor`` behind ``address``; see ``lifecycle.start``."""
-        return lifecycle.start(self, actor, args, parent, address, keeper)
+        """Start ``actor`` behind ``address``; see ``beginning.start``."""
+        return beginning.start(self, actor, args, parent, address, keeper)
 
     def child_address(self, parent: Cell | None, name: str | int) -> LocalAddress:
         """An address for a new child; it is taken only when something starts there."""

@@ -45,6 +45,8 @@ def stop(
     caller: Cell | None = None,
 ) -> Waiter:
     """Have an actor end; see ``Asking.stop_actor`` for what the waiter raises."""
+    if timeout is not None and not 0.0 <= timeout < float("inf"):
+        raise ValueError(f"timeout: not {timeout!r}, but seconds from 0 or None")
     cell = kernel.cell_of(target)
     if cell is None or cell.actor is None:
         return _failed(NoProc(target))
