@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from supervision._thespian import ActorExitRequest, ActorSystemException
+from supervision._thespian import ActorExitRequest
 from supervision.eventloop.calls import CallTimeout, NoProc
 from supervision.eventloop.lifecycle import Failed, Ignored
 from supervision.eventloop.managed import Cast
@@ -84,13 +84,11 @@ def call(system: Any, address: ActorAddress, request: Any, timeout: float | None
     """
     deadline = None if timeout is None else monotonic() + timeout
     with _endpoint(system) as outside:
-        try:
-            outside.tell(address, Ask(1, request, deadline))
-            answer = _next(outside, (Answer,), timeout)
-        except ActorSystemException:
-            raise NoProc(address) from None
-    if answer is None:
-        raise CallTimeout(type(request).__name__)
+        answer = outside.ask(address, Ask(1, request, deadline), timeout)
+    if answer is None:  # Thespian waits no longer when it finds that nobody is there
+        late = deadline is not None and monotonic() >= deadline
+        raise CallTimeout(type(request).__name__) if late else NoProc(address)
+    assert isinstance(answer, Answer)
     if answer.failure is not None:
         raise failure_of(answer.failure, address)
     return answer.value

@@ -46,7 +46,10 @@ class ProcessHost(Actor):
         """Take any message; what it returns is what Thespian shall watch besides messages."""
         try:
             self._receive(msg, sender)
-            self._work()
+            if isinstance(msg, ActorExitRequest):
+                self._wake_at(monotonic())  # what Thespian watches stays as it is after this one
+            else:
+                self._work()
         except Exception:
             # A fault of the adapter, not of what it carries: the supervisor sees a lost process.
             logging.getLogger("supervision").exception("the adapter failed on %s", type(msg))
@@ -79,7 +82,16 @@ class ProcessHost(Actor):
         assert self._node is not None
         assert self._exit is not None
         del request
-        return self._exit(ActorExitRequest(recursive=False)) if self._node.over else True
+        if not self._node.over:
+            return True
+        self._forget_wakeups()
+        return self._exit(ActorExitRequest(recursive=False))
+
+    def _forget_wakeups(self) -> None:
+        """Have what is on its way sent: a wakeup that falls due ends Thespian's draining."""
+        transport = self._myRef.transport
+        for wakeups in ("_pendingWakeups", "_activeWakeups"):
+            getattr(transport, wakeups, []).clear()
 
     def _look_at_parent(self) -> None:
         assert self._node is not None
@@ -91,7 +103,11 @@ class ProcessHost(Actor):
         if node is None:
             return
         due = monotonic() if node.loop.step(TURN_S) else node.loop.next_due
-        if due is not None and due < self._wakes_at:
+        if due is not None:
+            self._wake_at(due)
+
+    def _wake_at(self, due: float) -> None:
+        if due < self._wakes_at:
             self._wakes_at = due
             self.wakeupAfter(timedelta(seconds=max(0.0, due - monotonic())), due)
 

@@ -60,14 +60,16 @@ class ProcessKernel(Kernel):
         )
 
     def cell_of(self, target: Target) -> Cell | None:
-        """What lives behind an address of this process.
+        """What lives behind an address of this process; a supervisor has nothing behind others.
 
         Raises:
             NotSupported: the address is another process's: there is no link or monitor to it.
         """
-        if self._far(target):
-            raise NotSupported("link or monitor")
-        return super().cell_of(target)
+        if not self._far(target):
+            return super().cell_of(target)
+        if self._node.supervises:
+            return None
+        raise NotSupported("link or monitor")
 
     def send(self, to: ActorAddress, message: Any, sender: Any) -> None:
         """Send a message, here or to another process."""

@@ -31,7 +31,8 @@ from supervision.multiproc.messages import (
 )
 from supervision.multiproc.osprocess import Forked
 from supervision.multiproc.support import Unserved, refusal
-from supervision.reasons import SHUTDOWN, Reason, crashed, error
+from supervision.reasons import NOPROC, SHUTDOWN, Reason, crashed, error
+from supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell
@@ -69,6 +70,7 @@ class ProcessNode(Unserved):
         self.loop = SteppedLoop()  # type: ignore[abstract]
         self.options: Options = begin.options
         self.over = False
+        self.supervises = issubclass(begin.actor, Supervisor)
         self.calls = DepartedCalls()
         self._carrier = carrier
         self._begin = begin
@@ -162,8 +164,10 @@ class ProcessNode(Unserved):
         match message:
             case Up() | NotUp() | Gone():
                 self._heard(message, sender)
-            case WatchMessage() | ChildActorExited():
+            case WatchMessage():
                 self._look_at_children()
+            case ChildActorExited():
+                self._look_at_children(message.childAddress)
             case Leave(_, reason):
                 self.stop(reason)
             case Ask():
@@ -180,9 +184,12 @@ class ProcessNode(Unserved):
         if child is not None:  # a late word of one that was given up is nobody's
             child.heard(notice, sender)
 
-    def _look_at_children(self) -> None:
+    def _look_at_children(self, exited: ActorAddress | None = None) -> None:
         for child in tuple(self._children.values()):
-            child.died()
+            if child.process is None and exited is not None and child.remote == exited:
+                child.refused(NOPROC)  # no process could be made
+            else:
+                child.died()
 
     def _told(self, message: Any, sender: ActorAddress) -> None:
         if type(message).__module__ == management.__name__:
