@@ -33,9 +33,17 @@ def traceback_text(exception: BaseException) -> str:
     stack = _stack(exception.__traceback__) if _ordinary(exception) else None
     if stack is None:
         return "".join(traceback.format_exception(exception))
-    said = str(exception)
+    said = said_by(exception)
     kind = _name(type(exception))
     return f"{stack}{kind}: {said}\n" if said else f"{stack}{kind}\n"
+
+
+def said_by(exception: BaseException) -> str:
+    """The text of an exception, also of one that fails when it is asked for it."""
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001 - the words of traceback; a crash must not hide another
+        return "<exception str() failed>"
 
 
 def _ordinary(exception: BaseException) -> bool:

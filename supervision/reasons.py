@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from supervision.crash_text import traceback_text
+from supervision.crash_text import said_by, traceback_text
 
 Kind = Literal["normal", "shutdown", "killed", "noproc", "error"]
 
@@ -58,7 +58,7 @@ def error(detail: Any) -> Reason:
 
 def crashed(exception: BaseException) -> Reason:
     """The reason of an actor whose handler raised ``exception``."""
-    text = f"{type(exception).__name__}: {exception}"
+    text = f"{type(exception).__name__}: {said_by(exception)}"
     return Reason("error", text, traceback_text(exception))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from supervision import GenServer
+from supervision import GenServer, ServerDied
 from supervision.eventloop.plain import plain
 from supervision.testing import NotStarted
 
@@ -92,6 +92,22 @@ def test_a_crash_report_is_small_whatever_the_state(kit):
     data.pop("traceback")
     assert len(data["names"]) == 10
     assert len(repr(data)) < 300_000
+
+
+def test_an_exception_that_cannot_be_written_down_is_a_crash_like_any_other(kit):
+    class Unspeakable(Exception):
+        def __str__(self):
+            raise ValueError("no words")
+
+    class Odd(GenServer):
+        def handle_call(self, request, from_):
+            raise Unspeakable
+
+    odd = kit.start(Odd)
+    with pytest.raises(ServerDied, match="Unspeakable: <exception str"):
+        kit.call(odd, "question")
+    assert not kit.alive(odd)
+    assert kit.reported("crash", reason="error: Unspeakable: <exception str() failed>")
 
 
 def test_a_crash_in_init_and_one_in_terminate_say_where(kit):
