@@ -95,19 +95,19 @@ def test_a_crash_report_is_small_whatever_the_state(kit):
 
 
 def test_an_exception_that_cannot_be_written_down_is_a_crash_like_any_other(kit):
-    class Unspeakable(Exception):
+    class UnspeakableError(Exception):
         def __str__(self):
             raise ValueError("no words")
 
     class Odd(GenServer):
         def handle_call(self, request, from_):
-            raise Unspeakable
+            raise UnspeakableError
 
     odd = kit.start(Odd)
-    with pytest.raises(ServerDied, match="Unspeakable: <exception str"):
+    with pytest.raises(ServerDied, match="UnspeakableError: <exception str"):
         kit.call(odd, "question")
     assert not kit.alive(odd)
-    assert kit.reported("crash", reason="error: Unspeakable: <exception str() failed>")
+    assert kit.reported("crash", reason="error: UnspeakableError: <exception str() failed>")
 
 
 def test_a_crash_in_init_and_one_in_terminate_say_where(kit):
