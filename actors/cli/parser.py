@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 SCOPES = ("viewer", "ivr", "cti", "operator", "admin")
-SORTS = ("mailbox", "rate", "memory", "restarts")
+SORTS = ("mailbox", "rate", "memory", "restarts", "time")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 Fill = Callable[[argparse.ArgumentParser, Sequence[str]], None]
@@ -115,16 +115,22 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", default=unset, help=data_help)
 
 
-def _verb(verb: str, *arguments: tuple[str, Mapping[str, Any]], **defaults: object) -> Fill:
+def verb(name: str, *arguments: tuple[str, Mapping[str, Any]], **defaults: object) -> Fill:
     """A command that is done by ``MODULE:FUNCTION``."""
 
     def fill(parser: argparse.ArgumentParser, _: Sequence[str]) -> None:
-        parser.set_defaults(verb=verb, **defaults)
+        parser.set_defaults(verb=name, **defaults)
         _add_common(parser)
-        for name, settings in arguments:
-            parser.add_argument(name, **settings)
+        for argument_name, settings in arguments:
+            parser.add_argument(argument_name, **settings)
 
     return fill
+
+
+def _actor(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    from actors.cli.actor_commands import ACTOR
+
+    _group(ACTOR)(parser, words)
 
 
 def _group(commands: Commands) -> Fill:
@@ -142,46 +148,25 @@ def _group(commands: Commands) -> Fill:
     return fill
 
 
-def _argument(name: str, **settings: Any) -> tuple[str, Mapping[str, Any]]:
+def argument(name: str, **settings: Any) -> tuple[str, Mapping[str, Any]]:
     """An argument of a command, as argparse's add_argument takes it."""
     return name, settings
 
 
-_PATH = _argument("path", metavar="PATH", help="such as node/callSup/router")
-_REASON = _argument("--reason", default="", help="why, for the log and the events")
-
-ACTOR: Commands = {
-    "show": ("Show an actor.", _verb("actor:show", _PATH)),
-    "state": ("Show its state, without secrets.", _verb("actor:state", _PATH)),
-    "suspend": (
-        "Let it take system messages only.",
-        _verb("actor:act", _PATH, _REASON, action="suspend"),
-    ),
-    "resume": ("Let it go on.", _verb("actor:act", _PATH, _REASON, action="resume")),
-    "restart": (
-        "Let its supervisor restart it.",
-        _verb("actor:act", _PATH, _REASON, action="restart"),
-    ),
-    "kill": (
-        "Kill it; its supervisor restarts it.",
-        _verb("actor:act", _PATH, _REASON, action="kill"),
-    ),
-}
-
 SESSION: Commands = {
     "show": (
         "Show a call's context, journey and timings.",
-        _verb(
+        verb(
             "session:show",
-            _argument("call", metavar="CALL", help="the id of the call, or of its session"),
+            argument("call", metavar="CALL", help="the id of the call, or of its session"),
         ),
     ),
     "find": (
         "Find the sessions of a number.",
-        _verb(
+        verb(
             "session:find",
-            _argument("--ani", required=True, metavar="N", help="the number, in any notation"),
-            _argument("--limit", type=whole(1), default=20, metavar="N", help="how many (20)"),
+            argument("--ani", required=True, metavar="N", help="the number, in any notation"),
+            argument("--limit", type=whole(1), default=20, metavar="N", help="how many (20)"),
         ),
     ),
 }
@@ -189,9 +174,9 @@ SESSION: Commands = {
 CONFIG: Commands = {
     "check": (
         "Name every mistake with its key and rule.",
-        _verb(
+        verb(
             "config:check",
-            _argument(
+            argument(
                 "file",
                 nargs="?",
                 type=Path,
@@ -205,71 +190,74 @@ CONFIG: Commands = {
 TOKEN: Commands = {
     "create": (
         "Make a token; it is shown this once.",
-        _verb(
+        verb(
             "token:create",
-            _argument("--scope", choices=SCOPES, required=True, help="what it permits"),
-            _argument("--name", default="", metavar="N", help="for the list of tokens"),
-            _argument(
+            argument("--scope", choices=SCOPES, required=True, help="what it permits"),
+            argument("--name", default="", metavar="N", help="for the list of tokens"),
+            argument(
                 "--expires", type=duration, metavar="D", help="after how long: 90, 30m, 12h, 7d"
             ),
         ),
     ),
-    "list": ("List the tokens, without their secrets.", _verb("token:list_tokens")),
+    "list": ("List the tokens, without their secrets.", verb("token:list_tokens")),
     "revoke": (
         "Revoke a token.",
-        _verb("token:revoke", _argument("id", metavar="ID", help="as token list shows it")),
+        verb("token:revoke", argument("id", metavar="ID", help="as token list shows it")),
     ),
 }
 
 COMMANDS: Commands = {
     "start": (
         "Start a node and wait until it is ready.",
-        _verb(
+        verb(
             "start:start",
-            _argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)"),
-            _argument("--foreground", action="store_true", help="stay, and stop on Ctrl-C"),
+            argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)"),
+            argument("--foreground", action="store_true", help="stay, and stop on Ctrl-C"),
         ),
     ),
-    "stop": ("Stop the node in order, within a bounded time.", _verb("life:stop")),
+    "stop": ("Stop the node in order, within a bounded time.", verb("life:stop")),
     "restart": (
         "Restart the node in order, on the same sockets.",
-        _verb(
+        verb(
             "life:restart",
-            _argument("--program", default="node", help="node (the default) or postgres"),
+            argument("--program", default="node", help="node (the default) or postgres"),
         ),
     ),
-    "ping": ("Ask the anchor whether it lives.", _verb("life:ping")),
-    "status": ("How the programs are: restarts, last exits.", _verb("life:status")),
-    "info": ("Versions, uptime, counts, addresses and process ids.", _verb("life:info")),
+    "ping": ("Ask the anchor whether it lives.", verb("life:ping")),
+    "status": ("How the programs are: restarts, last exits.", verb("life:status")),
+    "info": ("Versions, uptime, counts, addresses and process ids.", verb("life:info")),
     "tree": (
         "Show the tree of actors.",
-        _verb(
+        verb(
             "tree:tree",
-            _argument("path", nargs="?", metavar="PATH", help="the actor to begin at"),
-            _argument("--depth", type=whole(0), metavar="N", help="levels shown below it"),
+            argument("path", nargs="?", metavar="PATH", help="the actor to begin at"),
+            argument("--depth", type=whole(0), metavar="N", help="levels shown below it"),
         ),
     ),
     "top": (
         "Show the actors with the most of something.",
-        _verb(
+        verb(
             "tree:top",
-            _argument("--sort", choices=SORTS, default="mailbox", help="the most of what"),
-            _argument("--limit", type=whole(1), default=20, metavar="N", help="how many (20)"),
+            argument("--sort", choices=SORTS, default="mailbox", help="the most of what"),
+            argument("--limit", type=whole(1), metavar="N", help="how many (20)"),
+            argument("--window", type=duration, metavar="S", help="who grew most within S seconds"),
+            argument("--under", metavar="PATH", help="below this actor only"),
         ),
     ),
-    "actor": ("Show one actor, or act on it.", _group(ACTOR)),
+    "node": ("Statistics of the node.", verb("tree:node")),
+    "actor": ("Look at one actor, act on it, watch it.", _actor),
     "session": ("Show the sessions of calls.", _group(SESSION)),
     "config": ("The configuration.", _group(CONFIG)),
     "token": ("Tokens of access.", _group(TOKEN)),
     "feed": (
         "Feed calls over a CTI link and report.",
-        _verb(
+        verb(
             "feed:feed",
-            _argument("file", nargs="?", type=Path, metavar="FILE", help="JSON lines {at, frame}"),
-            _argument("--rate", type=positive, metavar="R", help="route requests per second"),
-            _argument("--seconds", type=positive, metavar="S", help="how long calls arrive"),
-            _argument("--seed", type=whole(0), default=0, metavar="N", help="of all chance (0)"),
-            _argument("--answer-report", action="store_true", help="count the kinds of answers"),
+            argument("file", nargs="?", type=Path, metavar="FILE", help="JSON lines {at, frame}"),
+            argument("--rate", type=positive, metavar="R", help="route requests per second"),
+            argument("--seconds", type=positive, metavar="S", help="how long calls arrive"),
+            argument("--seed", type=whole(0), default=0, metavar="N", help="of all chance (0)"),
+            argument("--answer-report", action="store_true", help="count the kinds of answers"),
         ),
     ),
 }

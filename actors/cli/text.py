@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -49,6 +49,18 @@ def moment(epoch_s: float | None) -> str:
     if epoch_s is None:
         return ""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_s))
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """A system event of an actor, with its time to the millisecond."""
+    at = float(event["at"])
+    clock = f"{time.strftime('%H:%M:%S', time.localtime(at))}.{int(at % 1 * 1000):03}"
+    words = [event["event"], event.get("way"), event["message"]]
+    if event.get("other"):
+        words += ["from" if event["event"] in {"in", "timeout"} else "to", event["other"]]
+    if event.get("seconds") is not None:
+        words.append(f"after {event['seconds']:g} s")
+    return f"{clock}  {event['path']}  {' '.join(word for word in words if word)}"
 
 
 def _align(column: Iterable[object]) -> Callable[[str, int], str]:

@@ -18,19 +18,40 @@ def tree(options: Namespace) -> Answer:
     """Show the tree of actors, or a part of it."""
     with Peer(options.data) as peer:
         node = peer.api("GET", "tree", {"path": options.path, "depth": options.depth})
-    heading = ("ACTOR", "STATUS", "RESTARTS", "MAILBOX", "HANDLED", "LAST EXIT")
+    heading = ("ACTOR", "STATUS", "RESTARTS", "MAILBOX", "HANDLED", "RETRY IN", "LAST EXIT")
     return Answer(node, columns([heading, *_rows(node, 0)]))
 
 
 def top(options: Namespace) -> Answer:
-    """Show the actors with the most of something."""
-    query = {"sort": options.sort, "order": "desc", "limit": options.limit}
+    """Show the actors with the most of something, or that grew most within a window."""
+    query = {"attribute": options.sort, "n": options.limit, "seconds": options.window}
     with Peer(options.data) as peer:
-        found = peer.api("GET", "actors", query)
-    heading = ("ACTOR", "STATUS", "MAILBOX", "RATE/S", "MEMORY", "RESTARTS")
-    keys = ("path", "status", "mailbox", "rate", "memory", "restarts")
+        found = peer.api("GET", "top", {**query, "under": options.under})
+    heading: tuple[str, ...] = ("ACTOR", "STATUS", "MAILBOX", "RATE/S", "MEMORY", "RESTARTS")
+    keys: tuple[str, ...] = ("path", "status", "mailbox", "rate", "memory", "restarts")
+    if options.window is not None or options.sort == "time":
+        heading, keys = (*heading, _grown(options)), (*keys, "value")
     rows = [tuple(item.get(key) for key in keys) for item in found["items"]]
     return Answer(found, columns([heading, *rows]))
+
+
+def node(options: Namespace) -> Answer:
+    """Show how the node is: its scheduler, its memory, what it has told."""
+    with Peer(options.data) as peer:
+        found = peer.api("GET", "node/statistics")
+    return Answer(found, [f"{key:<18} {_flat(value)}" for key, value in found.items()])
+
+
+def _grown(options: Namespace) -> str:
+    """The heading of what the actors are ranked by."""
+    unit = {"rate": "/S", "time": " S"}.get(options.sort, "")
+    return f"{'NEW ' if options.window is not None else ''}{options.sort.upper()}{unit}"
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {count}" for key, count in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _rows(node: dict[str, Any], level: int) -> list[tuple[object, ...]]:
@@ -41,6 +62,7 @@ def _rows(node: dict[str, Any], level: int) -> list[tuple[object, ...]]:
         node["restarts"],
         node["mailbox"],
         node["handled"],
+        node.get("retry_in_s") if node.get("retry_in_s") is not None else "",
         last.get("reason") or "",
     )
     rows = [own]
@@ -54,4 +76,4 @@ def _rows(node: dict[str, Any], level: int) -> list[tuple[object, ...]]:
 def _pool_row(pool: dict[str, Any], level: int) -> tuple[object, ...]:
     by_status = ", ".join(f"{count} {status}" for status, count in pool["by_status"].items())
     name = f"{INDENT * level}({pool['count']} dynamic)"
-    return name, by_status, "", pool["mailbox_max"], "", ""
+    return name, by_status, "", pool["mailbox_max"], "", "", ""

@@ -11,15 +11,18 @@ from actors.web.parameters import LOOK
 from actors.web.problems import LIMIT_REACHED, NO_SUCH_ACTOR
 from supervision.introspection import NodeStatistics, OutOfBounds, Top, TopAttribute
 
+ROWS = 20
+"""Rows of a ranking, unless another number is asked for."""
+
 WINDOW_SHARE = 0.8
 """Of the time that a request may take, what a window may be open."""
 
 
 class TopQuery(Struct, frozen=True, kw_only=True):
-    """The most of what, how many, within how many seconds (none: what they have), below whom."""
+    """The most of what, how many (20), within how many seconds (none: what they have), where."""
 
     attribute: TopAttribute = "mailbox"
-    n: Annotated[int, Meta(ge=1)] = 20
+    n: Annotated[int, Meta(ge=1)] | None = None
     seconds: Annotated[float, Meta(gt=0)] | None = None
     under: str | None = None
 
@@ -35,12 +38,13 @@ class TopQuery(Struct, frozen=True, kw_only=True):
 async def get_top(call: Call[TopQuery, None]) -> Reply:
     """The actors with the most of something, or that grew most within a window."""
     query, tree = call.query, call.services.introspection
+    n = min(ROWS, tree.limits.top_rows) if query.n is None else query.n
     if query.seconds is None:
-        return Reply(value=await tree.top(query.attribute, query.n, query.under))
+        return Reply(value=await tree.top(query.attribute, n, query.under))
     longest = call.services.config.request_timeout_s * WINDOW_SHARE
     if query.seconds > longest:
         raise OutOfBounds("seconds", f"at most {longest:g}")
-    return Reply(value=await tree.window(query.attribute, query.n, query.seconds, query.under))
+    return Reply(value=await tree.window(query.attribute, n, query.seconds, query.under))
 
 
 @operation("GET", "/api/v1/node/statistics", scopes=LOOK, response=NodeStatistics)

@@ -1,16 +1,13 @@
 """The commands that ask a running node, against one that is scripted."""
 
-import asyncio
 import json
-import threading
 
 import pytest
+from scripted_node import ScriptedNode
 
 from actors.cli import main, rooms, text
 from actors.cli.parser import duration, positive
-from supervision.anchor.control import ControlLimits, ControlServer
 from supervision.anchor.messages import ExitCode, Refusal
-from supervision.anchor.unixpath import listen
 
 TREE = {
     "path": "node",
@@ -73,40 +70,6 @@ COUNTS = {
     "dead_letters": 0,
     "handled": 900,
 }
-
-
-class ScriptedNode:
-    """Answers what the test put into `answers`; remembers what it was asked."""
-
-    def __init__(self, directory):
-        self.answers, self.asked = {}, []
-        self._listener = listen(directory / "anchor.sock", mode=0o600, backlog=8)
-        self._serving = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-        self._thread.start()
-        self._serving.wait()
-
-    async def _serve(self):
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = ControlServer(self._dispatch, ControlLimits())
-        await server.start(self._listener)
-        self._serving.set()
-        await self._stop.wait()
-        server.close()
-        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
-
-    async def _dispatch(self, op, args):
-        key = f"{args['method']} {args['path']}" if op == "api" else op
-        self.asked.append((key, args))
-        answer = self.answers.get(key, {"status": 404, "body": {"title": "Not found"}})
-        if isinstance(answer, Exception):
-            raise answer
-        scripted = op != "api" or isinstance(answer.get("status"), int)
-        return answer if scripted else {"status": 200, "body": answer}
-
-    def close(self):
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
 
 @pytest.fixture
@@ -270,12 +233,22 @@ def test_the_tree_is_indented_with_status_restarts_and_mailbox(node, vigie):
     assert node.asked[-1][1]["query"] == {"path": "node", "depth": "2"}
 
 
-def test_top_asks_the_server_to_sort(node, vigie):
+def test_top_asks_the_server_who_has_most(node, vigie):
     row = {"path": "node/x", "status": "running", "mailbox": 5, "rate": 1.25, "restarts": 0}
-    node.answers["GET /api/v1/actors"] = {"items": [row], "total": 1}
+    node.answers["GET /api/v1/top"] = {"items": [row]}
     _, out, _ = vigie("top", "--sort", "rate", "--limit", "3")
     assert out.splitlines()[1].split() == ["node/x", "running", "5", "1.2", "-", "0"]
-    assert node.asked[-1][1]["query"] == {"sort": "rate", "order": "desc", "limit": "3"}
+    assert node.asked[-1][1]["query"] == {"attribute": "rate", "n": "3"}
+
+
+def test_top_shows_who_grew_most_within_a_window(node, vigie):
+    row = {"path": "node/x", "status": "running", "mailbox": 5, "rate": 1.25, "value": 7.5}
+    node.answers["GET /api/v1/top"] = {"items": [row]}
+    _, out, _ = vigie("top", "--sort", "rate", "--window", "5s", "--under", "node/x")
+    assert out.splitlines()[0].endswith("NEW RATE/S")
+    assert out.splitlines()[1].split()[-1] == "7.5"
+    asked = {"attribute": "rate", "seconds": "5.0", "under": "node/x"}
+    assert node.asked[-1][1]["query"] == asked
 
 
 def test_the_path_of_an_actor_is_one_segment(node, vigie):
@@ -295,7 +268,9 @@ def test_the_state_of_an_actor_is_shown(node, vigie):
     assert json.loads(vigie("actor", "state", "node")[1])["state"] == {"open": 3}
 
 
-@pytest.mark.parametrize("action", ["suspend", "resume", "restart", "kill"])
+@pytest.mark.parametrize(
+    "action", ["suspend", "resume", "restart", "stop", "kill", "terminate", "delete"]
+)
 def test_an_action_on_an_actor_carries_its_reason(node, vigie, action):
     done = {"path": "node/x", "action": action, "reason": "a test"}
     node.answers[f"POST /api/v1/actors/node%2Fx/{action}"] = done
