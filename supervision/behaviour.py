@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from supervision.asking import Asking
 from supervision.eventloop import crashes, links
 from supervision.eventloop.managed import ManagedActor, Timeout
+from supervision.message_shape import shape_of
 from supervision.naming import Naming
 from supervision.reasons import NORMAL, Reason
 from supervision.resting import Resting
@@ -130,6 +131,13 @@ class Behaviour(Asking, Naming, Resting, ManagedActor):
     def format_status(self, state: Any) -> Any:
         """What of ``state`` operators and crash reports may see; override to leave secrets out."""
         return state
+
+    def format_message(self, message: Any) -> Any:
+        """What traces and logs of system events may show of a message, a timer or an answer.
+
+        The default tells types and field names, never a value; override to tell more.
+        """
+        return shape_of(message)
 
     def status(self) -> Any:
         """The scrubbed state (``sys:get_status``)."""

@@ -17,13 +17,17 @@ from supervision.introspection.errors import (
 from supervision.introspection.finding import NOBODY, Asked, Finder
 from supervision.introspection.machines import Word
 from supervision.introspection.merging import NoPatch, merged, plain_copy
+from supervision.introspection.showing import kind_of, shown_state
 from supervision.introspection.watching import class_of, watch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervision._thespian import Actor
     from supervision.eventloop.cell import Cell
+
+
+_MANY_STATES = frozenset({"supervisor", "event_manager"})
+"""Kinds of actors that have more than one state: their children's, their handlers'."""
 
 
 class Changing(Finder):
@@ -76,15 +80,20 @@ class Changing(Finder):
         replace = _system_call(cell, path, "system_replace_state")
         get = _system_call(cell, path, "system_get_state")
 
+        if dry_run and kind_of(cell, None) in _MANY_STATES:
+            raise ActionRefused(path, "has many states; they cannot be tried")
+
         def change() -> Any:
             try:
                 if dry_run:
-                    return _shown(cell.actor, function(plain_copy(get())))
-                return _shown(cell.actor, replace(lambda state: function(plain_copy(state))))
+                    made = function(plain_copy(get()))
+                else:
+                    replace(lambda state: function(plain_copy(state)))
             except NoPatch as mistake:
                 raise NotPlain(path, mistake.field, mistake.rule) from None
             except Exception as error:
                 raise CallbackFailed(path, "replace_state", error) from error
+            return _tried(cell, path, made) if dry_run else _applied(cell, path)
 
         shown = await between(cell, path, within_s, change)
         if not dry_run:
@@ -107,8 +116,10 @@ class Changing(Finder):
             NotPlain: a field is not there, is no plain data, or the value has not its type.
             NoSuchActor, ActionRefused, CallbackFailed, StillBusy: as for ``replace_state``.
         """
-        machine = getattr(self._running(path).actor, "kind", "") == "statem"
-        patched = _patched_machine if machine else merged
+        kind = kind_of(self._running(path), None)
+        if kind in _MANY_STATES:
+            raise NotPlain(path, "state", f"that of a {kind} is not one plain record")
+        patched = _patched_machine if kind == "statem" else merged
         return await self.replace_state(
             path, lambda state: patched(state, patch), asked, dry_run=dry_run
         )
@@ -171,13 +182,25 @@ def _system_call(cell: Cell, path: str, name: str) -> Callable[..., Any]:
     return call
 
 
-def _shown(actor: Actor | None, state: Any) -> Any:
-    """A state as ``format_status`` shows it."""
-    show = getattr(actor, "format_status", None)
-    if getattr(actor, "kind", "") == "statem":
-        name, data = state
-        return {"state": name, "data": data if show is None else show(data)}
-    return state if show is None else show(state)
+def _tried(cell: Cell, path: str, state: Any) -> Any:
+    """A state that would be, as ``format_status`` would show it."""
+    actor: Any = cell.actor
+    try:
+        if kind_of(cell, None) == "statem":
+            name, data = state
+            top = actor._top()  # noqa: SLF001 - who handles the events of a machine has its secrets
+            return {"state": name, "data": top.format_status(data)}
+        return actor.format_status(state)
+    except Exception as error:
+        raise CallbackFailed(path, "format_status", error) from error
+
+
+def _applied(cell: Cell, path: str) -> Any:
+    """The new state as it is shown; it has changed even where it cannot be shown."""
+    try:
+        return shown_state(cell, path)
+    except CallbackFailed as failure:
+        return str(failure)
 
 
 def _patched_machine(state: tuple[Any, Any], patch: dict[str, Any]) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from msgspec import to_builtins
 from msgspec.structs import asdict
 
 from supervision.eventloop.cell import NAMED
-from supervision.introspection.errors import ActionRefused, CallbackFailed
+from supervision.introspection.errors import ActionRefused
 from supervision.introspection.finding import sliced, state_of
 from supervision.introspection.records import (
     ActorDetail,
@@ -21,7 +21,13 @@ from supervision.introspection.records import (
     FlagsRow,
     SpecRow,
 )
-from supervision.introspection.showing import Showing, kind_of, memory_of, status_of
+from supervision.introspection.showing import (
+    Showing,
+    kind_of,
+    memory_of,
+    shown_state,
+    status_of,
+)
 from supervision.introspection.system_records import (
     ActorInfo,
     InfoMemory,
@@ -91,7 +97,9 @@ class Details(Showing):
         cell = self._running(path)
         name = getattr(cell.actor, "state", None) if kind_of(cell, None) == "statem" else None
         incarnation = cell.address.incarnation
-        return ActorState(path=path, incarnation=incarnation, state=_shown(cell, path), name=name)
+        return ActorState(
+            path=path, incarnation=incarnation, state=shown_state(cell, path), name=name
+        )
 
     async def get_status(self, path: str) -> SystemStatus:
         """What ``sys:get_status/1`` tells of an actor.
@@ -111,7 +119,7 @@ class Details(Showing):
             parent=ancestors[0] if ancestors else None,
             ancestors=ancestors,
             debug=[] if known is None else known.names(),
-            state=_shown(cell, path),
+            state=shown_state(cell, path),
         )
 
     async def info(self, path: str) -> ActorInfo:
@@ -215,15 +223,6 @@ def _meta(cell: Cell, row: ActorRow, ties: dict[str, list[str]]) -> InfoMeta:
         groups=ties["groups"],
         ancestors=_ancestors(cell),
     )
-
-
-def _shown(cell: Cell, path: str) -> Any:
-    """The state as the actor's ``format_status`` shows it."""
-    status = getattr(cell.actor, "status", None)
-    try:
-        return None if status is None else status()
-    except Exception as error:
-        raise CallbackFailed(path, "format_status", error) from error
 
 
 def _ancestors(cell: Cell) -> list[str]:

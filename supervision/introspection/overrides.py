@@ -94,6 +94,22 @@ def _out(way: str) -> Any:
     return make
 
 
+def _asking(own: Any, watches: Mapping[int, Watch]) -> Any:
+    def asking(self: Any, *args: Any, **options: Any) -> Any:
+        calls = own(self, *args, **options)
+        add = calls.add
+
+        def added(label: Any, target: Any, request: Any, **more: Any) -> None:
+            if watch := watches.get(id(self)):
+                watch.say("out", request, "call", target)
+            add(label, target, request, **more)
+
+        calls.add = added  # a collection is one handler's: it ends with it
+        return calls
+
+    return asking
+
+
 def _start_timer(own: Any, watches: Mapping[int, Watch]) -> Any:
     def start_timer(self: Any, after_s: float, payload: Any) -> Any:
         if watch := watches.get(id(self)):
@@ -144,6 +160,7 @@ _OVERRIDES: dict[str, Callable[[Any, Any], Any]] = {
     "cast": _out("cast"),
     "call": _out("call"),
     "request": _out("request"),
+    "asking": _asking,
     "start_timer": _start_timer,
     "wakeupAfter": _wakeup,
     "cancel_timer": _cancel_timer,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from supervision.eventloop import lifecycle
+from supervision.introspection.errors import CallbackFailed
 from supervision.introspection.finding import Finder, state_of
 from supervision.introspection.records import (
     ActorRow,
@@ -134,3 +135,16 @@ def memory_of(cell: Cell | None) -> int | None:
     if cell is None or isinstance(cell.actor, Supervisor):
         return None
     return size_of(vars(cell.actor))
+
+
+def shown_state(cell: Cell, path: str) -> Any:
+    """The state as the actor's ``format_status`` shows it; None of one that has none.
+
+    Raises:
+        CallbackFailed: ``format_status`` raised.
+    """
+    status = getattr(cell.actor, "status", None)
+    try:
+        return None if status is None else status()
+    except Exception as error:
+        raise CallbackFailed(path, "format_status", error) from error

@@ -9,7 +9,16 @@ from typing import Any
 from msgspec import Struct, structs
 from thespian.actors import Actor
 
-from supervision import Cast, GenServer, Keep, Next, Postpone, StateMachine, StateTimeout
+from supervision import (
+    Cast,
+    EventHandler,
+    GenServer,
+    Keep,
+    Next,
+    Postpone,
+    StateMachine,
+    StateTimeout,
+)
 from supervision.behaviour import NO_REPLY
 from supervision.introspection import Introspection
 
@@ -34,6 +43,19 @@ class Wait(Struct, frozen=True):
     seconds: float
 
 
+class Ask(Struct, frozen=True):
+    whom: tuple
+
+
+class Counting(EventHandler):
+    """Counts events."""
+
+    state = 0
+
+    def handle_event(self, event):
+        self.state += 1
+
+
 class Account(GenServer):
     """A server whose state has a secret."""
 
@@ -53,10 +75,18 @@ class Account(GenServer):
                 return NO_REPLY
             case Wait(seconds):
                 return self.wait(seconds)
+            case Ask(whom):
+                return self.ask(whom)
             case "crash":
                 raise ValueError("as asked")
             case other:
                 return other
+
+    async def ask(self, whom):
+        asked = self.asking()
+        for number, address in enumerate(whom):
+            asked.add(number, address, "hello")
+        return len((await asked.all()).replies)
 
     async def wait(self, seconds):
         await asyncio.sleep(seconds)

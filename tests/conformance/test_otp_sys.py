@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from sys_actors import PATH, Account, Add, Door, Plain, System, Wait, cast, told
+from msgspec import structs
+from sys_actors import PATH, Account, Add, Ask, Counting, Door, Plain, System, Wait, cast, told
 
-from supervision import CallTimeout, ChildSpec, SupervisorFlags, reasons
+from supervision import CallTimeout, ChildSpec, EventManager, SupervisorFlags, reasons
 from supervision.introspection import (
     DONE,
     ActionRefused,
@@ -216,6 +217,25 @@ def test_what_is_no_plain_record_is_not_patched(kit, system):
         system.patch_state(PATH, {"flags": None})
 
 
+def test_a_state_that_cannot_be_shown_is_replaced_all_the_same(kit, server, system):
+    shown = system.replace_state(PATH, lambda _: 7)
+    assert "format_status failed: AttributeError" in shown
+    assert kit.actor(server).state == 7
+    with pytest.raises(CallbackFailed, match="format_status"):
+        system.replace_state(PATH, lambda _: 8, dry_run=True)
+
+
+def test_the_states_of_a_manager_s_handlers_are_replaced_one_by_one(kit, system):
+    """gen_event's replace_state: the function is given each handler's."""
+    kit.start(EventManager, [("count", Counting())], name=PATH)
+    system.replace_state(PATH, lambda held: structs.replace(held, state=held.state + 5))
+    assert [held.state for held in system.get_state(PATH)] == [5]
+    with pytest.raises(NotPlain, match="event_manager"):
+        system.patch_state(PATH, {"state": 7})
+    with pytest.raises(ActionRefused, match="many states"):
+        system.replace_state(PATH, lambda held: held, dry_run=True)
+
+
 # change_code
 
 
@@ -375,6 +395,14 @@ def test_the_log_of_a_machine_tells_of_states_postponed_events_and_timers(kit, s
         "consume cast str",
         "noreply state",
     ]
+
+
+def test_questions_to_many_are_told_one_by_one(kit, server, system):
+    other = kit.start(Account, name="other")
+    system.log(PATH, "on")
+    assert kit.call(server, Ask((other, other))) == 2
+    events = [(event.event, event.way, event.other) for event in system.log(PATH).events]
+    assert events.count(("out", "call", "other")) == 2
 
 
 def test_a_plain_actor_is_logged_too(kit, system):

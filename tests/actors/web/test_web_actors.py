@@ -50,9 +50,7 @@ def test_an_action_is_done_with_its_reason_and_says_by_whom(site, action):
         "by": "operator",
         "at": 1_800_000_000.0,
     }
-    assert site.services.introspection.done == [
-        (action, "node/a1", Asked("stuck", "operator"))
-    ]
+    assert site.services.introspection.done == [(action, "node/a1", Asked("stuck", "operator"))]
 
 
 def test_an_action_without_a_reason_tells_who_asked(site):
