@@ -37,7 +37,7 @@ class RemoteChild(ManagedActor):
 
     _myRef: Cell
 
-    def __init__(self, node: ProcessNode, actor: type) -> None:
+    def __init__(self, node: ProcessNode, actor: type[ManagedActor]) -> None:
         self._node = node
         self._actor = actor
         self.serial = 0
@@ -60,7 +60,7 @@ class RemoteChild(ManagedActor):
             self._found(OsProcess(forked.pid, forked))
         begin = Begin(self.serial, self._actor, args, address.path, address.incarnation, options)
         self._node.transmit(self.remote, begin)
-        self._later(options.start_timeout_s, self._not_up_in_time)
+        self._later(self._bound, self._not_up_in_time)
         return await self._up
 
     async def on_finish(self, reason: Reason) -> None:
@@ -128,9 +128,14 @@ class RemoteChild(ManagedActor):
     def _not_up_in_time(self) -> None:
         if self._up.settled or self._ignored or self._said is not None:
             return
-        bound = self._node.options.start_timeout_s
-        self._said = Reason("noproc", f"not started within {bound:g} s")
+        self._said = Reason("noproc", f"not started within {self._bound:g} s")
         self._kill()
+
+    @property
+    def _bound(self) -> float:
+        """Seconds that it has to start: what its class says, else what holds for the tree."""
+        own = self._actor.start_timeout_s
+        return self._node.options.start_timeout_s if own is None else own
 
     def _kill(self) -> None:
         if self.process is not None:
@@ -158,7 +163,7 @@ class RemoteSupervisor(RemoteChild):
     stops_children: ClassVar[bool] = True
 
 
-def stand_in(node: ProcessNode, actor: type) -> RemoteChild:
+def stand_in(node: ProcessNode, actor: type[ManagedActor]) -> RemoteChild:
     """Make the stand-in for a new child."""
     made = RemoteSupervisor if issubclass(actor, Supervisor) else RemoteChild
     return made(node, actor)

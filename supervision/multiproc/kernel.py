@@ -9,6 +9,7 @@ from supervision.clock import SystemClock
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.kernel import Kernel, Target
 from supervision.eventloop.lifecycle import Failed, Outcome
+from supervision.eventloop.managed import ManagedActor
 from supervision.eventloop.timekeeping import SchedulerLimits
 from supervision.multiproc.child import RemoteChild, stand_in
 from supervision.multiproc.support import NoNames, NotSupported, refusal
@@ -45,8 +46,12 @@ class ProcessKernel(Kernel):
         """Start the process's own actor here, and every child of it in a new process."""
         if parent is not None and not isinstance(actor, RemoteChild):
             refused = refusal(type(actor))
+            if isinstance(parent.actor, ManagedActor) and parent.actor.keep_limit(address):
+                # They wait in its own process, and end with it.
+                refused = "on_restart_keep_not_supported", str(address.name)
             if refused is not None:
                 return Failed(error(refused))
+            assert isinstance(actor, ManagedActor)
             actor = stand_in(self._node, type(actor))
         return super().spawn(actor, args, parent=parent, address=address, keeper=keeper)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,10 @@ class Worker(GenServer):
             "unpicklable": lambda: lambda: None,
         }
         return known[request]() if request in known else request
+
+    def default_segv(self) -> None:
+        """Have the signal do what it does to a process: Thespian takes all of them."""
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
 
     def handle_cast(self, request: Any) -> Any:
         match request:

@@ -17,6 +17,7 @@ from thespian.actors import Actor, ActorSystem
 
 from supervision import (
     CallFailed,
+    CallTimeout,
     ChildSpec,
     CountChildren,
     StartChild,
@@ -155,7 +156,9 @@ class Tree(ABC):
 
         def gone() -> bool:
             try:
-                self.ask(CountChildren(), timeout=1.0)
+                self.ask(CountChildren(), timeout=0.3)
+            except CallTimeout:
+                return False  # it may have ended after it took the question
             except CallFailed:
                 return True
             return False
@@ -259,6 +262,11 @@ class Processes:
     def close(self) -> None:
         self.system.shutdown()
         wait_for(lambda: not self.pids(), PATIENCE_S)
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what a test has ended."""
+        del self.system
         gc.collect()  # here, where Thespian's unclosed sockets are ignored
 
 
