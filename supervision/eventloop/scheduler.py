@@ -62,6 +62,18 @@ class Scheduler(Timekeeper, ABC):
         limits: the bounds of a turn.
     """
 
+    __slots__ = (
+        "_inbox",
+        "_ready",
+        "_signals",
+        "_spare",
+        "holds",
+        "late_replies",
+        "thread",
+        "total_handled",
+        "turns",
+    )
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
     ) -> None:

@@ -46,6 +46,22 @@ class Timekeeper:
             the last turn left, and ``present`` reads it anew.
     """
 
+    # Slots: an object with many attributes in a dictionary is slow to read, and every message
+    # reads some of these.
+    __slots__ = (
+        "_armed",
+        "_armed_for",
+        "_awake",
+        "_clock",
+        "_in_turn",
+        "clock",
+        "deadlines",
+        "limits",
+        "loop",
+        "now",
+        "timers",
+    )
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
     ) -> None:
