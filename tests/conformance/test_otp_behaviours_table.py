@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 EXCUSE = "does not apply: "
-SECTION = re.compile(r"^## (gen_\w+)$", re.MULTILINE)
+SECTION = re.compile(r"^## (gen_\w+|sys)$", re.MULTILINE)
 ROW = re.compile(r"^\| (\w+) \| (.+?) \|(.*)\|$", re.MULTILINE)
 TEST = re.compile(r"`(\w+\.py)::(\w+)`")
 FEWEST_WORDS = 4

@@ -12,11 +12,9 @@ from supervision.introspection import (
     ActionRefused,
     Asked,
     CallbackFailed,
-    LimitReached,
     NoSuchActor,
     NotPlain,
     NotSuspended,
-    OutOfBounds,
     StillBusy,
 )
 
@@ -47,7 +45,7 @@ def test_suspend_keeps_messages_until_resume_and_both_are_idempotent(kit, server
     assert (server.cell.depth, system.get_status(PATH).status) == (0, "running")
 
 
-def test_who_calls_a_suspended_server_times_out_and_it_never_answers_late(kit, server, system):
+def test_suspend_times_out_who_calls_and_nothing_is_answered_late(kit, server, system):
     system.suspend(PATH)
     with pytest.raises(CallTimeout):
         kit.call(server, Add(5), timeout=2.0)
@@ -56,7 +54,7 @@ def test_who_calls_a_suspended_server_times_out_and_it_never_answers_late(kit, s
     assert kit.actor(server).state.amount == 0
 
 
-def test_a_suspended_server_ends_when_its_supervisor_does(kit, system):
+def test_suspend_still_honours_the_end_of_the_parent(kit, system):
     top = kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Account)], name=PATH)
     system.suspend(f"{PATH}/child")
     Account.ended = None
@@ -64,7 +62,7 @@ def test_a_suspended_server_ends_when_its_supervisor_does(kit, system):
     assert Account.ended == "shutdown"
 
 
-def test_a_suspended_supervisor_restarts_nobody_until_it_is_resumed(kit, system):
+def test_suspend_of_a_supervisor_restarts_nobody_until_resume(kit, system):
     kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Account)], name=PATH)
     system.suspend(PATH)
     kit.faults.kill(kit.address(f"{PATH}/child"))
@@ -82,7 +80,7 @@ def test_suspend_waits_for_the_handler_that_runs(kit, server, system):
     assert call.result() == "waited"
 
 
-def test_a_handler_that_does_not_end_in_time_is_named_and_the_actor_stays_suspended(
+def test_suspend_names_a_handler_that_does_not_end_in_time_and_holds_all_the_same(
     kit, server, system
 ):
     cast(kit, Wait(30.0))
@@ -91,7 +89,7 @@ def test_a_handler_that_does_not_end_in_time_is_named_and_the_actor_stays_suspen
     assert server.cell.suspended
 
 
-def test_an_actor_that_ends_while_it_is_waited_for_is_not_waited_for_longer(kit, server, system):
+def test_suspend_waits_no_longer_than_the_actor_lives(kit, server, system):
     cast(kit, Wait(30.0))
     kit.loop.call_later(1.0, kit.kernel.exit, server.cell, reasons.KILLED)
     with pytest.raises(NoSuchActor):
@@ -111,7 +109,7 @@ def test_get_status_tells_class_parent_debug_and_the_scrubbed_state(kit, system)
     assert status.state == {"owner": "ann", "amount": 0, "limits": {}}
 
 
-def test_a_format_status_that_raises_is_named(kit, server, system):
+def test_get_status_names_a_format_status_that_raises(kit, server, system):
     kit.actor(server).state = None
     with pytest.raises(CallbackFailed, match="format_status failed: AttributeError"):
         system.get_status(PATH)
@@ -121,7 +119,7 @@ def test_get_state_gives_the_state_itself(kit, server, system):
     assert system.get_state(PATH) is kit.actor(server).state
 
 
-def test_a_plain_actor_has_a_status_but_no_state_that_is_known(kit, system):
+def test_get_state_of_a_plain_actor_is_not_known_but_its_status_is(kit, system):
     kit.start(Plain, name=PATH)
     assert (system.get_status(PATH).actor_class, system.get_status(PATH).state) == ("Plain", None)
     with pytest.raises(ActionRefused, match="Plain is no behaviour"):
@@ -140,7 +138,7 @@ def test_replace_state_puts_what_the_function_makes_in_its_place(kit, server, sy
     assert kit.call(server, Add(1)) == 51
 
 
-def test_a_function_that_raises_leaves_the_state_as_it_was(kit, server, system):
+def test_replace_state_with_a_function_that_raises_leaves_the_state_as_it_was(kit, server, system):
     """sys_SUITE replace_state: {callback_failed, ...}; also where it has begun to change it."""
 
     def failing(state):
@@ -156,7 +154,7 @@ def test_a_function_that_raises_leaves_the_state_as_it_was(kit, server, system):
     assert kit.reported("operator") == []
 
 
-def test_a_dry_run_shows_what_would_be_and_changes_nothing(kit, server, system):
+def test_replace_state_dry_run_shows_what_would_be_and_changes_nothing(kit, server, system):
     def richer(state):
         state.amount = 50
         return state
@@ -173,51 +171,7 @@ def test_replace_state_waits_until_no_message_is_handled(kit, server, system):
     assert call.done()
 
 
-def test_a_patch_is_merged_into_the_plain_fields_of_a_state(kit, server, system):
-    kit.actor(server).state.limits = {"day": 1, "week": 5}
-    shown = system.patch_state(PATH, {"owner": "bob", "limits": {"day": None, "month": 9}})
-    assert shown == {"owner": "bob", "amount": 0, "limits": {"week": 5, "month": 9}}
-    assert kit.actor(server).state.secret == "4711"
-
-
-@pytest.mark.parametrize(
-    ("patch", "field"),
-    [
-        ({"amount": "much"}, "state.amount"),
-        ({"nothing": 1}, "state.nothing"),
-        ({"limits": {"day": "x"}}, "state.limits.day"),
-        ({"partner": {"x": 1}}, None),
-        (7, "state"),
-    ],
-)
-def test_a_patch_that_does_not_fit_changes_nothing_and_is_named(kit, server, system, patch, field):
-    kit.actor(server).state.limits = {"day": 1}
-    if field is None:
-        assert system.patch_state(PATH, patch, dry_run=True)
-    else:
-        with pytest.raises(NotPlain) as failure:
-            system.patch_state(PATH, patch)
-        assert failure.value.field == field
-    assert kit.actor(server).state.amount == 0
-
-
-def test_of_a_machine_state_and_data_are_patched(kit, system):
-    kit.start(Door, name=PATH)
-    with pytest.raises(NotPlain):
-        system.patch_state(PATH, {"data": {"count": 1}})
-    with pytest.raises(NotPlain, match="a machine has state and data"):
-        system.patch_state(PATH, {"colour": "red"})
-    assert system.patch_state(PATH, {"state": "open"}) == {"state": "open", "data": 0}
-    assert kit.actor(kit.address(PATH)).state == "open"
-
-
-def test_what_is_no_plain_record_is_not_patched(kit, system):
-    kit.start_supervisor(SupervisorFlags(), name=PATH)
-    with pytest.raises(ActionRefused):
-        system.patch_state(PATH, {"flags": None})
-
-
-def test_a_state_that_cannot_be_shown_is_replaced_all_the_same(kit, server, system):
+def test_replace_state_with_what_cannot_be_shown_is_done_all_the_same(kit, server, system):
     shown = system.replace_state(PATH, lambda _: 7)
     assert "format_status failed: AttributeError" in shown
     assert kit.actor(server).state == 7
@@ -225,7 +179,7 @@ def test_a_state_that_cannot_be_shown_is_replaced_all_the_same(kit, server, syst
         system.replace_state(PATH, lambda _: 8, dry_run=True)
 
 
-def test_the_states_of_a_manager_s_handlers_are_replaced_one_by_one(kit, system):
+def test_replace_state_of_a_manager_asks_for_each_handler(kit, system):
     """gen_event's replace_state: the function is given each handler's."""
     kit.start(EventManager, [("count", Counting())], name=PATH)
     system.replace_state(PATH, lambda held: structs.replace(held, state=held.state + 5))
@@ -255,14 +209,14 @@ def test_change_code_converts_the_state_of_a_suspended_actor(kit, server, system
     assert (report.data["by"], report.data["old_vsn"]) == ("ann", "1")
 
 
-def test_a_refused_change_leaves_the_old_state_and_the_actor_suspended(kit, server, system):
+def test_change_code_refused_leaves_the_old_state_and_the_actor_suspended(kit, server, system):
     system.suspend(PATH)
     with pytest.raises(CallbackFailed, match="code_change failed: ValueError: no way from 7"):
         system.change_code(PATH, 7)
     assert (kit.actor(server).state.owner, server.cell.suspended) == ("ann", True)
 
 
-def test_a_change_that_takes_too_long_is_given_up_and_nothing_has_changed(kit, server, system):
+def test_change_code_that_takes_too_long_is_given_up_and_nothing_has_changed(kit, server, system):
     system.suspend(PATH)
     before = kit.actor(server).state
     with pytest.raises(StillBusy):
@@ -275,7 +229,7 @@ def test_a_change_that_takes_too_long_is_given_up_and_nothing_has_changed(kit, s
 # terminate
 
 
-def test_stop_ends_an_actor_through_its_own_terminate(kit, server, system):
+def test_terminate_ends_an_actor_through_its_own_terminate(kit, server, system):
     """sys:terminate/2, sys_SUITE special_process."""
     system.suspend(PATH)
     system.stop(PATH, Asked(), reasons.Reason("shutdown", "as asked"))
@@ -283,7 +237,7 @@ def test_stop_ends_an_actor_through_its_own_terminate(kit, server, system):
     assert not kit.alive(server)
 
 
-def test_a_supervisor_sees_the_reason_with_which_its_child_was_stopped(kit, system):
+def test_terminate_tells_the_supervisor_its_reason(kit, system):
     spec = ChildSpec("child", Account, restart="transient")
     kit.start_supervisor(SupervisorFlags(), [spec], name=PATH)
     path = f"{PATH}/child"
@@ -297,24 +251,10 @@ def test_a_supervisor_sees_the_reason_with_which_its_child_was_stopped(kit, syst
     assert (found.status, found.last_exit.reason) == ("running", "error: broken")
 
 
-def test_children_are_terminated_and_deleted_by_their_supervisor(kit, system):
-    kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Account)], name=PATH)
-    path = f"{PATH}/child"
-    with pytest.raises(ActionRefused, match="running"):
-        system.delete(path)
-    system.terminate(path)
-    assert system.actor(path).status == "stopped"
-    system.delete(path)
-    with pytest.raises(NoSuchActor):
-        system.actor(path)
-    with pytest.raises(ActionRefused, match="has no supervisor"):
-        system.terminate(PATH)
-
-
 # statistics
 
 
-def test_statistics_are_counted_from_on_to_off(kit, server, system):
+def test_stats_are_counted_from_on_to_off(kit, server, system):
     """sys_SUITE stats: no_statistics when off."""
     assert system.statistics(PATH).on is False
     system.statistics(PATH, "on")
@@ -332,7 +272,7 @@ def test_statistics_are_counted_from_on_to_off(kit, server, system):
 # log
 
 
-def test_the_log_keeps_the_latest_ten_events_unless_told_otherwise(kit, server, system):
+def test_log_keeps_the_latest_ten_events_unless_told_otherwise(kit, server, system):
     """sys_SUITE log."""
     assert system.log(PATH).on is False
     system.log(PATH, "on")
@@ -345,7 +285,7 @@ def test_the_log_keeps_the_latest_ten_events_unless_told_otherwise(kit, server, 
     assert system.log(PATH, "off").events == []
 
 
-def test_the_log_tells_every_kind_of_event_of_a_server(kit, server, system):
+def test_log_tells_every_kind_of_event_of_a_server(kit, server, system):
     probe = kit.probe()
     system.log(PATH, "on", 100)
     later = kit.loop.run(kit.kernel.call, server, "later")
@@ -373,7 +313,7 @@ def test_the_log_tells_every_kind_of_event_of_a_server(kit, server, system):
     assert {event.other for event in outs} == {probe.address.path}
 
 
-def test_the_log_of_a_machine_tells_of_states_postponed_events_and_timers(kit, system):
+def test_log_of_a_machine_tells_of_states_postponed_events_and_timers(kit, system):
     """gen_statem's enter, postpone, consume, start_timer, timeout."""
     kit.start(Door, name=PATH)
     system.log(PATH, "on", 50)
@@ -397,7 +337,7 @@ def test_the_log_of_a_machine_tells_of_states_postponed_events_and_timers(kit, s
     ]
 
 
-def test_questions_to_many_are_told_one_by_one(kit, server, system):
+def test_log_tells_questions_to_many_one_by_one(kit, server, system):
     other = kit.start(Account, name="other")
     system.log(PATH, "on")
     assert kit.call(server, Ask((other, other))) == 2
@@ -405,7 +345,7 @@ def test_questions_to_many_are_told_one_by_one(kit, server, system):
     assert events.count(("out", "call", "other")) == 2
 
 
-def test_a_plain_actor_is_logged_too(kit, system):
+def test_log_of_a_plain_actor(kit, system):
     plain = kit.start(Plain, name=PATH)
     system.log(PATH, "on")
     kit.send(plain, Add(1), kit.probe().address)
@@ -413,7 +353,7 @@ def test_a_plain_actor_is_logged_too(kit, system):
     assert told(system.log(PATH)) == ["in info Add(amount)", "out send int", "noreply Add(amount)"]
 
 
-def test_a_supervisor_is_logged_too(kit, system):
+def test_log_of_a_supervisor(kit, system):
     kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Account)], name=PATH)
     system.log(PATH, "on")
     kit.faults.kill(kit.address(f"{PATH}/child"))
@@ -422,7 +362,7 @@ def test_a_supervisor_is_logged_too(kit, system):
     assert system.actor(f"{PATH}/child").restarts == 1
 
 
-def test_the_end_is_the_last_event_and_the_next_incarnation_is_not_watched(kit, system):
+def test_install_ends_with_the_incarnation_whose_end_is_the_last_event(kit, system):
     kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Account)], name=PATH)
     path, seen = f"{PATH}/child", []
     system.install(path, "p", lambda _, event: seen.append(event.shown.line()))
@@ -432,7 +372,7 @@ def test_the_end_is_the_last_event_and_the_next_incarnation_is_not_watched(kit, 
     assert (system.log(path).on, system.get_status(path).debug) == (False, [])
 
 
-def test_messages_show_what_their_actor_allows_and_no_more(kit, server, system):
+def test_log_shows_of_a_message_what_its_actor_allows_and_no_more(kit, server, system):
     system.log(PATH, "on", 20)
     kit.call(server, Add(5))
     type(kit.actor(server)).format_message = lambda self, message: f"{message!r}"[:20]
@@ -445,7 +385,7 @@ def test_messages_show_what_their_actor_allows_and_no_more(kit, server, system):
     assert words[2] == "in call Add(amount=6)"
 
 
-def test_a_format_message_that_raises_costs_its_words_only(kit, server, system):
+def test_log_with_a_format_message_that_raises_loses_its_words_only(kit, server, system):
     system.log(PATH, "on")
     kit.actor(server).format_message = lambda message: 1 / 0
     assert kit.call(server, Add(5)) == 5
@@ -455,7 +395,7 @@ def test_a_format_message_that_raises_costs_its_words_only(kit, server, system):
 # log_to_file
 
 
-def test_events_are_written_to_a_file_of_bounded_size(kit, server, tmp_path):
+def test_log_to_file_writes_a_file_of_bounded_size(kit, server, tmp_path):
     """sys_SUITE log_to_file."""
     system = System(kit, directory=tmp_path, log_file_bytes=400)
     system.log_to_file(PATH, "on")
@@ -472,7 +412,7 @@ def test_events_are_written_to_a_file_of_bounded_size(kit, server, tmp_path):
     assert kit.call(server, Add(0)) == 51
 
 
-def test_without_a_directory_nothing_is_written(server, system):
+def test_log_to_file_without_a_directory_is_refused(server, system):
     with pytest.raises(ActionRefused, match="no directory"):
         system.log_to_file(PATH, "on")
 
@@ -480,7 +420,7 @@ def test_without_a_directory_nothing_is_written(server, system):
 # install, remove, no_debug
 
 
-def test_a_probe_sees_messages_until_it_is_removed(kit, server, system):
+def test_install_puts_a_probe_into_the_path_of_messages_until_it_is_removed(kit, server, system):
     """sys_SUITE install."""
     seen = []
     assert system.install(PATH, "p", lambda n, event: seen.append((n, event.kind)) or n + 1, 0)
@@ -494,14 +434,14 @@ def test_a_probe_sees_messages_until_it_is_removed(kit, server, system):
     assert len(seen) == 2
 
 
-def test_a_probe_that_is_done_is_removed(kit, server, system):
+def test_install_of_a_probe_that_is_done_ends(kit, server, system):
     system.install(PATH, "p", lambda n, _: DONE if n == 2 else n + 1, 0)
     for _ in range(3):
         kit.call(server, Add(1))
     assert system.probes(PATH) == []
 
 
-def test_a_probe_that_crashes_is_removed_and_reported_and_the_actor_never_notices(
+def test_install_of_a_probe_that_crashes_ends_with_a_report_and_the_actor_never_notices(
     kit, server, system
 ):
     system.install(PATH, "p", lambda *_: 1 / 0)
@@ -522,99 +462,29 @@ def test_no_debug_drops_all_of_it(kit, server, system):
     assert system.traces()[0].ended == "actors"
 
 
-@pytest.mark.parametrize(
-    ("name", "state"),
-    [("count", {"Add": 2, "str": 1}), ("slow", {"over_s": 0.0, "count": 3})],
-)
-def test_a_probe_that_is_built_in_ends_by_itself_and_tells_its_result(
-    kit, server, system, name, state
-):
-    system.install_built_in(PATH, name, 30.0, over_s=0.0)
-    for request in (Add(1), "hello", Add(2)):
-        kit.call(server, request)
-    with pytest.raises(ActionRefused, match="already"):
-        system.install_built_in(PATH, name, 30.0)
-    kit.advance(30.0)
-    assert system.probes(PATH) == []
-    (report,) = kit.reported("trace", probe=name)
-    assert state.items() <= report.data["result"].items()
+# trace, special_process
 
 
-def test_a_probe_that_nobody_has_built_in_is_refused(server, system):
-    with pytest.raises(OutOfBounds, match="one of count, slow"):
-        system.install_built_in(PATH, "eval", 1.0)
-
-
-# What watching costs
-
-
-def test_an_actor_that_is_watched_no_longer_is_as_it_was_before(kit, server, system):
-    other = kit.start(Account, name="other")
-    actor, before = kit.actor(server), vars(kit.actor(other)).keys()
-    system.log(PATH, "on")
-    assert type(actor) is not Account
-    assert type(actor).__name__ == "Account"
-    assert isinstance(actor, Account)
-    assert type(kit.actor(other)) is Account
+def test_trace_tells_of_every_message_until_it_is_stopped(kit, server, system):
+    """sys_SUITE trace; ours has limits, see test_recon.py."""
+    trace = system.trace(PATH, 10, 60.0)
     kit.call(server, Add(1))
-    system.log(PATH, "off")
-    assert type(actor) is Account
-    assert vars(actor).keys() == before
-    assert server.cell.at_end is None
+    system.stop_trace(trace.id)
+    kit.call(server, Add(1))
+    assert [event.event for event in system.trace_events(trace.id).items] == ["in", "reply"]
 
 
-def test_nothing_is_left_of_the_watch_of_an_actor_that_has_ended(kit, server, system):
-    from supervision.introspection import watching
-
-    system.log(PATH, "on")
-    kit.stop(server)
-    assert (watching._watches, watching._classes) == ({}, {})
-    assert {kind for kind in kit.kernel.latencies if kind is not Account} == set()
-
-
-def test_a_handler_time_of_a_watched_actor_is_its_class_s(kit, server, system):
-    system.log(PATH, "on")
-    for _ in range(64):
-        kit.call(server, Add(1))
-    assert kit.kernel.latencies[Account].count >= 1
-
-
-def test_faults_of_the_test_kit_work_on_a_watched_actor(kit, server, system):
-    system.log(PATH, "on")
-    kit.faults.crash_next(server)
-    kit.send(server, Add(1))
-    kit.settle()
-    assert not kit.alive(server)
-
-
-def test_as_many_actors_are_watched_as_may_be(kit, server):
-    kit.start(Account, name="other")
-    system = System(kit, watched_actors=1, probes=1)
-    system.log(PATH, "on")
+def test_special_process_a_plain_actor_is_suspended_watched_and_ended_too(kit, system):
+    """sys_SUITE special_process: what no behaviour stands behind."""
+    plain, asker = kit.start(Plain, name=PATH), kit.probe()
+    system.suspend(PATH)
     system.statistics(PATH, "on")
-    with pytest.raises(LimitReached, match="at most 1 watched actors"):
-        system.statistics("other", "on")
-    system.install(PATH, "p", lambda state, _: state)
-    with pytest.raises(LimitReached, match="at most 1 probes"):
-        system.install(PATH, "q", lambda state, _: state)
-    with pytest.raises(OutOfBounds, match="size must be 1 to 1000"):
-        system.log(PATH, "on", 1001)
-
-
-def test_what_an_operator_does_is_told_with_who_and_why(kit, server, system):
-    asked = Asked("to see", "ann")
-    system.statistics(PATH, "on", asked)
-    system.log(PATH, "on", 5, asked)
-    system.install_built_in(PATH, "count", 5.0, None, asked)
-    system.trace(PATH, 5, 5.0, asked)
-    system.no_debug(PATH, asked)
-    system.stop(PATH, asked)
-    told_of = kit.reported("operator", by="ann", reason="to see")
-    assert [report.data["action"] for report in told_of] == [
-        "statistics_on",
-        "log_on",
-        "install_count",
-        "trace",
-        "no_debug",
-        "stop",
-    ]
+    kit.send(plain, Add(1), asker.address)
+    assert asker.messages == []
+    system.resume(PATH)
+    kit.settle()
+    assert asker.messages == [2]
+    row = system.statistics(PATH)
+    assert (row.messages_in, row.messages_out) == (1, 1)
+    system.stop(PATH)
+    assert not kit.alive(plain)

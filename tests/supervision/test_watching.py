@@ -1,0 +1,134 @@
+"""What watching an actor costs, what it leaves behind, and who is told that it was asked for."""
+
+from __future__ import annotations
+
+import pytest
+from sys_actors import PATH, Account, Add, System
+
+from supervision import ChildSpec, SupervisorFlags
+from supervision.introspection import (
+    ActionRefused,
+    Asked,
+    LimitReached,
+    NoSuchActor,
+    OutOfBounds,
+)
+
+
+@pytest.fixture
+def server(kit):
+    return kit.start(Account, name=PATH)
+
+
+@pytest.fixture
+def system(kit):
+    return System(kit)
+
+
+def test_children_are_terminated_and_deleted_by_their_supervisor(kit, system):
+    kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Account)], name=PATH)
+    path = f"{PATH}/child"
+    with pytest.raises(ActionRefused, match="running"):
+        system.delete(path)
+    system.terminate(path)
+    assert system.actor(path).status == "stopped"
+    system.delete(path)
+    with pytest.raises(NoSuchActor):
+        system.actor(path)
+    with pytest.raises(ActionRefused, match="has no supervisor"):
+        system.terminate(PATH)
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("count", {"Add": 2, "str": 1}), ("slow", {"over_s": 0.0, "count": 3})],
+)
+def test_a_probe_that_is_built_in_ends_by_itself_and_tells_its_result(
+    kit, server, system, name, state
+):
+    system.install_built_in(PATH, name, 30.0, over_s=0.0)
+    for request in (Add(1), "hello", Add(2)):
+        kit.call(server, request)
+    with pytest.raises(ActionRefused, match="already"):
+        system.install_built_in(PATH, name, 30.0)
+    kit.advance(30.0)
+    assert system.probes(PATH) == []
+    (report,) = kit.reported("trace", probe=name)
+    assert state.items() <= report.data["result"].items()
+
+
+def test_a_probe_that_nobody_has_built_in_is_refused(server, system):
+    with pytest.raises(OutOfBounds, match="one of count, slow"):
+        system.install_built_in(PATH, "eval", 1.0)
+
+
+def test_an_actor_that_is_watched_no_longer_is_as_it_was_before(kit, server, system):
+    other = kit.start(Account, name="other")
+    actor, before = kit.actor(server), vars(kit.actor(other)).keys()
+    system.log(PATH, "on")
+    assert type(actor) is not Account
+    assert type(actor).__name__ == "Account"
+    assert isinstance(actor, Account)
+    assert type(kit.actor(other)) is Account
+    kit.call(server, Add(1))
+    system.log(PATH, "off")
+    assert type(actor) is Account
+    assert vars(actor).keys() == before
+    assert server.cell.at_end is None
+
+
+def test_nothing_is_left_of_the_watch_of_an_actor_that_has_ended(kit, server, system):
+    from supervision.introspection import watching
+
+    system.log(PATH, "on")
+    kit.stop(server)
+    assert (watching._watches, watching._classes) == ({}, {})
+    assert {kind for kind in kit.kernel.latencies if kind is not Account} == set()
+
+
+def test_a_handler_time_of_a_watched_actor_is_its_class_s(kit, server, system):
+    system.log(PATH, "on")
+    for _ in range(64):
+        kit.call(server, Add(1))
+    assert kit.kernel.latencies[Account].count >= 1
+
+
+def test_faults_of_the_test_kit_work_on_a_watched_actor(kit, server, system):
+    system.log(PATH, "on")
+    kit.faults.crash_next(server)
+    kit.send(server, Add(1))
+    kit.settle()
+    assert not kit.alive(server)
+
+
+def test_as_many_actors_are_watched_as_may_be(kit, server):
+    kit.start(Account, name="other")
+    system = System(kit, watched_actors=1, probes=1)
+    system.log(PATH, "on")
+    system.statistics(PATH, "on")
+    with pytest.raises(LimitReached, match="at most 1 watched actors"):
+        system.statistics("other", "on")
+    system.install(PATH, "p", lambda state, _: state)
+    with pytest.raises(LimitReached, match="at most 1 probes"):
+        system.install(PATH, "q", lambda state, _: state)
+    with pytest.raises(OutOfBounds, match="size must be 1 to 1000"):
+        system.log(PATH, "on", 1001)
+
+
+def test_what_an_operator_does_is_told_with_who_and_why(kit, server, system):
+    asked = Asked("to see", "ann")
+    system.statistics(PATH, "on", asked)
+    system.log(PATH, "on", 5, asked)
+    system.install_built_in(PATH, "count", 5.0, None, asked)
+    system.trace(PATH, 5, 5.0, asked)
+    system.no_debug(PATH, asked)
+    system.stop(PATH, asked)
+    told_of = kit.reported("operator", by="ann", reason="to see")
+    assert [report.data["action"] for report in told_of] == [
+        "statistics_on",
+        "log_on",
+        "install_count",
+        "trace",
+        "no_debug",
+        "stop",
+    ]
