@@ -46,9 +46,9 @@ class _Fields(dict[str, Any]):
         return f"<no {name}>"
 
 
-def headline(report: Report) -> str:
-    """Say in a sentence what a report tells."""
-    data = _Fields(report.data)
+def headline(report: Report, depth: int | None = None) -> str:
+    """Say in a sentence what a report tells, its terms down to ``depth``."""
+    data = _Fields({name: _shown(value, depth) for name, value in report.data.items()})
     match report.kind:
         case "crash":
             said = _CRASHES.get(str(data.get("message")), _HEADLINES["crash"])
@@ -81,7 +81,7 @@ def format_report(
         ``CRASH REPORT node/a: Server crashed on int: ...`` and then each field on a line of its
         own; with ``single_line`` the fields follow in brackets.
     """
-    said = headline(report)
+    said = headline(report, depth)
     head = f"{report.kind.upper()} REPORT {report.path}" + (f": {said}" if said else "")
     fields = {name: value for name, value in report.data.items() if value not in (None, "", [], {})}
     text = _on_one_line(head, fields, depth) if single_line else _on_many_lines(head, fields, depth)
