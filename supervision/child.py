@@ -118,7 +118,10 @@ class SupervisorState:
     @property
     def allowed(self) -> int:
         """Restarts that are allowed within the period, now."""
-        return max(self.flags.intensity, ceil(self.flags.pool_ratio * len(self.children)))
+        flags = self.flags
+        if not flags.pool_ratio:
+            return flags.intensity
+        return max(flags.intensity, ceil(flags.pool_ratio * len(self.children)))
 
     def used(self, now: float) -> int:
         """Restarts that count at ``now``."""

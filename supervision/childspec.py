@@ -41,6 +41,9 @@ class SpecError(ValueError):
             self.shape = (what, value)
 
 
+_RESTART_TYPES, _CHILD_TYPES = frozenset(get_args(RestartType)), frozenset(get_args(ChildType))
+_ON_RESTART = frozenset(get_args(OnRestart))
+_KEEP_LIMIT = 1000
 _BARE = frozenset({"missing_id", "missing_start"})
 _ALONE = frozenset({"bad_start_spec", "bad_return", "badarg"})
 
@@ -108,7 +111,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
     keep_state: bool = False
     backoff: Backoff | None = None
     on_restart: OnRestart = "drop"
-    keep_limit: int = 1000
+    keep_limit: int = _KEEP_LIMIT
 
     @property
     def stop_timeout(self) -> float | None:
@@ -265,6 +268,8 @@ def check_spec(spec: Any, auto_shutdown: AutoShutdown | None = None) -> ChildSpe
         raise SpecError("invalid_child_spec", spec)
     check_id(spec.id)
     _spec(_is_actor_class(spec.start), "invalid_start", spec.start)
+    if _is_usual(spec):  # a pool may be given thousands a second
+        return spec
     _spec(_one_of(spec.restart, RestartType), "invalid_restart_type", spec.restart)
     _spec(isinstance(spec.significant, bool), "invalid_significant", spec.significant)
     _spec(_one_of(spec.type, ChildType), "invalid_child_type", spec.type)
@@ -273,6 +278,22 @@ def check_spec(spec: Any, auto_shutdown: AutoShutdown | None = None) -> ChildSpe
     _check_combination(spec, auto_shutdown)
     _check_beyond_otp(spec)
     return spec
+
+
+def _is_usual(spec: Any) -> bool:
+    """Whether a specification says how it is restarted, and is silent of most else."""
+    return (
+        isinstance(spec.restart, str)
+        and spec.restart in _RESTART_TYPES
+        and isinstance(spec.type, str)
+        and spec.type in _CHILD_TYPES
+        and spec.significant is False
+        and spec.shutdown is spec.modules is spec.backoff is None
+        and spec.keep_state is False
+        and isinstance(spec.on_restart, str)
+        and spec.on_restart in _ON_RESTART
+        and spec.keep_limit is _KEEP_LIMIT
+    )
 
 
 def _check_modules(modules: Any) -> None:

@@ -55,6 +55,7 @@ __all__ = [
     "steady",
 ]
 
+_WITH_GROUPS = frozenset({"one_for_all", "rest_for_one"})
 CRASH_LOOP_AFTER = 3
 """Failures in a row from which a child without a backoff is shown as crash looping."""
 
@@ -366,17 +367,25 @@ def _group(state: SupervisorState, child: Child) -> Iterable[Child]:
 
 def _start_group(state: SupervisorState, child: Child) -> list[Action]:
     """Stop the group from its end, then start it in order; temporary siblings are dropped."""
+    if state.flags.strategy not in _WITH_GROUPS and not alive(child):
+        _wait_no_longer(child)
+        return [Start(child)] if child.spec.restart != "temporary" else []
     stops = _stop_group(state, child)
     group = _group(state, child)
     starts: list[Action] = [Start(one) for one in group if one.spec.restart != "temporary"]
     return stops + starts
 
 
+def _wait_no_longer(child: Child) -> None:
+    """A child starts with its group, not by its own retry."""
+    if child.status == "restarting":
+        child.status = "stopped"
+        if child.trouble is not None:
+            child.trouble.retry_at = None
+
+
 def _stop_group(state: SupervisorState, child: Child) -> list[Action]:
     members = list(_group(state, child))
     for one in members:
-        if one.status == "restarting":
-            one.status = "stopped"  # it starts with the group, not by its own retry
-            if one.trouble is not None:
-                one.trouble.retry_at = None
+        _wait_no_longer(one)
     return [Halt(one) for one in reversed(members) if alive(one)]
