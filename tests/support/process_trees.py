@@ -41,12 +41,14 @@ class Tree(ABC):
     Attributes:
         log: the file in which children note when they start and end.
         top: where the supervisor is.
+        patience_s: seconds that a call may take.
     """
 
     def __init__(self, log: Path) -> None:
         self.log = log
         self.top: Any = None
         self.name = f"top{next(_names)}"
+        self.patience_s = PATIENCE_S
 
     # What each base does in its own way
 
@@ -55,8 +57,8 @@ class Tree(ABC):
         """Start the supervisor; raises NotStarted."""
 
     @abstractmethod
-    def ask(self, request: Any, to: Any = None, timeout: float = PATIENCE_S) -> Any:
-        """Call the supervisor, or another actor of the tree."""
+    def ask(self, request: Any, to: Any = None, timeout: float | None = None) -> Any:
+        """Call the supervisor, or another actor of the tree; None is ``patience_s``."""
 
     @abstractmethod
     def tell(self, to: Any, request: Any) -> None:
@@ -76,6 +78,9 @@ class Tree(ABC):
         """What has been reported of this tree."""
 
     # What they have in common
+
+    def _at(self, to: Any) -> Any:
+        return self.top if to is None else to
 
     def part(self, name: str, **more: Any) -> Part:
         return Part(name, str(self.log), **more)
@@ -133,7 +138,11 @@ class Tree(ABC):
             except (CallFailed, KeyError):
                 return None
 
-        return wait_for(holds, PATIENCE_S)
+        self.patience_s = 1.0  # a process that ends may have taken the question with it
+        try:
+            return wait_for(holds, PATIENCE_S)
+        finally:
+            self.patience_s = PATIENCE_S
 
     def until_restarted(self, name: str, times: int = 1) -> Any:
         """Wait until a child runs in its incarnation after so many restarts."""
@@ -190,8 +199,8 @@ class LoopTree(Tree):
         args = (flags, list(specs)) if supervisor is Fixed else flags
         self.top = self._portal.start(supervisor, args, name=self.name)
 
-    def ask(self, request: Any, to: Any = None, timeout: float = PATIENCE_S) -> Any:
-        return self._portal.call(self.top if to is None else to, request, timeout)
+    def ask(self, request: Any, to: Any = None, timeout: float | None = None) -> Any:
+        return self._portal.call(self._at(to), request, timeout or self.patience_s)
 
     def tell(self, to: Any, request: Any) -> None:
         self._portal.cast(to, request)
@@ -285,8 +294,8 @@ class ProcessTree(Tree):
             self.system, supervisor, args, name=self.name, options=self.options
         )
 
-    def ask(self, request: Any, to: Any = None, timeout: float = PATIENCE_S) -> Any:
-        return call(self.system, self.top if to is None else to, request, timeout)
+    def ask(self, request: Any, to: Any = None, timeout: float | None = None) -> Any:
+        return call(self.system, self._at(to), request, timeout or self.patience_s)
 
     def tell(self, to: Any, request: Any) -> None:
         cast(self.system, to, request)
