@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from supervision.child import SupervisorState
 from supervision.reasons import GAVE_UP, KILLED, SHUTDOWN, Reason
-from supervision.strategy import shutdown_order
+from supervision.strategy import alive, shutdown_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,10 +33,11 @@ def shutdown_bound(supervisor: Any) -> float | None:
     state = getattr(actor, "state", None)
     if not isinstance(state, SupervisorState):
         return 0.0 if actor is None or getattr(actor, "kind", "") == "supervisor" else None
-    children = shutdown_order(state)
-    # The members of a pool have one spec: where they are workers, one speaks for all.
+    # The members of a pool have one spec: where they are workers, one speaks for all of many.
     if state.dynamic and state.template is not None and state.template.type == "worker":
-        children = children[:1]
+        children = list(islice(filter(alive, state.children.values()), 1))
+    else:
+        children = shutdown_order(state)
     times = [_bound_of(child) for child in children]
     longest = _most(times) if state.dynamic else _sum(times)
     return least(longest, state.flags.max_shutdown_s)

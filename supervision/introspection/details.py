@@ -38,6 +38,7 @@ from supervision.introspection.system_records import (
     SystemStatus,
 )
 from supervision.introspection.watching import class_of, watch_of, watched
+from supervision.shutdown import shutdown_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +68,7 @@ class Details(Showing):
             **asdict(row),
             "history": self._history(found),
             "spec": None if child is None else _spec_row(child.spec),
-            "shutdown_s": None if child is None else child.spec.stop_timeout,
+            "shutdown_s": _shutdown_s(cell, child),
             "flags": None if state is None else _flags_row(state.flags),
             "children_count": await self._children_count(found),
         }
@@ -223,6 +224,16 @@ def _meta(cell: Cell, row: ActorRow, ties: dict[str, list[str]]) -> InfoMeta:
         groups=ties["groups"],
         ancestors=_ancestors(cell),
     )
+
+
+def _shutdown_s(cell: Cell | None, child: Child | None) -> float | None:
+    """Seconds that it has to end: a supervisor with all that is below it."""
+    own = None if child is None else child.spec.stop_timeout
+    if state_of(cell) is None or cell is None:
+        return own
+    below = shutdown_bound(cell.actor)
+    bounds = [bound for bound in (own, below) if bound is not None]
+    return min(bounds, default=None)
 
 
 def _ancestors(cell: Cell) -> list[str]:

@@ -152,7 +152,7 @@ class ActorDetail(ActorRow, frozen=True, kw_only=True):
         groups: groups it is a member of.
         actor_class: name of its class.
         spec: how its supervisor handles it; None where it has none.
-        shutdown_s: seconds that it has to end; None is for ever.
+        shutdown_s: seconds that it has to end, a supervisor with all below it; None is for ever.
         flags: of a supervisor.
         children_count: of a supervisor: ``specs``, ``active``, ``supervisors``, ``workers``.
         debug: what it is watched for.

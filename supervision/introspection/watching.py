@@ -173,7 +173,7 @@ def watch(cell: Cell) -> Watch:
     found = Watch(cell, actor)
     try:
         _put_on(cell, actor)
-    except TypeError as mistake:
+    except Exception as mistake:  # noqa: BLE001 - whatever its class has against one derived
         raise ActionRefused(found.path, f"cannot be watched: {mistake}") from None
     _watches[id(actor)] = found
     cell.at_end = [*(cell.at_end or ()), found.ended]
