@@ -107,15 +107,16 @@ def test_add_handler_takes_ids_of_a_class_and_a_number(kit, manager, parent):
     assert kit.reported("crash") == []
 
 
-def test_add_sup_handler_ends_the_handler_with_its_owner(kit, manager, parent):
+@pytest.mark.parametrize("reason", [reasons.error("sup_died"), reasons.NORMAL], ids=str)
+def test_add_sup_handler_ends_the_handler_with_its_owner(kit, manager, parent, reason):
     owner = kit.probe()
     refused = AddSupHandler(Dummy, owner.address, None, "make_error")
     assert kit.call(NAME, refused) == reasons.error("my_error")
     supervised = AddSupHandler(Dummy, owner.address, None, parent)
     assert kit.call(NAME, supervised) is True
-    kit.stop(owner.address, reasons.error("sup_died"))
+    kit.stop(owner.address, reason)
     assert which(kit) == []
-    stopped = Stopped(reasons.error("sup_died"), owner.address)
+    stopped = Stopped(reason, owner.address)
     assert heard(parent) == [("Dummy", "terminated", stopped)]
     assert kit.alive(manager)
 

@@ -353,3 +353,33 @@ def test_a_machine_is_not_asynchronous(kit):
 def test_init_that_returns_no_state_with_data_is_refused_in_words(kit, begin):
     with pytest.raises(NotStarted, match="bad_return_from_init"):
         machine(kit, begin=begin)
+
+
+def test_there_is_nothing_to_postpone_in_init(kit):
+    address, handled = machine(
+        kit, {("idle", "cast", "go"): Next("busy", 0)}, begin=("idle", 0, Postpone())
+    )
+    feed(kit, address, "go")
+    assert events(handled) == [("cast", "go")]
+    assert kit.actor(address).snapshot().postponed == ()
+
+
+def test_what_init_inserts_comes_before_what_it_has_sent_itself(kit):
+    class Selfish(Machine):
+        def init(self, args):
+            begun = super().init(args)
+            self.send(self.address, "sent")
+            return begun
+
+    _, handled = machine(kit, kind=Selfish, begin=("idle", 0, NextEvent("internal", "first")))
+    assert events(handled) == [("internal", "first"), ("info", "sent")]
+
+
+def test_a_crash_on_what_init_inserted_is_no_failure_to_start(kit):
+    address, _ = machine(
+        kit,
+        {("idle", "internal", "first"): "nonsense"},
+        begin=("idle", 0, NextEvent("internal", "first")),
+    )
+    assert not kit.alive(address)
+    assert "on internal str: bad_return" in kit.reported("crash")[0].data["reason"]
