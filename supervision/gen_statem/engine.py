@@ -66,7 +66,8 @@ class Machine(MachineTimers):
     state: str = ""
     data: Any = None
     _postponed: list[tuple[EventKind, Any]] | None = None
-    # Who handles events in the machine's place, the present one last; None is itself alone.
+    # Who handles events in the machine's place, the present one last; None is itself alone. In the
+    # tuple None stands for itself too: it must not hold itself.
     _callbacks: tuple[Any, ...] | None = None
 
     def handle_event(self, kind: EventKind, event: Any, state: str, data: Any) -> Transition:
@@ -182,14 +183,14 @@ class Machine(MachineTimers):
                 self._swap(action, cause)
 
     def _swap(self, action: Any, cause: tuple[str, Any]) -> None:
-        stack = self._callbacks or (self,)
+        stack = self._callbacks or (None,)
         match action:
             case ChangeCallbacks(callbacks):
                 self._callbacks = (*stack[:-1], callbacks)
             case PushCallbacks(callbacks):
                 self._callbacks = (*stack, callbacks)
             case PopCallbacks() if len(stack) > 1:
-                self._callbacks = None if len(stack) == 2 and stack[0] is self else stack[:-1]  # noqa: PLR2004
+                self._callbacks = None if stack[:-1] == (None,) else stack[:-1]
             case _:
                 raise self._bad(cause, "bad_action_from_state_function", action)
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from supervision._thespian import ActorSystemMessage
 from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.managed import IGNORE, Cast, Stop
@@ -120,13 +122,28 @@ class StateMachine(Machine):
         self._keep((self.state, self.data))
         return changed
 
+    # Hibernation
+
+    def fall_asleep(self, *, swept: bool = False) -> None:
+        """Pack the data, also those that the supervisor keeps."""
+        super().fall_asleep(swept=swept)
+        self._keep((self.state, Packed(self.data)))
+
+    def wake_up(self) -> None:
+        """Unpack the data, if they are packed."""
+        if self.hibernating:  # else what is kept may be older than what is here, for good reason
+            super().wake_up()
+            self._keep((self.state, self.data))
+
     # Beginning and ending
 
     def on_start(self, args: Any) -> Any:
         """Run ``init``, or ``restore`` where the supervisor kept a state."""
         keeper = self._myRef.keeper
         if keeper is not None and keeper.kept is not None:
-            begun = self.restore(args, *keeper.kept)
+            state, data = keeper.kept
+            data = self.unpack(data.packed) if type(data) is Packed else data
+            begun = self.restore(args, state, data)
         else:
             begun = self.init(args)
         if isinstance(begun, Snapshot):
@@ -190,6 +207,12 @@ class StateMachine(Machine):
             self._started(msg.steps)
         else:
             self._go_on(self._handle("info", msg, None))
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """The data of a hibernating machine, where its supervisor keeps them."""
+
+    packed: Any
 
 
 class _Begun(ActorSystemMessage):  # type: ignore[misc]

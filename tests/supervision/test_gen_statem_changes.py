@@ -247,3 +247,21 @@ def test_a_machine_hibernates_when_nothing_is_left_to_do(kit):
     feed(kit, address, "wake")
     assert (actor.hibernating, actor.data) == (False, {"x": 1})
     assert handled[-1] == ("idle", "cast", "wake")
+
+
+def test_what_a_supervisor_keeps_of_a_hibernating_machine_is_packed_too(kit):
+    asleep = {("idle", "cast", "sleep"): lambda data: Keep(data, Hibernate())}
+    args = {"begin": ("idle", {"x": 1}), "table": asleep}
+    kit.start_supervisor(
+        SupervisorFlags(), [ChildSpec("m", Sleepy, args, keep_state=True)], name="top"
+    )
+    address = kit.address("top/m")
+    feed(kit, address, "sleep")
+    keeper = address.cell.keeper
+    state, data = keeper.kept
+    assert (state, type(data.packed)) == ("idle", bytes)
+    kit.loop.run(kit.kernel.exit, address.cell, reasons.KILLED)
+    kit.settle()
+    actor = kit.actor(address)
+    assert (actor.hibernating, actor.system_get_state()) == (False, ("idle", {"x": 1}))
+    assert keeper.kept == ("idle", {"x": 1})
