@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from supervision._thespian import Actor, ActorAddress, Thespian_ActorStatus, ValidatedSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervision.eventloop.base import EventLoopBase
     from supervision.eventloop.cell import Cell
+    from supervision.eventloop.sources import Sources
+
+
+class HasSources(Protocol):
+    """The system, which knows its sources by the time that an authority answers."""
+
+    @property
+    def sources(self) -> Sources:
+        """What actors were loaded from."""
 
 
 class SystemActor(Actor):
@@ -18,7 +26,7 @@ class SystemActor(Actor):
 
     kind = "worker"
 
-    def __init__(self, base: EventLoopBase) -> None:
+    def __init__(self, base: HasSources) -> None:
         self._base = base
 
     def receiveMessage(self, msg: Any, sender: Any) -> None:

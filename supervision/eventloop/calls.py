@@ -14,8 +14,6 @@ from supervision.reasons import NOPROC, Reason, error
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from supervision.eventloop.cell import Cell
-
 
 LOOK_FROM = 64
 """Open calls of a server from which those that were given up are looked for."""
@@ -257,12 +255,29 @@ class ToldCall(PendingCall):
         """Hand the outcome to the caller, in the way of its kind."""
 
 
+class Carrier(Protocol):
+    """Who carries messages: the kernel."""
+
+    def deliver(self, cell: Any, message: Any, sender: Any) -> None:
+        """Put a message into a mailbox."""
+
+
+class Caller(Protocol):
+    """Who takes the answers of requests: a cell."""
+
+    @property
+    def kernel(self) -> Carrier:
+        """The node it lives in."""
+
+
 class MessageCall(ToldCall):
     """A call made by a synchronous handler: the answer comes as a ``Response`` message."""
 
     __slots__ = ("caller", "request_id")
 
-    def __init__(self, request: Any, deadline: float | None, caller: Cell, request_id: int) -> None:
+    def __init__(
+        self, request: Any, deadline: float | None, caller: Caller, request_id: int
+    ) -> None:
         super().__init__(request, deadline)
         self.caller = caller
         self.request_id = request_id

@@ -90,7 +90,7 @@ class Cell(Reference):
     )
 
     def __init__(self, kernel: Kernel, address: LocalAddress, parent: Cell | None) -> None:
-        self.kernel = kernel
+        self.kernel: Kernel = kernel
         self.address = address
         self.parent = parent
         self.actor: Actor | None = None

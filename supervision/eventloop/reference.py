@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from supervision._thespian import ActorAddress
-    from supervision.eventloop.kernel import Kernel
 
 
 class Services(Protocol):
@@ -41,12 +40,20 @@ class Services(Protocol):
         """Thespian's ``actorSystemShutdown``."""
 
 
+class Hosted(Protocol):
+    """A kernel that has a Thespian system around it."""
+
+    @property
+    def host(self) -> Services:
+        """The system."""
+
+
 class Reference:
     """The part of ``_myRef`` that the system around the kernel answers."""
 
     __slots__ = ()
 
-    kernel: Kernel
+    kernel: Hosted
 
     def handleDeadLetters(self, address: ActorAddress, enable: bool) -> None:
         """Thespian's ``handleDeadLetters``."""
