@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from supervision import (
     Backoff,
@@ -15,6 +17,7 @@ from supervision import (
     GenServer,
     MailboxFull,
     NoProc,
+    RestartChild,
     ServerDied,
     StartChild,
     Supervisor,
@@ -22,6 +25,7 @@ from supervision import (
     TerminateChild,
     reasons,
 )
+from supervision.testing import Kit
 
 LONG = Backoff(min_s=10.0, max_s=60.0, jitter=0.0)
 
@@ -384,3 +388,77 @@ def test_a_supervisor_that_is_restarted_itself_keeps_its_own_messages(kit):
     answer = ask(kit, inner, StartChild(ChildSpec("more", Clerk, journal)), 60.0)
     kit.advance(10.0)
     assert answer.result().address.path == "top/inner/more"
+
+
+# Whatever happens
+
+operations = st.lists(
+    st.one_of(
+        st.just("cast"),
+        st.just("call"),
+        st.just("die"),
+        st.just("kill"),
+        st.just("settle"),
+        st.just(TerminateChild("clerk")),
+        st.just(RestartChild("clerk")),
+        st.just(CycleChild("clerk")),
+        st.integers(1, 3),  # starts that fail
+        st.sampled_from([0.5, 10.0, 100.0]),  # seconds that pass
+    ),
+    max_size=40,
+)
+
+
+def operate(kit, address, operation, number, calls):
+    match operation:
+        case "cast":
+            post(kit, address, number)
+        case "call":
+            calls.append((number, ask(kit, address, number, 50.0)))
+        case "die":
+            post(kit, address, "die")
+        case "kill":
+            kit.faults.kill(address) if address.cell is not None else None
+        case "settle":
+            kit.settle()
+        case int():
+            kit.faults.refuse_starts("top/clerk", times=operation)
+        case float():
+            kit.advance(operation)
+        case request:
+            ask(kit, kit.address("top"), request)
+
+
+@settings(max_examples=200, deadline=None)
+@given(operations, st.sampled_from([None, LONG]), st.sampled_from([3, 1_000]))
+def test_a_message_is_handled_once_and_in_order_or_accounted_for(run, backoff, limit):
+    with Kit() as kit:
+        address, journal = clerk(kit, backoff=backoff, keep_limit=limit, intensity=100_000)
+        sent, died, calls = [], 0, []
+        for number, operation in enumerate(run):
+            operate(kit, address, operation, number, calls)
+            sent += [number] if operation in ("cast", "call") else []
+            died += operation == "die"
+        kit.faults.refuse_starts("top/clerk", times=0)
+        kit.advance(1_000.0)
+        handled = [what for _, what in journal]
+        assert handled == sorted(handled)  # and none twice:
+        assert len(handled) == len(set(handled))
+        assert [incarnation for incarnation, _ in journal] == sorted(i for i, _ in journal)
+        expired = sum(isinstance(call.exception(), CallTimeout) for _, call in failed(calls))
+        lost = kit.statistics().dead_letters
+        # A call that nobody was there for is told so, and is no letter.
+        unheard = sum(isinstance(call.exception(), NoProc) for _, call in failed(calls))
+        crashes = len(kit.reported("crash", message="str"))
+        assert len(handled) + crashes + lost + expired + unheard == len(sent) + died
+        assert all(number in handled for number, call in calls if call.exception() is None)
+        if limit > len(run) and not any(isinstance(one, TerminateChild) for one in run):
+            assert lost == unheard == 0
+        assert nothing_is_left(kit) or address.cell is not None
+        kit.stop(kit.address("top"))
+        assert nothing_is_left(kit)
+
+
+def failed(calls):
+    assert all(call.done() for _, call in calls)
+    return [(number, call) for number, call in calls if call.exception() is not None]
