@@ -31,7 +31,8 @@ def top(options: Namespace) -> Answer:
     keys: tuple[str, ...] = ("path", "status", "mailbox", "rate", "memory", "restarts")
     if options.window is not None or options.sort == "time":
         heading, keys = (*heading, _grown(options)), (*keys, "value")
-    rows = [tuple(item.get(key) for key in keys) for item in found["items"]]
+    for_humans = [item | {"value": _scaled(item, options)} for item in found["items"]]
+    rows = [tuple(item.get(key) for key in keys) for item in for_humans]
     return Answer(found, columns([heading, *rows]))
 
 
@@ -44,8 +45,14 @@ def node(options: Namespace) -> Answer:
 
 def _grown(options: Namespace) -> str:
     """The heading of what the actors are ranked by."""
-    unit = {"rate": "/S", "time": " S"}.get(options.sort, "")
+    unit = {"rate": "/S", "time": " MS"}.get(options.sort, "")
     return f"{'NEW ' if options.window is not None else ''}{options.sort.upper()}{unit}"
+
+
+def _scaled(item: dict[str, Any], options: Namespace) -> Any:
+    """What an actor is ranked by, in the unit of the heading: times in milliseconds."""
+    value = item.get("value")
+    return value * 1_000 if options.sort == "time" and value is not None else value
 
 
 def _flat(value: object) -> str:

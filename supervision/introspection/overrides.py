@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import WakeupMessage
-from supervision.eventloop.calls import CoroutineCall, FutureCall, PendingCall
+from supervision.eventloop.calls import CoroutineCall, PendingCall
 from supervision.eventloop.managed import Cast, Timeout
 from supervision.gen_statem import StateMachine
 from supervision.introspection.machines import MACHINE_OVERRIDES, fired_timer
@@ -39,15 +39,6 @@ def caller_of(call: PendingCall) -> Any:
     return None if cell is None else cell.address
 
 
-def value_of(call: PendingCall) -> Any:
-    """What a call was answered with; the failure where it failed, None where it does not say."""
-    if isinstance(call, CoroutineCall):
-        return call.value if call.error is None else call.error
-    if isinstance(call, FutureCall) and call.future.done() and not call.future.cancelled():
-        return call.future.exception() or call.future.result()
-    return None
-
-
 def overrides_of(kind: type, watches: Mapping[int, Watch]) -> dict[str, Callable[..., Any]]:
     """The methods of a watched actor's class.
 
@@ -69,6 +60,18 @@ def _receive(own: Any, watches: Mapping[int, Watch]) -> Any:
         return own(self, msg, sender) if watch is None else watch.handle(own, msg, sender)
 
     return receiveMessage
+
+
+def _handle_call(own: Any, watches: Mapping[int, Watch]) -> Any:
+    """Not every call keeps what it was answered with; the callback has it."""
+
+    def handle_call(self: Any, request: Any, from_: PendingCall) -> Any:
+        answer = own(self, request, from_)
+        if watch := watches.get(id(self)):
+            watch.answer = answer
+        return answer
+
+    return handle_call
 
 
 def _reply(own: Any, watches: Mapping[int, Watch]) -> Any:
@@ -154,6 +157,7 @@ def _single(kind: SystemEventKind) -> Any:
 
 _OVERRIDES: dict[str, Callable[[Any, Any], Any]] = {
     "receiveMessage": _receive,
+    "handle_call": _handle_call,
     "reply": _reply,
     "send": _out("send"),
     "send_wait": _out("send"),

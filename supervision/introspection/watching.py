@@ -7,6 +7,7 @@ messages pass through; when nobody watches any more the actor has its own class 
 
 from __future__ import annotations
 
+from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from supervision.eventloop.latency import Histogram
 from supervision.introspection.errors import ActionRefused
 from supervision.introspection.events import Seen, SystemEvent, cut, text_of
 from supervision.introspection.machines import Word
-from supervision.introspection.overrides import arrival, caller_of, overrides_of, value_of
+from supervision.introspection.overrides import arrival, caller_of, overrides_of
 from supervision.message_shape import shape_of
 from supervision.reasons import Reason, crashed
 
@@ -33,6 +34,7 @@ class Watch:
     Attributes:
         cell: the actor's cell.
         sinks: what takes its events, by name, in the order they came.
+        answer: what the callback of the call that is handled now has returned.
     """
 
     def __init__(self, cell: Cell, actor: Actor) -> None:
@@ -40,6 +42,7 @@ class Watch:
         self.sinks: dict[SinkName, Sink] = {}
         self.path = cell.address.path
         self._actor = actor
+        self.answer: Any = None
         self._answered = False
 
     # What the overridden methods call
@@ -48,15 +51,16 @@ class Watch:
         """Tell of a message, have it handled, tell what came of it."""
         kind, request, way = arrival(msg)
         open_call = msg if isinstance(msg, PendingCall) and not msg.settled else None
-        self._answered = False
+        self._answered, self.answer = False, None
         self.say(kind, request, way, sender)
         begun = perf_counter()
         result = receive(self._actor, msg, sender)
         seconds = perf_counter() - begun
         if open_call is not None and open_call.settled and not self._answered:
-            self.say("reply", value_of(open_call), "", caller_of(open_call))
+            self.say("reply", self.answer, "", caller_of(open_call))
         elif not self._answered:
             self.say("noreply", request)
+        self.answer = None
         for sink in tuple(self.sinks.values()):
             sink.spent(request, seconds)
         return result
@@ -75,6 +79,10 @@ class Watch:
         seconds: float | None = None,
     ) -> None:
         """Hand an event to whoever watches; one that fails or has seen enough is removed."""
+        kernel = self.cell.kernel
+        if get_ident() != kernel.thread:  # a plain actor may send from threads of its own
+            kernel.post_call(self.say, kind, message, way, other, seconds)
+            return
         seen = Seen(kind, message, way, other, seconds, self._translate)
         for name, sink in tuple(self.sinks.items()):
             if self._take(name, sink, seen):

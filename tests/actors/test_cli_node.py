@@ -74,6 +74,25 @@ def test_a_node_is_looked_at_fed_and_searched(vigie, tmp_path):
     assert [item["session"] for item in found["items"]] == [session["session"]]
     _, tokens = vigie("token", "list")
     assert [item["name"] for item in tokens["items"]] == ["operator"]
+    an_actor_is_watched_and_mended(vigie, tmp_path)
+
+
+def an_actor_is_watched_and_mended(vigie, tmp_path):
+    path = "node/timeServer"
+    assert vigie("actor", "status", path)[1]["status"] == "running"
+    assert vigie("actor", "log", path, "on", "--file")[1]["file"].startswith(str(tmp_path))
+    assert vigie("actor", "statistics", path, "on")[1]["on"]
+    code, traced = vigie("actor", "trace", path, "--messages", "2", "--seconds", "1")
+    assert (code, traced["trace"]["ended"] in {"messages", "seconds"}) == (0, True)
+    assert vigie("actor", "trace", path, "--messages", "2", "--seconds", "2h")[0] == 64
+    assert vigie("actor", "status", path)[1]["debug"] == ["log", "log_to_file", "statistics"]
+    assert vigie("actor", "no-debug", path)[0] == 0
+    assert vigie("actor", "children", "node")[1]["total"] >= 3
+    for action in ("suspend", "resume", "terminate", "restart", "stop"):
+        assert vigie("actor", action, path, "--reason", "a test")[1]["by"] == "local"
+    assert vigie("top", "--sort", "rate", "--window", "0.2")[1]["seconds"] == 0.2
+    assert vigie("top", "--sort", "memory", "--limit", "3")[1]["counted"] > 3
+    assert vigie("node")[1]["watched"] == 0
 
 
 def test_what_is_killed_comes_back(vigie, tmp_path):

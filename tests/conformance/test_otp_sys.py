@@ -345,6 +345,16 @@ def test_log_tells_questions_to_many_one_by_one(kit, server, system):
     assert events.count(("out", "call", "other")) == 2
 
 
+def test_log_tells_what_a_synchronous_caller_was_answered(kit, server, system):
+    """The answer comes to it as a message, and the call does not keep it."""
+    probe = kit.probe()
+    system.log(PATH, "on")
+    kit.loop.run(kit.actor(probe.address).request, server, Add(1))
+    kit.settle()
+    (reply,) = [event for event in system.log(PATH).events if event.event == "reply"]
+    assert (reply.message, reply.other) == ("int", probe.address.path)
+
+
 def test_log_of_a_plain_actor(kit, system):
     plain = kit.start(Plain, name=PATH)
     system.log(PATH, "on")

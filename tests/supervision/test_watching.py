@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
-from sys_actors import PATH, Account, Add, System
+from sys_actors import PATH, Account, Add, Plain, System
 
 from supervision import ChildSpec, SupervisorFlags
 from supervision.introspection import (
@@ -99,6 +101,17 @@ def test_faults_of_the_test_kit_work_on_a_watched_actor(kit, server, system):
     kit.send(server, Add(1))
     kit.settle()
     assert not kit.alive(server)
+
+
+def test_what_a_plain_actor_sends_from_a_thread_is_told_on_the_loop(kit, system):
+    plain, probe = kit.start(Plain, name=PATH), kit.probe()
+    system.log(PATH, "on")
+    thread = threading.Thread(target=kit.actor(plain).send, args=(probe.address, 7))
+    thread.start()
+    thread.join()
+    kit.settle()
+    assert [event.event for event in system.log(PATH).events] == ["out"]
+    assert probe.messages == [7]
 
 
 def test_as_many_actors_are_watched_as_may_be(kit, server):
