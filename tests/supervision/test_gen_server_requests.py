@@ -119,6 +119,33 @@ def test_a_failure_is_an_answer_with_a_reason(kit, servers):
     assert kit.clock.elapsed == 2.0
 
 
+def test_waiting_for_an_answer_can_be_given_up_and_taken_up_again(kit, servers):
+    async def script(self):
+        asked = self.asking()
+        asked.add("slow", servers[0], 3.0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await asked.next()
+        return self.kernel.clock.elapsed, await asked.next()
+
+    assert run(kit, script) == (1.0, Answered("slow", "after 3.0", None))
+    assert kit.clock.elapsed == 3.0
+
+
+def test_answers_to_a_handler_that_was_killed_go_nowhere(kit, servers):
+    async def script(self):
+        asked = self.asking()
+        asked.add("slow", servers[0], 3.0)
+        await asked.next()
+
+    actor = kit.start(Script)
+    kit.loop.run(kit.base.call, actor, script, None).add_done_callback(lambda one: one.exception())
+    kit.advance(1.0)
+    kit.faults.kill(actor)
+    kit.advance(5.0)
+    assert kit.alive(servers[0])
+
+
 def test_calls_can_be_gathered(kit, servers):
     async def script(self):
         return await asyncio.gather(*(self.call(server, 1.0) for server in servers))

@@ -9,7 +9,7 @@ import tracemalloc
 import msgspec
 import pytest
 
-from supervision import GenServer, reasons
+from supervision import GenServer, Next, Reply, StateMachine, reasons
 
 Record = msgspec.defstruct(
     "Record",
@@ -239,6 +239,26 @@ def test_a_restarted_server_hibernates_too(kit):
     kit.advance(120.0)
     assert again.hibernating
     assert kit.stop(again.address, reasons.SHUTDOWN) == reasons.SHUTDOWN
+
+
+def test_the_data_of_an_idle_state_machine_is_packed(kit):
+    class Machine(StateMachine):
+        hibernate_after_s = 60.0
+        state_type = Record
+
+        def init(self, args):
+            return "idle", record(args)
+
+        def handle_event(self, kind, event, state, data):
+            (_, from_) = event
+            return Next("asked", data, Reply(from_, (state, data.text_0)))
+
+    machine = kit.actor(kit.start(Machine, 3))
+    kit.advance(120.0)
+    assert machine.hibernating
+    assert machine.status() == {"state": "idle", "data": record(3)}
+    assert kit.call(machine.address, "question") == ("idle", "value 3-0")
+    assert (machine.hibernating, machine.data) == (False, record(3))
 
 
 def test_ten_thousand_idle_servers_take_less_than_half_the_memory(kit):
