@@ -36,9 +36,12 @@ def test_the_bench_of_supervisors_prints_a_row_for_all_that_it_measures(report):
 @pytest.mark.system
 def test_it_stands_beside_otp_where_there_is_one_and_beside_nobody_elsewhere(report):
     beside = [row for row in report["rows"] if row["peer"] == "OTP"]
+    alone = [row for row in report["rows"] if row["peer"] is None]
     if shutil.which("erl") and shutil.which("erlc"):
         assert beside
-        assert all(row["ratio"] > 0 for row in beside)
+        assert not alone
     else:
+        assert alone
         assert not beside
-        assert all(row["peer"] is row["ratio"] is None for row in report["rows"])
+    assert all(row["peer_value"] is row["ratio"] is None for row in alone)
+    assert all(row["ratio"] > 0 for row in report["rows"] if row["peer"] is not None)

@@ -1,7 +1,8 @@
 """What supervisors do, on ours: ``supervised_actors.py SHAPE COUNT``; prints its figures.
 
 The peer is ``otp_supervised.erl``, which does the same with the same messages. Reports are made
-and handed to a listener that counts them; nobody makes text of them.
+and handed to a listener that counts them; nobody makes text of them. The garbage collector is set
+as a node of ours sets it.
 """
 
 # ruff: noqa: D102 - what a callback does is said by the shape that it belongs to
@@ -9,6 +10,7 @@ and handed to a listener that counts them; nobody makes text of them.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +21,7 @@ import memory
 
 from supervision import (
     NO_REPLY,
+    Backoff,
     CallFailed,
     ChildSpec,
     EventLoopBase,
@@ -36,6 +39,9 @@ FEWER = 100
 ATTEMPTS = 5
 ENDLESS = 1_000_000_000
 PERIOD_S = 1
+GC_THRESHOLDS = (1_000, 5, 1_000_000)  # of actors/node.py
+KEEPING = {"on_restart": "keep"}
+WAITING = {"backoff": Backoff(min_s=0.001, max_s=0.001, jitter=0.0)}
 
 
 class ToldTo(Exception):  # noqa: N818 - as in the peer
@@ -157,21 +163,28 @@ class Node:
         """End an actor in order."""
         await self.kernel.future_of(self.kernel.stop(address.cell, SHUTDOWN, None))
 
-    async def groups(self, count: int, members: int, args: Any = None) -> list[Any]:
+    async def groups(
+        self, count: int, members: int, args: Any = None, manner: dict[str, Any] | None = None
+    ) -> list[Any]:
         """Start supervisors; return the addresses of all their members."""
         found = []
         for number in range(count):
-            specs = [ChildSpec(id=f"m{n}", start=Member, args=args) for n in range(members)]
+            specs = [
+                ChildSpec(id=f"m{n}", start=Member, args=args, **(manner or {}))
+                for n in range(members)
+            ]
             group = await self.start(Group(), f"g{number}", specs)
             found += [cell.address for cell in group.cell.children.values()]
         return found
 
 
-async def restarts(node: Node, count: int, supervisors: int) -> list[float]:
+async def restarts(
+    node: Node, count: int, supervisors: int = IN_FLIGHT, manner: dict[str, Any] | None = None
+) -> list[float]:
     """Restarts in a second, of the members of one supervisor or of many."""
     crasher = await node.start(Crasher(), "crasher")
     seconds = node.kernel.call(crasher, count, timeout=None)
-    await node.groups(supervisors, IN_FLIGHT // supervisors, crasher)
+    await node.groups(supervisors, IN_FLIGHT // supervisors, crasher, manner)
     rate = count / await seconds
     assert node.reports >= 2 * count, node.reports
     return [rate]
@@ -182,18 +195,28 @@ async def of_one(node: Node, count: int) -> list[float]:
     return await restarts(node, count, 1)
 
 
-async def of_many(node: Node, count: int) -> list[float]:
-    """Restarts in a second, of many supervisors."""
-    return await restarts(node, count, IN_FLIGHT)
+async def kept_restarts(node: Node, count: int) -> list[float]:
+    """Restarts in a second, where what has not been handled is kept."""
+    return await restarts(node, count, manner=KEEPING)
 
 
-async def answer(node: Node, count: int) -> list[float]:
+async def late_restarts(node: Node, count: int) -> list[float]:
+    """Restarts in a second, each of which waits for a millisecond."""
+    return await restarts(node, count, manner=WAITING)
+
+
+async def answer(node: Node, count: int, manner: dict[str, Any] | None = None) -> list[float]:
     """Microseconds from a crash to the first answer: the median and the 99th percentile."""
-    members = await node.groups(IN_FLIGHT, 1)
+    members = await node.groups(IN_FLIGHT, 1, manner=manner)
     caller = await node.start(Caller(), "caller")
     waited = await node.kernel.call(caller, (members, count), timeout=None)
     assert node.reports >= 2 * count, node.reports
     return [median(waited) * 1e6, quantiles(waited, n=100)[98] * 1e6]
+
+
+async def kept_answer(node: Node, count: int) -> list[float]:
+    """The same where the call that came too late is kept for the next incarnation."""
+    return await answer(node, count, KEEPING)
 
 
 async def pool(node: Node, count: int, *, ask: bool = False) -> tuple[Any, float]:
@@ -259,10 +282,13 @@ async def scale_pool(node: Node, count: int) -> list[float]:
     return await scale(node, count, pool_times)
 
 
-SHAPES = {
+SHAPES: dict[str, Callable[[Node, int], Awaitable[list[float]]]] = {
     "restarts-one": of_one,
-    "restarts-many": of_many,
+    "restarts-many": restarts,
+    "restarts-kept": kept_restarts,
+    "restarts-late": late_restarts,
     "answer": answer,
+    "answer-kept": kept_answer,
     "starts-pool": starts_pool,
     "starts-static": starts_static,
     "scale-static": scale_static,
@@ -290,6 +316,9 @@ def memory_of(count: int) -> list[float]:
 def main() -> None:
     """Run one shape."""
     shape, count = sys.argv[1], int(sys.argv[2])
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     print(*(memory_of(count) if shape == "memory" else asyncio.run(measure(shape, count))))
 
 

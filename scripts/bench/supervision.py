@@ -21,7 +21,8 @@ from statistics import median
 from programs import compile_erlang, erlang, figures, python, say
 from report import Row, publish
 
-OURS, OTP = "supervised_actors.py", "otp_supervised"
+OURS, PEER = "supervised_actors.py", "otp_supervised"
+OTP, WITHOUT = "OTP", "ours, without"
 TIMES = "times"
 FEWER = 100
 MOST_TIMES = 1_000  # what OTP's own suite allows (supervisor_SUITE, scale_start_stop_many_children)
@@ -37,6 +38,7 @@ class Shape:
         count: how often ours does it.
         peer: how often the peer does it; 0 where it cannot.
         least: how often at least, however short the run.
+        plain: the shape of ours that is the peer where OTP has nothing like it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Shape:
     count: int
     peer: int = 0
     least: int = 200
+    plain: str = ""
 
 
 def scaled(name: str, words: str) -> Shape:
@@ -73,6 +76,27 @@ SHAPES = [
         5_000,
         20_000,
     ),
+    Shape(
+        "restarts-kept",
+        (("restarts, mailboxes kept", "restarts/s"),),
+        20_000,
+        plain="restarts-many",
+    ),
+    Shape(
+        "restarts-late",
+        (("restarts, each after 1 ms of backoff", "restarts/s"),),
+        20_000,
+        plain="restarts-many",
+    ),
+    Shape(
+        "answer-kept",
+        (
+            ("crash to first answer, mailbox kept, p50", "µs"),
+            ("crash to first answer, mailbox kept, p99", "µs"),
+        ),
+        5_000,
+        plain="answer",
+    ),
     Shape("starts-pool", (("starts in a pool, until answered", "starts/s"),), 50_000, 100_000),
     Shape("starts-static", (("starts of specs, until answered", "starts/s"),), 30_000, 60_000),
     scaled("scale-static", "static"),
@@ -88,7 +112,7 @@ SHAPES = [
 
 
 class Measurement:
-    """The programs and the figures that they have given.
+    """The programs and how to have them take figures.
 
     Args:
         compiled: a directory with the compiled Erlang module; None where there is no Erlang.
@@ -96,34 +120,36 @@ class Measurement:
     """
 
     def __init__(self, compiled: Path | None, share: float) -> None:
-        self.share = share
-        self.commands = {OURS: python(OURS)}
-        if compiled is not None:
-            self.commands[OTP] = erlang(OTP, compiled)
-
-    def count(self, shape: Shape, program: str) -> int:
-        """How often a program does it; 0 where it does not."""
-        count = shape.count if program == OURS else shape.peer
-        return max(int(count * self.share), min(count, shape.least))
+        self._share = share
+        self._ours = python(OURS)
+        self._otp = None if compiled is None else erlang(PEER, compiled)
 
     def rows(self, shape: Shape, rounds: int) -> Iterator[Row]:
-        """Measure one shape on both in turn."""
-        counts = {program: self.count(shape, program) for program in self.commands}
-        taken: dict[str, list[list[float]]] = {one: [] for one, count in counts.items() if count}
+        """Measure one shape on ours and on the peer in turn."""
+        count = self._scaled(shape.count, shape)
+        runs = {"ours": (self._ours, shape.name, count)}
+        if shape.plain:
+            runs[WITHOUT] = (self._ours, shape.plain, count)
+        elif self._otp is not None:
+            runs[OTP] = (self._otp, shape.name, self._scaled(shape.peer, shape))
+        taken: dict[str, list[list[float]]] = {who: [] for who in runs}
         for _ in range(rounds):
-            for program, done in taken.items():
-                say(f"{shape.name} by {program}")
-                done.append(figures(self.commands[program], shape.name, counts[program]))
-        medians = {
-            one: [round(median(row), 2) for row in zip(*done, strict=True)]
-            for one, done in taken.items()
-        }
+            for who, run in runs.items():
+                say(f"{shape.name}: {who}")
+                taken[who].append(figures(*run))
         for place, (what, unit) in enumerate(shape.rows):
-            words = what.format(many=counts[OURS], few=counts[OURS] // FEWER)
-            row = Row(words, medians[OURS][place], unit)
-            yield (
-                replace(row, peer="OTP", peer_value=medians[OTP][place]) if OTP in medians else row
-            )
+            words = what.format(many=count, few=count // FEWER)
+            values = {
+                who: round(median(one[place] for one in done), 2) for who, done in taken.items()
+            }
+            row = Row(words, values.pop("ours"), unit)
+            # The one that is left, where there is one.
+            for peer, value in values.items():
+                row = replace(row, peer=peer, peer_value=value)
+            yield row
+
+    def _scaled(self, count: int, shape: Shape) -> int:
+        return max(int(count * self._share), min(count, shape.least))
 
 
 def missed(rows: list[Row]) -> list[str]:
@@ -152,7 +178,7 @@ def main() -> int:
     wanted = options()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        measurement = Measurement(compile_erlang(OTP, Path(folder)), wanted.scale)
+        measurement = Measurement(compile_erlang(PEER, Path(folder)), wanted.scale)
         for shape in SHAPES:
             if not wanted.only or shape.name in wanted.only:
                 rows += measurement.rows(shape, wanted.rounds)
