@@ -537,7 +537,8 @@ def test_s87_children_start_in_order_and_end_in_reverse(tree):
     tree.start(flags("rest_for_one"), *map(tree.child, names))
     assert names_of(tree) == names[::-1]
     tree.act("ch10", ("stop", ABNORMAL))
-    tree.until(lambda: tree.lines().count("start ch5") == 2)
+    tree.until_restarted("ch10")
+    tree.until(lambda: tree.counts() == [5, 5, 0, 5])
     assert tree.stop() == SHUTDOWN
     assert tree.lines() == [
         *(f"start {name}" for name in names),

@@ -83,6 +83,24 @@ def test_a_process_that_ends_without_a_word_is_lost_and_its_status_told(tree, en
     assert str(tree.until_restarted("one").last_exit[0]) == reason
 
 
+def test_kills_of_many_processes_at_once_are_all_noticed(tree):
+    names = [f"c{number}" for number in range(12)]
+    tree.start(flags(intensity=100), *map(tree.child, names))
+    for pid in [tree.pid(name) for name in names]:
+        os.kill(pid, signal.SIGKILL)
+    tree.until(lambda: [info.restarts for info in tree.infos().values()] == [1] * len(names))
+    tree.until(lambda: tree.counts() == [12, 12, 0, 12])
+    assert {info.last_exit[0] for info in tree.infos().values()} == {KILLED}
+
+
+def test_a_stopped_process_is_killed_when_its_time_is_over(tree):
+    tree.start(flags(), tree.child("one", shutdown=0.2))
+    pid = tree.pid("one")
+    os.kill(pid, signal.SIGSTOP)
+    assert tree.ask(TerminateChild("one")) is True
+    wait_gone(pid, 0.0)
+
+
 def test_a_termination_signal_ends_a_child_in_order(tree):
     tree.start(flags(), tree.child("one", restart="transient"))
     os.kill(tree.pid("one"), signal.SIGTERM)
