@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from supervision._thespian import ActorAddress
 from supervision.eventloop.admission import owed
 from supervision.eventloop.calls import MailboxFull, PendingCall, ServerDied
 from supervision.eventloop.cell import NAMED
@@ -38,7 +39,10 @@ class _Queue:
 
 
 class Held:
-    """The queues of a node, by the addresses of the actors that are down.
+    """The queues of a node, by the paths of the actors that are down.
+
+    By paths, for an address may be a copy that has travelled, or one of the time before the
+    supervisor itself was restarted: as everywhere, what counts is who lives under that path.
 
     Args:
         kernel: the node.
@@ -46,7 +50,7 @@ class Held:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._queues: dict[LocalAddress, _Queue] = {}
+        self._queues: dict[str, _Queue] = {}
         self._names: dict[Any, _Queue] = {}
 
     def __len__(self) -> int:
@@ -54,7 +58,7 @@ class Held:
 
     def waiting(self, address: LocalAddress) -> int:
         """How many messages wait for the next incarnation behind an address."""
-        queue = self._queues.get(address)
+        queue = self._queues.get(address.path)
         return 0 if queue is None else len(queue.entries)
 
     # An actor ends
@@ -69,7 +73,7 @@ class Held:
         limit = parent.keep_limit(cell.address) if isinstance(parent, ManagedActor) else 0
         if limit <= 0:
             return mailbox
-        queue = self._queues[cell.address] = _Queue(cell.address, limit)
+        queue = self._queues[cell.address.path] = _Queue(cell.address, limit)
         for name, ties in (cell.names or {}).items():
             if ties & NAMED:
                 queue.names.append(name)
@@ -100,11 +104,16 @@ class Held:
         """Take a message that found nobody; False where nobody will come back for it."""
         if not self._queues:
             return False
-        queue = self._names.get(target) if isinstance(target, str) else self._queues.get(target)
+        queue = self._find(target)
         if queue is None or owed(message):
             return False
         self._add(queue, (message, sender, self._kernel.now))
         return True
+
+    def _find(self, target: Any) -> _Queue | None:
+        if isinstance(target, ActorAddress):
+            return self._queues.get(str(target.addressDetails))
+        return self._names.get(target)
 
     def keep_call(self, target: Any, call: PendingCall, sender: Any) -> bool:
         """Take a call that found nobody, with its deadline; False as for ``keep``."""
@@ -141,11 +150,12 @@ class Held:
 
     def drop_below(self, parent: LocalAddress, reason: Reason) -> None:
         """The supervisor at ``parent`` ends: nobody brings its children back."""
-        for address in [one for one in self._queues if one.parent is parent]:
+        below = [one.address for one in self._queues.values() if one.address.parent is parent]
+        for address in below:
             self.drop(address, reason)
 
     def _take(self, address: LocalAddress) -> _Queue | None:
-        queue = self._queues.pop(address, None)
+        queue = self._queues.pop(address.path, None)
         for name in () if queue is None else queue.names:
             if self._names.get(name) is queue:
                 del self._names[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 
 import pytest
 from hypothesis import given, settings
@@ -165,6 +166,19 @@ def test_a_registered_name_finds_its_actor_again(kit):
     # It is the actor's own matter to take the name again; nobody holds it now.
     with pytest.raises(NoProc):
         kit.call("clerk", "three")
+
+
+def test_a_copy_of_the_address_finds_it_too(kit):
+    address, journal = clerk(kit, backoff=LONG)
+    copied = pickle.loads(pickle.dumps(address))
+    kit.cast(address, "die")
+    kit.settle()
+    kit.send(copied, "one")
+    post(kit, copied, "two")
+    call = ask(kit, copied, "three", 60.0)
+    kit.advance(10.0)
+    assert journal == [(2, "one"), (2, "two"), (2, "three")]
+    assert call.result() == "three"
 
 
 def test_what_belongs_to_the_old_incarnation_is_not_handed_on(kit):
