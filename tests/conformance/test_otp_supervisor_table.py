@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def rows():
     return [ROW.fullmatch(line).groups()[:3] for line in lines]
 
 
+@cache
 def cases_in_files():
     """Every test of a supervisor case: its file and its name."""
     return {
