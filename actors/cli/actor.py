@@ -68,9 +68,13 @@ def replace_state(options: Namespace) -> Answer:
 
 def change_code(options: Namespace) -> Answer:
     """Have a suspended actor convert its state."""
-    body = {"old_vsn": options.old, "extra": options.extra, "reason": options.reason}
+    body = {"old_vsn": options.old, "extra": options.extra, "down": options.down}
     with Peer(options.data) as peer:
-        done = peer.api("POST", f"actors/{segment(options.path)}/change_code", body=body)
+        done = peer.api(
+            "POST",
+            f"actors/{segment(options.path)}/change_code",
+            body={**body, "reason": options.reason},
+        )
     return Answer(done, [f"{done['action']} {done['path']}: {done['reason']}"])
 
 

@@ -89,6 +89,7 @@ ACTOR: Commands = {
             "actor:change_code",
             _PATH,
             argument("--old", type=version, metavar="VSN", help="version that its state has"),
+            argument("--down", action="store_true", help="VSN is an older one, to go back to"),
             argument("--extra", type=value_of, metavar="JSON", help="what it is told besides"),
             _REASON,
         ),

@@ -63,10 +63,14 @@ class StateReplaced(Struct, frozen=True, kw_only=True):
 
 
 class CodeChange(Reason, frozen=True, kw_only=True):
-    """The version that an actor's state has, and what its `code_change` is told besides."""
+    """The version that an actor's state has, and what its `code_change` is told besides.
+
+    With `down` it is the version of the older code that the state is made for.
+    """
 
     old_vsn: int | str | None
     extra: Any = None
+    down: bool = False
 
 
 def asked(call: Call[Any, Any], reason: str) -> Asked:
@@ -165,7 +169,8 @@ async def change_code(call: Call[None, CodeChange]) -> Reply:
     path, body = call.path["path"], call.body
     why = asked(call, body.reason)
     logger.info("%s changes the code of %s from %s", call.who, path, body.old_vsn)
-    await call.services.introspection.change_code(path, body.old_vsn, body.extra, why)
+    old_vsn = ("down", body.old_vsn) if body.down else body.old_vsn
+    await call.services.introspection.change_code(path, old_vsn, body.extra, why)
     return Reply(value=_told(call, "change_code", why))
 
 

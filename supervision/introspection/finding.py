@@ -77,8 +77,13 @@ class Finder:
         self.limits = DebugLimits() if limits is None else limits
 
     def _find(self, path: str) -> Found:
-        first, *names = path.split("/")
-        root = self._kernel.roots.get(first)
+        names: list[str] = []
+        root = self._kernel.roots.get(path)
+        if (
+            root is None
+        ):  # one that was left by its parent, or is the system's, has a path for a name
+            first, *names = path.split("/")
+            root = _member(self._kernel.roots, first)
         found = None if root is None else Found(root.address, None, None)
         for name in names:
             found = None if found is None else _child(found, name)
@@ -155,6 +160,11 @@ def _child(found: Found, name: str) -> Found | None:
     if state is not None:
         child = state.children.get(name)
         return None if child is None else Found(child.address, child, cell)
-    members = cell.children or {}
-    member = members.get(int(name) if name.isdecimal() else name)
+    member = _member(cell.children or {}, name)
     return None if member is None else Found(member.address, None, cell)
+
+
+def _member(members: dict[str | int, Cell], name: str) -> Cell | None:
+    """One of some actors by its name; those that nobody named have a number."""
+    found = members.get(name)
+    return members.get(int(name)) if found is None and name.isdecimal() else found

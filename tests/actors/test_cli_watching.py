@@ -163,7 +163,8 @@ def test_a_state_is_patched_and_code_is_changed(node, vigie):
     node.answers[f"POST {ACTOR}/change_code"] = changed
     words = ("actor", "change-code", "node/x", "--old", "2", "--extra", '{"a": 1}')
     assert vigie(*words)[1] == "change_code node/x: by hand\n"
-    assert node.asked[-1][1]["body"] == {"old_vsn": 2, "extra": {"a": 1}, "reason": ""}
+    body = {"old_vsn": 2, "extra": {"a": 1}, "down": False, "reason": ""}
+    assert node.asked[-1][1]["body"] == body
 
 
 @pytest.mark.parametrize("patch", ["{", "[1]", "7"])

@@ -103,11 +103,16 @@ class Account(GenServer):
                 self.cast(whom, Add(2))
             case "timer":
                 self.timer = self.start_timer(3.0, "tick")
+            case "go on":
+                self.continue_with("rest")
             case "no timer":
                 self.cancel_timer(self.timer)
         return None
 
     def handle_info(self, message, sender):
+        pass
+
+    def handle_continue(self, term):
         pass
 
     def code_change(self, old_vsn, state, extra):

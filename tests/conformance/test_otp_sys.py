@@ -115,6 +115,14 @@ def test_get_status_names_a_format_status_that_raises(kit, server, system):
         system.get_status(PATH)
 
 
+def test_get_status_is_told_of_actors_that_nobody_has_named(kit, system):
+    address = kit.loop.run(kit.base.newPrimaryActor, Plain, None, None, None)
+    path = address.addressDetails
+    assert path.isdecimal()
+    assert system.get_status(path).actor_class == "Plain"
+    assert system.get_status("/ActorSys").actor_class == "SystemActor"
+
+
 def test_get_state_gives_the_state_itself(kit, server, system):
     assert system.get_state(PATH) is kit.actor(server).state
 
@@ -202,7 +210,9 @@ def test_change_code_is_refused_unless_suspended(kit, server, system):
 
 def test_change_code_converts_the_state_of_a_suspended_actor(kit, server, system):
     system.suspend(PATH)
+    system.log(PATH, "on")
     system.change_code(PATH, 1, "new", Asked("upgrade", "ann"))
+    assert told(system.log(PATH)) == ["code_change 1"]
     assert kit.actor(server).state.owner == "ann/new"
     assert server.cell.suspended
     (report,) = kit.reported("operator", action="change_code")
@@ -296,6 +306,7 @@ def test_log_tells_every_kind_of_event_of_a_server(kit, server, system):
     kit.advance(3.0)
     cast(kit, "timer")
     cast(kit, "no timer")
+    cast(kit, "go on")
     assert later.result() == 7
     words = told(system.log(PATH))
     for expected in (
@@ -307,6 +318,7 @@ def test_log_tells_every_kind_of_event_of_a_server(kit, server, system):
         "start_timer str",
         "timeout str",
         "cancel_timer str",
+        "continue str",
     ):
         assert expected in words
     outs = [event for event in system.log(PATH).events if event.event == "out"]

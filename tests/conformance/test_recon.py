@@ -342,7 +342,7 @@ def test_the_detail_of_an_actor_has_spec_history_and_ties(kit, system):
     assert "InjectedFault" in found.history[0].traceback
     assert (found.failures, found.version, found.debug) == (1, 2, [])
     top = system.actor(PATH)
-    assert top.flags.intensity == 3
+    assert (top.flags.intensity, top.shutdown_s) == (3, 7.0)
     assert (top.intensity.used, top.intensity.free_in_s) == (1, pytest.approx(28.0))
     assert top.children_count == {"specs": 1, "active": 1, "supervisors": 0, "workers": 1}
     assert [(row.id, row.status, row.restarts) for row in system.children(PATH)] == [
