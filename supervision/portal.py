@@ -7,7 +7,6 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 from supervision.eventloop.base import actor_system
-from supervision.eventloop.calls import NoProc
 from supervision.eventloop.lifecycle import Started
 from supervision.reasons import SHUTDOWN, Reason
 
@@ -98,28 +97,25 @@ class Portal:
     def stop(
         self, target: Target, reason: Reason = SHUTDOWN, timeout: float | None = None
     ) -> Reason:
-        """Have an actor end in order, and wait for it; its supervisor may start it again.
+        """Have an actor end in order, and wait for it (``gen_server:stop/3``).
+
+        Its supervisor takes the end as any other and may start it again.
 
         Args:
             target: an address or a registered name.
             reason: what its ``terminate`` is told.
-            timeout: seconds after which it is killed; None waits for ever.
+            timeout: seconds to wait; None is for ever. It goes on ending when they are over.
 
         Returns:
             The reason with which it ended.
 
         Raises:
             NoProc: nobody is there.
+            CallTimeout: it did not end in time.
+            ServerDied: it ended with another reason, which the exception has.
         """
-        ended: Reason = self._wait(lambda: self._stop(target, reason, timeout), timeout)
-        return ended
-
-    def _stop(self, target: Target, reason: Reason, timeout: float | None) -> asyncio.Future[Any]:
-        kernel = self.base.kernel
-        cell = kernel.cell_of(target)
-        if cell is None:
-            raise NoProc(target)
-        return kernel.future_of(kernel.stop(cell, reason, timeout))
+        self._wait(lambda: self.base.kernel.stop_call(target, reason, timeout), timeout)
+        return reason
 
     def whereis(self, name: Hashable) -> LocalAddress | None:
         """The address registered under a name."""

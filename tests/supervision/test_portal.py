@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -9,6 +10,7 @@ import pytest
 
 from supervision import (
     IGNORE,
+    KILLED,
     NORMAL,
     CallTimeout,
     ChildSpec,
@@ -104,6 +106,32 @@ def test_an_actor_that_is_stopped_tells_its_reason_and_is_gone(portal):
     assert portal.stop(address, NORMAL) == NORMAL
     with pytest.raises(NoProc):
         portal.stop(address)
+
+
+def test_the_supervisor_of_an_actor_that_is_stopped_starts_it_again(portal):
+    portal.start(Bank, 10)
+    address = portal.whereis("account")
+    portal.stop("account", NORMAL)
+    assert portal.call(address, 5) == 15
+    assert address.incarnation == 2
+
+
+def test_an_actor_that_does_not_end_in_time_or_as_it_is_told_is_an_error(portal):
+    class Lingering(Polite):
+        async def terminate(self, reason):
+            await asyncio.get_running_loop().create_future()
+
+    class Failing(Polite):
+        def terminate(self, reason):
+            raise LookupError("last words")
+
+    lingering = portal.start(Lingering)
+    with pytest.raises(CallTimeout):
+        portal.stop(lingering, timeout=0.01)
+    kernel = portal.base.kernel
+    kernel.post_call(kernel.exit, lingering.cell, KILLED)
+    with pytest.raises(ServerDied, match="last words"):
+        portal.stop(portal.start(Failing))
 
 
 def test_a_portal_refuses_to_block_the_loop_that_it_waits_for(portal):
