@@ -37,12 +37,22 @@ class Due(msgspec.Struct, frozen=True):
     child: Child
     until: float
 
+    @property
+    def name(self) -> str:
+        """What operators are shown of the timer."""
+        return f"restart of {self.child.id}"
+
 
 class Recovered(msgspec.Struct, frozen=True):
     """A child that was crash looping may have run long enough."""
 
     child: Child
     since: float
+
+    @property
+    def name(self) -> str:
+        """What operators are shown of the timer."""
+        return f"end of the crash loop of {self.child.id}"
 
 
 class Children(Behaviour):
