@@ -91,14 +91,20 @@ class ProcessKernel(Kernel):
             super().cast(target, message, sender)
 
     def ask(self, target: Target, call: PendingCall, sender: Any, timeout: float | None) -> None:
-        """Carry a call to an actor of this process or to another process."""
+        """Carry a call to an actor of this process or to another process.
+
+        Raises:
+            NotSupported: it would wait for ever, for nobody tells a caller in another process that
+                the server was killed.
+        """
         if not self._far(target):
             super().ask(target, call, sender, timeout)
             return
         assert isinstance(target, ActorAddress)
+        if call.deadline is None:
+            raise NotSupported("a request without a deadline")
         self._node.ask(target, call)
-        if call.deadline is not None:
-            self.set_deadline_at(call.deadline, call)
+        self.set_deadline_at(call.deadline, call)
 
     def coroutine_call(
         self,

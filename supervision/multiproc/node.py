@@ -14,6 +14,7 @@ from supervision._thespian import ActorAddress, ChildActorExited, PoisonMessage,
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import CallFailed, NoProc, PendingCall
 from supervision.eventloop.lifecycle import Failed, Ignored, Outcome, Started
+from supervision.eventloop.reports import Report
 from supervision.multiproc.calls import ArrivedCall, DepartedCalls, packed
 from supervision.multiproc.child import RemoteChild
 from supervision.multiproc.kernel import ProcessKernel
@@ -32,11 +33,11 @@ from supervision.multiproc.messages import (
 from supervision.multiproc.osprocess import Forked
 from supervision.multiproc.support import Unserved, refusal
 from supervision.reasons import NOPROC, SHUTDOWN, Reason, crashed, error
+from supervision.report_text import format_report
 from supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell
-    from supervision.eventloop.reports import Report
 
 
 class Carrier(Protocol):
@@ -115,21 +116,22 @@ class ProcessNode(Unserved):
                 if self._root is not None and self._root.actor is None:
                     self._say_goodbye(self._root.exiting or SHUTDOWN)
             case Ignored():
-                self._leave(NotUp(serial, pid))
+                self._leave(NotUp(serial, pid), SHUTDOWN)
             case Failed(reason):
-                self._leave(NotUp(serial, pid, reason))
+                self._leave(NotUp(serial, pid, reason), reason)
 
     def _ended(self, reason: Reason) -> None:
         if isinstance(self._outcome, Started):
             self._say_goodbye(reason)
 
     def _say_goodbye(self, reason: Reason) -> None:
+        serial = self._begin.serial  # nobody waits for the end of what was started from outside
+        self._leave(Gone(serial, reason) if serial else None, reason)
+
+    def _leave(self, last: Gone | NotUp | None, reason: Reason) -> None:
+        self.over = True
         for call in self._stoppers:
             call.reply(reason)
-        self._leave(Gone(self._begin.serial, reason) if self._begin.serial else None)
-
-    def _leave(self, last: Gone | NotUp | None) -> None:
-        self.over = True
         if last is not None:
             self.transmit(self._parent, last)
         self._carrier.leave()
@@ -233,6 +235,9 @@ class ProcessNode(Unserved):
             case Gone() | NotUp() if message.reason is not None:
                 told = Reason(message.reason.kind, repr(message.reason.detail))
                 self.transmit(to, msgspec.structs.replace(message, reason=told))
+            case Report():
+                told_of = {key: repr(value) for key, value in message.data.items()}
+                self.transmit(to, msgspec.structs.replace(message, data=told_of))
             case _:
                 logging.getLogger("supervision").error("not sent: %r", message)
 
@@ -255,7 +260,11 @@ class ProcessNode(Unserved):
         return _same, (actor.remote if isinstance(actor, RemoteChild) else self._carrier.myAddress,)
 
     def _publish(self, report: Report) -> None:
-        logging.getLogger("supervision").info("%s %s: %s", report.kind, report.path, report.data)
+        good_news = report.kind == "progress" or report.data.get("context") == "restarted"
+        level = logging.INFO if good_news else logging.ERROR
+        log = logging.getLogger("supervision")
+        if log.isEnabledFor(level):
+            log.log(level, "%s", format_report(report, single_line=True))
         if self.options.reports is not None:
             self.transmit(self.options.reports, report)
 

@@ -11,7 +11,18 @@ from uuid import uuid4
 
 import msgspec
 
-from supervision import IGNORE, NO_REPLY, GenServer, Info, Stop, Supervisor, Timeout, reasons
+from supervision import (
+    IGNORE,
+    NO_REPLY,
+    ChildSpec,
+    GenServer,
+    Info,
+    Stop,
+    Supervisor,
+    SupervisorFlags,
+    Timeout,
+    reasons,
+)
 
 CANNOT = reasons.error("told to fail")
 """Why a child does not start that was told so."""
@@ -80,6 +91,9 @@ class Worker(GenServer):
             case ("relay", target, what):
                 self.asked = from_
                 self.request(target, what, 5.0)
+            case ("relay unpicklable", target):
+                self.asked = from_
+                self.request(target, lambda: None, 5.0)
             case ("do", name, *args):
                 return getattr(self, name)(*args)
             case _:
@@ -102,6 +116,11 @@ class Worker(GenServer):
 
     def handle_cast(self, request: Any) -> Any:
         match request:
+            case "stop unpicklable":
+                self.stop(reasons.error(lambda: None))
+            case "crash unpicklable":
+                self.state = lambda: None
+                raise RuntimeError("crash")
             case ("stop", reason):
                 self.stop(reason)
             case "die":
@@ -149,6 +168,13 @@ class Unsure(Supervisor):
         if args == "raise":
             raise ValueError("no")
         return IGNORE if args == "ignore" else args
+
+
+class Unpicklable(Supervisor):
+    """Wants a child to be told what cannot be told."""
+
+    def init(self, args: Any) -> Any:
+        return SupervisorFlags(), [ChildSpec("one", Worker, lambda: None)]
 
 
 class LateSupervisor(Supervisor):

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from process_children import CANNOT, Fixed, LateSupervisor, Part, Waits, Worker, note
+from process_children import CANNOT, Fixed, LateSupervisor, Part, Unpicklable, Waits, Worker, note
 from process_trees import PATIENCE_S, Processes, ProcessTree
 
 from supervision import (
@@ -325,6 +325,33 @@ def test_an_answer_that_cannot_be_pickled_fails_the_call(tree):
     assert tree.who("one")
 
 
+def test_a_request_that_cannot_be_pickled_fails_the_asker_s_call_alone(tree):
+    tree.start(flags(), tree.child("one"), tree.child("two"))
+    _, error = tree.ask(("relay unpicklable", tree.where("two")), tree.where("one"))
+    assert error == "the request cannot be pickled"
+
+
+def test_arguments_that_cannot_be_pickled_are_why_a_child_does_not_start(tree):
+    with pytest.raises(NotStarted) as caught:
+        tree.start(None, supervisor=Unpicklable)
+    assert str(caught.value.outcome.reason) == (
+        "shutdown: failed_to_start_child one: error: not_picklable: Begin"
+    )
+
+
+def test_a_reason_that_cannot_be_pickled_is_told_as_text(tree):
+    tree.start(flags(), tree.child("one"))
+    tree.act("one", "stop unpicklable")
+    assert "<lambda>" in tree.until_restarted("one").last_exit[0].detail
+
+
+def test_a_report_that_cannot_be_pickled_is_told_as_text(tree):
+    tree.start(flags(), tree.child("one"))
+    tree.act("one", "crash unpicklable")
+    tree.until_restarted("one")
+    tree.until(lambda: [report for report in tree.reports if report.kind == "crash"])
+
+
 # What is refused
 
 
@@ -370,6 +397,12 @@ def test_what_does_not_reach_other_processes_says_so(tree, name, args):
     arguments = args or [tree.top, CountChildren()]
     with pytest.raises(ServerDied, match=f"NotSupported: {name} does not reach"):
         tree.ask(("do", name, *arguments), tree.where("one"))
+
+
+def test_a_request_to_another_process_needs_a_deadline(tree):
+    tree.start(flags(), tree.child("one"), tree.child("two"))
+    with pytest.raises(ServerDied, match="NotSupported: a request without a deadline"):
+        tree.ask(("do", "request", tree.where("two"), "who", None), tree.where("one"))
 
 
 def test_there_is_no_monitor_of_another_process(tree):
