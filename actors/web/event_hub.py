@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from heapq import merge
 from typing import Any, Literal, TypeAlias, get_args
 
 from msgspec import Struct
@@ -122,7 +123,7 @@ class EventHub:
 
     Args:
         epoch: Hexadecimal name of this life of the hub; different after every start.
-        keep: Latest events kept for readers who reconnect.
+        keep: Latest events kept for readers who reconnect, of traces and of the rest each.
         max_subscriptions: Readers at once.
     """
 
@@ -130,6 +131,7 @@ class EventHub:
         self.epoch = epoch
         self._max_subscriptions = max_subscriptions
         self._latest: deque[Event] = deque(maxlen=keep)
+        self._traced: deque[Event] = deque(maxlen=keep)
         self._number = 0
         self._subscriptions: set[Subscription] = set()
 
@@ -149,13 +151,14 @@ class EventHub:
         """
         self._number += 1
         event = Event(self._number, kind, at, data)
-        self._latest.append(event)
+        # Apart: a trace can be of more events than are kept, and must take no crash away.
+        (self._traced if kind == "trace" else self._latest).append(event)
         for subscription in self._subscriptions:
             subscription.offer(event)
 
     def latest(self, kinds: Collection[EventKind]) -> list[Event]:
         """The latest events of some kinds, the oldest first."""
-        return [event for event in self._latest if event.kind in kinds]
+        return [event for event in self._kept_after(0) if event.kind in kinds]
 
     def subscribe(
         self,
@@ -186,10 +189,15 @@ class EventHub:
         if epoch != self.epoch or number > self._number:
             subscription.miss(None)
             return
-        oldest = self._latest[0].number if self._latest else self._number + 1
-        if number + 1 < oldest:
-            subscription.miss(oldest - number - 1)
-        _offer_all(subscription, (event for event in self._latest if event.number > number))
+        kept = self._kept_after(number)
+        if missed := self._number - number - len(kept):
+            subscription.miss(missed)
+        _offer_all(subscription, kept)
+
+    def _kept_after(self, number: int) -> list[Event]:
+        """The events after a number that are still known, in order."""
+        kept = merge(self._latest, self._traced, key=lambda event: event.number)
+        return [event for event in kept if event.number > number]
 
 
 def _offer_all(subscription: Subscription, events: Iterable[Event]) -> None:

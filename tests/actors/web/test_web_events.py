@@ -110,6 +110,19 @@ def test_a_reader_whose_events_are_no_longer_known_is_told_how_many_it_missed(si
     assert stream.event()[2] == "ab-11"
 
 
+def test_a_long_trace_takes_no_other_event_from_who_reconnects(site, reader):
+    publish(site, "crash", "first")
+    for number in range(60):
+        publish(site, "trace", number)
+    publish(site, "crash", "last")
+    stream = reader("?kinds=crash", headers="Last-Event-ID: ab-0\r\n")
+    assert stream.event() == ("gap", {"missed": 10}, None)
+    assert [stream.event()[1]["data"] for _ in range(2)] == ["first", "last"]
+    latest = site.get(f"{EVENTS}?kinds=crash,trace", headers={"Accept": "application/json"})
+    ids = [item["id"] for item in latest.json()["items"]]
+    assert (ids[0], ids[1], ids[-1]) == ("ab-1", "ab-12", "ab-62")
+
+
 @pytest.mark.parametrize("position", ["ff-1", "ab-99"])
 def test_a_position_of_another_life_is_a_gap_of_unknown_size(site, reader, position):
     stream = reader(headers=f"Last-Event-ID: {position}\r\n")
