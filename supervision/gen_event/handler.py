@@ -75,7 +75,8 @@ class EventHandler:
     """One handler of an event manager; override what it needs.
 
     ``handle_event`` and ``handle_info`` return None to go on, REMOVE, HIBERNATE or a Swap. One
-    that raises or returns anything else is deleted and reported; the others go on.
+    that raises or returns anything else is deleted and reported; the others go on. Handlers are
+    synchronous: a manager that waited for one would keep the event from the others.
 
     Attributes:
         state: plain data that operators may see and releases may convert.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from supervision.behaviour import NO_REPLY
 from supervision.eventloop import packing
 from supervision.eventloop.managed import Stop
+from supervision.eventloop.plain import plain
 from supervision.gen_event.handler import HIBERNATE, EventHandler, HandlerFailed
 from supervision.reasons import Reason, crashed, error
 
@@ -64,7 +65,7 @@ def fail(from_: PendingCall, what: Hashable, reason: Reason) -> Any:
 def shown(handler: EventHandler) -> Any:
     """What of a handler may be shown; its own words must not hide the crash."""
     try:
-        return handler.status()
+        return plain(handler.status())
     except Exception as exception:  # noqa: BLE001 - user code, which crashes where a state is odd
         return f"status failed: {crashed(exception)}"
 

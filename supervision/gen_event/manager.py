@@ -192,13 +192,13 @@ class EventManager(GenServer):
     ) -> Literal[True] | Reason:
         if swap.id in self.state and swap.id != old_id:
             return error("already_added")
-        term: Any = error("module_not_found")
-        order = list(self.state)
-        if old_id in self.state:
-            owner = owner or self._owner_of(old_id)
-            order[order.index(old_id)] = swap.id
-            term = self._end(old_id, swap.args, Swapped(swap.id, owner))
-        added = self._add(swap.id, swap.handler, (swap.new_args, term), owner)
+        if old_id not in self.state:
+            term = error("module_not_found")
+            return self._add(swap.id, swap.handler, (swap.new_args, term), owner)
+        order = [swap.id if one == old_id else one for one in self.state]
+        owner = owner or self._owner_of(old_id)
+        left = self._end(old_id, swap.args, Swapped(swap.id, owner))
+        added = self._add(swap.id, swap.handler, (swap.new_args, left), owner)
         self.state.update({one: self.state.pop(one) for one in order if one in self.state})
         return added
 

@@ -15,8 +15,6 @@ from supervision.reasons import NORMAL, Reason
 EventKind = Literal["call", "cast", "info", "timeout", "internal", "enter"]
 CallbackMode = Literal["handle_event_function", "state_functions"]
 
-INSERTED: Final = frozenset({"call", "cast", "info", "timeout", "internal"})
-"""Kinds of the events that ``NextEvent`` may insert."""
 STATE: Final = "state"
 """Name of the timer that ``StateTimeout`` sets."""
 EVENT: Final = "event"
@@ -100,6 +98,16 @@ class NextEvent(msgspec.Struct, frozen=True):
 
     kind: EventKind
     event: Any
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is an event of its kind."""
+        match self.kind, self.event:
+            case ("call", (_, from_)):
+                return isinstance(from_, PendingCall)
+            case ("timeout", (_, _)):
+                return True
+        return self.kind in {"cast", "info", "internal"}
 
 
 class Hibernate(msgspec.Struct, frozen=True):

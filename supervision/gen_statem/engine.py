@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from supervision.gen_statem.actions import (
     AGAIN,
     EVENT,
-    INSERTED,
     SAME,
     STATE,
     Action,
@@ -175,7 +174,7 @@ class Machine(MachineTimers):
                 steps.hibernate = True
             elif steps.entering:
                 raise self._bad(cause, "bad_state_enter_action_from_state_function", action)
-            elif type(action) is NextEvent and action.kind in INSERTED:
+            elif type(action) is NextEvent and action.fits:
                 steps.inserted.append((action.kind, action.event))
             elif type(action) is Postpone:
                 steps.postpone = True

@@ -184,6 +184,11 @@ def test_a_handler_that_is_swapped_in_takes_the_place_of_the_old_one(kit, manage
     assert journal == [("c", 1), ("b", 1)]
 
 
+def test_a_handler_that_is_swapped_in_for_nobody_is_the_last(kit, manager, journal):
+    assert kit.call(manager, SwapHandler("x", None, "c", Noting("c", journal))) is True
+    assert kit.call(manager, WhichHandlers()) == ["a", "b", "c"]
+
+
 def test_a_handler_may_be_swapped_for_one_of_its_own_id(kit, manager, journal):
     assert kit.call(manager, SwapHandler("a", 1, "a", Noting("new", journal), 2)) is True
     assert journal == [("a", "terminate", 1), ("new", "init", (2, "last words"))]

@@ -313,6 +313,8 @@ def test_the_enter_event_of_the_beginning_may_fail_the_machine_but_not_its_start
         SetTimeout([], 1.0),
         NextEvent("enter", "x"),
         NextEvent("nonsense", "x"),
+        NextEvent("call", ("request", "nobody")),
+        NextEvent("timeout", "x"),
         PopCallbacks(),
         "postpone",
     ],
