@@ -13,7 +13,7 @@ from statem_model import Model, programs
 from statem_programs import traced
 
 MODULE = Path(__file__).with_name("statem_order.erl")
-PROGRAMS = 300
+PROGRAMS = 200
 RUN = (
     '{{ok, Module, Code}} = compile:file("{module}", [binary]), '
     '{{module, _}} = code:load_binary(Module, "", Code), Module:main("{programs}"), halt().'

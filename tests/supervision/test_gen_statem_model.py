@@ -7,7 +7,7 @@ from statem_model import Model, programs
 from statem_programs import traced
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(programs)
 def test_events_come_in_the_order_of_the_model(program):
     assert traced(program) == Model(program).run()
