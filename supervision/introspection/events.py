@@ -124,7 +124,7 @@ class Sink:
         return False
 
     def spent(self, message: Any, seconds: float) -> None:
-        """A handler has held the loop for so long, a coroutine's up to its first wait."""
+        """A handler has ended; it has held the loop for so long, its waits apart."""
 
     def close(self) -> None:
         """Let go of what it holds: it was removed, or the actor has ended."""

@@ -144,8 +144,7 @@ class StatisticsRow(Struct, frozen=True, kw_only=True):
         on: whether they are; where not, OTP says ``no_statistics`` and all else is None.
         start_time: when they were switched on.
         reductions: messages handled; there is no finer measure of work.
-        busy_s: seconds that its handlers have held the loop, those of coroutines up to their
-            first wait.
+        busy_s: seconds that its handlers have held the loop, the waits of coroutines apart.
         messages_in: messages, calls, casts and timers that came.
         messages_out: messages, calls, casts and answers that went.
     """

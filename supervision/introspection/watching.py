@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from threading import get_ident
 from time import perf_counter
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from supervision.eventloop.calls import PendingCall
@@ -21,11 +22,46 @@ from supervision.message_shape import shape_of
 from supervision.reasons import Reason, crashed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from supervision._thespian import Actor
     from supervision.eventloop.cell import Cell
     from supervision.introspection.events import Sink, SinkName, SystemEventKind
+
+
+_NOTHING = object()
+
+
+class Timed:
+    """Adds up how long a coroutine holds the loop, its waits apart.
+
+    Attributes:
+        seconds: until now.
+    """
+
+    def __init__(self, coro: CoroutineType[Any, Any, Any]) -> None:
+        self._coro = coro
+        self.seconds = 0.0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Go through the coroutine step by step."""
+        error: BaseException | None = None
+        while True:
+            begun = perf_counter()
+            try:
+                awaited = self._coro.send(None) if error is None else self._coro.throw(error)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                self.seconds += perf_counter() - begun
+            error = None
+            try:
+                yield awaited
+            except GeneratorExit:
+                self._coro.close()
+                raise
+            except BaseException as thrown:  # noqa: BLE001 - the coroutine's to handle
+                error = thrown
 
 
 class Watch:
@@ -53,9 +89,28 @@ class Watch:
         open_call = msg if isinstance(msg, PendingCall) and not msg.settled else None
         self._answered, self.answer = False, None
         self.say(kind, request, way, sender)
+        result = _NOTHING
         begun = perf_counter()
-        result = receive(self._actor, msg, sender)
-        seconds = perf_counter() - begun
+        try:
+            result = receive(self._actor, msg, sender)
+        finally:
+            if type(result) is not CoroutineType:
+                self._handled(request, open_call, perf_counter() - begun)
+        if type(result) is CoroutineType:
+            return self._handle_later(result, request, open_call)
+        return result
+
+    async def _handle_later(
+        self, coro: CoroutineType[Any, Any, Any], request: Any, open_call: PendingCall | None
+    ) -> Any:
+        timed = Timed(coro)
+        try:
+            return await timed
+        finally:
+            self._handled(request, open_call, timed.seconds)
+
+    def _handled(self, request: Any, open_call: PendingCall | None, seconds: float) -> None:
+        """A handler has ended: tell the answer that did not pass through ``reply``, or of none."""
         if open_call is not None and open_call.settled and not self._answered:
             self.say("reply", self.answer, "", caller_of(open_call))
         elif not self._answered:
@@ -63,7 +118,6 @@ class Watch:
         self.answer = None
         for sink in tuple(self.sinks.values()):
             sink.spent(request, seconds)
-        return result
 
     def replied(self, call: PendingCall, value: Any) -> None:
         """Tell of an answer that is about to be given."""

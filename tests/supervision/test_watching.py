@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sys_actors import PATH, Account, Add, Plain, System
+from sys_actors import PATH, Account, Add, Plain, System, Wait, cast, told
 
-from supervision import ChildSpec, SupervisorFlags
+from supervision import ChildSpec, ServerDied, SupervisorFlags, reasons
 from supervision.introspection import (
     ActionRefused,
     Asked,
@@ -101,6 +101,27 @@ def test_faults_of_the_test_kit_work_on_a_watched_actor(kit, server, system):
     kit.send(server, Add(1))
     kit.settle()
     assert not kit.alive(server)
+
+
+def test_an_asynchronous_handler_is_told_of_when_it_ends(kit, server, system):
+    system.statistics(PATH, "on")
+    system.log(PATH, "on")
+    assert kit.call(server, Wait(3.0)) == "waited"
+    assert told(system.log(PATH)) == ["in call Wait(seconds)", "reply str"]
+    row = system.statistics(PATH)
+    assert row.reductions == 1
+    assert 0 < row.busy_s < 1.0
+
+
+def test_an_asynchronous_handler_that_is_watched_can_be_cancelled_and_can_fail(kit, server, system):
+    system.log(PATH, "on")
+    with pytest.raises(ServerDied):
+        kit.call(server, Wait("long"))
+    assert not kit.alive(server)
+    again = kit.start(Account, name="again")
+    system.log("again", "on")
+    cast(kit, Wait(60.0), "again")
+    assert kit.stop(again) == reasons.SHUTDOWN
 
 
 def test_what_a_plain_actor_sends_from_a_thread_is_told_on_the_loop(kit, system):
