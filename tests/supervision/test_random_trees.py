@@ -134,4 +134,5 @@ def test_a_tree_obeys_its_rules_whatever_happens_to_it(strategy, inners, run):
         assert kit.kernel.registry._names == {}
         assert len(kit.kernel.held) == 0
         assert all("InjectedFault" in one.data["reason"] for one in kit.reported("crash"))
-        assert kit.reported("unexpected") == []
+        # What was to crash one incarnation may be kept for the next, which does not know it.
+        assert {one.data["message"] for one in kit.reported("unexpected")} <= {"str"}
