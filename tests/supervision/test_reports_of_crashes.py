@@ -91,7 +91,15 @@ def test_a_crash_report_is_small_whatever_the_state(kit):
     data = crash(kit, hoarder)
     data.pop("traceback")
     assert len(data["names"]) == 10
-    assert len(repr(data)) < 300_000
+    assert len(repr(data)) < 80_000
+
+
+def test_a_state_that_is_deep_and_wide_is_cut_soon():
+    value = 1
+    for _ in range(10):
+        value = [value] * 32
+    counted = repr(plain(value)).count(",")
+    assert 200 < counted < 600
 
 
 def test_an_exception_that_cannot_be_written_down_is_a_crash_like_any_other(kit):
