@@ -140,7 +140,8 @@ class Managed(Children):
         template = self.state.template
         if template is None:
             spec = as_spec(request.spec, self.state.flags.auto_shutdown)
-            self._may_keep((spec,))
+            if spec.on_restart == "keep":
+                self._may_keep((spec,))
             return spec, spec.id, spec.args
         if request.spec is not None:
             raise SpecError("bad_start_spec", request.spec)
@@ -152,7 +153,7 @@ class Managed(Children):
 
     def _started(self, child: Child, outcome: Outcome) -> Outcome | Refused:
         self._note(child, outcome)
-        if not isinstance(outcome, Failed):
+        if type(outcome) is not Failed:
             return outcome
         self.state.children.pop(child.id, None)
         self._keep_no_longer(child, outcome.reason)

@@ -71,22 +71,23 @@ class Children(Behaviour):
     # Starting
 
     def _add(self, spec: ChildSpec, child_id: str, args: Any) -> Child:
-        child = Child(spec, child_id, args, LocalAddress(self.address, child_id))
+        child = Child(spec, child_id, args, LocalAddress(self._myRef.address, child_id))
         self.state.children[child_id] = child
         return child
 
     def _spawn(self, child: Child) -> Outcome | Waiter:
         child.status = "starting"
+        spec, cell = child.spec, self._myRef
         try:
-            actor = child.spec.start()
+            actor = spec.start()
         except Exception as exception:  # noqa: BLE001 - whatever it raises is why it did not start
             return Failed(crashed(exception))
-        return self.kernel.spawn(
+        return cell.kernel.spawn(
             actor,
             child.args,
-            parent=self._myRef,
+            parent=cell,
             address=child.address,
-            keeper=child if child.spec.keep_state else None,
+            keeper=child if spec.keep_state else None,
         )
 
     async def _start(self, child: Child) -> Outcome:

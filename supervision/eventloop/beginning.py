@@ -38,7 +38,8 @@ def start(  # noqa: PLR0917 - one call site, which names them
     Returns:
         The outcome, or a waiter for it where ``init`` is asynchronous.
     """
-    if address.cell is not None or address.name in lifecycle.siblings(kernel, parent):
+    siblings = kernel.roots if parent is None else parent.children
+    if address.cell is not None or (siblings and address.name in siblings):
         return Failed(error("already_started"))
     cell = _place(kernel, actor, parent, address)
     cell.keeper = keeper
@@ -68,8 +69,9 @@ def _place(kernel: Kernel, actor: Actor, parent: Cell | None, address: LocalAddr
     address.incarnation += 1
     if parent is None:
         kernel.roots[address.name] = cell
+    elif parent.children is None:
+        parent.children = {address.name: cell}
     else:
-        parent.children = parent.children if parent.children is not None else {}
         parent.children[address.name] = cell
     kernel.held.hand_over(cell)
     return cell
