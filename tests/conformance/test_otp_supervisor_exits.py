@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from supervisor_children import Plain
+from supervisor_children import Plain, SlowStop
 from supervisor_steps import (
     INFO,
     child,
@@ -161,9 +161,11 @@ def failed_to_start(reason, name):
 
 def test_s51_faulty_application_shutdown_hands_the_whole_chain_up(kit):
     """Why a start failed deep in an application is in the reason that its starter gets."""
+    before = [child(name, 1.0, SlowStop, shutdown=5.0) for name in ("kernel", "stdlib")]
     faulty = ChildSpec("application", FaultyApplication, type="supervisor")
     with pytest.raises(NotStarted) as failure:
-        kit.start_supervisor(flags(), [faulty])
+        kit.start_supervisor(flags(), [*before, faulty, child("never")])
+    assert kit.clock.elapsed == 2.0  # those before it were ended in order, one by one
     application = failed_to_start(failure.value.outcome.reason, "application")
     root_cause = failed_to_start(application, "app_faulty")
     assert root_cause.kind == "error"

@@ -133,17 +133,18 @@ def test_s22_sup_stop_non_shutdown_exit_dynamic_is_told_once_for_each_reason(kit
     """Members of a pool may answer the shutdown with any reason; the pool ends in order."""
     template = child("child", start=LeavesWith, restart=restart, shutdown=5.0)
     top = kit.start_supervisor(flags("simple_one_for_one"), [template])
-    members = [start_child(kit, top, name, reason) for name, reason in LEAVING.items()]
+    leaving = {f"{name}_{n}": reason for name, reason in LEAVING.items() for n in (1, 2)}
+    members = [start_child(kit, top, name, reason) for name, reason in leaving.items()]
     watch = watching(kit, *members)
     assert kit.stop(top) == reasons.SHUTDOWN
-    assert ends(watch) == LEAVING
+    assert ends(watch) == leaving
     assert kit.clock.elapsed == 0.0
     errors = [
         (report.data["context"], report.data["reason"], report.data["children"])
         for report in kit.reported("supervisor")
     ]
     assert sorted(errors) == sorted(
-        ("shutdown_error", str(reason), 1)
+        ("shutdown_error", str(reason), 2)
         for reason in LEAVING.values()
         if an_error_when_asked_to_end(restart, reason)
     )
