@@ -150,5 +150,6 @@ def _start_took_too_long(timer: Timer) -> None:
     cell: Cell = timer.owner
     outcome: Waiter = timer.payload
     cell.kernel.forget_timer(timer)
-    if outcome.settle(Failed(error("timeout"))):
+    # One that was told to end meanwhile has the time for that which it is given then.
+    if cell.exiting is None and outcome.settle(Failed(error("timeout"))):
         cell.kernel.exit(cell, KILLED)

@@ -389,6 +389,23 @@ def test_an_init_that_takes_too_long_is_killed_and_the_start_has_failed(kit):
     assert kit.statistics().actors == 0
 
 
+def test_a_supervisor_that_is_told_to_end_while_it_starts_ends_in_its_own_time(kit):
+    class Impatient(Supervisor):
+        start_timeout_s = 2.0
+
+        def init(self, args):
+            return SupervisorFlags(), [ChildSpec("slow", SlowEnd), ChildSpec("later", Patient, 9.0)]
+
+    kit.loop.run(lambda: kit.kernel.start_root(Impatient(), None, "top", lambda: None))
+    kit.settle()
+    slow = kit.address("top/slow")
+    watcher = kit.probe()
+    watcher.monitor(slow)
+    assert kit.stop(kit.address("top")) == reasons.SHUTDOWN
+    assert [down.reason for down in watcher.messages] == [reasons.SHUTDOWN]
+    assert kit.clock.elapsed == 3.0
+
+
 def test_an_init_that_is_in_time_leaves_no_timer(kit):
     actor = kit.start(Patient, 1.0)
     kit.advance(10.0)
