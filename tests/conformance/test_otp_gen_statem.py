@@ -164,24 +164,36 @@ def test_next_events_are_handled_in_the_order_of_their_actions(kit, kind):
 # Group stop
 
 
+def stop(kit, machine, *reason):
+    """``gen_statem:stop``: ask for an orderly end and wait for it."""
+    ended = kit.loop.run(kit.kernel.stop_call, machine, *reason)
+    kit.until(ended.done)
+    return ended.result()
+
+
 @BOTH
 def test_stop1_a_machine_is_stopped_from_outside(kit, kind):
     machine = kit.start(kind, "data")
-    assert kit.stop(machine, reasons.NORMAL) == reasons.NORMAL
+    assert stop(kit, machine) is None
     assert not kit.alive(machine)
+    with pytest.raises(NoProc):
+        stop(kit, machine)
 
 
 @BOTH
 def test_stop2_a_machine_is_stopped_with_another_reason(kit, kind):
+    watcher = kit.probe()
     machine = kit.start(kind, "data")
-    assert kit.stop(machine, reasons.error("other_reason")).detail == "other_reason"
+    watcher.monitor(machine)
+    stop(kit, machine, reasons.error("other_reason"))
+    assert watcher.messages[0].reason == reasons.error("other_reason")
 
 
 def test_stop4_a_machine_is_stopped_by_its_name(kit):
     kit.start(Named, "data")
-    kit.stop("my_stm", reasons.NORMAL)
+    stop(kit, "my_stm")
     with pytest.raises(NoProc):
-        kit.call("my_stm", "x")
+        stop(kit, "my_stm")
 
 
 # Group abnormal
