@@ -17,12 +17,13 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import random
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +89,21 @@ class PlainParent(Actor):
             self.send(sender, self.server)
 
 
+def free_port() -> int:
+    """A port that nobody has, below those that the system hands out to others meanwhile."""
+    while True:
+        port = random.randrange(20_000, 30_000)  # noqa: S311 - any port will do
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
+
+
 @contextmanager
 def processes() -> Iterator[Any]:
     """An ActorSystem of our own."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port = probe.getsockname()[1]
     quiet = {"version": 1, "root": {"level": "CRITICAL", "handlers": []}}
     system = ActorSystem(
-        "multiprocTCPBase", {"Admin Port": port}, logDefs=quiet, transientUnique=True
+        "multiprocTCPBase", {"Admin Port": free_port()}, logDefs=quiet, transientUnique=True
     )
     try:
         yield system

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import random
 import signal
 import socket
 from abc import ABC, abstractmethod
@@ -236,16 +237,22 @@ class ReportLog(Actor):
             self.send(sender, os.getsid(0))
 
 
+def free_port() -> int:
+    """A port that nobody has, below those that the system hands out to others meanwhile."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+
+
 class Processes:
     """A multiprocTCPBase of our own, and all its processes."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("", 0))
-            port = probe.getsockname()[1]
         quiet = {"version": 1, "root": {"level": "CRITICAL", "handlers": []}}
         self.system = ActorSystem(
-            "multiprocTCPBase", {"Admin Port": port}, logDefs=quiet, transientUnique=True
+            "multiprocTCPBase", {"Admin Port": free_port()}, logDefs=quiet, transientUnique=True
         )
         self.log = self.system.createActor(ReportLog)
         self._session = self.system.ask(self.log, "session", PATIENCE_S)
