@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from supervision.eventloop.calls import CallFailed, PendingCall, Response, ToldCall, Waiter
+from supervision.eventloop.calls import (
+    CallFailed,
+    CallingSelf,
+    PendingCall,
+    Response,
+    ToldCall,
+    Waiter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Iterator
@@ -93,7 +100,11 @@ class Collection:
         self._open += 1
         caller, kernel = self._caller, self._caller.kernel
         due, timeout = kernel.due(caller, self._timeout, within)
-        kernel.ask(target, _CollectedCall(request, due, self, label), caller.address, timeout)
+        call = _CollectedCall(request, due, self, label)
+        if kernel.cell_of(target) is caller and kernel.waits_for_itself(caller):
+            call.fail(CallingSelf(target))
+        else:
+            kernel.ask(target, call, caller.address, timeout)
 
     def take(self, answered: Answered) -> None:
         """An answer came."""

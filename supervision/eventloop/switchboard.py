@@ -128,7 +128,7 @@ class Switchboard(Scheduler):
         cell = target.cell if type(target) is LocalAddress else None
         if cell is None and (cell := self.cell_of(target)) is None:
             self._nobody(target, call, caller.address)
-        elif cell is caller and self._waits_for_itself(caller):
+        elif cell is caller and self.waits_for_itself(caller):
             call.fail(CallingSelf(target))
         elif timeout is not None:
             self.deliver(cell, call, caller.address)
@@ -157,7 +157,8 @@ class Switchboard(Scheduler):
             return due, timeout
         return bound, None
 
-    def _waits_for_itself(self, caller: Cell) -> bool:
+    def waits_for_itself(self, caller: Cell) -> bool:
+        """Whether it is an actor's handler that asks now, which its own answer would wait for."""
         # A task of the loop that an actor has made is not its handler, and may ask it.
         return caller.task is not None and asyncio.current_task(self.loop) is caller.task  # type: ignore[comparison-overlap]
 

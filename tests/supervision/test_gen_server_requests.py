@@ -8,6 +8,7 @@ import pytest
 
 from supervision import (
     Answered,
+    CallingSelf,
     CallTimeout,
     GenServer,
     NoProc,
@@ -179,6 +180,15 @@ def test_a_call_to_many_fails_for_those_that_end_meanwhile(kit, servers):
     outcome = future.result()
     assert outcome.failed[servers[1]].reason == reasons.KILLED
     assert len(outcome.replies) == 2
+
+
+def test_a_call_to_many_tells_the_caller_that_it_cannot_ask_itself(kit, servers):
+    async def script(self):
+        return await self.multi_call([self.address, servers[0]], 0.0)
+
+    outcome = run(kit, script)
+    assert [type(failure) for failure in outcome.failed.values()] == [CallingSelf]
+    assert outcome.replies == {servers[0]: "after 0.0"}
 
 
 def test_a_call_to_many_waits_no_longer_than_its_timeout(kit, servers):
