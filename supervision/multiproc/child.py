@@ -14,6 +14,7 @@ from supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from supervision._thespian import ActorAddress
     from supervision.eventloop.cell import Cell
@@ -46,7 +47,7 @@ class RemoteChild(ManagedActor):
         self._up = Waiter()
         self._ignored = False
         self._said: Reason | None = None
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     # What its supervisor does with it
 
@@ -84,6 +85,7 @@ class RemoteChild(ManagedActor):
         match notice:
             case Up(_, pid, info):
                 self.remote = sender
+                self._no_longer(self._not_up_in_time)
                 if self.process is None:
                     self._found(OsProcess(pid))
                 self._up.settle(None if info is None else Info(info))
@@ -144,12 +146,18 @@ class RemoteChild(ManagedActor):
         kernel = self._myRef.kernel  # nobody ever heard of its process
         kernel.signal(lifecycle.end, kernel, self._myRef, self._said)
 
-    def _later(self, seconds: float, do: Any) -> None:
-        self._timers.append(self._node.loop.call_later(seconds, do))
+    def _later(self, seconds: float, do: Callable[[], None]) -> None:
+        self._no_longer(do)
+        self._timers[do.__name__] = self._node.loop.call_later(seconds, do)
+
+    def _no_longer(self, do: Callable[[], None]) -> None:
+        timer = self._timers.pop(do.__name__, None)
+        if timer is not None:
+            timer.cancel()
 
     def _release(self) -> None:
         """However this ended, the child's process is dead before anything follows."""
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
         self._node.forget(self)
         if self.process is not None:

@@ -76,6 +76,7 @@ class Worker(GenServer):
             case "raise":
                 raise ValueError("no")
             case "hang":
+                note(args.log, f"hangs {args.name}")
                 time.sleep(600)
         note(args.log, f"start {args.name}")
         self.state = uuid4().hex

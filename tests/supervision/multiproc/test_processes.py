@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -126,6 +127,35 @@ def test_a_dead_incarnation_is_nobody_and_the_next_one_has_another_address(tree)
     with pytest.raises(NoProc):
         tree.ask("who", old)
     assert tree.where("one") != old
+
+
+def test_a_child_that_is_killed_while_it_starts_did_not_start(tree):
+    tree.start(flags())
+    before = tree.processes.pids()
+    tree.system.tell(tree.top, StartChild(tree.child("one", "hang")))
+    wait_for(lambda: "hangs one" in tree.lines())
+    (starting,) = tree.processes.pids() - before
+    os.kill(starting, signal.SIGKILL)
+    assert tree.system.listen(PATIENCE_S) == Refused("start_error", KILLED)
+    assert tree.listed() == []
+
+
+def test_restarts_leave_one_descriptor_of_the_child_that_lives(tree):
+    tree.start(flags(), tree.child("one"))
+    for times in (1, 2, 3):
+        tree.kill("one")
+        tree.until_restarted("one", times)
+    assert pidfds(parent_of(tree.pid("one"))) == 1
+    assert pidfds(tree.pid("one")) == 0  # what it has inherited is closed
+
+
+def pidfds(pid: int) -> int:
+    """How many descriptors of processes a process has open."""
+    count = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            count += "pidfd" in str(descriptor.readlink())
+    return count
 
 
 # Ends that are asked for
