@@ -1,0 +1,199 @@
+"""Guarantees of docs/semantics.md that no other test holds by itself, and that all are held."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervision import (
+    KILLED,
+    NORMAL,
+    GenServer,
+    Response,
+    StartChild,
+    Supervisor,
+    SupervisorFlags,
+    reasons,
+)
+from supervision.testing import Kit
+from supervision.testing.children import specs
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
+
+
+class Scribe(GenServer):
+    """Writes down whatever it gets, whichever way it came."""
+
+    def init(self, args):
+        self.state = []
+
+    def handle_call(self, request, from_):
+        self.state.append(request)
+        return request
+
+    def handle_cast(self, request):
+        self.state.append(request)
+
+    def handle_info(self, message, sender):
+        self.state.append(message)
+
+
+class Sender(GenServer):
+    """Sends one message after the other, each in its own way."""
+
+    def init(self, target):
+        self.state = target
+        self.answers = []
+
+    def handle_cast(self, plan):
+        for number, way in enumerate(plan):
+            match way:
+                case "send":
+                    self.send(self.state, number)
+                case "cast":
+                    self.cast(self.state, number)
+                case "request":
+                    self.request(self.state, number)
+
+    def handle_info(self, message, sender):
+        if isinstance(message, Response):
+            self.answers.append(message.value)
+
+
+class Owner(GenServer):
+    """Sets all that an actor can set."""
+
+    def init(self, args):
+        self.state = []
+        self.register("owner")
+        self.join("owners")
+        self.start_timer(10.0, "late")
+        self.request("nobody else", "question", timeout=20.0)
+
+    def handle_info(self, message, sender):
+        self.state.append(message)
+
+    def handle_call(self, request, from_):
+        return list(self.state)
+
+
+class Inner(Supervisor):
+    def init(self, args):
+        return args
+
+
+class Slow(GenServer):
+    async def handle_cast(self, request):
+        before = self.state
+        await asyncio.sleep(0)
+        self.state = (before or 0) + 1
+
+    def handle_call(self, request, from_):
+        return self.state
+
+
+@given(plan=st.lists(st.sampled_from(["send", "cast", "request"]), max_size=200))
+def test_messages_of_one_sender_are_handled_once_and_in_order_however_they_are_sent(plan):
+    with Kit() as kit:
+        scribe = kit.start(Scribe)
+        sender = kit.start(Sender, scribe)
+        kit.cast(sender, plan)
+        kit.settle()
+        assert kit.actor(scribe).state == list(range(len(plan)))
+        asked = [number for number, way in enumerate(plan) if way == "request"]
+        assert kit.actor(sender).answers == asked
+
+
+def test_an_order_to_end_comes_before_the_messages_that_wait(kit):
+    scribe = kit.start(Scribe)
+    actor = kit.actor(scribe)
+
+    def flood():
+        for number in range(10):
+            kit.base.cast(scribe, number)
+        kit.kernel.exit(kit.kernel.cell_of(scribe), KILLED)
+
+    kit.loop.run(flood)
+    kit.settle()
+    assert actor.state == []
+    assert kit.statistics().dead_letters == 10
+
+
+def test_messages_are_passed_by_reference(kit):
+    scribe, message = kit.start(Scribe), ["the same"]
+    kit.cast(scribe, message)
+    kit.settle()
+    assert kit.actor(scribe).state[0] is message
+
+
+def test_an_asynchronous_handler_is_ended_before_the_next_message_begins(kit):
+    slow = kit.start(Slow)
+    for _ in range(100):
+        kit.cast(slow, "count")
+    kit.settle()
+    assert kit.call(slow, "count") == 100
+
+
+def test_nothing_that_an_actor_had_set_reaches_its_next_incarnation(kit):
+    kit.probe("nobody else")
+    kit.start_supervisor(SupervisorFlags(), specs(["one"], Owner))
+    first = kit.actor("owner")
+    kit.advance(5.0)
+    kit.faults.kill("owner")
+    kit.settle()
+    assert kit.actor("owner") is not first
+    assert len(list(kit.kernel.registry.members("owners"))) == 1
+    kit.advance(9.0)  # the timer and the deadline of the first would have come by now
+    assert kit.call("owner", "what came?") == []
+    kit.advance(30.0)
+    assert len(kit.call("owner", "what came?")) == 2  # its own
+
+
+def test_children_that_were_asked_for_do_not_outlive_a_restart_of_their_supervisor(kit):
+    pair = (SupervisorFlags(), specs(["static"]))
+    kit.start_supervisor(SupervisorFlags(), specs(["inner"], Inner, pair, type="supervisor"))
+    kit.call(kit.address("top/inner"), StartChild(specs(["asked for"])[0]))
+    assert kit.alive(kit.address("top/inner/asked for"))
+    kit.faults.exit(kit.address("top/inner"), reasons.error("a bug"))
+    kit.settle()
+    below = kit.kernel.cell_of(kit.address("top/inner")).children
+    assert list(below) == ["static"]
+
+
+def test_the_wait_of_a_ready_actor_is_a_batch_of_each_of_the_others(kit):
+    flooded, other = kit.start(Scribe), kit.start(Scribe)
+    seen = []
+
+    class Watcher(Scribe):
+        def handle_cast(self, request):
+            seen.append(len(kit.actor(flooded).state))
+
+    watcher = kit.start(Watcher)
+
+    def flood():
+        for number in range(1_000):
+            kit.base.cast(flooded, number)
+        kit.base.cast(other, 0)
+        kit.base.cast(watcher, 0)
+
+    kit.loop.run(flood)
+    kit.settle()
+    assert seen == [kit.kernel.limits.batch]
+    assert kit.stop(other, NORMAL) == NORMAL
+
+
+def test_every_guarantee_is_held_by_tests_that_exist():
+    claimed, table = PAGE.split("## Who holds it")
+    numbers = re.findall(r"^- \*\*([A-Z]\d+)", claimed, re.MULTILINE)
+    rows = dict(re.findall(r"^\| ([A-Z]\d+) \| (.*) \|$", table, re.MULTILINE))
+    assert list(rows) == numbers
+    names = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    for number, held in rows.items():
+        tests = re.findall(r"`(test_\w+)`", held)
+        assert tests, number
+        assert [test for test in tests if f"def {test}(" not in names] == [], number
