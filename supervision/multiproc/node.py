@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from supervision import management
-from supervision._thespian import ActorAddress, ChildActorExited, PoisonMessage, WatchMessage
+from supervision._thespian import (
+    ActorAddress,
+    ActorExitRequest,
+    ChildActorExited,
+    PoisonMessage,
+    WatchMessage,
+)
 from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import CallFailed, NoProc, PendingCall
 from supervision.eventloop.lifecycle import Failed, Ignored, Outcome, Started
@@ -183,8 +189,10 @@ class ProcessNode(Unserved):
 
     def _heard(self, notice: Up | NotUp | Gone, sender: ActorAddress) -> None:
         child = self._children.get(notice.serial)
-        if child is not None:  # a late word of one that was given up is nobody's
+        if child is not None:
             child.heard(notice, sender)
+        elif isinstance(notice, Up):  # it was given up before anything was known of its process
+            self.transmit(sender, ActorExitRequest())
 
     def _look_at_children(self, exited: ActorAddress | None = None) -> None:
         for child in tuple(self._children.values()):
