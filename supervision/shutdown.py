@@ -75,10 +75,15 @@ def least(one: float | None, other: float | None) -> float | None:
     return min(one, other)
 
 
-def as_asked(child: Child, reason: Reason) -> bool:
-    """Whether a child that was told to end did as it was told (supervisor.erl, shutdown/1)."""
-    if child.spec.stop_timeout == 0 and reason == KILLED:
-        return True
-    if reason in (SHUTDOWN, GAVE_UP):  # for OTP both are plain ``shutdown``
-        return True
-    return reason.clean and child.spec.restart != "permanent"
+def complaint(child: Child, reason: Reason) -> str | None:
+    """What there is to report of a child that was told to end (supervisor.erl, shutdown/1).
+
+    Returns:
+        ``shutdown_error`` where it did not do as it was told, ``escalation`` where it had just
+        given up by itself, None where all is well.
+    """
+    if reason == GAVE_UP:  # for OTP it is plain ``shutdown``: as asked
+        return "escalation"
+    killed_as_told = child.spec.stop_timeout == 0 and reason == KILLED
+    in_order = reason == SHUTDOWN or (reason.clean and child.spec.restart != "permanent")
+    return None if killed_as_told or in_order else "shutdown_error"

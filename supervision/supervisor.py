@@ -200,13 +200,14 @@ class Supervisor(Managed):
         self._tell_once_for_each_reason(ends)
 
     def _tell_once_for_each_reason(self, ends: list[tuple[Child, Reason]]) -> None:
-        errors: dict[str, list[tuple[Child, Reason]]] = {}
+        errors: dict[tuple[str, str], list[tuple[Child, Reason]]] = {}
         for child, reason in ends:
             child.status = "stopped"
-            if not shutdown.as_asked(child, reason):
-                errors.setdefault(str(reason), []).append((child, reason))
-        for alike in errors.values():
-            self._tell("shutdown_error", *alike[0], children=len(alike))
+            context = shutdown.complaint(child, reason)
+            if context is not None:
+                errors.setdefault((context, str(reason)), []).append((child, reason))
+        for (context, _), alike in errors.items():
+            self._tell(context, *alike[0], children=len(alike))
 
     def _kill_what_is_left(
         self, leaving: list[tuple[Child, Waiter]]

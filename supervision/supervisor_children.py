@@ -219,8 +219,9 @@ class Children(Behaviour):
             reason = await self.kernel.stop(cell, SHUTDOWN, timeout)
             del self._stopping[child]
         child.status = "stopped"
-        if reason is not None and not shutdown.as_asked(child, reason):
-            self._tell("shutdown_error", child, reason)
+        context = None if reason is None else shutdown.complaint(child, reason)
+        if context is not None:
+            self._tell(context, child, reason)
 
     def _cell_to_stop(self, child: Child) -> Cell | None:
         """What is behind a child, or was when this supervisor began to stop it and was cut short.

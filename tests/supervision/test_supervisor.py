@@ -441,6 +441,21 @@ def test_a_supervisor_that_gave_up_is_always_told_of_one_level_up(kit, restart):
     assert report.data["restart_type"] == restart
 
 
+@pytest.mark.parametrize("strategy", ["one_for_all", "simple_one_for_one"])
+def test_a_supervisor_that_gives_up_while_its_own_one_ends_it_is_told_of_too(kit, strategy):
+    inner = ChildSpec("inner", Inner, type="supervisor")
+    top = kit.start_supervisor(flags(strategy), [inner])
+    if strategy == "simple_one_for_one":
+        kit.call(top, StartChild(id="inner"))
+    for _ in range(2):
+        kit.settle()
+        kit.faults.kill(kit.address("top/inner/x"))
+    kit.stop(top)
+    [report] = kit.reported("supervisor", context="escalation")
+    assert report.data["child"] == "inner"
+    assert kit.reported("supervisor", context="shutdown_error") == []
+
+
 def test_a_supervisor_that_ends_in_order_escalates_nothing(kit):
     inner = ChildSpec("inner", Inner, type="supervisor", restart="transient")
     kit.start_supervisor(flags(), [inner])
