@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -35,12 +37,17 @@ EXAMPLES = [
 ]
 
 
+# Thespian leaves sockets to the collector.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.system
 @pytest.mark.parametrize(("path", "blocks"), EXAMPLES)
-def test_the_examples_of_a_section_run(path, blocks):
-    namespace = {"__name__": f"example_{path.stem}"}
+def test_the_examples_of_a_section_run(path, blocks, monkeypatch):
+    # A module, so that processes which are forked find the classes of the example.
+    example = ModuleType(f"example_{path.stem}")
+    monkeypatch.setitem(sys.modules, example.__name__, example)
     for line, code in blocks:
         # Padded, so that a traceback names the line of the document.
-        exec(compile("\n" * line + code, path, "exec"), namespace)
+        exec(compile("\n" * line + code, path, "exec"), vars(example))
 
 
 def test_the_tutorial_has_examples_and_each_of_them_asserts_something():
