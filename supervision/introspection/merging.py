@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
+from inspect import get_annotations
 from typing import Any, get_type_hints
 
 import msgspec
@@ -92,10 +93,20 @@ def _value(state: Any, name: str, value: Any, where: str, depth: int) -> Any:
     if isinstance(value, dict) and _goes_on(old):
         return merged(old, value, where, depth - 1)
     try:
-        wanted = get_type_hints(type(state), include_extras=True)[name]
+        wanted = _type_of(type(state), name)
     except (NameError, TypeError):
         raise NoPatch(where, "its type is not known at run time") from None
     return _converted(value, wanted, where)
+
+
+def _type_of(kind: type, name: str) -> Any:
+    """The type of one field; the others may have types that only a type checker knows."""
+    for base in kind.__mro__:
+        annotation = get_annotations(base).get(name)
+        if annotation is not None:
+            alone = {"__annotations__": {name: annotation}, "__module__": base.__module__}
+            return get_type_hints(type(base.__name__, (), alone), include_extras=True)[name]
+    raise TypeError(name)
 
 
 def _goes_on(value: Any) -> bool:

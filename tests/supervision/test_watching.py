@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
-from sys_actors import PATH, Account, Add, Plain, System, Wait, cast, told
+from sys_actors import PATH, Account, Add, Ask, Plain, System, Wait, cast, told
 
-from supervision import ChildSpec, ServerDied, SupervisorFlags, reasons
+from supervision import ChildSpec, GenServer, ServerDied, SupervisorFlags, reasons
 from supervision.introspection import (
     ActionRefused,
     Asked,
     LimitReached,
     NoSuchActor,
+    NotSuspended,
     OutOfBounds,
+    StillBusy,
 )
+from supervision.testing.children import SlowStop
 
 
 @pytest.fixture
@@ -166,3 +170,97 @@ def test_what_an_operator_does_is_told_with_who_and_why(kit, server, system):
         "no_debug",
         "stop",
     ]
+
+
+class Sealed(GenServer):
+    """Nothing may be derived from it."""
+
+    def __init_subclass__(cls):
+        raise ValueError("sealed")
+
+
+def test_an_actor_whose_class_allows_none_below_it_is_not_watched(kit, system):
+    kit.start(Sealed, name=PATH)
+    with pytest.raises(ActionRefused, match="cannot be watched: sealed"):
+        system.log(PATH, "on")
+    assert type(kit.actor(kit.address(PATH))) is Sealed
+
+
+def test_a_plain_actor_s_own_timer_is_told(kit, system):
+    plain = kit.start(Plain, name=PATH)
+    system.log(PATH, "on")
+    kit.loop.run(kit.actor(plain).wakeupAfter, timedelta(seconds=3), "tea")
+    kit.advance(3.0)
+    first, *rest = system.log(PATH).events
+    assert (first.event, first.seconds) == ("start_timer", 3.0)
+    assert [event.event for event in rest] == ["timeout", "noreply"]
+    assert system.actor(PATH).timers == []
+
+
+def test_the_timers_of_an_actor_are_shown(kit, server, system):
+    cast(kit, "timer")
+    (timer,) = system.actor(PATH).timers
+    assert (timer.name, timer.after_s) == ("tick", 3.0)
+
+
+def test_who_calls_an_actor_is_told(kit, server, system):
+    other = kit.start(Account, name="other")
+    system.log("other", "on")
+    kit.call(server, Ask((other,)))
+    events = [event for event in system.log("other").events if event.event == "in"]
+    assert [event.other for event in events] == [PATH]
+
+
+def test_a_log_file_that_cannot_be_written_is_refused(kit, server, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    system = System(kit, directory=tmp_path / "file")
+    with pytest.raises(ActionRefused, match="cannot be written"):
+        system.log_to_file(PATH, "on")
+    assert system.get_status(PATH).debug == []
+
+
+def test_types_beyond_a_hundred_are_counted_together(kit, server, system):
+    system.install_built_in(PATH, "count", 60.0)
+    for number in range(150):
+        kit.send(server, type(f"T{number}", (), {})())
+    kit.settle()
+    (row,) = system.probes(PATH)
+    assert (len(row.state), row.state["(others)"]) == (101, 50)
+
+
+def test_an_actor_is_killed_and_one_that_is_slow_to_end_is_named(kit, server, system):
+    slow = kit.start(SlowStop, name="slow")
+    with pytest.raises(StillBusy, match=r"within 0\.5 s"):
+        system.stop("slow", Asked(), reasons.SHUTDOWN, 0.5)
+    kit.advance(1.0)
+    assert not kit.alive(slow)
+    system.kill(PATH, Asked("stuck", "ann"))
+    kit.settle()
+    assert not kit.alive(server)
+
+
+def test_an_actor_whose_code_is_being_changed_is_not_resumed(kit, server, system):
+    system.suspend(PATH)
+    changing = kit.loop.create_task(system._own.change_code(PATH, 1, "slow"))
+    kit.settle()
+    with pytest.raises(ActionRefused, match="being changed"):
+        system.resume(PATH)
+    with pytest.raises(NotSuspended):
+        system.change_code(PATH, 1)
+    kit.advance(5.0)
+    assert isinstance(changing.exception(), StillBusy)
+
+
+def test_a_trace_that_finds_no_room_for_its_actors_leaves_nothing_behind(kit, server):
+    kit.start_supervisor(SupervisorFlags(), [ChildSpec("a", Account)], name="top")
+    system = System(kit, watched_actors=1)
+    with pytest.raises(LimitReached, match="watched actors"):
+        system.trace("top", 5, 5.0, under=True)
+    assert system.traces() == []
+    system.log(PATH, "on")
+
+
+def test_the_path_of_nobody_is_no_actor(system):
+    for path in ("nobody", "nobody/below", "", "/", "7"):
+        with pytest.raises(NoSuchActor):
+            system.get_status(path)
