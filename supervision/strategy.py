@@ -333,7 +333,10 @@ def _restart(state: SupervisorState, child: Child, now: float, roll: float) -> l
 
 
 def _charge(state: SupervisorState, now: float) -> bool:
-    """Count one restart; False where it is one too many (supervisor.erl, add_restart/1)."""
+    """Count one restart; False where it is one too many (supervisor.erl, add_restart/1).
+
+    Times are not cut to whole seconds, as OTP's are: a period of 1 s is never almost 2.
+    """
     drop_old(state.restarts, now - state.flags.period)
     state.restarts.append(now)
     return len(state.restarts) <= state.allowed
