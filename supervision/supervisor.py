@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 SLICE = 256
-"""Members of a pool after which the loop goes round."""
+"""Children that are started or stopped after which the loop goes round."""
 
 
 class Supervisor(Managed):
@@ -71,7 +71,8 @@ class Supervisor(Managed):
         return await wanted if isawaitable(wanted) else wanted
 
     async def _start_all(self, specs: Sequence[ChildSpec]) -> Stop | None:
-        for spec in specs:
+        for number, spec in enumerate(specs):
+            await _breathe(number)
             child = self._add(spec, spec.id, spec.args)
             outcome = await self._start(child)
             if isinstance(outcome, Failed):
