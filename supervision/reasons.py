@@ -34,7 +34,10 @@ class Reason(msgspec.Struct, frozen=True):
         return self.kind in ("normal", "shutdown")
 
     def __str__(self) -> str:
-        return self.kind if self.detail is None else f"{self.kind}: {say(self.detail)}"
+        detail = self.detail
+        if detail is None:
+            return self.kind
+        return f"{self.kind}: {detail if isinstance(detail, str) else say(detail)}"
 
 
 NORMAL = Reason("normal")

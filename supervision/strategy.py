@@ -133,7 +133,8 @@ def exited(
     if restart == "permanent" or (restart == "transient" and not reason.clean):
         told.append(Tell("child_terminated", child, reason))
         told += _failed(state, child, reason, now)
-        return told + _restart(state, child, now, roll)
+        told += _restart(state, child, now, roll)
+        return told
     if not reason.clean:
         told.append(Tell("child_terminated", child, reason))
     if not state.dynamic and restart != "temporary":
@@ -277,7 +278,7 @@ def _failed(state: SupervisorState, child: Child, reason: Reason, now: float) ->
     since, trouble.started_at = trouble.started_at, None
     told: list[Action] = []
     if since is not None and now - since >= reset_after(state, child):
-        told += _recovered(child, trouble)
+        told = _recovered(child, trouble)
     trouble.failures += 1
     backoff = state.backoff_of(child)
     bound = CRASH_LOOP_AFTER if backoff is None else backoff.crash_loop_after

@@ -282,7 +282,8 @@ class Children(Behaviour):
         data["failures"] = child.failures
         data["used"] = len(state.restarts)
         data["allowed"] = state.allowed
-        data |= more
+        if more:
+            data |= more
         path = self.address.path
         kernel.reports.publish(Report("supervisor", path, kernel.clock.wall(), data))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.kernel import Kernel
     from supervision.reasons import Reason
 
+_REQUESTS = (PendingCall, Cast)
 MAX_LISTED = 10
 """Names and links that a report shows."""
 MAX_REASON = 2_000
@@ -53,10 +54,10 @@ def report(
         "reason": _cut(str(reason), MAX_REASON),
         "traceback": reason.traceback[-MAX_TRACEBACK:],
         "client": str(sender.addressDetails) if isinstance(sender, ActorAddress) else None,
-        "names": [str(name) for name, tie in _few(cell.names) if tie & NAMED],
+        "names": _names(cell.names) if cell.names else [],
         "ancestors": _ancestors(address, path),
         "mailbox": cell.depth,
-        "links": [other.address.path for other, _ in _few(cell.links)],
+        "links": _paths(cell.links) if cell.links else [],
         "handled": cell.handled,
         "state": _state(cell),
     }
@@ -69,8 +70,12 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[:limit] + CUT
 
 
-def _few(ties: dict[Any, Any] | None) -> Iterable[tuple[Any, Any]]:
-    return islice(ties.items(), MAX_LISTED) if ties else ()
+def _names(ties: dict[Any, int]) -> list[str]:
+    return [str(name) for name, tie in islice(ties.items(), MAX_LISTED) if tie & NAMED]
+
+
+def _paths(cells: Iterable[Cell]) -> list[str]:
+    return [cell.address.path for cell in islice(cells, MAX_LISTED)]
 
 
 def ancestors(cell: Cell) -> list[str]:
@@ -100,7 +105,7 @@ def _state(cell: Cell) -> Any:
 
 def name_of(message: Any) -> str:
     """The type that tells an operator what was handled: of the request, where there is one."""
-    if isinstance(message, PendingCall | Cast):
+    if isinstance(message, _REQUESTS):
         return type(message.request).__name__
     if isinstance(message, Continued):
         return type(message.term).__name__
