@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from supervision.eventloop import lifecycle
 from supervision.eventloop.calls import PendingCall, Waiter
@@ -18,7 +18,34 @@ if TYPE_CHECKING:
 
     from supervision._thespian import ActorAddress
     from supervision.eventloop.cell import Cell
-    from supervision.multiproc.node import ProcessNode
+    from supervision.multiproc.messages import Options
+    from supervision.multiproc.osprocess import Forked
+
+
+class Home(Protocol):
+    """The process that a child is supervised from, as its stand-in knows it.
+
+    Attributes:
+        options: what holds for every process of the tree.
+    """
+
+    options: Options
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop on which it keeps time."""
+
+    def launch(self, child: RemoteChild) -> tuple[ActorAddress, int, Forked | None]:
+        """Make the process of a child: where it is, its serial number, what forked it."""
+
+    def forget(self, child: RemoteChild) -> None:
+        """Nothing more is heard of a child."""
+
+    def transmit(self, to: ActorAddress, message: Any) -> None:
+        """Send to another process."""
+
+    def ask(self, to: ActorAddress, call: PendingCall) -> None:
+        """Send a call to another process; its answer settles it."""
 
 
 class RemoteChild(ManagedActor):
@@ -38,7 +65,7 @@ class RemoteChild(ManagedActor):
 
     _myRef: Cell
 
-    def __init__(self, node: ProcessNode, actor: type[ManagedActor]) -> None:
+    def __init__(self, node: Home, actor: type[ManagedActor]) -> None:
         self._node = node
         self._actor = actor
         self.serial = 0
@@ -171,7 +198,7 @@ class RemoteSupervisor(RemoteChild):
     stops_children: ClassVar[bool] = True
 
 
-def stand_in(node: ProcessNode, actor: type[ManagedActor]) -> RemoteChild:
+def stand_in(node: Home, actor: type[ManagedActor]) -> RemoteChild:
     """Make the stand-in for a new child."""
     made = RemoteSupervisor if issubclass(actor, Supervisor) else RemoteChild
     return made(node, actor)

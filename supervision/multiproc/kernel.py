@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from supervision._thespian import ActorAddress
 from supervision.clock import SystemClock
 from supervision.eventloop.address import LocalAddress
-from supervision.eventloop.kernel import Kernel, Target
+from supervision.eventloop.kernel import Host, Kernel, Target
 from supervision.eventloop.lifecycle import Failed, Outcome
 from supervision.eventloop.managed import ManagedActor
 from supervision.eventloop.timekeeping import SchedulerLimits
-from supervision.multiproc.child import RemoteChild, stand_in
+from supervision.multiproc.child import Home, RemoteChild, stand_in
 from supervision.multiproc.support import NoNames, NotSupported, refusal
 from supervision.reasons import error
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from supervision._thespian import Actor
     from supervision.eventloop.calls import CoroutineCall, PendingCall, Waiter
     from supervision.eventloop.cell import Cell, Keeper
-    from supervision.multiproc.node import ProcessNode
+
+
+class Node(Home, Host, Protocol):
+    """The process around a kernel.
+
+    Attributes:
+        supervises: whether its actor is a supervisor.
+    """
+
+    supervises: bool
 
 
 class ProcessKernel(Kernel):
@@ -29,7 +38,7 @@ class ProcessKernel(Kernel):
         node: the process.
     """
 
-    def __init__(self, node: ProcessNode) -> None:
+    def __init__(self, node: Node) -> None:
         super().__init__(node.loop, SystemClock(), SchedulerLimits(), node)
         self.registry = NoNames()
         self._node = node
