@@ -34,6 +34,8 @@ HIBERNATE: Final = _Word("HIBERNATE")
 class Swap(msgspec.Struct, frozen=True):
     """Put another handler in the place of this one (``swap_handler`` of a callback).
 
+    Where a third handler has the id already this one is deleted as if it had crashed.
+
     Attributes:
         args: what the ``terminate`` of this one is told; what it returns is handed over.
         id: of the other one.
@@ -191,7 +193,8 @@ class SwapHandler(msgspec.Struct, frozen=True):
     The new one's ``init`` is given ``(new_args, term)``: term is what the old one's
     ``terminate(args)`` returned, or a Reason where that failed or there is no old one. The new
     one belongs to the owner of the old one, if it had one. When it does not begin the old one
-    is gone all the same.
+    is gone all the same; where a third handler has the id already (``already_added``) nothing
+    has happened.
     """
 
     id: Any

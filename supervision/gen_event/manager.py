@@ -203,6 +203,9 @@ class EventManager(GenServer):
         return added
 
     def _swap_itself(self, handler_id: Hashable, swap: Swap, event: Any) -> None:
+        if swap.id in self.state and swap.id != handler_id:
+            self._crashed(handler_id, error(("already_added", swap.id)), event)
+            return
         owner = self._owner_of(handler_id)
         added = self._swap(handler_id, swap, None)
         if added is not True:

@@ -9,6 +9,7 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+from supervision.eventloop.calls import LOOK_FROM
 from supervision.gen_statem.actions import (
     AGAIN,
     EVENT,
@@ -36,6 +37,7 @@ from supervision.gen_statem.actions import (
 from supervision.gen_statem.timers import MachineTimers
 
 if TYPE_CHECKING:
+    from supervision.eventloop.calls import PendingCall
     from supervision.reasons import Reason
 
 Queue = deque[tuple[EventKind, Any]]
@@ -184,9 +186,9 @@ class Machine(MachineTimers):
     def _swap(self, action: Any, cause: tuple[str, Any]) -> None:
         stack = self._callbacks or (None,)
         match action:
-            case ChangeCallbacks(callbacks):
+            case ChangeCallbacks(callbacks) if callbacks is not None:
                 self._callbacks = (*stack[:-1], callbacks)
-            case PushCallbacks(callbacks):
+            case PushCallbacks(callbacks) if callbacks is not None:
                 self._callbacks = (*stack, callbacks)
             case PopCallbacks() if len(stack) > 1:
                 self._callbacks = None if stack[:-1] == (None,) else stack[:-1]
@@ -218,8 +220,7 @@ class Machine(MachineTimers):
             if moved:
                 self._cancel_timeout(STATE)
         if steps is not None and steps.postpone:
-            self._postponed = self._postponed if self._postponed is not None else []
-            self._postponed.append(steps.event)
+            self._put_off(steps.event)
         if moved and self._postponed is not None:
             queue = _before(queue, self._postponed_still())
             self._postponed = None
@@ -240,9 +241,28 @@ class Machine(MachineTimers):
             what = "bad_action_from_state_function"
             raise self._bad(steps.event, what, str(error)) from error
 
+    def _put_off(self, event: tuple[EventKind, Any]) -> None:
+        waiting = self._postponed if self._postponed is not None else []
+        if len(waiting) >= LOOK_FROM and not len(waiting) & (len(waiting) - 1):
+            # At each doubling: those that were given up must not gather while the state stays.
+            waiting = self._postponed_still()
+        waiting.append(event)
+        self._postponed = waiting
+
     def _postponed_still(self) -> list[tuple[EventKind, Any]]:
-        # A call that was given up meanwhile needs no answer.
-        return [one for one in self._postponed or () if one[0] != "call" or not one[1][1].settled]
+        now = self.now()  # a callback that has just held the loop has let deadlines pass
+        return [
+            one
+            for one in self._postponed or ()
+            if one[0] != "call" or not self._given_up(one[1][1], now)
+        ]
+
+    def _given_up(self, call: PendingCall, now: float) -> bool:
+        """Whether nobody waits for the answer to a call any more; one that is late expires."""
+        # Where the loop was held, deadlines have passed that nothing has looked at yet.
+        if not call.settled and call.deadline is not None and call.deadline < now:
+            call.expire()
+        return call.settled
 
 
 class Steps:

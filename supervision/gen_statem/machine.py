@@ -56,6 +56,8 @@ class StateMachine(Machine):
         """Begin from what the supervisor kept of the last incarnation; as ``init``.
 
         Timers do not survive an incarnation: set them again here, from times kept in the data.
+        Neither do callbacks that were swapped in: where the state is one of theirs, return the
+        action again.
         """
         del args
         return state, data
@@ -173,6 +175,9 @@ class StateMachine(Machine):
         self.state, self.data = begun.state, begun.data
         self._set_timers([SetTimeout(one.name, one.at, one.content, True) for one in begun.timers])
         self._postponed = list(begun.postponed) or None
+        for kind, event in begun.postponed:
+            if kind == "call":
+                self._defer(event[1])  # its caller is told at once should this machine end
 
     def _started(self, steps: Steps | None) -> None:
         """The machine runs: enter its first state, insert events."""
@@ -185,6 +190,8 @@ class StateMachine(Machine):
 
     def on_finish(self, reason: Reason) -> Any:
         """Run ``terminate``."""
+        if reason.kind == "normal":
+            self._keep(None)  # it has done its work, whoever said so: the next one begins anew
         if self._callbacks is None:
             return self.terminate(reason)
         return self._callbacks[-1].terminate(reason, self.state, self.data)
@@ -195,7 +202,7 @@ class StateMachine(Machine):
         """Hand a message to the callback of the state."""
         del sender
         if isinstance(msg, PendingCall):
-            if not msg.settled:
+            if not self._given_up(msg, self._myRef.kernel.now):
                 self._defer(msg)
                 self._go_on(self._handle("call", (msg.request, msg), None))
         elif type(msg) is Cast:

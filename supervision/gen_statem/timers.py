@@ -65,6 +65,8 @@ class MachineTimers(Behaviour):
 
     def _set_timer(self, name: Any, action: SetTimeout | StateTimeout | EventTimeout) -> None:
         after_s = action.after_s
+        if after_s != after_s:  # noqa: PLR0124 - what is no number is not equal to itself
+            raise TypeError("nan is no time")
         if after_s == inf:
             self._cancel_timeout(name)
         elif action.absolute:

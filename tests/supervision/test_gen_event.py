@@ -16,7 +16,16 @@ from supervision import (
     WhichHandlers,
     reasons,
 )
-from supervision.gen_event import HIBERNATE, HandlerState, Stopped
+from supervision.gen_event import (
+    HIBERNATE,
+    AddSupHandler,
+    Answer,
+    CallHandler,
+    HandlerExit,
+    HandlerState,
+    Stopped,
+    Swap,
+)
 from supervision.testing import NotStarted
 
 
@@ -251,3 +260,28 @@ def test_a_handlers_crash_report_shows_its_scrubbed_state(kit):
     kit.settle()
     [report] = kit.reported("crash")
     assert (report.data["state"], report.data["message"]) == ("***", "dict")
+
+
+class Taking(Noting):
+    def handle_event(self, event):
+        return Swap("args", "b", Noting)
+
+    def handle_call(self, request):
+        return Answer("answer", Swap("args", "b", Noting))
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"), [(SyncNotify("event"), True), (CallHandler("c", "q"), "answer")]
+)
+def test_a_handler_that_swaps_itself_for_one_that_is_there_is_deleted_itself(
+    kit, manager, journal, request_, answer
+):
+    owner = kit.probe()
+    kit.call(manager, AddSupHandler("c", owner.address, Taking("c", journal)))
+    assert kit.call(manager, request_) == answer
+    assert kit.call(manager, WhichHandlers()) == ["a", "b"]
+    taken = reasons.error(("already_added", "b"))
+    assert owner.of_type(HandlerExit) == [HandlerExit(manager, "c", taken)]
+    assert journal[-1] == ("c", "terminate", taken)
+    [report] = kit.reported("crash")
+    assert report.data["handler"] == "c"
