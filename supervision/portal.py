@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from threading import get_ident
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
+from supervision._thespian import Actor, ActorAddress
 from supervision.eventloop.base import actor_system
-from supervision.eventloop.lifecycle import Started
+from supervision.eventloop.managed import ManagedActor
+from supervision.eventloop.outcomes import Failed, Started
 from supervision.reasons import SHUTDOWN, Reason
 
 if TYPE_CHECKING:
@@ -15,14 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from types import TracebackType
 
-    from supervision._thespian import Actor
     from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.base import EventLoopBase
     from supervision.eventloop.kernel import Target
+    from supervision.eventloop.outcomes import Outcome
     from supervision.eventloop.reports import Report
 
 LOOP_WAIT_S = 30.0
 """Seconds that a thread waits for the loop beyond what it was asked to wait for."""
+LOOK_S = 1.0
+"""Seconds after which a thread that waits looks whether there still is a loop."""
 
 
 class NotStarted(Exception):  # noqa: N818 - says what is so
@@ -32,8 +37,9 @@ class NotStarted(Exception):  # noqa: N818 - says what is so
         outcome: ``Failed`` with the reason, or ``Ignored``.
     """
 
-    def __init__(self, actor_class: type, outcome: Any) -> None:
-        super().__init__(f"{actor_class.__name__} did not start: {outcome}")
+    def __init__(self, actor_class: type, outcome: Outcome) -> None:
+        why = outcome.reason if isinstance(outcome, Failed) else "its init returned IGNORE"
+        super().__init__(f"{actor_class.__name__} did not start: {why}")
         self.outcome = outcome
 
 
@@ -64,18 +70,29 @@ class Portal:
         Args:
             actor_class: of the actor.
             args: what its ``init`` is given.
-            name: its path; the name of its class where it is None.
+            name: its path; where it is None, the name of its class, with a number from the
+                second one on.
 
         Raises:
-            NotStarted: ``init`` failed, refused or returned IGNORE.
+            NotStarted: ``init`` failed, refused or returned IGNORE, or the name is taken.
+            TypeError: what should be started is no class of actors.
         """
-        path = actor_class.__name__ if name is None else name
-        outcome = self._wait(
-            lambda: self.base.kernel.start_root(actor_class(), args, path, _nothing), None
-        )
+        _check_class(actor_class)
+        outcome = self._wait(lambda: self._start(actor_class, args, name), None)
         if not isinstance(outcome, Started):
             raise NotStarted(actor_class, outcome)
         return outcome.address
+
+    def _start(self, actor_class: type[Actor], args: Any, name: str | None) -> asyncio.Future[Any]:
+        path = self._free_name(actor_class.__name__) if name is None else name
+        return self.base.kernel.start_root(actor_class(), args, path, _nothing)
+
+    def _free_name(self, name: str) -> str:
+        roots, number, free = self.base.kernel.roots, 1, name
+        while free in roots:
+            number += 1
+            free = f"{name}-{number}"
+        return free
 
     def call(self, target: Target, request: Any, timeout: float | None = 5.0) -> Any:
         """Ask an actor and wait for its answer.
@@ -87,8 +104,18 @@ class Portal:
 
         Raises:
             CallTimeout, NoProc, ServerDied, MailboxFull.
+            TypeError: a plain Thespian actor is there, which answers messages but no calls.
         """
-        return self._wait(lambda: self.base.call(target, request, timeout), timeout)
+        return self._wait(lambda: self._call(target, request, timeout), timeout)
+
+    def _call(self, target: Target, request: Any, timeout: float | None) -> asyncio.Future[Any]:
+        if not isinstance(target, str | ActorAddress):
+            raise TypeError(f"{target!r} is neither an address nor a name")
+        cell = self.base.kernel.cell_of(target)
+        if cell is not None and not isinstance(cell.actor, ManagedActor):
+            kind = type(cell.actor).__name__
+            raise TypeError(f"{kind} is a plain Thespian actor: use the system's ask")
+        return self.base.kernel.call(target, request, timeout)
 
     def cast(self, target: Target, request: Any) -> None:
         """Send a request that wants no answer; to nobody it is a dead letter."""
@@ -148,21 +175,36 @@ class Portal:
         kernel = self.base.kernel
         if get_ident() == kernel.thread:
             raise RuntimeError("a portal would block the node's loop; await base.call instead")
+        if kernel.loop.is_closed():
+            raise RuntimeError("the portal is closed")
         told: Future[Any] = Future()
+        kernel.post_call(_begin, begin, told)
+        return self._told(told, None if timeout is None else monotonic() + timeout + LOOP_WAIT_S)
 
-        def run() -> None:
-            try:
-                future = begin()
-            except Exception as exception:  # noqa: BLE001 - raised again in the thread that asked
-                told.set_exception(exception)
-            else:
-                future.add_done_callback(lambda done: _hand_over(done, told))
+    def _told(self, told: Future[Any], until: float | None) -> Any:
+        """Wait for the loop, but not for one that has ended."""
+        while True:
+            done, _ = wait([told], LOOK_S)
+            if done:
+                return told.result()
+            if self.base.ended:
+                raise RuntimeError("the node's loop has ended")
+            if until is not None and monotonic() > until:
+                raise TimeoutError("the node's loop does not come round")
 
-        kernel.post_call(run)
-        try:
-            return told.result(None if timeout is None else timeout + LOOP_WAIT_S)
-        except TimeoutError:
-            raise TimeoutError("the node's loop does not come round") from None
+
+def _check_class(value: Any) -> None:
+    if not isinstance(value, type) or not issubclass(value, Actor):
+        raise TypeError(f"{value!r} is no class of actors")
+
+
+def _begin(begin: Callable[[], asyncio.Future[Any]], told: Future[Any]) -> None:
+    try:
+        future = begin()
+    except Exception as exception:  # noqa: BLE001 - raised again in the thread that asked
+        told.set_exception(exception)
+    else:
+        future.add_done_callback(lambda done: _hand_over(done, told))
 
 
 def _hand_over(done: asyncio.Future[Any], told: Future[Any]) -> None:

@@ -24,7 +24,7 @@ from supervision._thespian import (
 from supervision.clock import Clock, SystemClock
 from supervision.eventloop.builtin import NullActor, OnOutcome, SystemActor, status_of
 from supervision.eventloop.calls import Waiter
-from supervision.eventloop.external import Endpoint, run_on_loop
+from supervision.eventloop.external import Endpoint, run_on_loop, start_loop
 from supervision.eventloop.kernel import Kernel, Target
 from supervision.eventloop.lifecycle import Failed, Outcome
 from supervision.eventloop.making import make_actor
@@ -112,18 +112,13 @@ class EventLoopBase:
         )
 
     def _run_own_loop(self) -> None:
-        loop, running = self.kernel.loop, Event()
-
-        def run() -> None:
-            asyncio.set_event_loop(loop)
-            loop.call_soon(running.set)
-            loop.run_forever()
-            loop.close()
-
-        self._own_thread = Thread(target=run, name="eventLoopBase", daemon=True)
-        self._own_thread.start()
+        self._own_thread = start_loop(self.kernel.loop)
         self.kernel.thread = self._own_thread.ident or 0
-        running.wait()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread of its own loop has ended without ``shutdown``."""
+        return self._own_thread is not None and not self._own_thread.is_alive()
 
     # For programs that live on the loop
 
@@ -185,6 +180,8 @@ class EventLoopBase:
             RuntimeError: the loop is the base's own and this is its thread, which cannot wait for
                 itself; an actor has ``actorSystemShutdown``.
         """
+        if self.ended:
+            return
         if self._own_thread is not None and get_ident() == self.kernel.thread:
             raise RuntimeError("shutdown would wait on the node's loop for that loop to end")
         gone = Event()

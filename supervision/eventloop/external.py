@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
-from threading import get_ident
+from threading import Event, Thread, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,24 @@ class Endpoint:
     def exit_context(self) -> None:
         """End the endpoint; what it is sent later is a dead letter."""
         self._host.close_endpoint(self)
+
+
+def start_loop(loop: asyncio.AbstractEventLoop) -> Thread:
+    """Run a loop in a daemon thread of its own, which closes it at its end; wait until it runs."""
+    running = Event()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.call_soon(running.set)
+        try:
+            loop.run_forever()
+        finally:
+            loop.close()
+
+    thread = Thread(target=run, name="eventLoopBase", daemon=True)
+    thread.start()
+    running.wait()
+    return thread
 
 
 def run_on_loop(kernel: Kernel, function: Callable[..., Any], *args: Any, wait_s: float) -> Any:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
+from thespian.actors import Actor
 
 from supervision import (
     IGNORE,
@@ -19,8 +20,10 @@ from supervision import (
     NotStarted,
     Portal,
     ServerDied,
+    Stop,
     Supervisor,
     SupervisorFlags,
+    reasons,
 )
 from supervision.testing.children import Polite
 
@@ -63,6 +66,16 @@ class Nosy(GenServer):
         self.state.call("account", 1)
 
 
+class Plain(Actor):
+    def receiveMessage(self, msg, sender):
+        self.send(sender, msg)
+
+
+class Interrupted(GenServer):
+    def handle_call(self, request, from_):
+        raise KeyboardInterrupt
+
+
 @pytest.fixture
 def portal():
     with Portal() as node:
@@ -88,6 +101,47 @@ def test_a_thread_is_told_why_an_actor_did_not_start(portal, answer):
     with pytest.raises(NotStarted) as refusal:
         portal.start(Choosy, answer)
     assert refusal.value.outcome is not None
+
+
+def test_actors_of_one_class_have_numbers_unless_they_are_named(portal):
+    paths = [portal.start(Polite).path for _ in range(3)]
+    assert paths == ["Polite", "Polite-2", "Polite-3"]
+    with pytest.raises(NotStarted, match="Polite did not start: error: already_started"):
+        portal.start(Polite, name="Polite-2")
+
+
+def test_why_an_actor_did_not_start_can_be_read(portal):
+    with pytest.raises(NotStarted) as refusal:
+        portal.start(Choosy, Stop(reasons.error("no licence")))
+    assert str(refusal.value) == "Choosy did not start: error: no licence"
+
+
+@pytest.mark.parametrize("wrong", ["Account", Account(), dict], ids=["name", "instance", "class"])
+def test_what_is_no_class_of_actors_is_not_started(portal, wrong):
+    with pytest.raises(TypeError, match="is no class of actors"):
+        portal.start(wrong)
+
+
+def test_a_call_says_what_cannot_be_called(portal):
+    plain = portal.system.createActor(Plain)
+    with pytest.raises(TypeError, match="Plain is a plain Thespian actor: use the system's ask"):
+        portal.call(plain, "hello")
+    with pytest.raises(TypeError, match="None is neither an address nor a name"):
+        portal.call(None, "hello")
+
+
+def test_a_loop_that_was_taken_down_is_noticed(monkeypatch, portal):
+    monkeypatch.setattr("threading.excepthook", lambda _: None)
+    silent = portal.start(Interrupted)
+    with pytest.raises(RuntimeError, match="loop has ended"):
+        portal.call(silent, "go", timeout=None)
+
+
+def test_a_portal_that_is_closed_says_so():
+    with Portal() as portal:
+        pass
+    with pytest.raises(RuntimeError, match="the portal is closed"):
+        portal.call("anybody", 1)
 
 
 def test_a_call_fails_in_the_thread_as_it_does_in_an_actor(portal):
