@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         RouteSelect,
         RouteUsed,
     )
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
 
 
 class CallSettings(Struct, frozen=True):

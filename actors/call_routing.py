@@ -41,8 +41,8 @@ from supervision import (
 if TYPE_CHECKING:
     from actors.call_messages import SessionArgs
     from protocols.cti.messages import ErrorCode
-    from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.calls import PendingCall
+    from supervision.eventloop.cell import LocalAddress
 
 ASK_AGAIN_S = 0.01
 

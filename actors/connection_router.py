@@ -32,8 +32,8 @@ from actors.database import (
 )
 from actors.dispatch import Answer, Dispatch, Job, JobId, Run, Status, Up
 from supervision import NO_REPLY, Down, GenServer, Timeout
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.links import Monitor
 from supervision.eventloop.timers import Timer
 

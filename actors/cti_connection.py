@@ -15,7 +15,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Kernel
 
 MAX_READS = 8

@@ -13,7 +13,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from actors.routing import Marks
     from protocols.cti.messages import RerouteRequest, RouteRequest
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
 
 
 class Question(Struct):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from actors.call_messages import CallSettings
     from actors.routing import Decision
     from actors.session_opening import Opening, Openings
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.timers import Timer
 
 LOOK_AGAIN_S = 0.01

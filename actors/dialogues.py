@@ -12,7 +12,7 @@ from protocols.cti.messages import RouteEnd, RouteSelect
 
 if TYPE_CHECKING:
     from actors.routing import Decision, Marks
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
 
 
 class Asker(Struct, frozen=True):

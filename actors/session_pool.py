@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
     from supervision.strategy import Child
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.session_opening import Openings
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Kernel
 
 ANSWER_S = 1.0

@@ -15,8 +15,8 @@ from actors import ticks
 from actors.ticks import Schedule
 from supervision import Down, GenServer, Timeout
 from supervision.behaviour import Behaviour
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.links import Monitor
 from supervision.eventloop.timers import Timer
 

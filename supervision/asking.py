@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervision.eventloop import admission, stopping
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import OpenCalls
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.collecting import Collection
 from supervision.eventloop.managed import Cast
 from supervision.reasons import NORMAL
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
     from supervision._thespian import ActorAddress
     from supervision.eventloop.calls import PendingCall, Waiter
-    from supervision.eventloop.cell import Cell
     from supervision.eventloop.collecting import MultiAnswer
-    from supervision.eventloop.kernel import Target
+    from supervision.eventloop.kernel import Inhabitant, Target
     from supervision.reasons import Reason
 
 
 class Asking:
     """The part of a behaviour that sends and asks."""
 
-    _myRef: Cell
+    _myRef: Inhabitant
 
     # Sending
 

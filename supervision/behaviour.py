@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervision._thespian import ActorAddress
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Cell, LocalAddress
+    from supervision.eventloop.kernel import Inhabitant, Kernel
     from supervision.eventloop.timers import Timer
 
 
@@ -50,7 +49,7 @@ class Behaviour(Asking, Naming, Resting, ManagedActor):
     """
 
     version: ClassVar[int | str | None] = None
-    _myRef: Cell
+    _myRef: Inhabitant
 
     @property
     def kernel(self) -> Kernel:

@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from supervision.backoff import Backoff
     from supervision.childspec import ChildSpec, SupervisorFlags
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
     from supervision.reasons import Reason
 
 EXITS_KEPT = 16

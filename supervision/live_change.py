@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervision.child import Child, SupervisorState
 from supervision.childspec import SpecError, as_flags, as_specs
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

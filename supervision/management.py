@@ -9,7 +9,7 @@ import msgspec
 
 from supervision._thespian import ActorAddress
 from supervision.childspec import ChildSpec
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 from supervision.reasons import Reason
 from supervision.strategy import crash_looping
 

@@ -9,14 +9,14 @@ from supervision.eventloop.cell import MEMBER, NAMED
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import LocalAddress
+    from supervision.eventloop.kernel import Inhabitant
 
 
 class Naming:
     """The part of a behaviour that has names and knows others by theirs."""
 
-    _myRef: Cell
+    _myRef: Inhabitant
 
     def register(self, name: Hashable) -> None:
         """Take a name, which goes when this actor ends.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from types import TracebackType
 
-    from supervision.eventloop.address import LocalAddress
     from supervision.eventloop.base import EventLoopBase
+    from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Target
     from supervision.eventloop.outcomes import Outcome
     from supervision.eventloop.reports import Report

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
 
 
 class NameTaken(Exception):  # noqa: N818 - OTP's badarg, said in words

@@ -9,7 +9,7 @@ from supervision.eventloop.hibernation import Asleep
 from supervision.eventloop.idling import IdleTimeout
 
 if TYPE_CHECKING:
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.kernel import Inhabitant
 
 
 class Resting:
@@ -28,7 +28,7 @@ class Resting:
     hibernate_after_s: ClassVar[float | None] = None
     state_type: ClassVar[Any] = None
     packed_field: ClassVar[str] = "state"
-    _myRef: Cell
+    _myRef: Inhabitant
     receiveMessage: Any
     _idle_timeout: IdleTimeout | None = None
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from supervision import strategy
 from supervision._thespian import ActorAddress
 from supervision.childspec import SpecError, as_spec, check_id
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import PendingCall, Waiter
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.lifecycle import Failed, Outcome, Started
 from supervision.management import (
     ChildInfo,

@@ -10,8 +10,8 @@ import msgspec
 from supervision import shutdown, strategy
 from supervision.behaviour import Behaviour
 from supervision.child import Child, SupervisorState
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import Waiter
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
 from supervision.eventloop.managed import CRASHED_S
 from supervision.eventloop.reports import Report

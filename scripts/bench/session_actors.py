@@ -29,7 +29,7 @@ from actors.session_opening import Openings
 from actors.session_pool import SessionPool
 from protocols.cti.messages import RouteRequest
 from supervision import ChildSpec, EventLoopBase, GenServer, Started, Supervisor, SupervisorFlags
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 
 AT_ONCE = 200
 FORGET_MS = 1000

@@ -16,12 +16,11 @@ from supervision.eventloop.mailbox import Rejected
 from supervision.eventloop.managed import Timeout
 
 if TYPE_CHECKING:
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Cell, Node
     from supervision.eventloop.mailbox import MailboxPolicy
 
 
-def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+def overflow(kernel: Node, cell: Cell, message: Any, sender: Any) -> None:
     """Apply the stated policy; whatever is not kept is a dead letter or goes back."""
     mailbox, policy = cell.mailbox, cell.policy
     assert isinstance(mailbox, deque)
@@ -40,7 +39,7 @@ def overflow(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
         _give_back(kernel, cell, message, sender)
 
 
-def _count(kernel: Kernel, cell: Cell, policy: MailboxPolicy) -> None:
+def _count(kernel: Node, cell: Cell, policy: MailboxPolicy) -> None:
     kernel.reports.overflows += 1
     cell.overflows += 1
     if cell.overflows & (cell.overflows - 1):
@@ -61,7 +60,7 @@ def owed(message: Any) -> bool:
     return isinstance(message, ActorSystemMessage | Response | Down | Timeout)
 
 
-def _drop_oldest(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+def _drop_oldest(kernel: Node, cell: Cell, message: Any, sender: Any) -> None:
     mailbox = cell.mailbox
     assert isinstance(mailbox, deque)
     mailbox.append((message, sender, kernel.now))
@@ -73,13 +72,13 @@ def _drop_oldest(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
             return
 
 
-def _drop(kernel: Kernel, cell: Cell, message: Any, sender: Any, why: str) -> None:
+def _drop(kernel: Node, cell: Cell, message: Any, sender: Any, why: str) -> None:
     if isinstance(message, PendingCall) and cell.policy is not None:
         message.fail(MailboxFull(cell.address, cell.policy.limit))
     kernel.dead_letter(cell.address, message, sender, why)
 
 
-def _give_back(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+def _give_back(kernel: Node, cell: Cell, message: Any, sender: Any) -> None:
     back = kernel.cell_of(sender) if isinstance(sender, ActorAddress) else None
     if back is None or cell.policy is None:
         kernel.dead_letter(cell.address, message, sender, "rejected")
@@ -88,7 +87,7 @@ def _give_back(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
         kernel.deliver(back, rejected, cell.address)
 
 
-async def send_wait(kernel: Kernel, to: ActorAddress, message: Any, sender: Any) -> None:
+async def send_wait(kernel: Node, to: ActorAddress, message: Any, sender: Any) -> None:
     """Send, and wait while a ``wait`` mailbox is full; who gives up has sent nothing."""
     cell = kernel.cell_of(to)
     if cell is None or not _makes_wait(cell):
@@ -117,7 +116,7 @@ def _makes_wait(cell: Cell) -> bool:
     return policy is not None and policy.overflow == "wait" and cell.depth >= policy.limit > 0
 
 
-def admit(kernel: Kernel, cell: Cell) -> None:
+def admit(kernel: Node, cell: Cell) -> None:
     """Let waiting senders in, in the order they came; one that has given up is passed over."""
     waiters = cell.waiters
     while waiters and not _makes_wait(cell):

@@ -36,8 +36,7 @@ from supervision.reasons import SHUTDOWN
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import Cell, LocalAddress
 
 _log = logging.getLogger("Thespian")
 

@@ -16,9 +16,7 @@ from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed, error
 from supervision.registry import NameTaken
 
 if TYPE_CHECKING:
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Keeper
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Keeper, LocalAddress, Node
     from supervision.eventloop.timers import Timer
 
 SHOWN_CHARS = 200
@@ -26,7 +24,7 @@ SHOWN_CHARS = 200
 
 
 def start(  # noqa: PLR0917 - one call site, which names them
-    kernel: Kernel,
+    kernel: Node,
     actor: Actor,
     args: Any,
     parent: Cell | None,
@@ -61,7 +59,7 @@ def start(  # noqa: PLR0917 - one call site, which names them
     return _judge(kernel, cell, result)
 
 
-def _place(kernel: Kernel, actor: Actor, parent: Cell | None, address: LocalAddress) -> Cell:
+def _place(kernel: Node, actor: Actor, parent: Cell | None, address: LocalAddress) -> Cell:
     cell = Cell(kernel, address, parent)
     cell.actor = actor
     actor._myRef = cell  # noqa: SLF001 - Thespian's name for what ties an actor to its system
@@ -77,7 +75,7 @@ def _place(kernel: Kernel, actor: Actor, parent: Cell | None, address: LocalAddr
     return cell
 
 
-def _judge(kernel: Kernel, cell: Cell, result: Any) -> Outcome:
+def _judge(kernel: Node, cell: Cell, result: Any) -> Outcome:
     """What the value that ``init`` returned means (gen_server.erl, init_it/6)."""
     if result is None:
         return Started(cell.address)
@@ -95,7 +93,7 @@ def _judge(kernel: Kernel, cell: Cell, result: Any) -> Outcome:
     return _not_started(kernel, cell, reason)
 
 
-def _start_on(kernel: Kernel, cell: Cell, further: Continue) -> Outcome:
+def _start_on(kernel: Node, cell: Cell, further: Continue) -> Outcome:
     actor = cell.actor
     assert isinstance(actor, ManagedActor)
     try:
@@ -105,12 +103,12 @@ def _start_on(kernel: Kernel, cell: Cell, further: Continue) -> Outcome:
     return Started(cell.address)
 
 
-def _not_started(kernel: Kernel, cell: Cell, reason: Reason) -> Failed:
+def _not_started(kernel: Node, cell: Cell, reason: Reason) -> Failed:
     lifecycle.end(kernel, cell, reason, tell_parent=False)
     return Failed(reason)
 
 
-def _init_crashed(kernel: Kernel, cell: Cell, exception: BaseException) -> Failed:
+def _init_crashed(kernel: Node, cell: Cell, exception: BaseException) -> Failed:
     if isinstance(exception, NameTaken):  # somebody was faster: no fault of anybody's
         return _not_started(kernel, cell, error(("already_started", exception.address)))
     reason = crashed(exception)
@@ -118,7 +116,7 @@ def _init_crashed(kernel: Kernel, cell: Cell, exception: BaseException) -> Faile
     return _not_started(kernel, cell, reason)
 
 
-def _start_later(kernel: Kernel, cell: Cell, actor: ManagedActor, coro: Any) -> Waiter:
+def _start_later(kernel: Node, cell: Cell, actor: ManagedActor, coro: Any) -> Waiter:
     outcome = Waiter()
 
     def gone(reason: Reason) -> None:

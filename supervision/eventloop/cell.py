@@ -1,24 +1,25 @@
-"""The running side of one incarnation of an actor: its mailbox and its ties to others."""
+"""Actors as the node sees them: their addresses, their cells, and the node that cells live in.
+
+They know each other, so they stand together: an address the cell behind it, a cell its address and
+its node. The node is only described here, as far as the modules below the kernel need it.
+"""
 
 from __future__ import annotations
 
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
-from supervision._thespian import timePeriodSeconds
-from supervision.eventloop.address import LocalAddress
-from supervision.eventloop.reference import Reference
+from supervision._thespian import ActorAddress, timePeriodSeconds
+from supervision.eventloop.ground import Ground
+from supervision.eventloop.reference import Reference, Services
 
 if TYPE_CHECKING:
     from collections import OrderedDict, deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Iterable
     from datetime import timedelta
 
-    from supervision._thespian import Actor, ActorAddress
+    from supervision._thespian import Actor
     from supervision.eventloop.calls import OpenCalls, Waiter
-    from supervision.eventloop.handler import HandlerTask
-    from supervision.eventloop.kernel import Kernel
-    from supervision.eventloop.links import Monitor
     from supervision.eventloop.mailbox import MailboxPolicy
     from supervision.eventloop.timers import Timer
     from supervision.reasons import Reason
@@ -28,6 +29,66 @@ Entry = tuple[Any, Any, float]
 
 NAMED, MEMBER = 1, 2
 """What ties an actor to a name in ``Cell.names``: it is its own, or that of a group; or both."""
+
+
+class LocalAddress(ActorAddress):
+    """Where an actor lives: its parent's path and its own name.
+
+    A supervised restart puts a new cell behind the same address and counts its incarnation, so
+    references stay valid; while nothing is behind it, what is sent to it is a dead letter.
+    """
+
+    __slots__ = ("cell", "incarnation", "name", "parent")
+
+    def __init__(self, parent: LocalAddress | None, name: str | int) -> None:
+        self.parent = parent
+        self.name = name
+        self.cell: Cell | None = None
+        self.incarnation = 0
+
+    @property
+    def path(self) -> str:
+        """The names from the root to here, joined by ``/``."""
+        return str(self.name) if self.parent is None else f"{self.parent.path}/{self.name}"
+
+    # Thespian keeps the details in an attribute; a path made on demand spares 100 bytes an actor.
+    @property
+    def _aaddr(self) -> str:
+        return self.path
+
+    def __eq__(self, other: object) -> bool:
+        """An address is itself; a copy that travelled as a path equals it too."""
+        if self is other or isinstance(other, LocalAddress):
+            return self is other
+        return isinstance(other, ActorAddress) and self.path == other.addressDetails
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = object.__hash__
+
+    def __copy__(self) -> LocalAddress:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LocalAddress:
+        return self
+
+    def __reduce__(self) -> tuple[type[ActorAddress], tuple[str]]:
+        """Travel as a path: whoever receives it resolves it in its own node."""
+        return (ActorAddress, (self.path,))
+
+    def __repr__(self) -> str:
+        return f"<{self.path}#{self.incarnation}>"
+
+
+class Monitor:
+    """One watch of one incarnation; its own identity is OTP's reference."""
+
+    __slots__ = ("target", "watcher")
+
+    def __init__(self, watcher: Cell, target: Cell) -> None:
+        self.watcher = watcher
+        self.target = target
 
 
 class Keeper(Protocol):
@@ -89,13 +150,13 @@ class Cell(Reference):
         "watching",
     )
 
-    def __init__(self, kernel: Kernel, address: LocalAddress, parent: Cell | None) -> None:
-        self.kernel: Kernel = kernel
+    def __init__(self, kernel: Node, address: LocalAddress, parent: Cell | None) -> None:
+        self.kernel: Node = kernel
         self.address = address
         self.parent = parent
         self.actor: Actor | None = None
         self.mailbox: tuple[Entry] | deque[Entry] | None = None
-        self.task: HandlerTask | None = None
+        self.task: Handling | None = None
         self.policy: MailboxPolicy | None = None
         self.dies = False
         self.suspended = False
@@ -155,3 +216,136 @@ class Cell(Reference):
     def wakeupAfter(self, period: timedelta | float, payload: Any = None) -> None:
         """Thespian's timer: a WakeupMessage after ``period``; it cannot be cancelled."""
         self.kernel.wakeup_after(self, period, float(timePeriodSeconds(period)), payload)
+
+
+class Handling(Protocol):
+    """An asynchronous handler on its way: a HandlerTask.
+
+    Attributes:
+        cell: the actor whose handler this is.
+        message: what is being handled; None for init and terminate.
+        sender: of the message.
+        deadline: of the call that is handled.
+        runnable: whether the next turn of the cell resumes it.
+    """
+
+    cell: Cell
+    message: Any
+    sender: Any
+    deadline: float | None
+    runnable: bool
+
+    def step(self) -> None:
+        """Run it to its next wait or its end."""
+
+    def wake(self) -> None:
+        """Have the next turn resume it."""
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called right after its end."""
+
+    def abandon(self) -> None:
+        """End it now."""
+
+
+class Host(Services, Protocol):
+    """What the kernel leaves to the Thespian system around it."""
+
+    def create_child(
+        self, cell: Cell, actor_class: Any, requirements: Any, name: str | None, source: str | None
+    ) -> ActorAddress:
+        """Make a child in Thespian's way."""
+
+    def foreign_address(self, address: ActorAddress) -> LocalAddress | None:
+        """Resolve an address that is not the kernel's own (it was copied or pickled)."""
+
+    def undeliverable(self, address: ActorAddress, message: Any) -> None:
+        """Tell Thespian's dead letter handler."""
+
+    def status_of(self, cell: Cell) -> Any:
+        """Thespian's status of an actor."""
+
+    def exited(self, cell: Cell) -> None:
+        """An actor has ended: forget what the system knows of it."""
+
+
+class Names(Protocol):
+    """Who takes names back: the registry."""
+
+    def unregister(self, name: Hashable, address: LocalAddress) -> None:
+        """Take a name away from its owner."""
+
+    def leave(self, group: Hashable, address: LocalAddress) -> None:
+        """Take a member out of a group."""
+
+
+class Store(Protocol):
+    """Who keeps messages for actors that are down: ``Held``."""
+
+    def hold(self, cell: Cell, mailbox: Iterable[Entry]) -> Iterable[Entry]:
+        """Keep what an actor that ends has not handled; return what is not kept."""
+
+    def hand_over(self, cell: Cell) -> None:
+        """Give what waited to the next incarnation."""
+
+
+class Watch(Protocol):
+    """Who has idle actors hibernate: the sweeper."""
+
+    def watch(self, cell: Cell, after_s: float) -> None:
+        """Have an actor hibernate when it has had nothing to do for ``after_s`` seconds."""
+
+
+class Node(Ground, Protocol):
+    """The node that a cell lives in: what the modules below the kernel ask of the kernel.
+
+    Attributes:
+        roots: the actors without a parent, by their names.
+    """
+
+    roots: dict[str | int, Cell]
+
+    @property
+    def host(self) -> Host:
+        """The Thespian system around the node."""
+
+    @property
+    def registry(self) -> Names:
+        """Names and groups."""
+
+    @property
+    def held(self) -> Store:
+        """Messages for actors that are down and about to come back."""
+
+    @property
+    def sweeper(self) -> Watch:
+        """Who has idle actors hibernate."""
+
+    def cell_of(self, target: ActorAddress | str) -> Cell | None:
+        """The living cell behind an address or a registered name."""
+
+    def deliver(self, cell: Cell, message: Any, sender: Any) -> None:
+        """Put a message at the end of a living cell's mailbox."""
+
+    def deliver_first(self, cell: Cell, message: Any, sender: Any) -> None:
+        """Put a message before those that wait."""
+
+    def make_ready(self, cell: Cell) -> None:
+        """Have the next turn look at a cell."""
+
+    def handler_ended(self, task: Handling, value: Any, exception: BaseException | None) -> None:
+        """An asynchronous handler came to its end."""
+
+    def start_timer(
+        self, cell: Cell, after_s: float, payload: Any, fire: Callable[[Timer], None]
+    ) -> Timer:
+        """Set a timer that dies with its actor."""
+
+    def wakeup_after(self, cell: Cell, period: Any, seconds: float, payload: Any) -> None:
+        """Thespian's ``wakeupAfter``."""
+
+    def exit(self, cell: Cell, reason: Reason) -> None:
+        """Have an actor end; it handles no further message."""
+
+    def exit_soon(self, cell: Cell, reason: Reason) -> None:
+        """Have an actor end at once where that disturbs nobody, else as ``exit`` does."""

@@ -23,8 +23,7 @@ from supervision.eventloop.calls import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Iterator
 
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Target
+    from supervision.eventloop.kernel import Inhabitant, Target
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -77,7 +76,7 @@ class Collection:
         timeout: seconds that each call waits; None is for ever.
     """
 
-    def __init__(self, caller: Cell, timeout: float | None) -> None:
+    def __init__(self, caller: Inhabitant, timeout: float | None) -> None:
         self._caller = caller
         self._timeout = timeout
         self._open = 0

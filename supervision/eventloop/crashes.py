@@ -20,9 +20,7 @@ from supervision.reasons import crashed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Cell, LocalAddress, Node
     from supervision.reasons import Reason
 
 _REQUESTS = (PendingCall, Cast)
@@ -33,7 +31,7 @@ MAX_TRACEBACK = 20_000
 
 
 def report(
-    kernel: Kernel, cell: Cell, what: str, reason: Reason, sender: Any = None, **more: Any
+    kernel: Node, cell: Cell, what: str, reason: Reason, sender: Any = None, **more: Any
 ) -> None:
     """Publish the crash report of an actor.
 

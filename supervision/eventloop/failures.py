@@ -22,8 +22,7 @@ from supervision.eventloop.calls import PendingCall, ServerDied
 from supervision.reasons import NORMAL, crashed
 
 if TYPE_CHECKING:
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Cell, Node
 
 _log = logging.getLogger("Thespian")
 
@@ -38,7 +37,7 @@ class SecondDelivery(ActorSystemMessage):  # type: ignore[misc]
 
 
 def handler_failed(
-    kernel: Kernel, cell: Cell, message: Any, sender: Any, exception: BaseException
+    kernel: Node, cell: Cell, message: Any, sender: Any, exception: BaseException
 ) -> None:
     """Decide what the exception of a handler means and do it."""
     if cell.dies:
@@ -57,7 +56,7 @@ def handler_failed(
         _deliver_again(kernel, cell, message, sender)
 
 
-def _die(kernel: Kernel, cell: Cell, message: Any, sender: Any, exception: BaseException) -> None:
+def _die(kernel: Node, cell: Cell, message: Any, sender: Any, exception: BaseException) -> None:
     reason = crashed(exception)
     crashes.report(kernel, cell, crashes.name_of(message), reason, sender)
     if isinstance(message, PendingCall):
@@ -65,27 +64,25 @@ def _die(kernel: Kernel, cell: Cell, message: Any, sender: Any, exception: BaseE
     kernel.exit(cell, reason)
 
 
-def _deliver_again(kernel: Kernel, cell: Cell, message: Any, sender: Any) -> None:
+def _deliver_again(kernel: Node, cell: Cell, message: Any, sender: Any) -> None:
     kernel.deliver_first(cell, SecondDelivery(message), sender)
 
 
-def _poison(
-    kernel: Kernel, cell: Cell, message: Any, sender: Any, exception: BaseException
-) -> None:
+def _poison(kernel: Node, cell: Cell, message: Any, sender: Any, exception: BaseException) -> None:
     details = "".join(traceback.format_exception(exception))
     _log.warning("%s failed twice on %s", cell.address.path, type(message).__name__)
     if sender is not None and not isinstance(message, PoisonMessage | ChildActorExited):
         kernel.send(sender, PoisonMessage(message, details), cell.address)
 
 
-def exit_requested(kernel: Kernel, cell: Cell, message: ActorExitRequest, sender: Any) -> None:
+def exit_requested(kernel: Node, cell: Cell, message: ActorExitRequest, sender: Any) -> None:
     """End an actor as it was asked to; its children end with it if the request is recursive."""
     if not message.isRecursive:
         _leave_children(kernel, cell)
     lifecycle.begin_exit(kernel, cell, NORMAL, (message, sender))
 
 
-def _leave_children(kernel: Kernel, cell: Cell) -> None:
+def _leave_children(kernel: Node, cell: Cell) -> None:
     children, cell.children = cell.children or {}, None
     for child in children.values():
         child.parent = None

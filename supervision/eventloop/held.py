@@ -20,9 +20,7 @@ from supervision.eventloop.managed import ManagedActor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell, Entry
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Cell, Entry, LocalAddress, Node
     from supervision.reasons import Reason
 
 
@@ -48,7 +46,7 @@ class Held:
         kernel: the node.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Node) -> None:
         self._kernel = kernel
         self._queues: dict[str, _Queue] = {}
         self._names: dict[Any, _Queue] = {}

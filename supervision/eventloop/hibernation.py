@@ -13,8 +13,7 @@ from supervision.eventloop.managed import ManagedActor
 from supervision.reasons import crashed
 
 if TYPE_CHECKING:
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Cell, Node
     from supervision.eventloop.timers import Timer
 
 LOOK_AT = 64
@@ -51,7 +50,7 @@ class Sweeper:
         kernel: the node.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Node) -> None:
         self._kernel = kernel
         self._queues: dict[float, deque[tuple[float, Cell, int]]] = {}
 

@@ -18,16 +18,15 @@ from supervision._thespian import (
     WakeupMessage,
 )
 from supervision.eventloop import admission, beginning, crashes, failures, lifecycle, stopping
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import NoProc, PendingCall, Waiter
-from supervision.eventloop.cell import Cell
+from supervision.eventloop.cell import Cell, Host, LocalAddress
 from supervision.eventloop.held import Held
 from supervision.eventloop.hibernation import Sweeper
 from supervision.eventloop.latency import Histogram
 from supervision.eventloop.managed import Continued, ManagedActor
 from supervision.eventloop.outcomes import StopRequest
 from supervision.eventloop.reports import DeadLetter, DeadLetters, Report, Reports
-from supervision.eventloop.switchboard import Host, Switchboard, Target
+from supervision.eventloop.switchboard import Switchboard, Target
 from supervision.eventloop.timekeeping import SchedulerLimits
 from supervision.reasons import NORMAL
 
@@ -314,3 +313,11 @@ def _text(who: Any) -> str:
     if isinstance(who, ActorAddress):
         return str(who.addressDetails)
     return "" if who is None else str(who)
+
+
+if TYPE_CHECKING:
+
+    class Inhabitant(Cell):
+        """A cell as the actors in it see it: its node can do all that a kernel can."""
+
+        kernel: Kernel

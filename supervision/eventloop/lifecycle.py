@@ -30,7 +30,7 @@ from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Node
     from supervision.eventloop.timers import Timer
 
 
@@ -54,7 +54,7 @@ OWN = (ChildExited, StopRequest, Continued)
 
 
 def begin_exit(
-    kernel: Kernel,
+    kernel: Node,
     cell: Cell,
     reason: Reason,
     asked: tuple[ActorExitRequest, Any] | None = None,
@@ -92,7 +92,7 @@ def starting(cell: Cell) -> bool:
     return cell.exiting is None and cell.task is not None and cell.task.message is None
 
 
-def _abandon_handler(kernel: Kernel, cell: Cell, reason: Reason) -> None:
+def _abandon_handler(kernel: Node, cell: Cell, reason: Reason) -> None:
     task, cell.task = cell.task, None
     assert task is not None
     if isinstance(task.message, PendingCall):
@@ -104,7 +104,7 @@ def _abandon_handler(kernel: Kernel, cell: Cell, reason: Reason) -> None:
 
 
 def _terminate(
-    kernel: Kernel, cell: Cell, reason: Reason, last_words: Callable[..., Any], *args: Any
+    kernel: Node, cell: Cell, reason: Reason, last_words: Callable[..., Any], *args: Any
 ) -> None:
     try:
         if isinstance(cell.actor, ManagedActor):
@@ -139,7 +139,7 @@ def _bound_of(cell: Cell) -> float | None:
     return parent.child_bound(cell.address) if isinstance(parent, ManagedActor) else None
 
 
-def _terminate_failed(kernel: Kernel, cell: Cell, reason: Reason, exception: BaseException) -> None:
+def _terminate_failed(kernel: Node, cell: Cell, reason: Reason, exception: BaseException) -> None:
     if isinstance(cell.actor, ManagedActor):
         # A crash in terminate is the reason it ended with, as in OTP.
         ending, reason = reason, crashed(exception)
@@ -149,7 +149,7 @@ def _terminate_failed(kernel: Kernel, cell: Cell, reason: Reason, exception: Bas
     end(kernel, cell, reason)
 
 
-def end(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool = True) -> None:
+def end(kernel: Node, cell: Cell, reason: Reason, *, tell_parent: bool = True) -> None:
     """Take an actor out of the node and tell everyone who has a right to know.
 
     Children that are still there are told to end too: those of an actor that was killed are
@@ -176,12 +176,12 @@ def end(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool = True)
     _tell_waiting(kernel, cell, reason, tell_parent=tell_parent)
 
 
-def siblings(kernel: Kernel, parent: Cell | None) -> dict[str | int, Cell]:
+def siblings(kernel: Node, parent: Cell | None) -> dict[str | int, Cell]:
     """Where the children of ``parent`` are found by their names."""
     return kernel.roots if parent is None else parent.children or {}
 
 
-def _leave_parent(kernel: Kernel, cell: Cell) -> None:
+def _leave_parent(kernel: Node, cell: Cell) -> None:
     home = siblings(kernel, cell.parent)
     name = cell.address.name
     if home.get(name) is cell:
@@ -191,7 +191,7 @@ def _leave_parent(kernel: Kernel, cell: Cell) -> None:
         del home[path]
 
 
-def _forget(kernel: Kernel, cell: Cell) -> None:
+def _forget(kernel: Node, cell: Cell) -> None:
     while cell.timers is not None:
         kernel.cancel_timer(cell.timers)
     if cell.names:
@@ -201,7 +201,7 @@ def _forget(kernel: Kernel, cell: Cell) -> None:
     kernel.host.exited(cell)
 
 
-def _give_names_back(kernel: Kernel, cell: Cell, names: dict[Any, int]) -> None:
+def _give_names_back(kernel: Node, cell: Cell, names: dict[Any, int]) -> None:
     for name, ties in names.items():
         if ties & NAMED:
             kernel.registry.unregister(name, cell.address)
@@ -209,7 +209,7 @@ def _give_names_back(kernel: Kernel, cell: Cell, names: dict[Any, int]) -> None:
             kernel.registry.leave(name, cell.address)
 
 
-def _let_go(kernel: Kernel, cell: Cell, releases: Iterable[Callable[[], object]]) -> None:
+def _let_go(kernel: Node, cell: Cell, releases: Iterable[Callable[[], object]]) -> None:
     for release in releases:
         try:
             release()
@@ -217,7 +217,7 @@ def _let_go(kernel: Kernel, cell: Cell, releases: Iterable[Callable[[], object]]
             kernel.report("unexpected", cell.address.path, error=str(crashed(exception)))
 
 
-def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
+def _fail_callers(kernel: Node, cell: Cell, reason: Reason) -> None:
     for call in cell.deferred or ():
         call.fail(ServerDied(reason))
     mailbox, cell.mailbox = cell.mailbox, None
@@ -233,7 +233,7 @@ def _fail_callers(kernel: Kernel, cell: Cell, reason: Reason) -> None:
         waiter.settle(None, NoProc(cell.address))
 
 
-def _tell_waiting(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bool) -> None:
+def _tell_waiting(kernel: Node, cell: Cell, reason: Reason, *, tell_parent: bool) -> None:
     waiting, cell.exit_waiters = cell.exit_waiters, None
     for tell in waiting or ():
         tell(reason)
@@ -247,7 +247,7 @@ def _tell_waiting(kernel: Kernel, cell: Cell, reason: Reason, *, tell_parent: bo
         kernel.deliver(parent, ChildActorExited(cell.address), cell.address)
 
 
-def stop(kernel: Kernel, cell: Cell, reason: Reason, timeout: float | None) -> Waiter:
+def stop(kernel: Node, cell: Cell, reason: Reason, timeout: float | None) -> Waiter:
     """Have a child end within ``timeout`` seconds, else kill it; only its parent asks so.
 
     The parent is told through the waiter, not by a ``ChildExited``.
@@ -266,7 +266,7 @@ def stop(kernel: Kernel, cell: Cell, reason: Reason, timeout: float | None) -> W
     return gone
 
 
-def _kill_in(kernel: Kernel, cell: Cell, seconds: float) -> None:
+def _kill_in(kernel: Node, cell: Cell, seconds: float) -> None:
     def fire(timer: Timer) -> None:
         kernel.forget_timer(timer)
         kernel.exit(cell, KILLED)

@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from supervision._thespian import ActorSystemMessage
+from supervision.eventloop.cell import Monitor
 from supervision.reasons import NOPROC, Reason
 
 if TYPE_CHECKING:
     from supervision._thespian import ActorAddress
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel
+    from supervision.eventloop.cell import Cell, Node
+
+__all__ = [
+    "Down",
+    "Exit",
+    "Monitor",
+    "demonitor",
+    "exit_signal",
+    "link",
+    "monitor",
+    "tell_relations",
+    "unlink",
+]
 
 
 class Down(msgspec.Struct, frozen=True):
@@ -40,17 +52,7 @@ class Exit(ActorSystemMessage):  # type: ignore[misc]
         return f"Exit({self.address!r}, {self.reason})"
 
 
-class Monitor:
-    """One watch of one incarnation; its own identity is OTP's reference."""
-
-    __slots__ = ("target", "watcher")
-
-    def __init__(self, watcher: Cell, target: Cell) -> None:
-        self.watcher = watcher
-        self.target = target
-
-
-def monitor(kernel: Kernel, watcher: Cell, address: ActorAddress) -> Monitor:
+def monitor(kernel: Node, watcher: Cell, address: ActorAddress) -> Monitor:
     """Have ``watcher`` told by a ``Down`` message when the actor at ``address`` ends."""
     target = kernel.cell_of(address)
     if target is None or target.actor is None:
@@ -74,7 +76,7 @@ def demonitor(watch: Monitor) -> None:
         watch.watcher.watching.pop(watch, None)
 
 
-def link(kernel: Kernel, one: Cell, address: ActorAddress) -> None:
+def link(kernel: Node, one: Cell, address: ActorAddress) -> None:
     """Tie two actors: when one ends with a reason other than normal, so does the other."""
     other = kernel.cell_of(address)
     if other is None or other.actor is None:
@@ -92,7 +94,7 @@ def unlink(one: Cell, other: Cell) -> None:
             here.links.pop(there, None)
 
 
-def exit_signal(kernel: Kernel, cell: Cell, sender: ActorAddress, reason: Reason) -> None:
+def exit_signal(kernel: Node, cell: Cell, sender: ActorAddress, reason: Reason) -> None:
     """What a link carries: a message where exits are trapped, an end where they are not."""
     if not cell.alive:
         return
@@ -102,7 +104,7 @@ def exit_signal(kernel: Kernel, cell: Cell, sender: ActorAddress, reason: Reason
         kernel.exit(cell, reason)
 
 
-def tell_relations(kernel: Kernel, cell: Cell, reason: Reason) -> None:
+def tell_relations(kernel: Node, cell: Cell, reason: Reason) -> None:
     """Tell everyone tied to an actor that it has ended; O(1) each."""
     for watch in tuple(cell.watching or ()):
         demonitor(watch)

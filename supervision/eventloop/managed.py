@@ -11,7 +11,7 @@ from supervision.eventloop.mailbox import MailboxPolicy
 from supervision.reasons import Reason
 
 if TYPE_CHECKING:
-    from supervision.eventloop.address import LocalAddress
+    from supervision.eventloop.cell import LocalAddress
 
 
 CRASHED_S = 5.0

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from supervision._thespian import ActorSystemMessage
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 from supervision.reasons import Reason
 
 

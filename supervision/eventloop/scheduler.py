@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from supervision._thespian import Actor
     from supervision.clock import Clock
-    from supervision.eventloop.cell import Cell, Entry
+    from supervision.eventloop.cell import Cell, Entry, Handling
 
 SPARE_QUEUES = 4096
 AT_ONCE_S = 0.001
@@ -317,9 +317,7 @@ class Scheduler(Timekeeper, ABC):
         cell.task = task = HandlerTask(cell, coro, self.handler_ended, message, sender)
         task.step()
 
-    def handler_ended(
-        self, task: HandlerTask, _value: Any, exception: BaseException | None
-    ) -> None:
+    def handler_ended(self, task: Handling, _value: Any, exception: BaseException | None) -> None:
         """An asynchronous handler came to its end: the cell takes messages again."""
         cell = task.cell
         # Whoever stepped the task looks at the mailbox next; queueing the cell here as well would

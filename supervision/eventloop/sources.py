@@ -21,8 +21,7 @@ from supervision._thespian import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import Cell, LocalAddress
     from supervision.eventloop.kernel import Kernel
 
 _log = logging.getLogger("Thespian")

@@ -9,8 +9,8 @@ from supervision.eventloop.calls import CallingSelf, CallTimeout, NoProc, Server
 from supervision.eventloop.outcomes import StopRequest
 
 if TYPE_CHECKING:
-    from supervision.eventloop.cell import Cell
-    from supervision.eventloop.kernel import Kernel, Target
+    from supervision.eventloop.cell import Cell, Node
+    from supervision.eventloop.switchboard import Target
     from supervision.reasons import Reason
 
 
@@ -38,7 +38,7 @@ class Ending(Waiter):
 
 
 def stop(
-    kernel: Kernel,
+    kernel: Node,
     target: Target,
     reason: Reason,
     timeout: float | None,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import ActorAddress
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import (
     CallingSelf,
     CoroutineCall,
@@ -15,38 +14,17 @@ from supervision.eventloop.calls import (
     NoProc,
     PendingCall,
 )
-from supervision.eventloop.reference import Services
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.scheduler import Scheduler
 from supervision.registry import Registry
 
 if TYPE_CHECKING:
     from supervision.clock import Clock
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import Cell, Host
     from supervision.eventloop.held import Held
     from supervision.eventloop.timekeeping import SchedulerLimits
 
 Target = ActorAddress | str
-
-
-class Host(Services, Protocol):
-    """What the kernel leaves to the Thespian system around it."""
-
-    def create_child(
-        self, cell: Cell, actor_class: Any, requirements: Any, name: str | None, source: str | None
-    ) -> ActorAddress:
-        """Make a child in Thespian's way."""
-
-    def foreign_address(self, address: ActorAddress) -> LocalAddress | None:
-        """Resolve an address that is not the kernel's own (it was copied or pickled)."""
-
-    def undeliverable(self, address: ActorAddress, message: Any) -> None:
-        """Tell Thespian's dead letter handler."""
-
-    def status_of(self, cell: Cell) -> Any:
-        """Thespian's status of an actor."""
-
-    def exited(self, cell: Cell) -> None:
-        """An actor has ended: forget what the system knows of it."""
 
 
 class Switchboard(Scheduler):

@@ -15,8 +15,7 @@ from supervision.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import Cell, LocalAddress
     from supervision.eventloop.kernel import Kernel
     from supervision.strategy import Child, SupervisorState
 

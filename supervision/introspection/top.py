@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from supervision._thespian import Actor
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import Cell, LocalAddress
     from supervision.eventloop.kernel import Kernel
     from supervision.introspection.finding import Found
 

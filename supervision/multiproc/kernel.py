@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from supervision._thespian import ActorAddress
 from supervision.clock import SystemClock
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.kernel import Host, Kernel, Target
 from supervision.eventloop.lifecycle import Failed, Outcome
 from supervision.eventloop.managed import ManagedActor

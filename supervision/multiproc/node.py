@@ -17,8 +17,8 @@ from supervision._thespian import (
     PoisonMessage,
     WatchMessage,
 )
-from supervision.eventloop.address import LocalAddress
 from supervision.eventloop.calls import CallFailed, NoProc, PendingCall
+from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.lifecycle import Failed, Ignored, Outcome, Started
 from supervision.eventloop.reports import Report
 from supervision.multiproc.calls import ArrivedCall, DepartedCalls, packed

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from supervision._thespian import ActorAddress
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import Cell, LocalAddress
 
 
 class NotSupported(Exception):  # noqa: N818 - says what is so

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from supervision._thespian import Actor, ActorAddress
     from supervision.childspec import ChildSpec, SupervisorFlags
-    from supervision.eventloop.address import LocalAddress
-    from supervision.eventloop.cell import Cell
+    from supervision.eventloop.cell import Cell, LocalAddress
     from supervision.eventloop.kernel import Target
     from supervision.eventloop.reports import Report
     from supervision.eventloop.timekeeping import SchedulerLimits

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from supervision import Backoff, strategy
 from supervision.childspec import ChildSpec, SupervisorFlags
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 from supervision.gen_server import GenServer
 from supervision.reasons import KILLED, NORMAL, SHUTDOWN, error, shutdown
 from supervision.strategy import Child, SupervisorState

@@ -23,7 +23,7 @@ from supervision import (
     strategy,
 )
 from supervision.child import Child, SupervisorState
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 from supervision.gen_server import GenServer
 from supervision.testing.children import Polite, SlowStop, specs
 

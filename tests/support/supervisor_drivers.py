@@ -27,7 +27,7 @@ from supervision import (
     TerminateChild,
     strategy,
 )
-from supervision.eventloop.address import LocalAddress
+from supervision.eventloop.cell import LocalAddress
 from supervision.reasons import error
 from supervision.strategy import Child, SupervisorState
 from supervision.testing import Kit
