@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import pickle
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import ActorExitRequest
-from supervision.eventloop.calls import CallTimeout, NoProc
+from supervision.eventloop.calls import CallFailed, CallTimeout, NoProc
 from supervision.eventloop.lifecycle import Failed, Ignored
 from supervision.eventloop.managed import Cast
 from supervision.multiproc.calls import failure_of
 from supervision.multiproc.host import ProcessHost
 from supervision.multiproc.messages import Answer, Ask, Begin, NotUp, Options, StopTree, Up
 from supervision.portal import NotStarted
-from supervision.reasons import NOPROC, SHUTDOWN, Reason
+from supervision.reasons import NOPROC, SHUTDOWN, Reason, error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from supervision._thespian import ActorAddress
     from supervision.supervisor import Supervisor
+
+UNPICKLABLE = (pickle.PicklingError, AttributeError, TypeError)
+"""What pickle raises for what cannot go from process to process."""
 
 
 def start_supervisor(
@@ -54,7 +58,11 @@ def start_supervisor(
     address: ActorAddress = system.createActor(ProcessHost)
     begin = Begin(0, supervisor, args, path, 1, chosen)
     with _endpoint(system) as outside:
-        outside.tell(address, begin)
+        try:
+            outside.tell(address, begin)
+        except UNPICKLABLE as failure:
+            system.tell(address, ActorExitRequest())
+            raise NotStarted(supervisor, Failed(_not_picklable(begin, failure))) from failure
         told = _next(outside, (Up, NotUp), chosen.start_timeout_s)
     match told:
         case Up():
@@ -84,7 +92,11 @@ def call(system: Any, address: ActorAddress, request: Any, timeout: float | None
     """
     deadline = None if timeout is None else monotonic() + timeout
     with _endpoint(system) as outside:
-        answer = outside.ask(address, Ask(1, request, deadline), timeout)
+        try:
+            answer = outside.ask(address, Ask(1, request, deadline), timeout)
+        except UNPICKLABLE as failure:
+            reason = _not_picklable(request, failure)
+            raise CallFailed(str(reason), reason) from failure
     if answer is None:  # Thespian waits no longer when it finds that nobody is there
         late = deadline is not None and monotonic() >= deadline
         raise CallTimeout(type(request).__name__) if late else NoProc(address)
@@ -92,6 +104,10 @@ def call(system: Any, address: ActorAddress, request: Any, timeout: float | None
     if answer.failure is not None:
         raise failure_of(answer.failure, address)
     return answer.value
+
+
+def _not_picklable(message: Any, failure: Exception) -> Reason:
+    return error(("not_picklable", type(message).__name__, str(failure)))
 
 
 def cast(system: Any, address: ActorAddress, request: Any) -> None:

@@ -361,6 +361,15 @@ def test_a_request_that_cannot_be_pickled_fails_the_asker_s_call_alone(tree):
     assert error == "the request cannot be pickled"
 
 
+def test_a_program_is_told_what_it_cannot_send(tree):
+    tree.start(flags(), tree.child("one"))
+    with pytest.raises(CallFailed, match="not_picklable function: "):
+        tree.ask(lambda: None, tree.where("one"))
+    with pytest.raises(NotStarted, match="not_picklable Begin: "):
+        tree.start(lambda: None, supervisor=Unpicklable)
+    assert tree.who("one")
+
+
 def test_arguments_that_cannot_be_pickled_are_why_a_child_does_not_start(tree):
     with pytest.raises(NotStarted) as caught:
         tree.start(None, supervisor=Unpicklable)
