@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from supervisor_children import Deadlock, Switch
 from supervisor_steps import child, counts, ends, flags, leave, listed, pids, start_child, watching
 
 from supervision import ChildSpec, Supervisor, TerminateChild, reasons
@@ -125,6 +126,25 @@ def test_s60_significant_transient_under_all_ends_its_supervisor_as_the_last(kit
     assert counts(kit, top) == [3, 2, 0, 3]
     end(kit, top, one, "normal")
     assert ends(watch)["top"] == ends(watch)["three"] == SHUTDOWN
+
+
+def test_s60_significant_transient_under_all_waits_for_one_whose_restart_fails(kit):
+    """A child that is still to be restarted has not ended for good."""
+    switch = Switch()
+    top, (one, two), watch = started(
+        kit, ALL, significant("one", start=Deadlock, args=switch), significant("two")
+    )
+    switch.fail_start = True
+    kit.faults.kill(one)
+    kit.advance(1.0)
+    leave(kit, two, "normal")
+    kit.advance(1.5)
+    assert kit.alive(top)
+    switch.fail_start = False
+    kit.advance(2.0)
+    assert listed(kit, top) == [("two", "stopped"), ("one", "running")]
+    leave(kit, one, reasons.NORMAL)
+    assert ends(watch)["top"] == SHUTDOWN
 
 
 @pytest.mark.parametrize("mode", [ANY, ALL])
