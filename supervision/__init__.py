@@ -89,8 +89,7 @@ if TYPE_CHECKING:
     from supervision.reasons import KILLED, NORMAL, SHUTDOWN, Reason
     from supervision.registry import NameTaken
     from supervision.report_text import format_report
-    from supervision.shutdown import shutdown_bound
-    from supervision.supervisor import Supervisor
+    from supervision.supervisor import Supervisor, shutdown_bound
 
 _HOMES = {
     "backoff": "Backoff",
@@ -117,9 +116,8 @@ _HOMES = {
     "portal": "NotStarted Portal",
     "reasons": "KILLED NORMAL SHUTDOWN Reason",
     "registry": "NameTaken",
-    "shutdown": "shutdown_bound",
     "report_text": "format_report",
-    "supervisor": "Supervisor",
+    "supervisor": "Supervisor shutdown_bound",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -38,7 +38,7 @@ from supervision.introspection.system_records import (
     SystemStatus,
 )
 from supervision.introspection.watching import class_of, watch_of, watched
-from supervision.shutdown import shutdown_bound
+from supervision.supervisor import shutdown_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,7 +11,7 @@ from supervision import ChildSpec, GenServer, StartChild, SupervisorFlags, Termi
 from supervision.eventloop.base import EventLoopBase
 from supervision.eventloop.cell import Cell
 from supervision.eventloop.timekeeping import SchedulerLimits
-from supervision.supervisor import SLICE
+from supervision.supervisor.actor import SLICE
 from supervision.testing import Kit
 
 POOL = SupervisorFlags(strategy="simple_one_for_one")

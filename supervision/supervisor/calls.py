@@ -28,7 +28,7 @@ from supervision.management import (
     which_children,
 )
 from supervision.reasons import SHUTDOWN
-from supervision.supervisor_children import Children
+from supervision.supervisor.children import Children
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from supervision import shutdown, strategy
+from supervision import strategy
 from supervision.behaviour import Behaviour
 from supervision.child import Child, SupervisorState
 from supervision.eventloop.calls import Waiter
@@ -16,6 +16,7 @@ from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcom
 from supervision.eventloop.managed import CRASHED_S
 from supervision.eventloop.reports import Report
 from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed
+from supervision.supervisor import shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable

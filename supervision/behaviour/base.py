@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from supervision.asking import Asking
+from supervision.behaviour.asking import Asking
+from supervision.behaviour.naming import Naming
+from supervision.behaviour.resting import Resting
 from supervision.eventloop import crashes, links
 from supervision.eventloop.managed import ManagedActor, Timeout
 from supervision.message_shape import shape_of
-from supervision.naming import Naming
 from supervision.reasons import NORMAL, Reason
-from supervision.resting import Resting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

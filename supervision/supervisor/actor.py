@@ -10,15 +10,16 @@ import asyncio
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from supervision import live_change, shutdown, strategy
+from supervision import strategy
 from supervision.child import SupervisorState
 from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Started
 from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
 from supervision.reasons import KILLED, SHUTDOWN, Reason, error
-from supervision.supervisor_calls import Managed
-from supervision.supervisor_children import Due, Recovered, TryAgain
+from supervision.supervisor import live_change, shutdown
+from supervision.supervisor.calls import Managed
+from supervision.supervisor.children import Due, Recovered, TryAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
