@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from actors.cli.parser import Commands, Fill, argument, duration, positive, verb, whole
+from actors.cli.arguments import Commands, Fill, argument, duration, positive, verb, whole
 
 _PATH = argument("path", metavar="PATH", help="such as node/callSup/router")
 _REASON = argument("--reason", default="", help="why, for the log and the events")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -11,6 +11,8 @@ from supervision._thespian import ActorAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from supervision.eventloop.calls import PendingCall
 
 SystemEventKind = Literal[
     "in",
@@ -128,6 +130,32 @@ class Sink:
 
     def close(self) -> None:
         """Let go of what it holds: it was removed, or the actor has ended."""
+
+
+class Watcher(Protocol):
+    """Whom the methods of a watched actor tell what passes through them: its ``Watch``.
+
+    Attributes:
+        answer: what the callback of the call that is handled now has returned.
+    """
+
+    answer: Any
+
+    def handle(self, receive: Callable[[Any, Any, Any], Any], msg: Any, sender: Any) -> Any:
+        """Tell of a message, have it handled, tell what came of it."""
+
+    def replied(self, call: PendingCall, value: Any) -> None:
+        """Tell of an answer that is about to be given."""
+
+    def say(
+        self,
+        kind: SystemEventKind,
+        message: Any,
+        way: str = "",
+        other: Any = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Tell of anything else."""
 
 
 def text_of(other: Any) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervision.gen_statem.actions import Transition
-    from supervision.introspection.watching import Watch
+    from supervision.introspection.events import Watcher
 
 
 class Word(str):
@@ -29,7 +29,7 @@ def _word(name: Any) -> Any:
     return Word(name) if isinstance(name, str) else name
 
 
-def _ask(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _ask(own: Any, watches: Mapping[int, Watcher]) -> Any:
     """The machine's callback has answered an event."""
 
     def ask(self: Any, kind: Any, event: Any) -> Any:
@@ -42,7 +42,7 @@ def _ask(own: Any, watches: Mapping[int, Watch]) -> Any:
     return ask
 
 
-def _tell(watch: Watch, kind: Any, event: Any, before: str, transition: Transition) -> None:
+def _tell(watch: Watcher, kind: Any, event: Any, before: str, transition: Transition) -> None:
     if kind != "enter":
         what = event[0] if kind == "call" else event
         what = _word(event[0]) if kind == "timeout" else what
@@ -52,7 +52,7 @@ def _tell(watch: Watch, kind: Any, event: Any, before: str, transition: Transiti
         watch.say("enter", Word(transition.state))
 
 
-def _start(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _start(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def start(self: Any, name: Any, after_s: float, content: Any) -> Any:
         if watch := watches.get(id(self)):
             watch.say("start_timer", _word(name), "", None, after_s)
@@ -61,7 +61,7 @@ def _start(own: Any, watches: Mapping[int, Watch]) -> Any:
     return start
 
 
-def _cancel(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _cancel(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def cancel(self: Any, name: Any) -> Any:
         if name in (self._timers or ()) and (watch := watches.get(id(self))):
             watch.say("cancel_timer", _word(name))
@@ -70,7 +70,7 @@ def _cancel(own: Any, watches: Mapping[int, Watch]) -> Any:
     return cancel
 
 
-MACHINE_OVERRIDES: dict[str, Callable[[Any, Mapping[int, Watch]], Any]] = {
+MACHINE_OVERRIDES: dict[str, Callable[[Any, Mapping[int, Watcher]], Any]] = {
     "_ask": _ask,
     "_start": _start,
     "_cancel_timeout": _cancel,

@@ -13,8 +13,7 @@ from supervision.introspection.machines import MACHINE_OVERRIDES, fired_timer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervision.introspection.events import SystemEventKind
-    from supervision.introspection.watching import Watch
+    from supervision.introspection.events import SystemEventKind, Watcher
 
 
 def arrival(msg: Any) -> tuple[SystemEventKind, Any, str]:
@@ -39,7 +38,7 @@ def caller_of(call: PendingCall) -> Any:
     return None if cell is None else cell.address
 
 
-def overrides_of(kind: type, watches: Mapping[int, Watch]) -> dict[str, Callable[..., Any]]:
+def overrides_of(kind: type, watches: Mapping[int, Watcher]) -> dict[str, Callable[..., Any]]:
     """The methods of a watched actor's class.
 
     Args:
@@ -54,7 +53,7 @@ def overrides_of(kind: type, watches: Mapping[int, Watch]) -> dict[str, Callable
     }
 
 
-def _receive(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _receive(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def receiveMessage(self: Any, msg: Any, sender: Any) -> Any:
         watch = watches.get(id(self))
         return own(self, msg, sender) if watch is None else watch.handle(own, msg, sender)
@@ -62,7 +61,7 @@ def _receive(own: Any, watches: Mapping[int, Watch]) -> Any:
     return receiveMessage
 
 
-def _handle_call(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _handle_call(own: Any, watches: Mapping[int, Watcher]) -> Any:
     """Not every call keeps what it was answered with; the callback has it."""
 
     def handle_call(self: Any, request: Any, from_: PendingCall) -> Any:
@@ -74,7 +73,7 @@ def _handle_call(own: Any, watches: Mapping[int, Watch]) -> Any:
     return handle_call
 
 
-def _reply(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _reply(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def reply(self: Any, from_: PendingCall, value: Any) -> Any:
         if watch := watches.get(id(self)):
             watch.replied(from_, value)
@@ -86,7 +85,7 @@ def _reply(own: Any, watches: Mapping[int, Watch]) -> Any:
 def _out(way: str) -> Any:
     """Something that sends: the receiver and what it is sent come first."""
 
-    def make(own: Any, watches: Mapping[int, Watch]) -> Any:
+    def make(own: Any, watches: Mapping[int, Watcher]) -> Any:
         def send(self: Any, target: Any, message: Any, *args: Any, **options: Any) -> Any:
             if watch := watches.get(id(self)):
                 watch.say("out", message, way, target)
@@ -97,7 +96,7 @@ def _out(way: str) -> Any:
     return make
 
 
-def _asking(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _asking(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def asking(self: Any, *args: Any, **options: Any) -> Any:
         calls = own(self, *args, **options)
         add = calls.add
@@ -113,7 +112,7 @@ def _asking(own: Any, watches: Mapping[int, Watch]) -> Any:
     return asking
 
 
-def _start_timer(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _start_timer(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def start_timer(self: Any, after_s: float, payload: Any) -> Any:
         if watch := watches.get(id(self)):
             watch.say("start_timer", payload, "", None, after_s)
@@ -122,7 +121,7 @@ def _start_timer(own: Any, watches: Mapping[int, Watch]) -> Any:
     return start_timer
 
 
-def _wakeup(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _wakeup(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def wakeupAfter(self: Any, timePeriod: Any, payload: Any = None) -> Any:
         if watch := watches.get(id(self)):
             seconds = getattr(timePeriod, "total_seconds", lambda: float(timePeriod))()
@@ -132,7 +131,7 @@ def _wakeup(own: Any, watches: Mapping[int, Watch]) -> Any:
     return wakeupAfter
 
 
-def _cancel_timer(own: Any, watches: Mapping[int, Watch]) -> Any:
+def _cancel_timer(own: Any, watches: Mapping[int, Watcher]) -> Any:
     def cancel_timer(self: Any, timer: Any) -> Any:
         if watch := watches.get(id(self)):
             watch.say("cancel_timer", timer.payload)
@@ -144,7 +143,7 @@ def _cancel_timer(own: Any, watches: Mapping[int, Watch]) -> Any:
 def _single(kind: SystemEventKind) -> Any:
     """Something that is told one thing."""
 
-    def make(own: Any, watches: Mapping[int, Watch]) -> Any:
+    def make(own: Any, watches: Mapping[int, Watcher]) -> Any:
         def told(self: Any, what: Any) -> Any:
             if watch := watches.get(id(self)):
                 watch.say(kind, what)

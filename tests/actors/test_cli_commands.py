@@ -6,7 +6,7 @@ import pytest
 from scripted_node import ScriptedNode
 
 from actors.cli import main, rooms, text
-from actors.cli.parser import duration, positive
+from actors.cli.arguments import duration, positive
 from supervision.anchor.messages import ExitCode, Refusal
 
 TREE = {
