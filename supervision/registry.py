@@ -6,12 +6,14 @@ ends, and a supervised restart registers it again in ``init``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from supervision.eventloop.cell import LocalAddress
+    from supervision._thespian import ActorAddress
+
+Address = TypeVar("Address", bound="ActorAddress")
 
 
 class NameTaken(Exception):  # noqa: N818 - OTP's badarg, said in words
@@ -21,19 +23,19 @@ class NameTaken(Exception):  # noqa: N818 - OTP's badarg, said in words
         address: of its owner.
     """
 
-    def __init__(self, name: Hashable, address: LocalAddress) -> None:
+    def __init__(self, name: Hashable, address: ActorAddress) -> None:
         super().__init__(f"{name!r} is taken by {address!r}")
         self.address = address
 
 
-class Registry:
+class Registry(Generic[Address]):
     """Who is known under which name."""
 
     def __init__(self) -> None:
-        self._names: dict[Hashable, LocalAddress] = {}
-        self._groups: dict[Hashable, dict[LocalAddress, None] | LocalAddress] = {}
+        self._names: dict[Hashable, Address] = {}
+        self._groups: dict[Hashable, dict[Address, None] | Address] = {}
 
-    def register(self, name: Hashable, address: LocalAddress) -> None:
+    def register(self, name: Hashable, address: Address) -> None:
         """Give a unique name.
 
         Raises:
@@ -44,16 +46,16 @@ class Registry:
             raise NameTaken(name, owner)
         self._names[name] = address
 
-    def unregister(self, name: Hashable, address: LocalAddress) -> None:
+    def unregister(self, name: Hashable, address: Address) -> None:
         """Take a name away from its owner; nothing happens to a name that is another's."""
         if self._names.get(name) is address:
             del self._names[name]
 
-    def whereis(self, name: Hashable) -> LocalAddress | None:
+    def whereis(self, name: Hashable) -> Address | None:
         """The address registered under a name."""
         return self._names.get(name)
 
-    def join(self, group: Hashable, address: LocalAddress) -> None:
+    def join(self, group: Hashable, address: Address) -> None:
         """Become a member of a group; a group of one costs no dictionary."""
         members = self._groups.get(group)
         if members is None:
@@ -63,7 +65,7 @@ class Registry:
         elif members is not address:
             self._groups[group] = {members: None, address: None}
 
-    def leave(self, group: Hashable, address: LocalAddress) -> None:
+    def leave(self, group: Hashable, address: Address) -> None:
         """Stop being a member of a group."""
         members = self._groups.get(group)
         if members is address:
@@ -73,7 +75,7 @@ class Registry:
             if not members:
                 del self._groups[group]
 
-    def members(self, group: Hashable) -> Iterator[LocalAddress]:
+    def members(self, group: Hashable) -> Iterator[Address]:
         """The members of a group, in the order they joined."""
         members = self._groups.get(group)
         if isinstance(members, dict):

@@ -48,7 +48,7 @@ class Switchboard(Scheduler):
         self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
     ) -> None:
         super().__init__(loop, clock, limits)
-        self.registry = Registry()
+        self.registry: Registry[LocalAddress] = Registry()
         self._request_ids = 0
 
     # Sending

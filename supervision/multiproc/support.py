@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from supervision.eventloop.cell import LocalAddress
 from supervision.gen_server import GenServer
 from supervision.registry import Registry
 from supervision.supervisor import Supervisor
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from supervision._thespian import ActorAddress
-    from supervision.eventloop.cell import Cell, LocalAddress
+    from supervision.eventloop.cell import Cell
 
 
 class NotSupported(Exception):  # noqa: N818 - says what is so
@@ -50,7 +51,7 @@ def _is_a(actor: Any, base: type) -> bool:
     return isinstance(actor, type) and issubclass(actor, base)
 
 
-class NoNames(Registry):
+class NoNames(Registry[LocalAddress]):
     """Names would have to be known to every process at once: none is given, in clear words."""
 
     def register(self, name: Hashable, address: LocalAddress) -> None:
