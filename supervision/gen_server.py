@@ -15,13 +15,21 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from supervision.behaviour import NO_REPLY, Behaviour, undefined
-from supervision.eventloop.calls import PendingCall
-from supervision.eventloop.managed import Cast, Continued
+from supervision.eventloop.calls import CoroutineCall, PendingCall
+from supervision.eventloop.managed import Cast, Continue, Continued, Info, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
 
     from supervision.reasons import Reason
+
+_NO_ANSWERS = {
+    CoroutineCall: "make it async, and await the call",
+    Continue: "continue_with goes on after an answer",
+    Info: "only init returns one",
+    Stop: "stop ends a server, with an answer or without",
+}
+"""What callers must never be given, and what was meant: mistakes that would else go unseen."""
 
 
 class GenServer(Behaviour):
@@ -159,6 +167,8 @@ class GenServer(Behaviour):
             self._defer(msg)
         elif type(answer) is CoroutineType:
             return self._answer_later(msg, answer)
+        elif type(answer) in _NO_ANSWERS:
+            raise self._no_answer(answer)
         elif not msg.reply(answer):
             self.kernel.late_replies += 1
         return None
@@ -170,5 +180,11 @@ class GenServer(Behaviour):
         answer = await coro
         if answer is NO_REPLY:
             self._defer(call)
+        elif type(answer) in _NO_ANSWERS:
+            raise self._no_answer(answer)
         else:
             self.reply(call, answer)
+
+    def _no_answer(self, value: Any) -> TypeError:
+        kind, meant = type(value).__name__, _NO_ANSWERS[type(value)]
+        return TypeError(f"{type(self).__name__}.handle_call returned a {kind}: {meant}")

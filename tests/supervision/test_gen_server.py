@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from supervision import NO_REPLY, GenServer, ServerDied, reasons
+from supervision import NO_REPLY, NORMAL, Continue, GenServer, ServerDied, Stop, reasons
 from supervision.testing import NotStarted
 
 
@@ -260,3 +260,37 @@ def test_a_server_without_code_change_refuses_in_words(kit, ledger):
         actor.system_code_change(("down", 0), None)
     with pytest.raises(TypeError, match="Probe has no code_change"):
         kit.probe().system_code_change(1, None)
+
+
+class Mistaken(GenServer):
+    def init(self, args):
+        self.state = args
+
+    def handle_call(self, request, from_):
+        match request:
+            case "forgets to await":
+                return self.call("elsewhere", "question")
+            case "stops as init does":
+                return Stop(NORMAL)
+            case "goes on as init does":
+                return Continue("more")
+
+
+class MistakenLater(Mistaken):
+    async def handle_call(self, request, from_):
+        return super().handle_call(request, from_)
+
+
+@pytest.mark.parametrize("kind", [Mistaken, MistakenLater])
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ("forgets to await", "returned a CoroutineCall: make it async, and await the call"),
+        ("stops as init does", "returned a Stop: stop ends a server"),
+        ("goes on as init does", "returned a Continue: continue_with goes on"),
+    ],
+)
+def test_what_was_not_meant_to_be_an_answer_is_none(kit, kind, request_, why):
+    kit.probe("elsewhere", answer=lambda _: "answer")
+    with pytest.raises(ServerDied, match=why):
+        kit.call(kit.start(kind), request_)
