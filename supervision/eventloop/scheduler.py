@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from supervision.eventloop import urgent
 from supervision.eventloop.handler import HandlerTask
 from supervision.eventloop.timekeeping import SchedulerLimits, Timekeeper
 
@@ -294,12 +295,12 @@ class Scheduler(Timekeeper, ABC):
         return cell.task is None
 
     def _let_through(self, cell: Cell) -> None:
-        """Handle what made a cell ready that takes no messages now, where it is urgent."""
-        if isinstance(cell.mailbox, tuple):
-            ((message, sender, _),) = cell.mailbox
-            if type(message) in self.urgent:
-                cell.mailbox = None
-                self.receive_special(cell, message, sender)
+        """Handle what is urgent of the mailbox of an actor that takes no messages now."""
+        lifted = urgent.lift(cell, self.urgent)
+        for message, sender in lifted:
+            self.receive_special(cell, message, sender)
+        if lifted and cell.waiters and cell.actor is not None:
+            self.admit(cell)
 
     def _batch_done(self, cell: Cell, queue: deque[Entry]) -> None:
         if cell.mailbox is not queue:
@@ -316,6 +317,8 @@ class Scheduler(Timekeeper, ABC):
         """Drive the coroutine of an asynchronous handler."""
         cell.task = task = HandlerTask(cell, coro, self.handler_ended, message, sender)
         task.step()
+        if cell.task is task and cell.mailbox and urgent.waits(cell, self.urgent):
+            self.signal(self._let_through, cell)
 
     def handler_ended(self, task: Handling, _value: Any, exception: BaseException | None) -> None:
         """An asynchronous handler came to its end: the cell takes messages again."""
