@@ -160,8 +160,10 @@ class GenServer(Behaviour):
                 if type(msg) is Cast
                 else self.handle_info(msg, sender)
             )
-        if msg.settled:
-            return None  # the caller gave up while the call waited its turn
+        due = msg.deadline
+        if msg.settled or (due is not None and due < self._myRef.kernel.now):
+            msg.expire()  # its caller gave up while it waited its turn, or is about to
+            return None
         answer = self.handle_call(msg.request, msg)
         if answer is NO_REPLY:
             self._defer(msg)

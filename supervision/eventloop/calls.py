@@ -196,6 +196,17 @@ class PendingCall(ActorSystemMessage):  # type: ignore[misc]
         self.fail(CallTimeout(type(self.request).__name__))
 
 
+def given_up(call: PendingCall, now: float) -> bool:
+    """Whether nobody waits for an answer any more; a call that is past its deadline fails.
+
+    Where the loop was held, deadlines have passed that nothing has looked at yet.
+    """
+    due = call.deadline
+    if due is not None and due < now:
+        call.expire()
+    return call.settled
+
+
 class CoroutineCall(Waiter, PendingCall):
     """A call made by a handler's coroutine, which awaits the call itself."""
 

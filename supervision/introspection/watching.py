@@ -12,7 +12,7 @@ from time import perf_counter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.calls import PendingCall, given_up
 from supervision.eventloop.latency import Histogram
 from supervision.introspection.errors import ActionRefused
 from supervision.introspection.events import Seen, SystemEvent, cut, text_of
@@ -86,7 +86,8 @@ class Watch:
     def handle(self, receive: Callable[[Any, Any, Any], Any], msg: Any, sender: Any) -> Any:
         """Tell of a message, have it handled, tell what came of it."""
         kind, request, way = arrival(msg)
-        open_call = msg if isinstance(msg, PendingCall) and not msg.settled else None
+        asked = isinstance(msg, PendingCall) and not given_up(msg, self.cell.kernel.now)
+        open_call = msg if asked else None
         self._answered, self.answer = False, None
         self.say(kind, request, way, sender)
         result = _NOTHING

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from supervision import strategy
 from supervision.child import SupervisorState
 from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
-from supervision.eventloop.calls import PendingCall, Waiter
+from supervision.eventloop.calls import PendingCall, Waiter, given_up
 from supervision.eventloop.lifecycle import ChildExited, Failed, Started
 from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
 from supervision.reasons import KILLED, SHUTDOWN, Reason, error
 from supervision.supervisor import live_change, shutdown
 from supervision.supervisor.calls import Managed
-from supervision.supervisor.children import Due, Recovered, TryAgain
+from supervision.supervisor.children import SLICE, Due, Recovered, TryAgain
+from supervision.supervisor.ends import Ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from supervision.eventloop.timers import Timer
 
     Wanted = tuple[SupervisorFlags | Mapping[str, Any], Sequence[ChildSpec | Mapping[str, Any]]]
-
-
-SLICE = 256
-"""Children that are started or stopped after which the loop goes round."""
 
 
 class Supervisor(Managed):
@@ -78,7 +75,7 @@ class Supervisor(Managed):
             outcome = await self._start(child)
             if isinstance(outcome, Failed):
                 self._tell("start_error", child, outcome.reason)
-                await self._stop_all()
+                await self._stop_all(SHUTDOWN)
                 return Stop(Reason("shutdown", ("failed_to_start_child", spec.id, outcome.reason)))
             if isinstance(outcome, Started):
                 self._progress(child)
@@ -91,7 +88,7 @@ class Supervisor(Managed):
         if isinstance(msg, ChildExited):
             return self._exited(msg)
         if isinstance(msg, PendingCall):
-            return None if msg.settled else self._manage(msg)
+            return None if given_up(msg, self.kernel.now) else self._manage(msg)
         match msg:
             case Cast(TryAgain(child)):
                 return self._carry_out(strategy.retry(self.state, child, self.now()))
@@ -133,8 +130,10 @@ class Supervisor(Managed):
         wanted = await self._wanted_by_init(args)
         if wanted is not IGNORE:
             flags, specs = live_change.read(wanted, self)
-            live_change.change(self.state, flags, specs, self.address)
+            owed = live_change.change(self.state, flags, specs, self.address)
             self._may_keep(specs)
+            for child, by in owed.items():
+                self._tell("starts_with", child, None, **{"with": by.id})
         self._args = args
 
     def system_replace_state(self, function: Callable[[Any], Any]) -> SupervisorState:
@@ -160,22 +159,23 @@ class Supervisor(Managed):
 
     async def on_finish(self, reason: Reason) -> None:
         """Stop the children: a pool all at once, others one by one, the last started first."""
-        del reason
         if hasattr(self, "state"):
-            await self._stop_all()
+            await self._stop_all(reason)
 
-    async def _stop_all(self) -> None:
+    async def _stop_all(self, why: Reason) -> None:
         if self._keeps:
             self._keeps = False  # what ends from now on does not come back
             self.kernel.held.drop_below(self.address, SHUTDOWN)
+        looping = list(filter(strategy.crash_looping, self.state.children.values()))
+        for number, child in enumerate(looping):
+            self._do_all(strategy.loop_over(child, why))
+            await _breathe(number)
         order = strategy.shutdown_order(self.state)
         if self.state.dynamic:
             await self._stop_pool(order)
             return
         total = self.state.flags.max_shutdown_s
-        end = None if total is None else self.now() + total
-        for child in order:
-            await self._halt(child, None if end is None else max(end - self.now(), 0.0))
+        await self._halt_all(order, None if total is None else self.now() + total)
 
     async def _stop_pool(self, members: list[Child]) -> None:
         """End all at once, with one timer: a pool can have any number of children."""
@@ -196,9 +196,8 @@ class Supervisor(Managed):
             await _breathe(number)
         if timer is not None:
             self.cancel_timer(timer)
-        if dead:
-            ended = self._ended_already()
-            ends += [(child, ended[child.address]) for child in dead if child.address in ended]
+        known = Ends(self._myRef)
+        ends += [(child, why) for child in dead if (why := known.of(child)) is not None]
         self._tell_once_for_each_reason(ends)
 
     def _tell_once_for_each_reason(self, ends: list[tuple[Child, Reason]]) -> None:

@@ -6,7 +6,20 @@ import asyncio
 
 import pytest
 
-from supervision import NO_REPLY, CallingSelf, CallTimeout, GenServer, Response
+from supervision import (
+    NO_REPLY,
+    CallingSelf,
+    CallTimeout,
+    ChildSpec,
+    EventHandler,
+    EventManager,
+    GenServer,
+    Response,
+    StartChild,
+    Supervisor,
+    SupervisorFlags,
+    SyncNotify,
+)
 
 
 class Level(GenServer):
@@ -147,6 +160,65 @@ def test_a_call_that_waited_until_its_deadline_is_not_handled(kit):
     assert isinstance(second.exception(), CallTimeout)
     assert isinstance(first.exception(), CallTimeout)
     assert len(kit.actor(low).seen) == 1
+
+
+class Holding(GenServer):
+    """Holds the loop for ten seconds."""
+
+    def handle_cast(self, clock):
+        clock.advance(10.0)
+
+
+class Counting(EventHandler):
+    """Keeps the events."""
+
+    def init(self, args):
+        self.state = []
+
+    def handle_event(self, event):
+        self.state.append(event)
+
+
+class Keeping(GenServer):
+    """Keeps what it is asked."""
+
+    def init(self, args):
+        self.state = []
+
+    def handle_call(self, request, from_):
+        self.state.append(request)
+        return "late"
+
+
+class Empty(Supervisor):
+    """Has no children."""
+
+    def init(self, args):
+        return SupervisorFlags(), []
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "request_", "done"),
+    [
+        (Keeping, None, "q", lambda actor: actor.state),
+        (EventManager, [("one", Counting())], SyncNotify("q"), lambda a: a.state["one"].state),
+        (Empty, None, StartChild(ChildSpec("a", Keeping)), lambda actor: actor.state.children),
+    ],
+    ids=["server", "manager", "supervisor"],
+)
+def test_a_call_that_is_past_its_deadline_when_its_turn_comes_is_not_handled(
+    kit, kind, args, request_, done
+):
+    held, late = kit.start(Holding), kit.start(kind, args)
+
+    def both():
+        kit.base.cast(held, kit.clock)
+        return kit.base.call(late, request_, 1.0)
+
+    future = kit.loop.run(both)
+    kit.settle()
+    assert isinstance(future.exception(), CallTimeout)
+    assert not done(kit.actor(late))
 
 
 def test_many_inherited_deadlines_cost_no_queues(kit):

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sys_actors import PATH, Account, Add, Ask, Plain, System, Wait, cast, told
 
-from supervision import ChildSpec, GenServer, ServerDied, SupervisorFlags, reasons
+from supervision import CallTimeout, ChildSpec, GenServer, ServerDied, SupervisorFlags, reasons
 from supervision.introspection import (
     ActionRefused,
     Asked,
@@ -264,3 +264,21 @@ def test_the_path_of_nobody_is_no_actor(system):
     for path in ("nobody", "nobody/below", "", "/", "7"):
         with pytest.raises(NoSuchActor):
             system.get_status(path)
+
+
+def test_a_call_that_is_past_its_deadline_is_not_told_as_answered(kit, server, system):
+    class Holding(GenServer):
+        def handle_cast(self, clock):
+            clock.advance(10.0)
+
+    holding = kit.start(Holding)
+    system.log(PATH, "on")
+
+    def both():
+        kit.base.cast(holding, kit.clock)
+        return kit.base.call(server, Add(1), 1.0)
+
+    future = kit.loop.run(both)
+    kit.settle()
+    assert isinstance(future.exception(), CallTimeout)
+    assert [event.kind for event in system.log(PATH).events] == ["in", "noreply"]
