@@ -281,4 +281,4 @@ def test_a_call_that_is_past_its_deadline_is_not_told_as_answered(kit, server, s
     future = kit.loop.run(both)
     kit.settle()
     assert isinstance(future.exception(), CallTimeout)
-    assert [event.kind for event in system.log(PATH).events] == ["in", "noreply"]
+    assert [event.event for event in system.log(PATH).events] == ["in", "noreply"]
