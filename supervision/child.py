@@ -100,15 +100,22 @@ class Child:
 
 
 class SupervisorState:
-    """What a supervisor knows: its flags, its children in start order, its recent restarts."""
+    """What a supervisor knows: its flags, its children in start order, its recent restarts.
 
-    __slots__ = ("children", "flags", "restarts", "template")
+    Attributes:
+        significant: children some of which have not ended, as ``strategy`` found them last.
+        owed: children that start with the restart of another, whatever their group is now.
+    """
+
+    __slots__ = ("children", "flags", "owed", "restarts", "significant", "template")
 
     def __init__(self, flags: SupervisorFlags, template: ChildSpec | None = None) -> None:
         self.flags = flags
         self.template = template
         self.children: dict[str, Child] = {}
         self.restarts: deque[float] = deque()
+        self.significant: list[Child] | None = None
+        self.owed: dict[Child, Child] | None = None
 
     @property
     def dynamic(self) -> bool:

@@ -150,6 +150,27 @@ def _flags_of(given: Mapping[str, Any]) -> SupervisorFlags:
     return SupervisorFlags(**_known(given, SupervisorFlags))
 
 
+def unknown_keys(flags: Any, specs: Any) -> list[str]:
+    """What nobody heeds in flags and specifications that are mappings, for whoever misspelt it.
+
+    Args:
+        flags: of a supervisor; None where there are none.
+        specs: a sequence of specifications.
+
+    Returns:
+        Texts that name the keys, and whose they are.
+    """
+    texts = [f"flags: {key}" for key in _others(flags, SupervisorFlags)]
+    for one in specs:
+        texts += [f"the spec of {_id_of(one)}: {key}" for key in _others(one, ChildSpec)]
+    return texts
+
+
+def _others(given: Any, record: type[msgspec.Struct]) -> list[Any]:
+    keys = given if isinstance(given, Mapping) else ()
+    return [key for key in keys if key not in record.__struct_fields__]
+
+
 def _known(given: Mapping[str, Any], record: type[msgspec.Struct]) -> dict[str, Any]:
     """What a record knows of a mapping; unknown keys are nobody's business, as in OTP."""
     return {key: given[key] for key in record.__struct_fields__ if key in given}

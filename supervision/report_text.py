@@ -25,6 +25,7 @@ _CRASHES = {
     "stop": "{actor} stopped: {reason}",
     "terminate": "{actor} crashed as it ended: {reason}",
 }
+_OVER = "{child} has come to itself"
 _SUPERVISORS = {
     "start_error": "{child} did not start: {reason}",
     "child_terminated": "{child} ended: {reason}",
@@ -33,7 +34,8 @@ _SUPERVISORS = {
     "restarted": "{child} was started again",
     "child_given_up": "gives {child} up: {reason}",
     "crash_loop": "{child} fails again and again: {reason}",
-    "crash_loop_over": "{child} has come to itself",
+    "crash_loop_over": _OVER,
+    "starts_with": "{child} still starts when {with} does",
     "escalation": "{child} gave up: {reason}",
     "auto_shutdown": "ends, as {child} has ended: {reason}",
 }
@@ -55,6 +57,8 @@ def headline(report: Report, depth: int | None = None) -> str:
             said = said if "actor" in data else "{handler} crashed: {reason}"
         case "supervisor":
             said = _SUPERVISORS.get(str(data.get("context")), "{context} of {child}: {reason}")
+            if said is _OVER and report.data.get("reason") is not None:
+                said = "{child} is not tried any more: {reason}"
         case "unexpected":
             said = "{error}" if "error" in data else "{message} from {sender} was not expected"
         case kind:

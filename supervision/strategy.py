@@ -11,8 +11,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from supervision.actions import (
+    Action,
+    Delay,
+    Escalate,
+    Halt,
+    Retry,
+    Start,
+    Tell,
+    Watch,
+)
 from supervision.child import (
     EXITS_KEPT,
     Child,
@@ -46,7 +54,9 @@ __all__ = [
     "due",
     "exited",
     "forget",
+    "group_of",
     "halted",
+    "loop_over",
     "reset_after",
     "retry",
     "shutdown_order",
@@ -58,55 +68,6 @@ __all__ = [
 _WITH_GROUPS = frozenset({"one_for_all", "rest_for_one"})
 CRASH_LOOP_AFTER = 3
 """Failures in a row from which a child without a backoff is shown as crash looping."""
-
-
-class Start(msgspec.Struct, frozen=True):
-    """Start a child behind its address."""
-
-    child: Child
-
-
-class Halt(msgspec.Struct, frozen=True):
-    """Have a running child end and wait for it."""
-
-    child: Child
-
-
-class Retry(msgspec.Struct, frozen=True):
-    """Call ``retry`` after the messages that wait now (OTP's ``try_again_restart``)."""
-
-    child: Child
-
-
-class Delay(msgspec.Struct, frozen=True):
-    """Call ``due`` with ``until`` when that time has come (monotonic seconds)."""
-
-    child: Child
-    until: float
-
-
-class Watch(msgspec.Struct, frozen=True):
-    """Call ``steady`` with ``since`` when the child has run for ``reset_after``."""
-
-    child: Child
-    since: float
-
-
-class Tell(msgspec.Struct, frozen=True):
-    """Publish a supervisor report."""
-
-    context: str
-    child: Child
-    reason: Reason | None
-
-
-class Escalate(msgspec.Struct, frozen=True):
-    """End the supervisor."""
-
-    reason: Reason
-
-
-Action = Start | Halt | Retry | Delay | Watch | Tell | Escalate
 
 
 # Events
@@ -139,7 +100,7 @@ def exited(
         told.append(Tell("child_terminated", child, reason))
     if not state.dynamic and restart != "temporary":
         _note_exit(child, reason, now)
-    forget(state, child)
+    told += forget(state, child, reason)
     return told + _auto_shutdown(state, child, reason)
 
 
@@ -205,29 +166,50 @@ def steady(child: Child, since: float) -> list[Action]:
     if child.status != "running" or trouble.started_at is None:
         return []
     if trouble.started_at == since:
-        return _recovered(child, trouble)
+        return loop_over(child, None)
     trouble.watched = trouble.looping
     return [Watch(child, trouble.started_at)] if trouble.looping else []
 
 
-def forget(state: SupervisorState, child: Child) -> None:
+def forget(state: SupervisorState, child: Child, reason: Reason = SHUTDOWN) -> list[Action]:
     """A child is not to run for now: it was terminated or asked to be left out (IGNORE).
 
     Its spec stays, unless it is temporary or in a pool.
+
+    Args:
+        state: of the supervisor.
+        child: which one.
+        reason: why it does not run; told where it was crash looping.
     """
     child.status = "stopped"
-    trouble = child.trouble
-    if trouble is not None:
-        trouble.failures, trouble.looping, trouble.retry_at = 0, False, None
+    if child.trouble is not None:
+        child.trouble.retry_at = None
+    if state.owed:
+        state.owed.pop(child, None)
     if state.dynamic or child.spec.restart == "temporary":
         state.children.pop(child.id, None)
+    return loop_over(child, reason)
 
 
-def halted(state: SupervisorState, child: Child) -> None:
+def loop_over(child: Child, reason: Reason | None) -> list[Action]:
+    """End the crash loop of a child, where it is in one; tell it once.
+
+    Args:
+        child: which one.
+        reason: why nobody tries any more; None where it has come to itself.
+    """
+    trouble = child.trouble
+    if trouble is None:
+        return []
+    told: list[Action] = [Tell("crash_loop_over", child, reason)] if trouble.looping else []
+    trouble.failures, trouble.looping = 0, False
+    return told
+
+
+def halted(state: SupervisorState, child: Child) -> list[Action]:
     """A child was stopped with its group: a temporary one never comes back."""
     child.status = "stopped"
-    if child.spec.restart == "temporary":
-        state.children.pop(child.id, None)
+    return forget(state, child) if child.spec.restart == "temporary" else []
 
 
 # Looking
@@ -236,6 +218,18 @@ def halted(state: SupervisorState, child: Child) -> None:
 def shutdown_order(state: SupervisorState) -> list[Child]:
     """The running children, the last started first."""
     return [child for child in reversed(state.children.values()) if alive(child)]
+
+
+def group_of(state: SupervisorState, child: Child) -> Iterable[Child]:
+    """Those that are restarted with a child, itself among them, in start order."""
+    match state.flags.strategy:
+        case "one_for_all":
+            return list(state.children.values())
+        case "rest_for_one":
+            children = list(state.children.values())
+            return children[children.index(child) :]
+        case _:
+            return (child,)
 
 
 def alive(child: Child) -> bool:
@@ -278,7 +272,7 @@ def _failed(state: SupervisorState, child: Child, reason: Reason, now: float) ->
     since, trouble.started_at = trouble.started_at, None
     told: list[Action] = []
     if since is not None and now - since >= reset_after(state, child):
-        told = _recovered(child, trouble)
+        told = loop_over(child, None)
     trouble.failures += 1
     backoff = state.backoff_of(child)
     bound = CRASH_LOOP_AFTER if backoff is None else backoff.crash_loop_after
@@ -288,20 +282,25 @@ def _failed(state: SupervisorState, child: Child, reason: Reason, now: float) ->
     return told
 
 
-def _recovered(child: Child, trouble: Trouble) -> list[Action]:
-    told: list[Action] = [Tell("crash_loop_over", child, None)] if trouble.looping else []
-    trouble.failures, trouble.looping = 0, False
-    return told
-
-
 def _auto_shutdown(state: SupervisorState, child: Child, reason: Reason) -> list[Action]:
     """What the own end of a significant child means (supervisor.erl, do_auto_shutdown/2)."""
     mode = state.flags.auto_shutdown
     if mode == "never" or not child.spec.significant:
         return []
-    if mode == "all_significant" and any(map(_counts, state.children.values())):
+    if mode == "all_significant" and _one_counts(state):
         return []
     return [Tell("auto_shutdown", child, reason), Escalate(SHUTDOWN)]
+
+
+def _one_counts(state: SupervisorState) -> bool:
+    """Whether a significant child has not ended: all are looked at once for as many ends."""
+    known = state.significant
+    while known:
+        if _counts(known[-1]):
+            return True
+        known.pop()
+    state.significant = [child for child in state.children.values() if _counts(child)]
+    return bool(state.significant)
 
 
 def _counts(child: Child) -> bool:
@@ -357,26 +356,16 @@ def _charge_child(state: SupervisorState, child: Child, now: float) -> list[Acti
     return [Tell("child_given_up", child, GAVE_UP)]
 
 
-def _group(state: SupervisorState, child: Child) -> Iterable[Child]:
-    """Those that are restarted with a child, itself among them, in start order."""
-    match state.flags.strategy:
-        case "one_for_all":
-            return list(state.children.values())
-        case "rest_for_one":
-            children = list(state.children.values())
-            return children[children.index(child) :]
-        case _:
-            return (child,)
-
-
 def _start_group(state: SupervisorState, child: Child) -> list[Action]:
     """Stop the group from its end, then start it in order; temporary siblings are dropped."""
-    if state.flags.strategy not in _WITH_GROUPS and not alive(child):
+    if state.flags.strategy not in _WITH_GROUPS and not alive(child) and not state.owed:
         _wait_no_longer(child)
-        return [Start(child)] if child.spec.restart != "temporary" else []
+        return [Start(child)]
     stops = _stop_group(state, child)
-    group = _group(state, child)
-    starts: list[Action] = [Start(one) for one in group if one.spec.restart != "temporary"]
+    group = _with_owed(state, child) if state.owed else group_of(state, child)
+    starts: list[Action] = [
+        Start(one) for one in group if one is child or one.spec.restart != "temporary"
+    ]
     return stops + starts
 
 
@@ -389,7 +378,17 @@ def _wait_no_longer(child: Child) -> None:
 
 
 def _stop_group(state: SupervisorState, child: Child) -> list[Action]:
-    members = list(_group(state, child))
+    members = list(group_of(state, child))
     for one in members:
         _wait_no_longer(one)
     return [Halt(one) for one in reversed(members) if alive(one)]
+
+
+def _with_owed(state: SupervisorState, child: Child) -> list[Child]:
+    """The group of a child and those who are owed a start with it, in start order."""
+    owed = state.owed or {}
+    wanted = set(group_of(state, child))
+    for one, by in owed.items():
+        if one.status == "stopped" and (by is child or by.status != "restarting"):
+            wanted.add(one)
+    return [one for one in state.children.values() if one in wanted]

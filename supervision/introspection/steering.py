@@ -128,5 +128,11 @@ class Steering(Changing):
         self._note(action, path, asked)
         answer = await self._kernel.call(parent.address, request(child.id), timeout=None)
         if isinstance(answer, Refused):
-            detail = "" if answer.detail is None else f": {answer.detail}"
-            raise ActionRefused(path, f"{answer.why}{detail}")
+            raise ActionRefused(path, _in_words(answer))
+
+
+def _in_words(refused: Refused) -> str:
+    """Why a supervisor did not do what an operator wanted."""
+    if refused.why == "temporary":
+        return "temporary: it cannot be started again, as its start arguments are not kept"
+    return refused.why if refused.detail is None else f"{refused.why}: {refused.detail}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervision import strategy
 from supervision._thespian import ActorAddress
-from supervision.childspec import SpecError, as_spec, check_id
+from supervision.childspec import SpecError, as_spec, check_id, unknown_keys
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.lifecycle import Failed, Outcome, Started
@@ -140,6 +140,8 @@ class Managed(Children):
         template = self.state.template
         if template is None:
             spec = as_spec(request.spec, self.state.flags.auto_shutdown)
+            if spec is not request.spec:  # it was a mapping
+                self.warn_of(unknown_keys(None, (request.spec,)))
             if spec.on_restart == "keep":
                 self._may_keep((spec,))
             return spec, spec.id, spec.args
@@ -162,22 +164,30 @@ class Managed(Children):
     # Known children
 
     async def _terminate(self, child: Child) -> bool:
+        waited = child.status == "restarting"
         if strategy.alive(child):
             await self._end_child(child)
-        strategy.forget(self.state, child)
+        self._leave_out(child)
         child.kept = None
-        self._keep_no_longer(child, SHUTDOWN)
-        if self._keeps and not self.state.dynamic:
+        if waited and not self.state.dynamic:
             self._leave_group()
         return True
 
     def _leave_group(self) -> None:
         """Siblings that were to be started with a child that is terminated stay down too."""
         children = self.state.children.values()
-        if not any(one.status == "restarting" for one in children):
-            for one in children:
-                if one.status == "stopped":
-                    self._keep_no_longer(one, SHUTDOWN)
+        if any(one.status == "restarting" for one in children):
+            return
+        self.state.owed = None
+        for one in children:
+            if one.status == "stopped":
+                self._do_all(strategy.loop_over(one, SHUTDOWN))
+                self._keep_no_longer(one, SHUTDOWN)
+
+    def _leave_out(self, child: Child) -> None:
+        """A child does not run for now, as somebody wanted."""
+        self._do_all(strategy.forget(self.state, child))
+        self._keep_no_longer(child, SHUTDOWN)
 
     async def _restart(self, child: Child) -> Outcome | Refused:
         if self.state.dynamic:
@@ -223,8 +233,8 @@ class Managed(Children):
             return Refused("not_found", named)
         if child.status != "stopped":
             return Refused("restarting" if child.status == "restarting" else "running")
-        del self.state.children[child.id]
-        self._keep_no_longer(child, SHUTDOWN)
+        self._leave_out(child)
+        self.state.children.pop(child.id, None)
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,25 @@ from supervision.behaviour import Behaviour
 from supervision.child import Child, SupervisorState
 from supervision.eventloop.calls import Waiter
 from supervision.eventloop.cell import LocalAddress
-from supervision.eventloop.lifecycle import ChildExited, Failed, Ignored, Outcome, Started
+from supervision.eventloop.lifecycle import Failed, Ignored, Outcome, Started
 from supervision.eventloop.managed import CRASHED_S
 from supervision.eventloop.reports import Report
-from supervision.reasons import KILLED, SHUTDOWN, Reason, crashed
+from supervision.reasons import GAVE_UP, KILLED, SHUTDOWN, Reason, crashed
 from supervision.supervisor import shutdown
+from supervision.supervisor.ends import Ends
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine, Iterable, Iterator
 
-    from supervision._thespian import ActorAddress
     from supervision.childspec import ChildSpec
     from supervision.eventloop.cell import Cell
+
+
+SLICE = 256
+"""Children that are started or stopped after which the loop goes round."""
+
+IGNORED = Reason("normal", "ignore")
+"""Why a child does not run whose ``init`` asked to be left out."""
 
 
 class TryAgain(msgspec.Struct, frozen=True):
@@ -105,14 +113,15 @@ class Children(Behaviour):
                 if child.trouble is None:
                     child.status = "running"
                 else:
-                    self._watch(strategy.started(child, self.now()))
+                    self._do_all(strategy.started(child, self.now()))
             case Ignored():
-                strategy.forget(self.state, child)
+                self._do_all(strategy.forget(self.state, child, IGNORED))
                 self._keep_no_longer(child, SHUTDOWN)
             case Failed():
                 child.status = "stopped"
 
-    def _watch(self, actions: Iterable[strategy.Action]) -> None:
+    def _do_all(self, actions: Iterable[strategy.Action]) -> None:
+        """Do actions none of which takes time."""
         for action in actions:
             self._do(action)
 
@@ -143,6 +152,7 @@ class Children(Behaviour):
 
     def _go_on(self, left: list[strategy.Action]) -> Coroutine[Any, Any, None] | None:
         """Do actions, the last of the list first, until one has to be waited for; return that."""
+        started = 0
         while left:
             action = left.pop()
             match action:
@@ -151,8 +161,11 @@ class Children(Behaviour):
                     if isinstance(spawned, Waiter):
                         return self._when_started(child, spawned, left)
                     self._started_again(child, spawned, left)
+                    started += 1
+                    if started == SLICE:
+                        return asyncio.sleep(0)
                 case strategy.Halt(child):
-                    return self._halt(child)
+                    return self._halt_all([child, *_further_halts(left)])
                 case _:
                     self._do(action)
         return None
@@ -171,6 +184,8 @@ class Children(Behaviour):
     def _do(self, action: strategy.Action) -> None:
         match action:
             case strategy.Tell(context, child, reason):
+                if context == "child_given_up":
+                    self._keep_no_longer(child, GAVE_UP)
                 self._tell(context, child, reason)
             case strategy.Retry(child):
                 self.cast(self.address, TryAgain(child))
@@ -204,15 +219,24 @@ class Children(Behaviour):
 
     # Stopping
 
-    async def _halt(self, child: Child, bound: float | None = None) -> None:
-        await self._end_child(child, bound)
-        strategy.halted(self.state, child)
+    async def _halt_all(self, children: Iterable[Child], until: float | None = None) -> None:
+        """Stop children one after the other; what is left at ``until`` (monotonic s) is killed."""
+        ends = Ends(self._myRef)
+        for number, child in enumerate(children):
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+            await self._end_child(
+                child, None if until is None else max(until - self.now(), 0.0), ends
+            )
+            self._do_all(strategy.halted(self.state, child))
 
-    async def _end_child(self, child: Child, bound: float | None = None) -> None:
+    async def _end_child(
+        self, child: Child, bound: float | None = None, ends: Ends | None = None
+    ) -> None:
         cell = self._cell_to_stop(child)
         child.status = "stopping"
         if cell is None:
-            reason = self._ended_already().get(child.address)
+            reason = (ends or Ends(self._myRef)).of(child)
         else:
             timeout = shutdown.least(child.spec.stop_timeout, bound)
             self._stopping = self._stopping or {}
@@ -232,14 +256,6 @@ class Children(Behaviour):
         """
         cut_short = self._stopping.pop(child, None) if self._stopping else None
         return child.address.cell if cut_short is None else cut_short
-
-    def _ended_already(self) -> dict[ActorAddress, Reason]:
-        """The children whose ends wait in the mailbox (OTP's selective receive)."""
-        return {
-            message.address: message.reason
-            for message, _, _ in self._myRef.mailbox or ()
-            if isinstance(message, ChildExited)
-        }
 
     def child_bound(self, child: LocalAddress) -> float | None:
         """The shutdown time of its spec; ``brutal_kill`` says nothing of a child that crashed."""
@@ -270,6 +286,11 @@ class Children(Behaviour):
             self.kernel.held.drop(child.address, reason)
 
     # Telling
+
+    def warn_of(self, keys: Iterable[str]) -> None:
+        """Report keys of flags and specs that nobody heeds: they may be misspelt."""
+        for key in keys:
+            self.kernel.report("unexpected", self.address.path, error=f"unknown key in {key}")
 
     def _tell(self, context: str, child: Child, reason: Reason | None, **more: Any) -> None:
         """Publish a supervisor report about a child, OTP's ``offender``."""
@@ -309,3 +330,14 @@ class Children(Behaviour):
             "shutdown": spec.shutdown,
             "child_type": spec.type,
         }
+
+
+def _further_halts(left: list[strategy.Action]) -> Iterator[Child]:
+    """Take those that are to be stopped next, up to whatever else is to be done."""
+    while left:
+        match left[-1]:
+            case strategy.Halt(child):
+                left.pop()
+                yield child
+            case _:
+                return

@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from supervision import strategy
 from supervision.child import Child, SupervisorState
-from supervision.childspec import SpecError, as_flags, as_specs
+from supervision.childspec import SpecError, as_flags, as_specs, unknown_keys
 from supervision.eventloop.cell import LocalAddress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from supervision.childspec import ChildSpec, SupervisorFlags
+    from supervision.supervisor.children import Children
 
 _PARTS = 2  # flags and specs
 
 
-def read(wanted: Any, owner: object) -> tuple[SupervisorFlags, list[ChildSpec]]:
+def read(wanted: Any, owner: Children) -> tuple[SupervisorFlags, list[ChildSpec]]:
     """Check what ``init`` returned.
 
     Args:
@@ -33,7 +35,9 @@ def read(wanted: Any, owner: object) -> tuple[SupervisorFlags, list[ChildSpec]]:
     if not isinstance(wanted, tuple | list) or len(wanted) != _PARTS:
         raise SpecError("bad_return", (type(owner).__name__, "init", repr(wanted)))
     flags = as_flags(wanted[0])
-    return flags, as_specs(flags, wanted[1])
+    specs = as_specs(flags, wanted[1])
+    owner.warn_of(unknown_keys(*wanted))
+    return flags, specs
 
 
 def new_args(extra: Any, args: Any) -> Any:
@@ -43,11 +47,12 @@ def new_args(extra: Any, args: Any) -> Any:
 
 def change(
     state: SupervisorState, flags: SupervisorFlags, specs: Sequence[ChildSpec], at: LocalAddress
-) -> None:
+) -> dict[Child, Child]:
     """Give a supervisor new flags and specs.
 
     A child whose id is still listed has its new spec and goes on. One that is new is there and not
-    started. One that is no longer listed goes on too, after the others in the order.
+    started. One that is no longer listed goes on too, after the others in the order. Who was
+    stopped for a restart that waits still starts with it.
 
     Args:
         state: what is changed, or not at all.
@@ -55,12 +60,16 @@ def change(
         specs: the new ones; for a pool the template.
         at: the address of the supervisor.
 
+    Returns:
+        Who starts with a restart that waits, and is not of its group any more: whose restart.
+
     Raises:
         SpecError: ``bad_combination``: a pool stays a pool, and nothing else becomes one.
     """
     if (flags.strategy == "simple_one_for_one") != state.dynamic:
         pairs = (("strategy", state.flags.strategy), ("strategy", flags.strategy))
         raise SpecError("bad_combination", pairs, "supervisor_data")
+    groups = _stopped_for_restarts(state)
     state.flags = flags
     if state.dynamic:
         state.template = specs[0]
@@ -68,6 +77,28 @@ def change(
             child.spec = specs[0]
     else:
         _list_anew(state, specs, at)
+    return _owe(state, groups)
+
+
+def _stopped_for_restarts(state: SupervisorState) -> dict[Child, list[Child]]:
+    """Each child whose restart waits or is tried again, and who is down until then."""
+    if state.flags.strategy == "one_for_one" or state.dynamic:
+        return {}
+    waiting = [child for child in state.children.values() if child.status == "restarting"]
+    return {
+        child: [one for one in strategy.group_of(state, child) if one.status == "stopped"]
+        for child in waiting
+    }
+
+
+def _owe(state: SupervisorState, groups: dict[Child, list[Child]]) -> dict[Child, Child]:
+    owed: dict[Child, Child] = {}
+    for child, siblings in groups.items():
+        still = set(strategy.group_of(state, child))
+        owed |= {one: child for one in siblings if one not in still}
+    if owed:
+        state.owed = (state.owed or {}) | owed
+    return owed
 
 
 def _list_anew(state: SupervisorState, specs: Sequence[ChildSpec], at: LocalAddress) -> None:
@@ -79,6 +110,8 @@ def _list_anew(state: SupervisorState, specs: Sequence[ChildSpec], at: LocalAddr
             child = Child(spec, spec.id, spec.args, LocalAddress(at, spec.id))
             child.status = "stopped"
         child.spec, child.args = spec, spec.args
+        if spec.restart == "temporary" and strategy.alive(child):
+            child.forget_arguments()
         state.children[spec.id] = child
     state.children.update(known)
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervision import (
+    IGNORE,
     Backoff,
     CallTimeout,
     ChildSpec,
@@ -290,6 +291,60 @@ def test_a_child_that_ends_for_good_tells_those_who_wait(kit):
     call = ask(kit, address, "two")
     kit.settle()
     is_over(kit, call, reasons.NORMAL)
+
+
+@pytest.mark.parametrize("backoff", [None, LONG])
+def test_a_member_that_is_given_up_when_it_does_not_start_tells_those_who_wait(kit, backoff):
+    flags = SupervisorFlags(
+        "simple_one_for_one", 100, 1_000.0, child_intensity=3, backoff=backoff
+    )  # fmt: skip
+    top = kit.start_supervisor(flags, [ChildSpec("t", Clerk, on_restart="keep")])
+    address = kit.call(top, StartChild(id="clerk", args=[])).address
+    kit.faults.refuse_starts("top/clerk", times=None)
+    post(kit, address, "die", "one")
+    call = ask(kit, address, "two")
+    kit.advance(500.0)
+    assert kit.reported("supervisor", context="child_given_up")
+    is_over(kit, call, reasons.GAVE_UP)
+    with pytest.raises(NoProc):
+        kit.call(address, "three")
+
+
+def test_a_child_that_asks_to_be_left_out_when_it_is_started_again_tells_those_who_wait(kit):
+    class Reluctant(Clerk):
+        def init(self, journal):
+            super().init(journal)
+            return IGNORE if self.address.incarnation > 1 else None
+
+    top = kit.start_supervisor(
+        SupervisorFlags(intensity=100), [ChildSpec("clerk", Reluctant, [], on_restart="keep")]
+    )
+    address = kit.address("top/clerk")
+    post(kit, address, "die", "one")
+    call = ask(kit, address, "two")
+    kit.settle()
+    is_over(kit, call, reasons.SHUTDOWN)
+    assert kit.call(top, DeleteChild("clerk")) is True
+
+
+def test_a_child_that_became_temporary_while_its_restart_waits_still_starts(kit):
+    class Wishes(Supervisor):
+        def init(self, args):
+            restart = args[-1]
+            spec = ChildSpec("clerk", Clerk, args[0], restart, on_restart="keep", backoff=LONG)
+            return SupervisorFlags(), [spec]
+
+    journal, args = [], []
+    args += [journal, "permanent"]
+    kit.start(Wishes, args, name="top")
+    address = kit.address("top/clerk")
+    post(kit, address, "die", "one")
+    kit.settle()
+    args.append("temporary")
+    kit.run(kit.actor(kit.address("top")).system_code_change(None, None))
+    kit.advance(10.0)
+    assert journal == [(2, "one")]
+    assert nothing_is_left(kit)
 
 
 def test_a_temporary_child_keeps_nothing(kit):

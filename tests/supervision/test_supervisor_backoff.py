@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervision import (
+    IGNORE,
     Backoff,
     ChildSpec,
     CountChildren,
@@ -320,6 +321,106 @@ def test_a_terminated_child_is_in_no_crash_loop(kit):
         kit.advance(wait_of(kit))
     kit.call(top, TerminateChild("a"))
     assert not info(kit).crash_looping
+
+
+def looping(kit, name="a"):
+    """Crash a child until it is crash looping; it runs, or waits for its next start."""
+    while not info(kit, name).crash_looping:
+        if info(kit, name).status == "restarting":
+            kit.advance(wait_of(kit, name))
+        crash(kit, name)
+
+
+def loops(kit):
+    """What was told of crash loops: of whom, and why they are over."""
+    return [
+        (one.data["context"], one.data["child"], one.data["reason"])
+        for one in kit.reported("supervisor")
+        if "loop" in one.data["context"]
+    ]
+
+
+BEGUN = ("crash_loop", "a", "killed")
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+@pytest.mark.parametrize("backoff", [STEADY, None])
+def test_a_crash_loop_is_over_when_the_child_is_terminated_and_can_begin_again(
+    kit, backoff, waiting
+):
+    top = supervisor(kit, backoff=backoff)
+    looping(kit)
+    if not waiting and backoff:
+        kit.advance(wait_of(kit))
+    kit.call(top, TerminateChild("a"))
+    over = ("crash_loop_over", "a", "shutdown")
+    assert loops(kit) == [BEGUN, over]
+    kit.advance(1_000.0)
+    kit.call(top, RestartChild("a"))
+    looping(kit)
+    assert loops(kit) == [BEGUN, over, BEGUN]
+
+
+def test_a_crash_loop_is_over_when_the_child_ends_in_order_or_asks_to_be_left_out(kit):
+    class Reluctant(Polite):
+        def init(self, args):
+            super().init(args)
+            return IGNORE if self.address.incarnation > 3 else None
+
+    kit.start_supervisor(
+        flags(), [*specs("a", Reluctant), *specs("b", restart="transient", backoff=None)]
+    )
+    for _ in range(3):
+        crash(kit, "a")
+        crash(kit, "b")
+    crash(kit, "b", reasons.NORMAL)
+    assert loops(kit) == [
+        BEGUN,
+        ("crash_loop_over", "a", "normal: ignore"),
+        ("crash_loop", "b", "killed"),
+        ("crash_loop_over", "b", "normal"),
+    ]
+
+
+def test_a_crash_loop_goes_on_over_the_restart_of_the_group_and_is_over_without_one(kit):
+    top = supervisor(kit, "ab", "one_for_all")
+    looping(kit, "b")
+    kit.advance(wait_of(kit, "b"))
+    crash(kit, "a")
+    assert loops(kit) == [("crash_loop", "b", "killed")]  # it is started again with the group
+    kit.call(top, TerminateChild("a"))
+    assert loops(kit)[1:] == [("crash_loop_over", "b", "shutdown")]
+    assert not info(kit, "b").crash_looping
+
+
+def test_a_crash_loop_is_over_when_a_child_that_is_down_with_its_group_is_deleted(kit):
+    top = supervisor(kit, "ab", "one_for_all")
+    looping(kit, "b")
+    kit.advance(wait_of(kit, "b"))
+    crash(kit, "a")
+    assert kit.call(top, DeleteChild("b")) is True
+    assert loops(kit)[1:] == [("crash_loop_over", "b", "shutdown")]
+
+
+@pytest.mark.parametrize("pool", [True, False])
+def test_a_crash_loop_is_over_when_the_supervisor_ends(kit, pool):
+    kind = "simple_one_for_one" if pool else "one_for_one"
+    top = kit.start_supervisor(flags(kind), specs("a", backoff=None))
+    if pool:
+        kit.call(top, StartChild(id="a"))
+    looping(kit)
+    kit.stop(top, reasons.shutdown("over"))
+    assert loops(kit) == [BEGUN, ("crash_loop_over", "a", "shutdown: over")]
+
+
+def test_of_one_that_is_given_up_that_is_said_and_no_more(kit):
+    wanted = flags("simple_one_for_one", child_intensity=4)
+    top = kit.start_supervisor(wanted, specs("t", backoff=None))
+    kit.call(top, StartChild(id="a"))
+    for _ in range(5):
+        crash(kit)
+    assert contexts(kit)[-1] == "child_given_up"
+    assert loops(kit) == [BEGUN]
 
 
 def test_a_child_without_trouble_carries_nothing_of_it():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from supervision import (
     IGNORE,
+    Backoff,
     ChildSpec,
     CountChildren,
+    DeleteChild,
     GetChildSpec,
     RestartChild,
     SpecError,
@@ -15,10 +19,14 @@ from supervision import (
     Started,
     Supervisor,
     SupervisorFlags,
+    TerminateChild,
     WhichChildren,
     reasons,
 )
+from supervision.introspection import Introspection
 from supervision.testing.children import Polite, specs
+
+LONG = Backoff(min_s=10.0, max_s=60.0, jitter=0.0)
 
 
 class Wishes(Supervisor):
@@ -184,3 +192,152 @@ def test_flags_and_counted_restarts_can_be_replaced_and_children_not(kit):
     assert len(actor.state.restarts) == 1
     actor.system_replace_state(forgiven)
     assert len(actor.state.restarts) == 0
+
+
+# While restarts wait
+
+
+def waits(kit, strategy, names="abc", crashed="a", backoff=LONG):
+    """A supervisor whose group is down and waits for the restart of one."""
+    top, wishes = started(kit, (flags(strategy, backoff=backoff), specs(names)))
+    kit.faults.kill(kit.address(f"top/{crashed}"))
+    kit.settle()
+    return top, wishes
+
+
+def statuses(kit, top):
+    return {child.id: child.status for child in kit.call(top, WhichChildren())}
+
+
+@pytest.mark.parametrize("names", ["abc", "bca", "cb"])
+def test_who_was_stopped_for_a_restart_still_starts_with_it_whatever_the_group_is_now(kit, names):
+    top, wishes = waits(kit, "one_for_all")
+    wishes.append((flags(), specs(names)))
+    change(kit, top)
+    assert statuses(kit, top) == {"a": "restarting", "b": "stopped", "c": "stopped"}
+    told = kit.reported("supervisor", context="starts_with")
+    assert {(one.data["child"], one.data["with"]) for one in told} == {("b", "a"), ("c", "a")}
+    kit.advance(10.0)
+    assert statuses(kit, top) == dict.fromkeys("abc", "running")
+    before = kit.actor(kit.address("top/b"))
+    kit.faults.kill(kit.address("top/a"))
+    kit.settle()
+    assert statuses(kit, top) == dict.fromkeys("abc", "running")
+    assert kit.actor(kit.address("top/b")) is before  # that was once
+
+
+def test_who_is_before_it_now_starts_with_it_too(kit):
+    top, wishes = waits(kit, "rest_for_one", crashed="b")
+    wishes.append((flags("rest_for_one", backoff=LONG), specs("acb")))
+    change(kit, top)
+    kit.advance(10.0)
+    assert statuses(kit, top) == dict.fromkeys("abc", "running")
+
+
+def test_those_of_a_restart_that_is_tried_again_at_once_start_with_it_too(kit):
+    """The change comes between a start that failed and the next attempt."""
+    top, wishes = started(kit, (flags("one_for_all"), specs("abc")))
+    kit.faults.refuse_starts("top/a", times=1)
+    cell = kit.kernel.cell_of(top)
+
+    def stop_there(report):
+        if report.data.get("context") == "start_error":
+            cell.suspended = True
+
+    kit.kernel.reports.subscribe(stop_there)
+    kit.faults.kill(kit.address("top/a"))
+    kit.settle()
+    assert {one.status for one in kit.actor(top).state.children.values()} == {
+        *("restarting", "stopped")
+    }
+    wishes.append((flags(), specs("abc")))
+    change(kit, top)
+    kit.loop.run(kit.kernel.resume, cell)
+    kit.settle()
+    assert statuses(kit, top) == dict.fromkeys("abc", "running")
+
+
+def test_one_that_does_not_start_with_it_keeps_none_of_the_others_down(kit):
+    top, wishes = waits(kit, "one_for_all")
+    wishes.append((flags(), specs("abc")))
+    change(kit, top)
+    kit.faults.refuse_starts("top/b", times=1)
+    kit.advance(10.0)
+    assert statuses(kit, top) == dict.fromkeys("abc", "running")
+
+
+def test_those_that_are_terminated_meanwhile_stay_so(kit):
+    top, wishes = waits(kit, "one_for_all")
+    wishes.append((flags(), specs("abc")))
+    change(kit, top)
+    kit.call(top, TerminateChild("b"))
+    kit.call(top, DeleteChild("c"))
+    kit.advance(10.0)
+    assert statuses(kit, top) == {"a": "running", "b": "stopped"}
+
+
+def test_a_termination_of_the_one_that_waits_leaves_the_others_down(kit):
+    top, wishes = waits(kit, "one_for_all")
+    wishes.append((flags(), specs("abc")))
+    change(kit, top)
+    kit.call(top, TerminateChild("a"))
+    kit.call(top, RestartChild("a"))
+    kit.faults.kill(kit.address("top/a"))
+    kit.settle()
+    assert statuses(kit, top) == {"a": "running", "b": "stopped", "c": "stopped"}
+
+
+def test_what_a_child_that_became_temporary_was_started_with_is_not_kept(kit):
+    top, wishes = started(kit, (flags(), specs("a", journal=[])))
+    wishes.append((flags(), specs("ab", journal=[], restart="temporary")))
+    change(kit, top)
+    assert kit.call(top, GetChildSpec("a")).args is None
+    assert kit.call(top, GetChildSpec("b")).args == []  # it has yet to be started
+
+
+# One that takes its time
+
+
+class Slow(Supervisor):
+    async def init(self, args):
+        await asyncio.sleep(args.get("seconds", 0.0))
+        return flags(args.get("strategy", "one_for_one")), specs("a")
+
+
+def test_a_slow_init_holds_up_nobody_else(kit):
+    top = kit.start(Slow, {}, name="top")
+    other, _ = started(kit, (flags(), specs("x")), "other")
+    system = Introspection(kit.kernel)
+    kit.run(system.suspend("top"))
+    extra = {"args": {"seconds": 4.0, "strategy": "one_for_all"}}
+    task = kit.loop.run(kit.loop.create_task, system.change_code("top", None, extra))
+    kit.settle()
+    kit.faults.kill(kit.address("other/x"))
+    kit.faults.kill(kit.address("top/a"))
+    waiting = kit.loop.run(kit.base.call, top, CountChildren(), None)
+    kit.advance(3.9)
+    assert listed(kit, other) == [("x", "running")]
+    assert kit.address("other/x").incarnation == 2
+    assert not task.done()
+    assert not waiting.done()
+    assert kit.actor(top).state.flags.strategy == "one_for_one"  # as it was until it is known
+    kit.advance(0.1)
+    assert task.result() is None
+    kit.run(system.resume("top"))
+    kit.settle()
+    assert waiting.result()["active"] == 1
+    assert kit.actor(top).state.flags.strategy == "one_for_all"
+
+
+def test_a_supervisor_can_be_ended_while_its_slow_init_is_asked_anew(kit):
+    top = kit.start(Slow, {}, name="top")
+    system = Introspection(kit.kernel)
+    kit.run(system.suspend("top"))
+    extra = {"args": {"seconds": 4.0}}
+    task = kit.loop.run(kit.loop.create_task, system.change_code("top", None, extra))
+    kit.settle()
+    assert kit.stop(top) == reasons.SHUTDOWN
+    kit.advance(10.0)
+    assert task.done()
+    task.exception()
+    assert kit.statistics().actors == 0

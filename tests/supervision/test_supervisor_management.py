@@ -34,6 +34,7 @@ from supervision import (
     WhichChildren,
     reasons,
 )
+from supervision.introspection import ActionRefused, Introspection
 from supervision.testing.children import Polite, SlowStart, SlowStop, specs
 
 
@@ -540,3 +541,24 @@ def test_a_call_that_a_killed_machine_had_taken_fails(kit, counter):
     kit.faults.kill(counter)
     kit.settle()
     assert isinstance(answer.exception(), CallFailed)
+
+
+def test_keys_that_nobody_knows_are_ignored_and_told(kit):
+    """As in OTP they do nothing; whoever misspelt one is told."""
+    spec = {"id": "a", "start": Polite, "restrt": "temporary"}
+    top = kit.start_supervisor({"stategy": "one_for_all", "intensity": 3}, [spec])
+    kit.call(top, StartChild({"id": "b", "start": Polite, "shutdwn": 7}))
+    kit.call(top, StartChild({"id": "c", "start": Polite, "shutdown": 7}))
+    assert [one.data["error"] for one in kit.reported("unexpected")] == [
+        "unknown key in flags: stategy",
+        "unknown key in the spec of a: restrt",
+        "unknown key in the spec of b: shutdwn",
+    ]
+    assert kit.call(top, GetChildSpec("a")).restart == "permanent"
+
+
+def test_an_operator_is_told_in_words_why_a_temporary_child_is_not_started_again(kit):
+    kit.start_supervisor(flags(), specs("a", restart="temporary"))
+    with pytest.raises(ActionRefused, match="cannot be started again, as its start arguments"):
+        kit.run(Introspection(kit.kernel).restart("top/a"))
+    assert kit.alive(kit.address("top/a"))
