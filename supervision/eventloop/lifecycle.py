@@ -49,7 +49,7 @@ __all__ = [
 
 _log = logging.getLogger("Thespian")
 
-OWN = (ChildExited, StopRequest, Continued)
+OWN = (ChildExited, StopRequest, Continued, links.Exit)
 """Messages of the node to an actor, which mean nothing when it has ended."""
 
 

@@ -15,6 +15,7 @@ from supervision.child import SupervisorState
 from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
 from supervision.eventloop.calls import PendingCall, Waiter, given_up
 from supervision.eventloop.lifecycle import ChildExited, Failed, Started
+from supervision.eventloop.links import Exit
 from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
 from supervision.reasons import KILLED, SHUTDOWN, Reason, error
 from supervision.supervisor import live_change, shutdown
@@ -50,6 +51,7 @@ class Supervisor(Managed):
     async def on_start(self, args: Any) -> Any:
         """Start the children in order; one that fails ends those before it, the last first."""
         self._args = args
+        self.trap_exit()  # nobody's end but that of its own supervisor is the end of a supervisor
         wanted = await self._wanted_by_init(args)
         if wanted is IGNORE or isinstance(wanted, Stop):
             return wanted
@@ -96,10 +98,14 @@ class Supervisor(Managed):
                 return self._carry_out(strategy.due(self.state, child, until))
             case Timeout(_, Recovered(child, since)):
                 return self._carry_out(strategy.steady(child, since))
+        if not isinstance(msg, Exit):  # of a stranger; that of a child is told by ChildExited
+            self._not_expected(msg, sender)
+        return None
+
+    def _not_expected(self, msg: Any, sender: Any) -> None:
         self.kernel.report(
             "unexpected", self.address.path, message=type(msg).__name__, sender=str(sender)
         )
-        return None
 
     def _exited(self, event: ChildExited) -> Coroutine[Any, Any, None] | None:
         child = self.state.children.get(str(event.address.name))

@@ -198,3 +198,44 @@ def test_an_actor_linked_to_itself_can_end(kit):
     kit.faults.exit(victim, reasons.error("broken"))
     kit.settle()
     assert not kit.alive(victim)
+
+
+class Tied(GenServer):
+    """Links itself to the actor that it is given, or to its supervisor."""
+
+    def init(self, args):
+        self.link(self._myRef.parent.address if args is None else args)
+
+
+@every_reason
+@pytest.mark.parametrize("child", [True, False])
+def test_a_supervisor_does_not_end_with_those_it_is_linked_to(kit, reason, child):
+    specs = [ChildSpec("tied", Tied), ChildSpec("other", Plain)]
+    top = kit.start_supervisor(SupervisorFlags(), specs)
+    stranger = kit.start(Tied, top)
+    other = kit.actor(kit.address("top/other"))
+    kit.faults.exit(kit.address("top/tied") if child else stranger, reason)
+    kit.settle()
+    assert kit.actor(kit.address("top/other")) is other
+    assert kit.address("top/tied").incarnation == (2 if child else 1)
+    assert kit.reported("unexpected") == []
+
+
+def test_links_to_a_supervisor_do_not_disturb_its_end(kit):
+    ended = []
+    specs = [ChildSpec("first", Tied), ChildSpec("last", Plain, args=ended)]
+    top = kit.start_supervisor(SupervisorFlags(), specs)
+    stranger, watcher = kit.start(Tied, top), kit.probe()
+    watcher.monitor(stranger)
+    assert kit.stop(top) == reasons.SHUTDOWN
+    assert ended == [reasons.SHUTDOWN]
+    assert [down.reason for down in watcher.messages] == [reasons.SHUTDOWN]
+    assert kit.kernel.dead_letters.total == 0
+
+
+def test_what_is_linked_to_a_supervisor_ends_with_its_kill(kit):
+    top = kit.start_supervisor(SupervisorFlags(), [ChildSpec("tied", Tied)])
+    child, stranger = kit.address("top/tied"), kit.start(Tied, top)
+    kit.faults.exit(top, reasons.KILLED)
+    kit.settle()
+    assert (kit.alive(child), kit.alive(stranger)) == (False, False)
