@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from concurrent.futures import Future, wait
 from threading import get_ident
 from time import monotonic
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from supervision._thespian import Actor, ActorAddress
 from supervision.eventloop.base import actor_system
+from supervision.eventloop.calls import CallTimeout
 from supervision.eventloop.managed import ManagedActor
 from supervision.eventloop.outcomes import Failed, Started
 from supervision.reasons import SHUTDOWN, Reason
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from supervision.eventloop.outcomes import Outcome
     from supervision.eventloop.reports import Report
 
-LOOP_WAIT_S = 30.0
-"""Seconds that a thread waits for the loop beyond what it was asked to wait for."""
+GRACE_S = 0.25
+"""Seconds by which a loop may be late to say that the time of a call is over."""
 LOOK_S = 1.0
 """Seconds after which a thread that waits looks whether there still is a loop."""
 
@@ -59,7 +61,12 @@ class Portal:
 
     def __init__(self, system: Any = None) -> None:
         self._own = system is None
+        if self._own:
+            atexit.register(
+                self.close
+            )  # who forgets to close it has ``terminate`` run all the same
         self.system = actor_system() if system is None else system
+        self._closed = False
         self.base: EventLoopBase = self.system._systemBase  # noqa: SLF001 - Thespian's name for it
 
     def start(
@@ -103,7 +110,8 @@ class Portal:
             timeout: seconds; None waits for ever.
 
         Raises:
-            CallTimeout, NoProc, ServerDied, MailboxFull.
+            CallTimeout, NoProc, ServerDied, MailboxFull; CallTimeout also where a handler holds
+                the loop for longer.
             TypeError: a plain Thespian actor is there, which answers messages but no calls.
         """
         return self._wait(lambda: self._call(target, request, timeout), timeout)
@@ -157,7 +165,9 @@ class Portal:
 
     def close(self) -> None:
         """End the system, if it is the portal's own: every actor in order, then the loop."""
-        if self._own:
+        if self._own and not self._closed:
+            self._closed = True
+            atexit.unregister(self.close)
             self.system.shutdown()
 
     def __enter__(self) -> Self:
@@ -179,18 +189,18 @@ class Portal:
             raise RuntimeError("the portal is closed")
         told: Future[Any] = Future()
         kernel.post_call(_begin, begin, told)
-        return self._told(told, None if timeout is None else monotonic() + timeout + LOOP_WAIT_S)
+        return self._told(told, None if timeout is None else monotonic() + timeout + GRACE_S)
 
     def _told(self, told: Future[Any], until: float | None) -> Any:
-        """Wait for the loop, but not for one that has ended."""
+        """Wait for the loop, but neither for one that has ended nor for one that is held."""
         while True:
-            done, _ = wait([told], LOOK_S)
-            if done:
+            left = LOOK_S if until is None else min(LOOK_S, max(until - monotonic(), 0.0))
+            if wait([told], left).done:
                 return told.result()
             if self.base.ended:
                 raise RuntimeError("the node's loop has ended")
-            if until is not None and monotonic() > until:
-                raise TimeoutError("the node's loop does not come round")
+            if until is not None and monotonic() >= until:
+                raise CallTimeout("the node's loop is held")
 
 
 def _check_class(value: Any) -> None:

@@ -109,7 +109,13 @@ class Kit:
         self.loop.settle()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; timers, deadlines and sleeps on the way end in their order."""
+        """Let time pass; timers, deadlines and sleeps on the way end in their order.
+
+        Raises:
+            ValueError: ``seconds`` is negative.
+        """
+        if seconds < 0:
+            raise ValueError(f"time does not go back: {seconds} s")
         self.loop.advance_to(self.clock.monotonic() + seconds)
 
     def until(self, condition: Callable[[], bool], within_s: float = PATIENCE_S) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -71,6 +73,17 @@ class Plain(Actor):
         self.send(sender, msg)
 
 
+class Holder(GenServer):
+    def init(self, release):
+        self.state = release
+
+    def handle_cast(self, request):
+        self.state.wait(30)
+
+    def handle_call(self, request, from_):
+        return request
+
+
 class Interrupted(GenServer):
     def handle_call(self, request, from_):
         raise KeyboardInterrupt
@@ -135,6 +148,30 @@ def test_a_loop_that_was_taken_down_is_noticed(monkeypatch, portal):
     silent = portal.start(Interrupted)
     with pytest.raises(RuntimeError, match="loop has ended"):
         portal.call(silent, "go", timeout=None)
+
+
+def test_a_call_is_over_in_its_time_also_where_a_handler_holds_the_loop(portal):
+    release = Event()
+    holder = portal.start(Holder, release)
+    portal.cast(holder, "hold")
+    with pytest.raises(CallTimeout):
+        portal.call(holder, "anything", timeout=0.01)
+    release.set()
+    assert portal.call(holder, "anything") == "anything"
+
+
+def test_a_program_that_forgets_to_close_its_portal_has_its_actors_end_in_order():
+    program = """
+from supervision import GenServer, Portal
+
+class Till(GenServer):
+    def terminate(self, reason):
+        print("counted:", reason, flush=True)
+
+Portal().start(Till)
+"""
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, check=True)
+    assert done.stdout == b"counted: shutdown\n"
 
 
 def test_a_portal_that_is_closed_says_so():
