@@ -39,6 +39,7 @@ _SUPERVISOR_SEVERITY: dict[str, SeverityText] = {
     "escalation": "FATAL",
     "restarted": "INFO",
     "shutdown": "FATAL",
+    "starts_with": "INFO",
 }
 _REPORT_SEVERITY: dict[str, SeverityText] = {
     "crash": "ERROR",

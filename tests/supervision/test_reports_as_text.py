@@ -121,6 +121,16 @@ def test_a_text_is_no_longer_than_its_limit(limit, single_line):
             "a fails again and again: x",
         ),
         ("supervisor", {"context": "crash_loop_over", "child": "a"}, "a has come to itself"),
+        (
+            "supervisor",
+            {"context": "crash_loop_over", "child": "a", "reason": "shutdown"},
+            "a is not tried any more: shutdown",
+        ),
+        (
+            "supervisor",
+            {"context": "starts_with", "child": "a", "with": "b"},
+            "a still starts when b does",
+        ),
         ("supervisor", {"context": "escalation", "child": "a", "reason": "x"}, "a gave up: x"),
         (
             "supervisor",
