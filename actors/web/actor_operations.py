@@ -20,6 +20,7 @@ from supervision.introspection import (
     ActorState,
     ChildRow,
     DeadLetterRow,
+    Found,
     SystemStatus,
     TreeNode,
 )
@@ -66,20 +67,20 @@ async def get_tree(call: Call[TreeQuery, None]) -> Reply:
 async def list_actors(call: Call[ActorsQuery, None]) -> Reply:
     """The actors below a path, in pages."""
     page = paging.parse(call.parameters, ACTOR_COLUMNS)
-    selection: Selection[ActorRow] = Selection(
-        page, key_of=_column, name_of=lambda row: row.path, text_of=lambda row: row.path
+    tree, under = call.services.introspection, call.query.under
+    selection: Selection[Found] = Selection(
+        page, key_of=tree.column, name_of=_path_of, text_of=_path_of
     )
-    rows = iter(call.services.introspection.actors(call.query.under))
-    if await _is_pool(call):
-        next(rows)  # the pool itself, which is none of its members
-    return Reply(value=await select(rows, selection))
+    found = iter(tree.found(under))
+    if under is not None and tree.is_pool(under):
+        next(found)  # the pool itself, which is none of its members
+    selected = await select(found, selection, tree.pace)
+    rows = [tree.row(one) async for one in tree.pace.sliced(selected.items)]
+    return Reply(value=Page(rows, selected.next_cursor, selected.total))
 
 
-async def _is_pool(call: Call[ActorsQuery, None]) -> bool:
-    under = call.query.under
-    if under is None:
-        return False
-    return (await call.services.introspection.tree(under, 0)).pool is not None
+def _path_of(found: Found) -> str:
+    return found.address.path
 
 
 @operation("GET", ACTOR, scopes=LOOK, response=ActorDetail, problems=_UNKNOWN)
@@ -109,7 +110,8 @@ async def list_dead_letters(call: Call[PageParameters, None]) -> Reply:
         name_of=lambda letter: f"{letter.number:020}",
         text_of=lambda letter: f"{letter.target} {letter.sender} {letter.message}",
     )
-    return Reply(value=await select(call.services.introspection.dead_letters(), selection))
+    tree = call.services.introspection
+    return Reply(value=await select(tree.dead_letters(), selection, tree.pace))
 
 
 @operation(
@@ -147,11 +149,12 @@ async def list_children(call: Call[PageParameters, None]) -> Reply:
         name_of=lambda row: row.id,
         text_of=lambda row: row.id,
     )
-    rows = call.services.introspection.children(call.path["path"])
-    return Reply(value=await select(rows, selection))
+    tree = call.services.introspection
+    rows = tree.children(call.path["path"])
+    return Reply(value=await select(rows, selection, tree.pace))
 
 
-def _column(row: ActorRow | DeadLetterRow | ChildRow, column: str) -> Key:
+def _column(row: DeadLetterRow | ChildRow, column: str) -> Key:
     key: Key = getattr(row, column)
     return key
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterable
 from typing import TypeVar
 
 from protocols.http.paging import Page, Selection
+from supervision.introspection import Pace
 
 T = TypeVar("T")
 
-SLICE_S = 0.002
-_ROWS_PER_LOOK = 32
 
-
-async def select(rows: Iterable[T], selection: Selection[T]) -> Page[T]:
-    """Go through all rows and select a page; others are served every `SLICE_S` seconds.
+async def select(rows: Iterable[T], selection: Selection[T], pace: Pace) -> Page[T]:
+    """Go through all rows and select a page, with pauses in which others are served.
 
     Args:
         rows: The rows, made while they are iterated where they are many.
         selection: What selects the page.
+        pace: How fast many rows are gone through, whoever asks.
     """
-    end = time.perf_counter() + SLICE_S
-    for number, row in enumerate(rows):
+    async for row in pace.sliced(rows):
         selection.offer(row)
-        if number % _ROWS_PER_LOOK == 0 and time.perf_counter() > end:
-            await asyncio.sleep(0)
-            end = time.perf_counter() + SLICE_S
     return selection.result()

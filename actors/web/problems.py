@@ -79,7 +79,7 @@ def _refused(kind: ProblemType) -> Callable[[ActionRefused], HttpProblem]:
 
 def _limit(error: LimitReached) -> HttpProblem:
     rule = f"at most {error.limit} {error.what}"
-    return HttpProblem(LIMIT_REACHED, "end one first", rule=rule, headers={"Retry-After": "5"})
+    return HttpProblem(LIMIT_REACHED, "end one first, or ask again", rule=rule, headers={"Retry-After": "5"})
 
 
 def _streams(error: TooManySubscriptions) -> HttpProblem:

@@ -118,7 +118,7 @@ async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
         name_of=lambda view: view.session,
         text_of=lambda view: f"{view.session} {view.call} {view.ani} {view.state}",
     )
-    return Reply(value=await select(found, selection))
+    return Reply(value=await select(found, selection, call.services.introspection.pace))
 
 
 @operation(

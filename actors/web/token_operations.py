@@ -88,7 +88,7 @@ async def list_tokens(call: Call[PageParameters, None]) -> Reply:
         text_of=lambda row: f"{row.id} {row.name} {row.scope}",
     )
     tokens = call.services.tokens.valid(call.services.wall())
-    return Reply(value=await select(map(_row, tokens), selection))
+    return Reply(value=await select(map(_row, tokens), selection, call.services.introspection.pace))
 
 
 @operation(

@@ -12,8 +12,9 @@ from supervision.introspection.errors import (
     StillBusy,
 )
 from supervision.introspection.events import DONE, Seen, SystemEvent
-from supervision.introspection.finding import NOBODY, Asked
+from supervision.introspection.finding import NOBODY, Asked, Found
 from supervision.introspection.limits import DebugLimits
+from supervision.introspection.pace import Pace
 from supervision.introspection.records import (
     ActorDetail,
     ActorRow,
@@ -57,6 +58,7 @@ __all__ = [
     "DeadLetterRow",
     "DebugLimits",
     "FlagsRow",
+    "Found",
     "Intensity",
     "Introspection",
     "LastExit",
@@ -68,6 +70,7 @@ __all__ = [
     "NotPlain",
     "NotSuspended",
     "OutOfBounds",
+    "Pace",
     "PoolSummary",
     "ProbeRow",
     "RestartRow",

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from supervision.eventloop.cell import NAMED
 from supervision.introspection.errors import ActionRefused
-from supervision.introspection.finding import sliced, state_of
+from supervision.introspection.finding import state_of
 from supervision.introspection.records import (
     ActorDetail,
     ActorRow,
@@ -181,7 +181,7 @@ class Details(Showing):
             return None
         members = tuple(state.children.values())
         active = supervisors = 0
-        async for child in sliced(members):
+        async for child in self.pace.sliced(members):
             active += child.status == "running"
             supervisors += child.spec.type == "supervisor"
         return {

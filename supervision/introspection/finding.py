@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from supervision.introspection.errors import ActionRefused, NoSuchActor
 from supervision.introspection.limits import DebugLimits
+from supervision.introspection.pace import Pace
 from supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import Iterator
 
     from supervision.eventloop.cell import Cell, LocalAddress
     from supervision.eventloop.kernel import Kernel
     from supervision.strategy import Child, SupervisorState
 
-_T = TypeVar("_T")
 
-SLICE_S = 0.002
-"""Seconds of looking after which the loop goes round."""
-
-LOOK_AT_CLOCK = 32
-"""Actors after which the clock is looked at."""
+MEASURED_MEMBERS = 10_000
+"""Members of a pool that are measured, about, where measuring takes long."""
 
 
 class Asked(Struct, frozen=True):
@@ -66,6 +61,9 @@ class Finder:
         kernel: the node.
         root: name of the actor at the top of the tree.
         limits: how much may be watched, kept and gone through.
+
+    Attributes:
+        pace: how fast many actors are gone through, whoever asks.
     """
 
     def __init__(
@@ -74,6 +72,7 @@ class Finder:
         self._kernel = kernel
         self._root = root
         self.limits = DebugLimits() if limits is None else limits
+        self.pace = Pace()
 
     def _find(self, path: str) -> Found:
         names: list[str] = []
@@ -103,25 +102,22 @@ class Finder:
             raise ActionRefused(path, "has no supervisor that could do this")
         return found.child, found.parent
 
-    def _walk(self, found: Found) -> Iterator[Found]:
+    def _walk(self, found: Found, shares: dict[str, int] | None = None) -> Iterator[Found]:
+        """An actor and all below it.
+
+        Args:
+            found: where to begin.
+            shares: given, of a large pool the same few members are walked each time: one in
+                so many, which is kept here by the pool's path.
+        """
         yield found
-        for child in children(found):
-            yield from self._walk(child)
+        for child in children(found) if shares is None else _some(found, shares):
+            yield from self._walk(child, shares)
 
     def _note(self, action: str, path: str, asked: Asked, **more: Any) -> None:
         """Tell what an operator did: who, to whom, why."""
         said = {"action": action, "reason": asked.reason, "by": asked.by}
         self._kernel.report("operator", path, **said, **more)
-
-
-async def sliced(items: Iterable[_T]) -> AsyncIterator[_T]:
-    """Go through many items and let the loop go round every ``SLICE_S`` seconds."""
-    end = time.perf_counter() + SLICE_S
-    for number, item in enumerate(items):
-        yield item
-        if number % LOOK_AT_CLOCK == LOOK_AT_CLOCK - 1 and time.perf_counter() > end:
-            await asyncio.sleep(0)
-            end = time.perf_counter() + SLICE_S
 
 
 def children(found: Found) -> Iterator[Found]:
@@ -136,6 +132,16 @@ def children(found: Found) -> Iterator[Found]:
     else:
         for member in tuple((cell.children or {}).values()):
             yield Found(member.address, None, cell)
+
+
+def _some(found: Found, shares: dict[str, int]) -> Iterator[Found]:
+    """The children of an actor; of a large pool, some of them."""
+    state = state_of(found.address.cell)
+    many = len(state.children) if state is not None and state.dynamic else 0
+    share = shares.setdefault(found.address.path, many // MEASURED_MEMBERS + 1)
+    for child in children(found):
+        if share == 1 or hash(child.address.name) % share == 0:
+            yield child
 
 
 def state_of(cell: Cell | None) -> SupervisorState | None:

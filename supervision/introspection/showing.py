@@ -15,7 +15,7 @@ from supervision.introspection.records import (
     RestartRow,
     TimerRow,
 )
-from supervision.introspection.size import size_of
+from supervision.introspection.size import estimated_size
 from supervision.strategy import crash_looping
 from supervision.supervisor import Supervisor
 
@@ -134,7 +134,7 @@ def memory_of(cell: Cell | None) -> int | None:
     """The bytes of an actor's state, about; None of a supervisor's, which has all below it."""
     if cell is None or isinstance(cell.actor, Supervisor):
         return None
-    return size_of(vars(cell.actor))
+    return estimated_size(vars(cell.actor))
 
 
 def shown_state(cell: Cell, path: str) -> Any:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from msgspec.structs import asdict
 
 from supervision.introspection.errors import LimitReached, OutOfBounds, check
-from supervision.introspection.finding import sliced
-from supervision.introspection.showing import Showing
-from supervision.introspection.size import size_of
+from supervision.introspection.showing import Showing, memory_of
 from supervision.introspection.system_records import Top, TopAttribute, TopRow
-from supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +20,9 @@ if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell, LocalAddress
     from supervision.eventloop.kernel import Kernel
     from supervision.introspection.finding import Found
+
+_QUESTIONS = {"memory": "questions about memory"}
+"""By what is asked about: what there is one of at a time, because it is long."""
 
 SAMPLED = 32
 """Messages of which the scheduler times one."""
@@ -90,7 +90,7 @@ class Ranking(Showing):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._window_open = False
+        self._open: set[str] = set()
 
     async def top(self, attribute: TopAttribute, n: int = 10, under: str | None = None) -> Top:
         """The actors with the most of something (``recon:proc_count/2``).
@@ -105,12 +105,17 @@ class Ranking(Showing):
         Raises:
             NoSuchActor: nothing has this path.
             OutOfBounds: so many are not shown, or nothing is known of such an attribute.
+            LimitReached: another question about memory is under way.
         """
         self._check(attribute, n)
         heap = Heap(n)
-        async for found in sliced(self._walk(self._find(under or self._root))):
-            heap.offer(self._value(attribute, found), found)
-        return self._top(attribute, heap, None)
+        with self._only(_QUESTIONS.get(attribute)):
+            shares: dict[str, int] | None = {} if attribute == "memory" else None
+            async for found in self.pace.sliced(
+                self._walk(self._find(under or self._root), shares)
+            ):
+                heap.offer(self._value(attribute, found), found)
+        return await self._top(attribute, heap, None)
 
     async def window(
         self, attribute: TopAttribute, n: int, seconds: float, under: str | None = None
@@ -126,29 +131,39 @@ class Ranking(Showing):
         Raises:
             NoSuchActor: nothing has this path.
             OutOfBounds: so many are not shown, or for so long nothing is watched.
-            LimitReached: another window is open.
+            LimitReached: another window is open, or another question about memory under way.
         """
         self._check(attribute, n)
         check("seconds", seconds, self.limits.window_seconds, 0.001)
-        if self._window_open:
-            raise LimitReached("windows", 1)
         self._find(under or self._root)
-        self._window_open = True
-        try:
+        with self._only("windows"), self._only(_QUESTIONS.get(attribute)):
             heap = await self._grown(attribute, n, seconds, under or self._root)
+        return await self._top(attribute, heap, seconds)
+
+    @contextmanager
+    def _only(self, what: str | None) -> Iterator[None]:
+        """Have one question of a kind at a time; None is of no kind."""
+        if what is None:
+            yield
+            return
+        if what in self._open:
+            raise LimitReached(what, 1)
+        self._open.add(what)
+        try:
+            yield
         finally:
-            self._window_open = False
-        return self._top(attribute, heap, seconds)
+            self._open.discard(what)
 
     async def _grown(self, attribute: TopAttribute, n: int, seconds: float, path: str) -> Heap:
         heap = Heap(n)
         sampled = Sampling(self._kernel) if attribute == "time" else nullcontext()
         with sampled as sampling:
-            before = await self._measure(attribute, path)
+            shares: dict[str, int] | None = {} if attribute == "memory" else None
+            before = await self._measure(attribute, path, shares)
             begun = self._kernel.clock.monotonic()
             await asyncio.sleep(seconds)
             lasted = max(self._kernel.clock.monotonic() - begun, 1e-9)
-            async for found in sliced(self._walk(self._find(path))):
+            async for found in self.pace.sliced(self._walk(self._find(path), shares)):
                 grown = self._growth(attribute, found, before, sampling)
                 if grown > 0:
                     heap.offer(grown / lasted if attribute == "rate" else grown, found)
@@ -169,12 +184,12 @@ class Ranking(Showing):
         return has - had if same else has  # another incarnation has begun from nothing
 
     async def _measure(
-        self, attribute: TopAttribute, path: str
+        self, attribute: TopAttribute, path: str, shares: dict[str, int] | None
     ) -> dict[LocalAddress, tuple[int, float]]:
         """What each has that has anything, with the incarnation that had it."""
         before = {}
         if attribute != "time":
-            async for found in sliced(self._walk(self._find(path))):
+            async for found in self.pace.sliced(self._walk(self._find(path), shares)):
                 if value := self._count(attribute, found):
                     before[found.address] = (found.address.incarnation, value)
         return before
@@ -184,10 +199,10 @@ class Ranking(Showing):
         if attribute not in get_args(TopAttribute):
             raise OutOfBounds("attribute", f"one of {', '.join(get_args(TopAttribute))}")
 
-    def _top(self, attribute: TopAttribute, heap: Heap, seconds: float | None) -> Top:
+    async def _top(self, attribute: TopAttribute, heap: Heap, seconds: float | None) -> Top:
         rows = [
             TopRow(**asdict(self._row(found, measure=True)), value=round(value, 6))
-            for value, found in heap
+            async for value, found in self.pace.sliced(heap)
         ]
         return Top(attribute=attribute, seconds=seconds, counted=heap.offered, items=rows)
 
@@ -213,5 +228,5 @@ class Ranking(Showing):
         if attribute == "mailbox":
             return cell.depth
         if attribute == "memory":
-            return 0 if isinstance(cell.actor, Supervisor) else size_of(vars(cell.actor))
+            return memory_of(cell) or 0
         return cell.handled

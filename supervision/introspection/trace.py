@@ -10,7 +10,7 @@ from msgspec import structs
 from supervision.introspection.debugging import Debugging
 from supervision.introspection.errors import ActionRefused, LimitReached, NoSuchTrace, check
 from supervision.introspection.events import Sink
-from supervision.introspection.finding import NOBODY, sliced
+from supervision.introspection.finding import NOBODY
 from supervision.introspection.trace_records import TraceEvents, TraceRow
 from supervision.introspection.watching import class_of, watch_of
 
@@ -207,7 +207,7 @@ class Tracing(Debugging):
         return trace
 
     async def _watch_below(self, trace: Trace, path: str, of_class: str | None, most: int) -> None:
-        async for found in sliced(self._walk(self._find(path))):
+        async for found in self.pace.sliced(self._walk(self._find(path))):
             cell = found.address.cell
             if cell is None or cell.actor is None or _traced(cell):
                 continue

@@ -15,14 +15,14 @@ from supervision.introspection.errors import (
     ActionRefused,
     NoSuchActor,
 )
-from supervision.introspection.finding import children, member_of_pool, sliced, state_of
+from supervision.introspection.finding import children, member_of_pool, state_of
 from supervision.introspection.records import (
     ActorRow,
     DeadLetterRow,
     PoolSummary,
     TreeNode,
 )
-from supervision.introspection.showing import status_of
+from supervision.introspection.showing import memory_of, status_of
 from supervision.introspection.steering import Steering
 from supervision.introspection.top import Ranking
 from supervision.introspection.trace import Tracing
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from supervision.introspection.finding import Found
+    from supervision.introspection.pace import Slices
 
 __all__ = ["ActionRefused", "Introspection", "NoSuchActor"]
 
@@ -54,25 +55,30 @@ class Introspection(Details, Ranking, Steering, Tracing):
         Raises:
             NoSuchActor: nothing has this path.
         """
-        return await self._node(self._find(path or self._root), depth)
+        found = self._find(path or self._root)
+        return await self._node(found, depth, await self.pace.begin())
 
-    async def _node(self, found: Found, depth: int | None) -> TreeNode:
+    async def _node(self, found: Found, depth: int | None, slices: Slices) -> TreeNode:
+        if slices.over():
+            await slices.rest()
         row = self._row(found, measure=True)
-        pool = await self._pool(found)
+        pool = await self._pool(found, slices)
         below = []
         if pool is None and depth != 0:
             deeper = None if depth is None else depth - 1
-            below = [await self._node(child, deeper) for child in children(found)]
+            below = [await self._node(child, deeper, slices) for child in children(found)]
         return TreeNode(**asdict(row), children=below, pool=pool)
 
-    async def _pool(self, found: Found) -> PoolSummary | None:
+    async def _pool(self, found: Found, slices: Slices) -> PoolSummary | None:
         state = state_of(found.address.cell)
         if state is None or not state.dynamic:
             return None
         by_status: dict[str, int] = {}
         deepest = 0
         members = list(state.children.values())
-        async for child in sliced(members):
+        for child in members:
+            if slices.over():
+                await slices.rest()
             member = child.address.cell
             status = status_of(member, child)
             by_status[status] = by_status.get(status, 0) + 1
@@ -86,8 +92,44 @@ class Introspection(Details, Ranking, Steering, Tracing):
         Raises:
             NoSuchActor: nothing has this path.
         """
-        found = self._walk(self._find(under or self._root))
-        return (self._row(one, measure=not member_of_pool(one)) for one in found)
+        return map(self.row, self.found(under))
+
+    def found(self, under: str | None = None) -> Iterator[Found]:
+        """The actors below a path, itself included, as ``row`` and ``column`` take them.
+
+        Raises:
+            NoSuchActor: nothing has this path.
+        """
+        return self._walk(self._find(under or self._root))
+
+    def row(self, found: Found) -> ActorRow:
+        """What a list shows of an actor; the memory of those of pools is not measured."""
+        return self._row(found, measure=not member_of_pool(found))
+
+    def column(self, found: Found, name: str) -> str | float | None:
+        """One field of an actor's row, for less than the row costs; None where it has none."""
+        cell = found.address.cell
+        if name == "path":
+            return found.address.path
+        if name == "mailbox":
+            return 0 if cell is None else cell.depth
+        if name == "handled":
+            return 0 if cell is None else cell.handled
+        if name == "restarts":
+            return 0 if found.child is None else found.child.restarts
+        if name == "memory":
+            return None if member_of_pool(found) else memory_of(cell)
+        value: str | float | None = getattr(self._row(found, measure=False), name)
+        return value
+
+    def is_pool(self, path: str) -> bool:
+        """Whether it is a supervisor of dynamic children.
+
+        Raises:
+            NoSuchActor: nothing has this path.
+        """
+        state = state_of(self._find(path).address.cell)
+        return state is not None and state.dynamic
 
     def dead_letters(self) -> Iterator[DeadLetterRow]:
         """The latest dead letters, the oldest first."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+from itertools import count
+from sys import getsizeof
+from types import SimpleNamespace
 
 import pytest
 from sys_actors import PATH, Account, Add, Door, System, Wait, cast
@@ -17,8 +18,8 @@ from supervision.introspection import (
     OutOfBounds,
 )
 from supervision.introspection.events import SystemEvent
+from supervision.introspection.size import estimated_size, size_of
 from supervision.introspection.top import Heap
-from supervision.testing import Kit
 
 
 @pytest.fixture
@@ -275,27 +276,80 @@ def test_one_window_is_open_at_a_time(kit, system):
     assert system.window("rate", 1, 1.0).items == []
 
 
-def test_the_loop_goes_round_while_many_actors_are_looked_at():
-    with Kit() as kit:
-        pool(kit, 3_000)
-        system = System(kit)._own
-        gaps = []
+@pytest.fixture
+def ticking(monkeypatch):
+    """Each look at the clock that slices are measured with takes 10 µs."""
+    ticks = count()
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 100_000)
+    monkeypatch.setattr("supervision.introspection.pace.time", clock)
 
-        async def beat():
-            while True:
-                begun = time.perf_counter()
-                await asyncio.sleep(0)
-                gaps.append(time.perf_counter() - begun)
 
-        async def ask():
-            beating = asyncio.get_running_loop().create_task(beat())
-            top = await system.top("memory", 10)
-            beating.cancel()
-            return top
+@pytest.mark.parametrize("attribute", ["memory", "mailbox"])
+def test_many_actors_are_looked_at_in_slices_with_pauses_in_between(kit, ticking, attribute):
+    """A slice that only lets the loop go round would come between every two of its callbacks."""
+    pool(kit, 3_000)
+    asked = kit.loop.create_task(System(kit)._own.top(attribute, 10))
+    begun = kit.clock.elapsed
+    kit.until(asked.done)
+    assert (len(asked.result().items), asked.result().counted) == (10, 3_001)
+    # 3,001 actors take 30 ms, and a pause four times as long as it comes after each of them.
+    assert kit.clock.elapsed - begun == pytest.approx(0.12, rel=0.1)
 
-        top = kit.run(ask())
-        assert (len(top.items), top.counted) == (10, 3_001)
-        assert len(gaps) >= 3
+
+def test_who_looks_at_many_actors_at_once_shares_the_time_of_one(kit, ticking):
+    pool(kit, 3_000)
+    system, begun = System(kit)._own, kit.clock.elapsed
+    asked = [kit.loop.create_task(system.top("mailbox", 10)) for _ in range(4)]
+    kit.until(lambda: all(one.done() for one in asked))
+    assert kit.clock.elapsed - begun >= 4 * 0.11
+
+
+def test_the_pages_of_a_list_and_the_tree_make_pauses_too(kit, ticking):
+    pool(kit, 3_000)
+    begun = kit.clock.elapsed
+    assert System(kit).tree().pool.count == 3_000
+    assert kit.clock.elapsed - begun == pytest.approx(0.12, rel=0.1)
+
+
+def test_one_question_about_memory_is_under_way_at_a_time(kit, ticking):
+    pool(kit, 1_000)
+    system = System(kit)
+    first = kit.loop.create_task(system._own.top("memory", 1))
+    kit.settle()
+    with pytest.raises(LimitReached, match="at most 1 questions about memory"):
+        system.top("memory", 1)
+    with pytest.raises(LimitReached, match="at most 1 questions about memory"):
+        system.window("memory", 1, 1.0)
+    assert system.top("mailbox", 1).counted == 1_001
+    kit.until(first.done)
+    assert system.top("memory", 1).counted == 1_001
+
+
+def test_of_a_large_pool_the_memory_of_some_members_is_measured(kit, system, monkeypatch):
+    """The same ones at both ends of a window, so that none seems to have grown."""
+    monkeypatch.setattr("supervision.introspection.finding.MEASURED_MEMBERS", 50)
+    pool(kit, 500)
+    assert 25 <= system.top("memory", 1).counted <= 100
+    assert system.top("mailbox", 1).counted == 501
+    assert system.window("memory", 1, 1.0).items == []
+
+
+def test_the_size_of_a_state_is_estimated_from_a_few_of_its_objects():
+    texts = [f"{number:05}" * 20 for number in range(10_000)]
+    for value in (texts, dict(enumerate(texts)), {"a": {"b": texts}}):
+        whole = sum(map(getsizeof, texts))
+        assert whole < estimated_size(value) < 2 * whole
+    assert estimated_size([None] * 8) == size_of([None] * 8)
+    looked = []
+
+    class Looked(dict):
+        def __sizeof__(self):
+            looked.append(1)
+            return 100
+
+    nested = [[[Looked() for _ in range(20)] for _ in range(20)] for _ in range(20)]
+    assert estimated_size(nested) > sum(map(getsizeof, nested))
+    assert len(looked) < 128
 
 
 def test_a_heap_keeps_the_greatest_and_of_equal_ones_those_that_came_first():

@@ -7,6 +7,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from functools import partial
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -37,6 +38,7 @@ from supervision.introspection import (
     ActorState,
     DeadLetterRow,
     NoSuchActor,
+    Pace,
     TreeNode,
 )
 
@@ -76,7 +78,7 @@ class FakeTree:
 
     def __init__(self):
         self.rows = [row("node"), *(row(f"node/a{n}", mailbox=n % 3) for n in range(5))]
-        self.done, self.pools = [], {}
+        self.done, self.pools, self.pace = [], set(), Pace()
         self.letters = [
             DeadLetterRow(
                 number=n, at=WALL + n, target="x", sender="y", message="Ping", reason="noproc"
@@ -91,12 +93,21 @@ class FakeTree:
     async def tree(self, path, depth):
         self._known(path or "node")
         children = [row(known.path, TreeNode) for known in self.rows[1:]] if depth != 0 else []
-        pool = self.pools.get(path)
-        return row(path or "node", TreeNode, kind="supervisor", children=children, pool=pool)
+        return row(path or "node", TreeNode, kind="supervisor", children=children)
 
-    def actors(self, under):
+    def found(self, under):
         self._known(under or "node")
-        return (known for known in self.rows if known.path.startswith(under or "node"))
+        below = (known for known in self.rows if known.path.startswith(under or "node"))
+        return (SimpleNamespace(address=known, row=known) for known in below)
+
+    def column(self, found, name):
+        return getattr(found.row, name)
+
+    def row(self, found):
+        return found.row
+
+    def is_pool(self, path):
+        return path in self.pools
 
     async def actor(self, path):
         self._known(path)

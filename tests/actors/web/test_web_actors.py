@@ -2,7 +2,7 @@ from urllib.parse import quote
 
 import pytest
 
-from supervision.introspection import Asked, PoolSummary
+from supervision.introspection import Asked
 
 PATH = quote("node/a1", safe="")
 
@@ -91,7 +91,7 @@ def test_actors_are_searched_by_path_below_a_path(site):
 
 def test_under_a_pool_its_members_are_listed_and_under_others_themselves_too(site):
     tree = site.services.introspection
-    tree.pools["node"] = PoolSummary(count=5, by_status={"running": 5}, mailbox_max=0)
+    tree.pools.add("node")
     for under, first, total in (("node", "node/a0", 5), ("node/a1", "node/a1", 1)):
         found = site.get(f"/api/v1/actors?under={under}").json()
         assert (found["items"][0]["path"], found["total"]) == (first, total)
