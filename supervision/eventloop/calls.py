@@ -183,6 +183,11 @@ class PendingCall(ActorSystemMessage):  # type: ignore[misc]
     deadline: float | None
     settled: bool
 
+    @property
+    def wanted(self) -> bool:
+        """Whether it is open and somebody is left to take its answer."""
+        return not self.settled
+
     @abstractmethod
     def reply(self, value: Any) -> bool:
         """Answer; return False where the answer comes late and is dropped."""
@@ -277,6 +282,10 @@ class Caller(Protocol):
     """Who takes the answers of requests: a cell."""
 
     @property
+    def actor(self) -> Any:
+        """The actor; None once it has ended."""
+
+    @property
     def kernel(self) -> Carrier:
         """The node it lives in."""
 
@@ -292,6 +301,11 @@ class MessageCall(ToldCall):
         super().__init__(request, deadline)
         self.caller = caller
         self.request_id = request_id
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is open and its caller lives."""
+        return not self.settled and self.caller.actor is not None
 
     def _tell(self, value: Any, failure: CallFailed | None) -> None:
         # A cell is one incarnation: the answer to a dead one's question never meets its successor.
@@ -329,8 +343,8 @@ class FutureCall(PendingCall):
 class OpenCalls(dict[PendingCall, None]):
     """Calls that a server answers later, kept so that they fail at once should it end first.
 
-    Those that were given up and are never answered must not gather here: they are looked for
-    whenever the number of calls has doubled.
+    Those that were given up, or whose caller has ended, and that are never answered must not
+    gather here: they are looked for whenever the number of calls has doubled.
     """
 
     __slots__ = ("_look_at",)
@@ -341,7 +355,7 @@ class OpenCalls(dict[PendingCall, None]):
     def add(self, call: PendingCall) -> None:
         """Keep a call."""
         if len(self) >= self._look_at:
-            for gone in [one for one in self if one.settled]:
+            for gone in [one for one in self if not one.wanted]:
                 del self[gone]
             self._look_at = max(LOOK_FROM, 2 * len(self))
         self[call] = None

@@ -64,6 +64,11 @@ class _CollectedCall(ToldCall):
         self.collection = collection
         self.label = label
 
+    @property
+    def wanted(self) -> bool:
+        """Whether it is open and the actor that asked lives."""
+        return not self.settled and self.collection.wanted
+
     def _tell(self, value: Any, failure: CallFailed | None) -> None:
         self.collection.take(Answered(self.label, value, failure))
 
@@ -86,6 +91,11 @@ class Collection:
     def __len__(self) -> int:
         """How many answers are still to be taken."""
         return self._open + len(self._answered)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the actor that asks lives."""
+        return self._caller.actor is not None
 
     def add(
         self,
@@ -128,9 +138,15 @@ class Collection:
             yield answered
 
     async def all(self) -> MultiAnswer:
-        """Wait for every answer."""
+        """Wait for every answer.
+
+        Raises:
+            ValueError: two calls have one label; ``next`` gives the answers of both.
+        """
         outcome = MultiAnswer({}, {})
         async for answered in self:
+            if answered.label in outcome.replies or answered.label in outcome.failed:
+                raise ValueError(f"{answered.label!r} is the label of two calls")
             if answered.error is None:
                 outcome.replies[answered.label] = answered.value
             else:

@@ -74,7 +74,7 @@ class DepartedCalls:
     def add(self, call: PendingCall) -> Ask:
         """Keep a call; return what is to be sent."""
         if len(self._open) >= self._look_at:
-            self._open = {n: one for n, one in self._open.items() if not one.settled}
+            self._open = {n: one for n, one in self._open.items() if one.wanted}
             self._look_at = max(LOOK_FROM, 2 * len(self._open))
         self._last += 1
         self._open[self._last] = call

@@ -164,6 +164,44 @@ def test_open_calls_that_were_given_up_do_not_gather(kit):
     assert len(calls) <= LOOK_FROM
 
 
+class Later(GenServer):
+    """Means to answer, and never does."""
+
+    def handle_call(self, request, from_):
+        return NO_REPLY
+
+
+class Requesting(GenServer):
+    def handle_cast(self, server):
+        self.request(server, "question", None)
+
+
+class Collecting(GenServer):
+    async def handle_cast(self, server):
+        await self.multi_call([server], "question", None)
+
+
+@pytest.mark.parametrize("kind", [Requesting, Collecting])
+def test_open_calls_of_actors_that_ended_do_not_gather(kit, kind):
+    server = kit.start(Later)
+    for _ in range(3 * LOOK_FROM):
+        asker = kit.start(kind)
+        kit.cast(asker, server)
+        kit.settle()
+        kit.faults.kill(asker)
+        kit.settle()
+    assert len(kit.kernel.cell_of(server).deferred) <= LOOK_FROM
+
+
+@pytest.mark.parametrize("kind", [Requesting, Collecting])
+def test_open_calls_of_actors_that_live_are_kept(kit, kind):
+    server = kit.start(Later)
+    for _ in range(3 * LOOK_FROM):
+        kit.cast(kit.start(kind), server)
+        kit.settle()
+    assert len(kit.kernel.cell_of(server).deferred) == 3 * LOOK_FROM
+
+
 class Counted(FutureCall):
     """Counts how often it is looked at."""
 
