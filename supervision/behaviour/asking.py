@@ -126,15 +126,20 @@ class Asking:
         """Ask many the same and wait for all of them (``gen_server:multi_call/4``).
 
         Args:
-            targets: addresses or registered names.
+            targets: addresses or registered names, each of them once.
             request: what each of them is asked.
             timeout: seconds for all of them together, as they are asked at once.
 
         Returns:
             Who answered what, and who did not and why; nothing is raised for one that fails.
+
+        Raises:
+            ValueError: a target is listed twice; nobody is asked.
         """
-        asked = self.asking(timeout)
-        for target in targets:
+        asked, all_of_them = self.asking(timeout), list(targets)
+        if len(set(all_of_them)) < len(all_of_them):
+            raise ValueError("multi_call: a target is listed twice")
+        for target in all_of_them:
             asked.add(target, target, request)
         return asked.all()
 

@@ -212,6 +212,28 @@ def test_a_call_to_many_is_bound_by_the_call_that_is_handled(kit, servers):
     assert kit.clock.elapsed == 3.0
 
 
+def test_a_call_to_many_refuses_one_that_is_listed_twice(kit, servers):
+    async def script(self):
+        with pytest.raises(ValueError, match="listed twice"):
+            await self.multi_call([*servers, servers[0]], 1.0)
+        return self.kernel.clock.elapsed
+
+    assert run(kit, script) == 0.0
+    assert kit.kernel.cell_of(servers[0]).handled == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_two_calls_with_one_label_cannot_be_taken_together(kit, servers, fails):
+    async def script(self):
+        asked = self.asking()
+        asked.add("twice", servers[0], 0.0)
+        asked.add("twice", "nobody" if fails else servers[1], 1.0)
+        with pytest.raises(ValueError, match="'twice' is the label of two calls"):
+            await asked.all()
+
+    run(kit, script)
+
+
 # Synchronous handlers
 
 
