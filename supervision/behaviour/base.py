@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from supervision.behaviour.asking import Asking
 from supervision.behaviour.naming import Naming
 from supervision.behaviour.resting import Resting
-from supervision.eventloop import crashes, links
+from supervision.eventloop import links
 from supervision.eventloop.managed import ManagedActor, Timeout
 from supervision.message_shape import shape_of
 from supervision.reasons import NORMAL, Reason
@@ -110,8 +110,6 @@ class Behaviour(Asking, Naming, Resting, ManagedActor):
 
         An end with an error is reported as a crash is; one in order is nobody's concern.
         """
-        if reason.kind == "error":
-            crashes.report(self.kernel, self._myRef, "stop", reason)
         self.kernel.exit(self._myRef, reason)
 
     def at_end(self, release: Callable[[], object]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from supervision._thespian import ActorAddress
 from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.cell import NAMED
@@ -30,6 +32,18 @@ MAX_REASON = 2_000
 MAX_TRACEBACK = 20_000
 
 
+class Crash(msgspec.Struct, frozen=True):
+    """What an actor did when an exception ended it.
+
+    Attributes:
+        what: the type of what it handled.
+        sender: the address of who sent that.
+    """
+
+    what: str
+    sender: Any
+
+
 def report(
     kernel: Node, cell: Cell, what: str, reason: Reason, sender: Any = None, **more: Any
 ) -> None:
@@ -38,7 +52,8 @@ def report(
     Args:
         kernel: the node.
         cell: the actor, with everything that it still has.
-        what: the type of what it handled; ``init`` or ``terminate`` where that was it.
+        what: the type of what it handled; ``init`` or ``terminate`` where that was it, and
+            ``stop`` where it was told to end.
         reason: why it ends.
         sender: the address of who sent what it handled, where that is known.
         more: particulars of the occasion.

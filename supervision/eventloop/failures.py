@@ -43,7 +43,8 @@ def handler_failed(
     if cell.dies:
         _die(kernel, cell, message, sender, exception)
     elif isinstance(exception, SystemExit):
-        lifecycle.begin_exit(kernel, cell, crashed(exception))
+        crash = crashes.Crash(crashes.name_of(message), sender)
+        lifecycle.begin_exit(kernel, cell, crashed(exception), None, crash)
     elif isinstance(message, SecondDelivery):
         _poison(kernel, cell, message.message, sender, exception)
     else:
@@ -58,10 +59,10 @@ def handler_failed(
 
 def _die(kernel: Node, cell: Cell, message: Any, sender: Any, exception: BaseException) -> None:
     reason = crashed(exception)
-    crashes.report(kernel, cell, crashes.name_of(message), reason, sender)
     if isinstance(message, PendingCall):
         message.fail(ServerDied(reason))
-    kernel.exit(cell, reason)
+    crash = crashes.Crash(crashes.name_of(message), sender)
+    kernel.signal(lifecycle.begin_exit, kernel, cell, reason, None, crash)
 
 
 def _deliver_again(kernel: Node, cell: Cell, message: Any, sender: Any) -> None:

@@ -58,15 +58,23 @@ def begin_exit(
     cell: Cell,
     reason: Reason,
     asked: tuple[ActorExitRequest, Any] | None = None,
+    crash: crashes.Crash | None = None,
 ) -> None:
     """Have an actor end: its ``terminate`` runs unless it is killed, then ``end``.
 
     A plain Thespian actor is shown an ActorExitRequest in the place of ``terminate``: the one
     that it was sent (``asked``, with its sender), or a new one where its parent or system ends.
+    An end with an error is reported here, whoever wants it (``crash``: an exception did), for
+    here it is known which reason is the first, the only one that counts.
     """
     actor = cell.actor
     if actor is None or (cell.exiting is not None and reason.kind != "killed"):
+        if crash is not None:  # it had been told to end before
+            kernel.report("unexpected", cell.address.path, error=f"{crash.what}: {reason}")
         return
+    if reason.kind == "error":
+        what, sender = ("stop", None) if crash is None else (crash.what, crash.sender)
+        crashes.report(kernel, cell, what, reason, sender)
     told = cell.exiting is None and _has_last_words(cell, actor, reason)
     cell.exiting = reason
     if cell.task is not None:
@@ -116,13 +124,13 @@ def _terminate(
         _terminate_failed(kernel, cell, reason, exception)
         return
     if type(result) is not CoroutineType:
-        end(kernel, cell, result.reason if type(result) is Stop else reason)
+        _terminated(kernel, cell, reason, result)
         return
 
     def ended(_task: HandlerTask, value: Any, exception: BaseException | None) -> None:
         cell.task = None
         if exception is None:
-            end(kernel, cell, value.reason if type(value) is Stop else reason)
+            _terminated(kernel, cell, reason, value)
         else:
             _terminate_failed(kernel, cell, reason, exception)
 
@@ -131,6 +139,15 @@ def _terminate(
     bound = None if reason.clean else _bound_of(cell)
     if bound is not None:
         _kill_in(kernel, cell, bound)
+
+
+def _terminated(kernel: Node, cell: Cell, reason: Reason, result: Any) -> None:
+    if type(result) is not Stop:
+        end(kernel, cell, reason)
+        return
+    if result.reason.kind == "error" and reason.kind != "error":
+        crashes.report(kernel, cell, "terminate", result.reason, ending=str(reason))
+    end(kernel, cell, result.reason)
 
 
 def _bound_of(cell: Cell) -> float | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
-from supervision import GenServer, ServerDied
+from supervision import GenServer, ServerDied, Stop, reasons
 from supervision.eventloop.plain import plain
 from supervision.testing import NotStarted
 
@@ -59,7 +61,7 @@ def test_a_crash_report_tells_who_crashed_on_what_and_what_it_was_tied_to(kit):
         "ancestors": ["above"],
         "mailbox": 1,
         "links": ["client"],
-        "handled": 0,
+        "handled": 1,
         "state": {"number": 7, "pin": "****"},
     }
 
@@ -134,6 +136,109 @@ def test_a_crash_in_init_and_one_in_terminate_say_where(kit):
     first, second = kit.reported("crash")
     assert (first.data["message"], first.data["state"]) == ("init", "init")
     assert (second.data["message"], second.data["ending"]) == ("terminate", "shutdown")
+
+
+class Ending(GenServer):
+    """Ends in the way that it is told by the name of a method."""
+
+    def handle_cast(self, request):
+        getattr(self, request)()
+
+    def stops_twice(self):
+        self.stop(reasons.error("first"))
+        self.stop(reasons.error("second"))
+
+    def stops_and_crashes(self):
+        self.stop(reasons.error("first"))
+        raise ValueError("second")
+
+    def changes_its_mind(self):
+        self.stop()
+        self.stop(reasons.error("second"))
+
+    def is_done_and_crashes(self):
+        self.stop()
+        raise ValueError("second")
+
+    def says_another_reason(self):
+        self.state = Stop(reasons.error("first"))
+        self.stop()
+
+    def crashes_and_says_another_reason(self):
+        self.state = Stop(reasons.error("second"))
+        raise ValueError("first")
+
+    def terminate(self, reason):
+        return self.state
+
+
+class SlowlyEnding(Ending):
+    """The same, with asynchronous callbacks."""
+
+    async def handle_cast(self, request):
+        await asyncio.sleep(0)
+        super().handle_cast(request)
+
+    async def terminate(self, reason):
+        await asyncio.sleep(0)
+        return super().terminate(reason)
+
+
+@pytest.mark.parametrize("kind", [Ending, SlowlyEnding])
+@pytest.mark.parametrize(
+    ("way", "message", "reason"),
+    [
+        ("stops_twice", "stop", "error: first"),
+        ("stops_and_crashes", "stop", "error: first"),
+        ("says_another_reason", "terminate", "error: first"),
+        ("crashes_and_says_another_reason", "str", "error: ValueError: first"),
+    ],
+)
+def test_an_end_with_an_error_is_one_crash_report(kit, kind, way, message, reason):
+    kit.cast(kit.start(kind), way)
+    kit.advance(1.0)
+    [report] = kit.reported("crash")
+    assert (report.data["message"], report.data["reason"]) == (message, reason)
+
+
+@pytest.mark.parametrize("kind", [Ending, SlowlyEnding])
+@pytest.mark.parametrize("way", ["changes_its_mind", "is_done_and_crashes"])
+def test_an_end_in_order_is_none(kit, kind, way):
+    kit.cast(kit.start(kind), way)
+    kit.advance(1.0)
+    assert kit.reported("crash") == []
+
+
+@pytest.mark.parametrize("kind", [Ending, SlowlyEnding])
+@pytest.mark.parametrize("way", ["stops_and_crashes", "is_done_and_crashes"])
+def test_an_exception_after_the_end_was_decided_is_told(kit, kind, way):
+    kit.cast(kit.start(kind, name="late"), way)
+    kit.advance(1.0)
+    [report] = kit.reported("unexpected")
+    assert (report.path, report.data) == ("late", {"error": "str: error: ValueError: second"})
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_stop_from_outside_with_an_error_is_a_crash_report(kit, suspended):
+    bank = kit.start(Bank)
+    bank.cell.suspended = suspended
+    kit.loop.run(kit.kernel.stop_call, bank, reasons.error("no money"))
+    kit.settle()
+    [report] = kit.reported("crash")
+    assert (report.data["message"], report.data["reason"]) == ("stop", "error: no money")
+
+
+def test_everyone_whom_a_crash_takes_along_is_a_crash_report(kit):
+    first, second = kit.start(Bank, name="first"), kit.start(Ending, name="second")
+    kit.actor(second).link(first)
+    kit.send(first, "boom")
+    kit.settle()
+    reports = kit.reported("crash")
+    assert [(one.path, one.data["message"]) for one in reports] == [
+        ("first", "str"),
+        ("second", "stop"),
+    ]
+    assert {one.data["reason"] for one in reports} == {"error: LookupError: boom"}
 
 
 def test_a_crash_after_a_crash_is_told_as_well(kit):
