@@ -6,7 +6,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from supervision._thespian import Actor
-from supervision.eventloop import crashes, lifecycle
+from supervision.eventloop import crashes, interrupts, lifecycle
 from supervision.eventloop.calls import Waiter
 from supervision.eventloop.cell import Cell
 from supervision.eventloop.handler import HandlerTask
@@ -50,8 +50,6 @@ def start(  # noqa: PLR0917 - one call site, which names them
         kernel.sweeper.watch(cell, actor.hibernate_after_s)
     try:
         result = actor.on_start(args)
-    except KeyboardInterrupt:
-        raise
     except BaseException as exception:  # noqa: BLE001 - whatever init raises is why it did not start
         return _init_crashed(kernel, cell, exception)
     if type(result) is CoroutineType:
@@ -113,6 +111,7 @@ def _init_crashed(kernel: Node, cell: Cell, exception: BaseException) -> Failed:
         return _not_started(kernel, cell, error(("already_started", exception.address)))
     reason = crashed(exception)
     crashes.report(kernel, cell, "init", reason)
+    interrupts.let_out(kernel, exception)
     return _not_started(kernel, cell, reason)
 
 

@@ -2,7 +2,7 @@
 
 For a managed or supervised actor it is the end, with a crash report. A plain Thespian actor keeps
 Thespian's semantics: the message is delivered once more, and if that fails too its sender gets it
-back as a PoisonMessage; only SystemExit ends the actor.
+back as a PoisonMessage; only SystemExit and KeyboardInterrupt end the actor.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def handler_failed(
     """Decide what the exception of a handler means and do it."""
     if cell.dies:
         _die(kernel, cell, message, sender, exception)
-    elif isinstance(exception, SystemExit):
+    elif isinstance(exception, SystemExit | KeyboardInterrupt):
         crash = crashes.Crash(crashes.name_of(message), sender)
         lifecycle.begin_exit(kernel, cell, crashed(exception), None, crash)
     elif isinstance(message, SecondDelivery):

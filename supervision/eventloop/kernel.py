@@ -17,7 +17,15 @@ from supervision._thespian import (
     Thespian_StatusReq,
     WakeupMessage,
 )
-from supervision.eventloop import admission, beginning, crashes, failures, lifecycle, stopping
+from supervision.eventloop import (
+    admission,
+    beginning,
+    crashes,
+    failures,
+    interrupts,
+    lifecycle,
+    stopping,
+)
 from supervision.eventloop.calls import NoProc, PendingCall, Waiter
 from supervision.eventloop.cell import Cell, Host, LocalAddress
 from supervision.eventloop.held import Held
@@ -229,9 +237,8 @@ class Kernel(Switchboard):
         self, cell: Cell, message: Any, sender: Any, exception: BaseException
     ) -> None:
         """An actor that dies of exceptions ends; a plain Thespian one gets its second delivery."""
-        if isinstance(exception, KeyboardInterrupt):
-            raise exception
         failures.handler_failed(self, cell, message, sender, exception)
+        interrupts.let_out(self, exception)
 
     def overflow(self, cell: Cell, message: Any, sender: Any) -> None:
         """Apply the policy of a full mailbox."""

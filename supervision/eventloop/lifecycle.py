@@ -12,7 +12,7 @@ from supervision._thespian import (
     ActorExitRequest,
     ChildActorExited,
 )
-from supervision.eventloop import crashes, links
+from supervision.eventloop import crashes, interrupts, links
 from supervision.eventloop.calls import NoProc, PendingCall, ServerDied, Waiter
 from supervision.eventloop.cell import MEMBER, NAMED, Cell
 from supervision.eventloop.handler import HandlerTask
@@ -107,8 +107,9 @@ def _abandon_handler(kernel: Node, cell: Cell, reason: Reason) -> None:
         task.message.fail(ServerDied(reason))
     try:
         task.abandon()
-    except Exception as exception:  # noqa: BLE001 - its last words; the actor ends either way
+    except BaseException as exception:  # noqa: BLE001 - its last words; the actor ends either way
         kernel.report("unexpected", cell.address.path, error=str(crashed(exception)))
+        interrupts.let_out(kernel, exception)
 
 
 def _terminate(
@@ -118,8 +119,6 @@ def _terminate(
         if isinstance(cell.actor, ManagedActor):
             cell.actor.wake_up()
         result = last_words(*args)
-    except KeyboardInterrupt:
-        raise
     except BaseException as exception:  # noqa: BLE001 - the actor ends, whatever terminate raises
         _terminate_failed(kernel, cell, reason, exception)
         return
@@ -163,6 +162,7 @@ def _terminate_failed(kernel: Node, cell: Cell, reason: Reason, exception: BaseE
         crashes.report(kernel, cell, "terminate", reason, ending=str(ending))
     else:
         _log.warning("%s failed on its exit request", cell.address.path, exc_info=exception)
+    interrupts.let_out(kernel, exception)
     end(kernel, cell, reason)
 
 
