@@ -74,7 +74,8 @@ class Asking:
         """Ask and await the answer; only asynchronous handlers can.
 
         While an asynchronous ``handle_call`` runs, nothing that it asks is waited for longer than
-        its own caller waits.
+        its own caller waits. That holds for the handler itself: a task of the loop that it has made
+        (``create_task``, a task group) asks for itself, and says ``within`` where it does not.
 
         Args:
             target: an address or a registered name.

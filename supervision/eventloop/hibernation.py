@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LOOK_AT = 64
 """Actors that are looked at before the clock is."""
+LOOK_FROM = 1024
+"""Actors of one patience from which those that have ended are looked for."""
 
 
 class Asleep:
@@ -41,10 +43,34 @@ class Asleep:
         return actor.receiveMessage(msg, sender)
 
 
+Entry = tuple[float, "Cell", int]
+
+
+class _Queue:
+    """Actors of one patience: when each is looked at, and what it had handled then."""
+
+    __slots__ = ("_look_at", "entries")
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self._look_at = LOOK_FROM
+
+    def add(self, entry: Entry) -> None:
+        """Put an actor at the end."""
+        entries = self.entries
+        if len(entries) >= self._look_at:
+            living = [one for one in entries if one[1].actor is not None]
+            entries.clear()
+            entries.extend(living)
+            self._look_at = max(LOOK_FROM, 2 * len(living))
+        entries.append(entry)
+
+
 class Sweeper:
     """Looks at the actors that may hibernate, those of one patience in the order they came.
 
-    Each is in its queue once; one that has ended leaves it when its turn comes.
+    Each is in its queue once; one that has ended leaves it when its turn comes, or when the queue
+    has doubled: where many come and go, those that have gone must not gather for their patience.
 
     Args:
         kernel: the node.
@@ -52,19 +78,20 @@ class Sweeper:
 
     def __init__(self, kernel: Node) -> None:
         self._kernel = kernel
-        self._queues: dict[float, deque[tuple[float, Cell, int]]] = {}
+        self._queues: dict[float, _Queue] = {}
 
     def watch(self, cell: Cell, after_s: float) -> None:
         """Have an actor hibernate when it has had nothing to do for ``after_s`` seconds."""
-        queue = self._queues.setdefault(after_s, deque())
-        queue.append((self._kernel.present() + after_s, cell, cell.handled))
-        if len(queue) == 1:
+        queue = self._queues.get(after_s)
+        if queue is None:
+            queue = self._queues[after_s] = _Queue()
             self._kernel.set_timer(after_s, self._sweep, self, after_s)
+        queue.add((self._kernel.present() + after_s, cell, cell.handled))
 
     def _sweep(self, timer: Timer) -> None:
         """Look at those whose time has come, for as long as a turn may take."""
         after_s: float = timer.payload
-        queue, kernel = self._queues[after_s], self._kernel
+        queue, kernel = self._queues[after_s].entries, self._kernel
         now = kernel.present()
         limit = now + kernel.limits.turn_budget_s
         looked = 0

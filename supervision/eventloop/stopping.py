@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from supervision.eventloop import lifecycle
 from supervision.eventloop.calls import CallingSelf, CallTimeout, NoProc, ServerDied, Waiter
@@ -34,7 +34,18 @@ class Ending(Waiter):
 
     def expire(self) -> None:
         """It did not end in time; it goes on ending."""
+        self._wait_no_longer()
         self.settle(None, CallTimeout(f"stop of {self._cell.address.path}"))
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Whoever waited does so no longer; the actor goes on ending."""
+        self._wait_no_longer()
+        return super().cancel(msg)
+
+    def _wait_no_longer(self) -> None:
+        cell = self._cell
+        if not self.settled and cell.at_end is not None:
+            cell.at_end = [one for one in cell.at_end if one != self.gone] or None
 
 
 def stop(

@@ -129,8 +129,11 @@ class Switchboard(Scheduler):
             The deadline; and the seconds from now, None where they are what is left of the
             other's deadline.
         """
-        task = caller.task
-        bound = within.deadline if within is not None else None if task is None else task.deadline
+        if within is not None:
+            bound = within.deadline
+        else:  # what tasks of the loop ask that the actor has made is not asked for this call
+            bound = None if caller.task is None else caller.task.deadline
+            bound = bound if bound is None or self.waits_for_itself(caller) else None
         if bound is None or (due is not None and due <= bound):
             return due, timeout
         return bound, None

@@ -162,6 +162,42 @@ def test_a_call_that_waited_until_its_deadline_is_not_handled(kit):
     assert len(kit.actor(low).seen) == 1
 
 
+class Busy(GenServer):
+    """Has a task of the loop ask for it, at the pace of ``ask`` and with a time of its own."""
+
+    def handle_cast(self, ask):
+        self.asked = asyncio.get_running_loop().create_task(ask(self))
+
+    async def handle_call(self, request, from_):
+        await asyncio.sleep(request)
+
+
+@pytest.mark.parametrize("how", ["call", "request", "asking"])
+def test_what_a_task_of_the_actor_asks_is_not_bound_by_the_call_that_it_handles(kit, how):
+    slow, busy = kit.start(Busy), kit.start(Busy)
+    seen = []
+
+    async def ask(actor):
+        await asyncio.sleep(0.5)
+        if how == "call":
+            await actor.call(slow, 3.0, timeout=10.0)
+        elif how == "asking":
+            asked = actor.asking(10.0)
+            asked.add("one", slow, 3.0)
+            seen.append((await asked.next()).error)
+        else:
+            actor.handle_info = lambda message, _: seen.append(message.error)
+            actor.request(slow, 3.0, timeout=10.0)
+            await asyncio.sleep(5.0)
+
+    kit.cast(busy, ask)
+    kit.settle()
+    kit.call(busy, 0.9, timeout=1.0)
+    kit.advance(10.0)
+    assert kit.actor(busy).asked.exception() is None
+    assert [one for one in seen if one is not None] == []
+
+
 class Holding(GenServer):
     """Holds the loop for ten seconds."""
 

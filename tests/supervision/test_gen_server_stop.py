@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -127,6 +128,29 @@ def test_a_server_that_does_not_end_in_time_goes_on_ending(kit, stop, whence):
     assert target.cell is not None
     kit.advance(2.0)
     assert target.cell is None
+
+
+@from_everywhere
+def test_nothing_is_kept_of_those_who_wait_no_longer(kit, stop, whence):
+    target = kit.start(Target, 1000.0)
+    for _ in range(3):
+        with pytest.raises(CallTimeout):
+            stop[whence](target, DONE, 1.0)
+    assert target.cell.at_end is None
+
+
+def test_nothing_is_kept_of_a_wait_for_an_end_that_is_cut_short(kit):
+    class Hasty(GenServer):
+        async def handle_cast(self, target):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stop_actor(target, DONE), 1.0)
+            self.state = "over"
+
+    target, hasty = kit.start(Target, 1000.0), kit.start(Hasty)
+    kit.cast(hasty, target)
+    kit.advance(2.0)
+    assert kit.actor(hasty).state == "over"
+    assert target.cell.at_end is None
 
 
 @from_everywhere

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from supervision import GenServer, Next, Reply, StateMachine, reasons
+from supervision.eventloop.hibernation import LOOK_FROM
 
 Record = msgspec.defstruct(
     "Record",
@@ -165,7 +166,7 @@ def test_sleeping_and_waking_leave_nothing_behind(kit):
         kit.call(actor.address, "sleep")
         kit.call(actor.address, "question")
     assert kit.kernel.statistics().timers == 1
-    assert sum(len(queue) for queue in kit.kernel.sweeper._queues.values()) == 1
+    assert sum(len(queue.entries) for queue in kit.kernel.sweeper._queues.values()) == 1
 
 
 def test_an_asynchronous_handler_can_say_it_last(kit):
@@ -259,6 +260,27 @@ def test_the_data_of_an_idle_state_machine_is_packed(kit):
     assert machine.status() == {"state": "idle", "data": record(3)}
     assert kit.call(machine.address, "question") == ("idle", "value 3-0")
     assert (machine.hibernating, machine.data) == (False, record(3))
+
+
+def test_those_that_have_ended_do_not_gather_for_their_patience(kit):
+    lasting = [kit.actor(kit.start(Sleeper, number)) for number in range(10)]
+
+    def come_and_go():
+        for number in range(5 * LOOK_FROM):
+            address = kit.kernel.child_address(None, f"brief {number}")
+            kit.kernel.spawn(Sleeper(), number, parent=None, address=address)
+            kit.kernel.exit(address.cell, reasons.KILLED)
+            if number % 100 == 0:
+                kit.clock.advance(0.01)
+
+    for _ in range(3):
+        kit.loop.run(come_and_go)
+        kit.settle()
+    [queue] = kit.kernel.sweeper._queues.values()
+    assert len(queue.entries) <= 11 * LOOK_FROM
+    kit.advance(120.0)
+    assert all(actor.hibernating for actor in lasting)
+    assert kit.kernel.sweeper._queues == {}
 
 
 def test_ten_thousand_idle_servers_take_less_than_half_the_memory(kit):
