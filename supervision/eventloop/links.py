@@ -34,22 +34,31 @@ class Down(msgspec.Struct, frozen=True):
         ref: what ``monitor`` returned.
         address: of the actor.
         reason: why; ``noproc`` where it did not exist when the monitor was set.
+        incarnation: which of the actors behind that address it was; 0 where there was none.
     """
 
     ref: Monitor
     address: ActorAddress
     reason: Reason
+    incarnation: int = 0
 
 
 class Exit(ActorSystemMessage):  # type: ignore[misc]
-    """A linked actor ended: what an actor that traps exits receives instead of ending too."""
+    """A linked actor ended: what an actor that traps exits receives instead of ending too.
 
-    def __init__(self, address: ActorAddress, reason: Reason) -> None:
+    Attributes:
+        address: of the actor.
+        reason: why; ``noproc`` where it did not exist when the link was made.
+        incarnation: which of the actors behind that address it was; 0 where there was none.
+    """
+
+    def __init__(self, address: ActorAddress, reason: Reason, incarnation: int = 0) -> None:
         self.address = address
         self.reason = reason
+        self.incarnation = incarnation
 
     def __repr__(self) -> str:
-        return f"Exit({self.address!r}, {self.reason})"
+        return f"Exit({self.address!r}, {self.reason}, incarnation={self.incarnation})"
 
 
 def monitor(kernel: Node, watcher: Cell, address: ActorAddress) -> Monitor:
@@ -94,23 +103,26 @@ def unlink(one: Cell, other: Cell) -> None:
             here.links.pop(there, None)
 
 
-def exit_signal(kernel: Node, cell: Cell, sender: ActorAddress, reason: Reason) -> None:
+def exit_signal(
+    kernel: Node, cell: Cell, sender: ActorAddress, reason: Reason, incarnation: int = 0
+) -> None:
     """What a link carries: a message where exits are trapped, an end where they are not."""
     if not cell.alive:
         return
     if cell.trap_exit:
-        kernel.deliver(cell, Exit(sender, reason), None)
+        kernel.deliver(cell, Exit(sender, reason, incarnation), None)
     elif reason.kind != "normal":
         kernel.exit(cell, reason)
 
 
 def tell_relations(kernel: Node, cell: Cell, reason: Reason) -> None:
     """Tell everyone tied to an actor that it has ended; O(1) each."""
+    address, incarnation = cell.address, cell.address.incarnation
     for watch in tuple(cell.watching or ()):
         demonitor(watch)
     for watch in tuple(cell.monitors or ()):
         demonitor(watch)
-        kernel.deliver(watch.watcher, Down(watch, cell.address, reason), None)
+        kernel.deliver(watch.watcher, Down(watch, address, reason, incarnation), None)
     for other in tuple(cell.links or ()):
         unlink(cell, other)
-        exit_signal(kernel, other, cell.address, reason)
+        exit_signal(kernel, other, address, reason, incarnation)

@@ -257,11 +257,13 @@ class HandlerExit(msgspec.Struct, frozen=True):
         id: the handler's id.
         reason: normal: it was deleted or asked for it; shutdown: the manager ends; Swapped; or
             an error: it crashed, or returned what no handler may.
+        incarnation: which of the managers behind that address it was.
     """
 
     manager: ActorAddress
     id: Any
     reason: Reason | Swapped
+    incarnation: int = 0
 
 
 class HandlerFailed(CallFailed):

@@ -229,7 +229,8 @@ class EventManager(GenServer):
         self, owner: ActorAddress | None, handler_id: Hashable, reason: Reason | Swapped
     ) -> None:
         if owner is not None:
-            self.send(owner, HandlerExit(self.address, handler_id, reason))
+            manager = self.address
+            self.send(owner, HandlerExit(manager, handler_id, reason, manager.incarnation))
 
     def _crashed(self, handler_id: Hashable, reason: Reason, event: Any) -> None:
         self._report(handler_id, reason, event, self.state[handler_id])

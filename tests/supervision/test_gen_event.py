@@ -6,11 +6,13 @@ import pytest
 
 from supervision import (
     AddHandler,
+    ChildSpec,
     DeleteHandler,
     EventHandler,
     EventManager,
     HandlerFailed,
     Notify,
+    SupervisorFlags,
     SwapHandler,
     SyncNotify,
     WhichHandlers,
@@ -281,7 +283,18 @@ def test_a_handler_that_swaps_itself_for_one_that_is_there_is_deleted_itself(
     assert kit.call(manager, request_) == answer
     assert kit.call(manager, WhichHandlers()) == ["a", "b"]
     taken = reasons.error(("already_added", "b"))
-    assert owner.of_type(HandlerExit) == [HandlerExit(manager, "c", taken)]
+    assert owner.of_type(HandlerExit) == [HandlerExit(manager, "c", taken, incarnation=1)]
     assert journal[-1] == ("c", "terminate", taken)
     [report] = kit.reported("crash")
     assert report.data["handler"] == "c"
+
+
+def test_an_owner_is_told_which_incarnation_of_the_manager_its_handler_was_in(kit, journal):
+    kit.start_supervisor(SupervisorFlags(), [ChildSpec("manager", EventManager)])
+    manager, owner = kit.address("top/manager"), kit.probe()
+    kit.faults.kill(manager)
+    kit.settle()
+    kit.call(manager, AddSupHandler("c", owner.address, Noting("c", journal)))
+    kit.call(manager, DeleteHandler("c", None))
+    kit.settle()
+    assert [told.incarnation for told in owner.of_type(HandlerExit)] == [2]

@@ -36,7 +36,7 @@ def test_a_monitor_is_told_why_an_actor_ended(kit, reason):
     ref = watcher.monitor(victim)
     kit.faults.exit(victim, reason)
     kit.settle()
-    assert watcher.messages == [Down(ref, victim, reason)]
+    assert watcher.messages == [Down(ref, victim, reason, incarnation=1)]
 
 
 def test_a_monitor_is_told_the_crash_of_an_actor(kit):
@@ -68,7 +68,7 @@ def test_a_monitor_of_an_actor_that_is_ending_is_told_its_reason(kit):
     kit.settle()
     ref = watcher.monitor(victim)
     kit.advance(5.0)
-    assert watcher.messages == [Down(ref, victim, reasons.error("on its way"))]
+    assert watcher.messages == [Down(ref, victim, reasons.error("on its way"), incarnation=1)]
 
 
 def test_each_monitor_is_told_once_in_the_order_they_were_set(kit):
@@ -121,6 +121,29 @@ def test_a_monitor_watches_one_incarnation(kit):
         kit.faults.kill(plain)
         kit.settle()
     assert len(watcher.messages) == 1
+
+
+def test_who_is_told_of_an_end_is_told_which_incarnation_it_was(kit):
+    kit.start_supervisor(SupervisorFlags(intensity=5), [ChildSpec("plain", Plain)])
+    watcher, plain = kit.probe(), kit.address("top/plain")
+    for number in (1, 2):
+        watcher.monitor(plain)
+        watcher.link(plain)
+        kit.faults.kill(plain)
+        kit.settle()
+        assert plain.incarnation == number + 1
+    assert [told.incarnation for told in watcher.of_type(Down)] == [1, 2]
+    assert [told.incarnation for told in watcher.of_type(Exit)] == [1, 2]
+    assert "incarnation=1" in repr(watcher.of_type(Exit)[0])
+
+
+def test_who_is_told_that_nobody_was_there_is_told_of_no_incarnation(kit):
+    watcher, gone = kit.probe(), kit.start(Plain)
+    kit.stop(gone)
+    watcher.monitor(gone)
+    watcher.link(gone)
+    kit.settle()
+    assert [told.incarnation for told in watcher.of_type((Down, Exit))] == [0, 0]
 
 
 @every_reason
