@@ -197,3 +197,32 @@ def test_every_guarantee_is_held_by_tests_that_exist():
         tests = re.findall(r"`(test_\w+)`", held)
         assert tests, number
         assert [test for test in tests if f"def {test}(" not in names] == [], number
+
+
+def test_an_awaited_answer_overtakes_what_waits_and_a_response_does_not(kit):
+    seen = []
+
+    class Server(GenServer):
+        def handle_call(self, request, from_):
+            self.send(request, "sent before")
+            return "answer"
+
+    class Awaiting(GenServer):
+        async def handle_cast(self, server):
+            seen.append(await self.call(server, self.address))
+
+        def handle_info(self, message, sender):
+            seen.append(message)
+
+    class Told(GenServer):
+        def handle_cast(self, server):
+            self.request(server, self.address)
+
+        def handle_info(self, message, sender):
+            seen.append(getattr(message, "value", message))
+
+    server = kit.start(Server)
+    for kind in (Awaiting, Told):
+        kit.cast(kit.start(kind), server)
+        kit.settle()
+    assert seen == ["answer", "sent before", "sent before", "answer"]
