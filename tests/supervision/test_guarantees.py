@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from supervision import (
     KILLED,
     NORMAL,
+    SHUTDOWN,
     GenServer,
     Response,
     StartChild,
@@ -82,6 +83,27 @@ class Owner(GenServer):
         return list(self.state)
 
 
+class Above(GenServer):
+    """Has a child, and is no supervisor."""
+
+    def init(self, ended):
+        self.state = ended
+        self.child = self.createActor(Below)
+        self.send(self.child, ended)
+
+    def terminate(self, reason):
+        self.state.append("above")
+
+
+class Below(GenServer):
+    def handle_info(self, message, sender):
+        self.state = message
+
+    async def terminate(self, reason):
+        await asyncio.sleep(1.0)
+        self.state.append("below")
+
+
 class Inner(Supervisor):
     def init(self, args):
         return args
@@ -107,6 +129,17 @@ def test_messages_of_one_sender_are_handled_once_and_in_order_however_they_are_s
         assert kit.actor(scribe).state == list(range(len(plan)))
         asked = [number for number, way in enumerate(plan) if way == "request"]
         assert kit.actor(sender).answers == asked
+
+
+def test_children_of_an_actor_that_is_no_supervisor_end_after_it(kit):
+    ended = []
+    above = kit.start(Above, ended)
+    child = kit.actor(above).child
+    assert kit.stop(above) == SHUTDOWN
+    assert ended == ["above"]
+    kit.advance(1.0)
+    assert ended == ["above", "below"]
+    assert not kit.alive(child)
 
 
 def test_an_order_to_end_comes_before_the_messages_that_wait(kit):
