@@ -9,7 +9,7 @@ from supervision._thespian import ActorAddress
 from supervision.childspec import SpecError, as_spec, check_id, unknown_keys
 from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.cell import LocalAddress
-from supervision.eventloop.lifecycle import Failed, Outcome, Started
+from supervision.eventloop.lifecycle import Failed, Ignored, Outcome, Started
 from supervision.management import (
     ChildInfo,
     CountChildren,
@@ -207,7 +207,7 @@ class Managed(Children):
     async def _cycle(self, child: Child) -> Outcome | Refused:
         if child.spec.restart == "temporary":
             return Refused("temporary", child.address)
-        if child.retry_at is not None:
+        if child.status == "restarting":
             return await self._start_early(child)
         if strategy.alive(child):
             await self._end_child(child)
@@ -220,10 +220,16 @@ class Managed(Children):
 
     async def _start_early(self, child: Child) -> Outcome | Refused:
         """End the wait of a restart: the child starts with its group, as it would have."""
+        if child.retry_at is None:
+            child.restarts += 1  # one that waits was counted when its wait began
         await self._all_of(strategy.due(self.state, child))
         if child.status == "running":
             return Started(child.address)
-        return Refused("start_error", None if child.last_exit is None else child.last_exit[0])
+        if child.status == "stopped" and not child.failures:
+            return Ignored()  # any other end of this is a failure, its own or of one before it
+        siblings = self.state.children.values()
+        failed = next((one for one in (child, *siblings) if one.status == "restarting"), child)
+        return Refused("start_error", None if failed.last_exit is None else failed.last_exit[0])
 
     def _delete(self, named: str) -> bool | Refused:
         if self.state.dynamic:
