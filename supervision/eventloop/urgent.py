@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from supervision.eventloop.cell import Cell
 
-LOOK_FROM = 64
+LOOK_FROM = 8
 """Messages from which it is kept how far a mailbox has been looked through."""
 
 
@@ -26,13 +26,15 @@ def waits(cell: Cell, urgent: Container[type]) -> bool:
     if len(mailbox) < LOOK_FROM:
         return any(type(message) in urgent for message, _, _ in mailbox)
     # Counted from the actor's first message on, those that were dropped among them.
-    begin = cell.handled + cell.overflows
-    end = begin + len(mailbox)
-    new = max(0, end - max(begin, getattr(cell.actor, "_looked_through", 0)))
-    found = any(type(message) in urgent for message, _, _ in islice(reversed(mailbox), new))
-    if not found:
-        cell.actor._looked_through = end  # type: ignore[union-attr]  # noqa: SLF001 - only where used
-    return found
+    end = cell.handled + cell.overflows + len(mailbox)
+    new = end - getattr(cell.actor, "_looked_through", 0)
+    if new <= 0:
+        return False
+    for message, _, _ in islice(reversed(mailbox), new):
+        if type(message) in urgent:
+            return True
+    cell.actor._looked_through = end  # type: ignore[union-attr]  # noqa: SLF001 - only where used
+    return False
 
 
 def lift(cell: Cell, urgent: Container[type]) -> list[tuple[Any, Any]]:
