@@ -12,6 +12,7 @@ from supervision import (
     ChildSpec,
     GenServer,
     NoProc,
+    PendingCall,
     Response,
     ServerDied,
     SupervisorFlags,
@@ -241,3 +242,31 @@ def test_answers_come_in_the_order_they_were_given(kit):
     kit.settle()
     answers = [one.value for one in kit.actor(asker).state if isinstance(one, Response)]
     assert answers == list(reversed(range(10)))
+
+
+class Relative(Desk):
+    """Asks another server in each way in which an actor can."""
+
+    async def handle_cast(self, target):
+        await self.call(target, "awaited")
+        await self.multi_call([target], "of many")
+        self.request(target, "by message", None)
+
+
+def test_whoever_asks_a_server_is_shown_what_is_asked_and_until_when(kit):
+    class Curious(GenServer):
+        def handle_call(self, request, from_):
+            seen.append((isinstance(from_, PendingCall), from_.request, from_.deadline))
+            assert from_.wanted
+            return "answer"
+
+    seen, now = [], kit.clock.monotonic()
+    curious = kit.start(Curious)
+    kit.cast(kit.start(Relative), curious)
+    kit.call(curious, "from outside", 2.0)
+    assert sorted(seen, key=lambda one: one[1]) == [
+        (True, "awaited", now + 5.0),
+        (True, "by message", None),
+        (True, "from outside", now + 2.0),
+        (True, "of many", now + 5.0),
+    ]

@@ -10,7 +10,9 @@ from supervision import (
     Answered,
     CallingSelf,
     CallTimeout,
+    Collection,
     GenServer,
+    MultiAnswer,
     NoProc,
     Requests,
     Response,
@@ -67,7 +69,8 @@ def run(kit, script, timeout=None):
 
 def test_answers_are_taken_in_the_order_they_are_given(kit, servers):
     async def script(self):
-        asked = self.asking()
+        asked: Collection = self.asking()
+        assert (type(asked), len(asked)) == (Collection, 0)
         for seconds, server in zip((3.0, 1.0, 2.0), servers, strict=True):
             asked.add(seconds, server, seconds)
         return [(answered.label, self.kernel.clock.elapsed) async for answered in asked]
@@ -162,6 +165,7 @@ def test_a_call_to_many_tells_who_failed_and_why(kit, servers):
     kit.faults.exit(servers[1], reasons.error("gone"))
     kit.settle()
     outcome = run(kit, script)
+    assert outcome == MultiAnswer(outcome.replies, outcome.failed)
     assert outcome.replies == {servers[0]: "after 1.0", servers[2]: "after 1.0"}
     assert {target: type(failure) for target, failure in outcome.failed.items()} == {
         servers[1]: NoProc,

@@ -8,12 +8,17 @@ import pytest
 
 from supervision import IGNORE, ChildSpec, GenServer, Stop, SupervisorFlags, reasons
 from supervision.testing import (
+    Faults,
     InjectedFault,
     Kit,
+    KitStatistics,
     NotStarted,
+    Restless,
     Stuck,
     Unhandled,
     VirtualClock,
+    VirtualLoop,
+    loop,
 )
 
 
@@ -129,6 +134,19 @@ def test_an_exception_that_nobody_looked_at_is_raised_by_settle(kit):
     assert isinstance(failure.value.__cause__, ZeroDivisionError)
 
 
+def test_a_loop_that_does_not_come_to_rest_is_an_error(monkeypatch):
+    def again():
+        restless.call_soon(again)
+
+    monkeypatch.setattr(loop, "MOST_CALLBACKS", 100)
+    restless = VirtualLoop(VirtualClock())
+    again()
+    with pytest.raises(Restless, match="100 callbacks"):
+        restless.settle()
+    assert restless.callbacks_run == 100
+    restless.close()
+
+
 def test_waiting_for_what_cannot_come_is_an_error(kit):
     probe = kit.probe()
     with pytest.raises(Stuck):
@@ -196,6 +214,7 @@ def test_starts_are_refused_as_often_as_wanted(kit):
     kit.faults.kill(echo)
     kit.settle()
     assert len(kit.reported("supervisor", context="start_error")) == 2
+    assert type(kit.faults) is Faults
     assert (echo.incarnation, kit.alive(echo)) == (4, True)
 
 
@@ -203,7 +222,8 @@ def test_what_happened_is_counted(kit):
     kit.start_supervisor(SupervisorFlags(), [ChildSpec("echo", Echo)])
     kit.faults.kill(kit.address("top/echo"))
     kit.advance(1.5)
-    statistics = kit.statistics()
+    statistics: KitStatistics = kit.statistics()
+    assert type(statistics) is KitStatistics
     assert (statistics.actors, statistics.restarts, statistics.elapsed_s) == (2, 1, 1.5)
     assert statistics.reports == {"supervisor": 2}
 
