@@ -43,7 +43,7 @@ def start(  # noqa: PLR0917 - one call site, which names them
     cell.keeper = keeper
     if not isinstance(actor, ManagedActor):
         cell.dies = parent is not None and getattr(parent.actor, "kind", None) == "supervisor"
-        return Started(address)
+        return _started(kernel, cell)
     cell.dies = True
     cell.policy = actor.mailbox
     if actor.hibernate_after_s is not None:
@@ -76,14 +76,14 @@ def _place(kernel: Node, actor: Actor, parent: Cell | None, address: LocalAddres
 def _judge(kernel: Node, cell: Cell, result: Any) -> Outcome:
     """What the value that ``init`` returned means (gen_server.erl, init_it/6)."""
     if result is None:
-        return Started(cell.address)
+        return _started(kernel, cell) if kernel.held.starting else Started(cell.address)
     if result is IGNORE:
         lifecycle.end(kernel, cell, SHUTDOWN, tell_parent=False)
         return Ignored()
     if isinstance(result, Stop):
         return _not_started(kernel, cell, result.reason)
     if isinstance(result, Info):
-        return Started(cell.address, result.value)
+        return _started(kernel, cell, result.value)
     if isinstance(result, Continue):
         return _start_on(kernel, cell, result)
     reason = error(("bad_return_value", repr(result)[:SHOWN_CHARS]))
@@ -98,7 +98,12 @@ def _start_on(kernel: Node, cell: Cell, further: Continue) -> Outcome:
         actor.continue_with(further.term)
     except TypeError as refused:
         return _init_crashed(kernel, cell, refused)
-    return Started(cell.address)
+    return _started(kernel, cell)
+
+
+def _started(kernel: Node, cell: Cell, info: Any = None) -> Started:
+    kernel.held.started(cell)
+    return Started(cell.address, info)
 
 
 def _not_started(kernel: Node, cell: Cell, reason: Reason) -> Failed:

@@ -15,7 +15,7 @@ from supervision.eventloop.reference import Reference, Services
 
 if TYPE_CHECKING:
     from collections import OrderedDict, deque
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
     from datetime import timedelta
 
     from supervision._thespian import Actor
@@ -282,11 +282,18 @@ class Names(Protocol):
 class Store(Protocol):
     """Who keeps messages for actors that are down: ``Held``."""
 
+    @property
+    def starting(self) -> Mapping[str, object]:
+        """What waits for the outcome of a start, by paths."""
+
     def hold(self, cell: Cell, mailbox: Iterable[Entry]) -> Iterable[Entry]:
         """Keep what an actor that ends has not handled; return what is not kept."""
 
     def hand_over(self, cell: Cell) -> None:
         """Give what waited to the next incarnation."""
+
+    def started(self, cell: Cell) -> None:
+        """Know that an incarnation has started, under names of its own."""
 
 
 class Watch(Protocol):

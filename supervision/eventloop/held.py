@@ -2,8 +2,9 @@
 
 Only children whose spec says ``on_restart="keep"`` have any of it. A message is kept from the
 moment in which its receiver ends until the next one is placed behind the address, or until nobody
-will come back. What belongs to the incarnation that ended is never handed on: answers to what it
-asked, its timers, the ends of those it watched.
+will come back. Under a name it is kept until the next one has started, for that takes the name at
+some time in its ``init``. What belongs to the incarnation that ended is never handed on: answers
+to what it asked, its timers, the ends of those it watched.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
 
 
 class _Queue:
-    """What waits for one address."""
+    """What waits for one address, and under which names it was known; for whom, once it starts."""
 
-    __slots__ = ("address", "entries", "limit", "names")
+    __slots__ = ("address", "cell", "entries", "limit", "names")
 
     def __init__(self, address: LocalAddress, limit: int) -> None:
         self.address = address
         self.limit = limit
         self.entries: deque[Entry] = deque()
-        self.names: list[Any] = []
+        self.names: dict[Any, None] = {}
+        self.cell: Cell | None = None
 
 
 class Held:
@@ -44,11 +46,16 @@ class Held:
 
     Args:
         kernel: the node.
+
+    Attributes:
+        starting: whose messages were handed over and who is not known to have started, by paths;
+            only those that were known by names.
     """
 
     def __init__(self, kernel: Node) -> None:
         self._kernel = kernel
         self._queues: dict[str, _Queue] = {}
+        self.starting: dict[str, _Queue] = {}
         self._names: dict[Any, _Queue] = {}
 
     def __len__(self) -> int:
@@ -67,15 +74,16 @@ class Held:
         Returns:
             What is not kept.
         """
+        failed = self._outcome_known(cell) if self.starting else None
         parent = None if cell.parent is None else cell.parent.actor
         limit = parent.keep_limit(cell.address) if isinstance(parent, ManagedActor) else 0
         if limit <= 0:
             return mailbox
         queue = self._queues[cell.address.path] = _Queue(cell.address, limit)
-        for name, ties in (cell.names or {}).items():
-            if ties & NAMED:
-                queue.names.append(name)
-                self._names[name] = queue
+        queue.names = {name: None for name, ties in (cell.names or {}).items() if ties & NAMED}
+        if failed is not None:  # it may not have come so far as to take its names
+            queue.names |= failed.names
+        self._names |= dict.fromkeys(queue.names, queue)
         rest = []
         for entry in mailbox:
             if owed(entry[0]):
@@ -100,11 +108,16 @@ class Held:
 
     def keep(self, target: Any, message: Any, sender: Any) -> bool:
         """Take a message that found nobody; False where nobody will come back for it."""
-        if not self._queues:
+        if not (self._queues or self.starting):
             return False
         queue = self._find(target)
         if queue is None or owed(message):
             return False
+        if queue.cell is not None:
+            if sender is queue.cell.address:
+                return False  # it would wait for itself, and has no such name
+            self._kernel.deliver(queue.cell, message, sender)
+            return True
         self._add(queue, (message, sender, self._kernel.now))
         return True
 
@@ -125,13 +138,28 @@ class Held:
 
     def hand_over(self, cell: Cell) -> None:
         """Give what waited to the next incarnation, in the order in which it came."""
-        queue = self._take(cell.address) if self._queues else None
+        queue = self._queues.pop(cell.address.path, None) if self._queues else None
         if queue is None:
             return
+        if queue.names:
+            queue.cell = cell
+            self.starting[cell.address.path] = queue
         live = [one for one in queue.entries if not _given_up(one[0])]
         if live:
             cell.mailbox = deque(live)
             self._kernel.make_ready(cell)
+
+    def started(self, cell: Cell) -> None:
+        """An incarnation runs: it is known by the names that it has taken itself."""
+        self._outcome_known(cell)
+
+    def _outcome_known(self, cell: Cell) -> _Queue | None:
+        queue = self.starting.get(cell.address.path)
+        if queue is None or queue.cell is not cell:
+            return None
+        del self.starting[cell.address.path]
+        self._forget_names(queue)
+        return queue
 
     def drop(self, address: LocalAddress, reason: Reason) -> None:
         """Nobody comes back: callers are told at once, the rest are dead letters."""
@@ -154,10 +182,14 @@ class Held:
 
     def _take(self, address: LocalAddress) -> _Queue | None:
         queue = self._queues.pop(address.path, None)
-        for name in () if queue is None else queue.names:
+        if queue is not None:
+            self._forget_names(queue)
+        return queue
+
+    def _forget_names(self, queue: _Queue) -> None:
+        for name in queue.names:
             if self._names.get(name) is queue:
                 del self._names[name]
-        return queue
 
 
 def _given_up(message: Any) -> bool:
