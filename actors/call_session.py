@@ -7,7 +7,7 @@ synchronous: look-ups are messages, so that the default answer leaves in time wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from msgspec.structs import replace
 
@@ -23,6 +23,7 @@ from actors.session_api import (
     PatchSession,
     RouteFromIvr,
     SessionOver,
+    SessionState,
 )
 from actors.session_data import Session
 from supervision import (
@@ -54,6 +55,11 @@ MAX_NAMES = 16
 
 class CallSession(RoutedCall):
     """The session of one call; see the module."""
+
+    states: ClassVar = frozenset(get_args(SessionState))
+    fixed_fields: ClassVar = frozenset(
+        {"session", "call", "opened", "ani", "names", "leg", "heard", "dialogues", "closed"}
+    )
 
     # Beginning
 

@@ -78,7 +78,7 @@ ACTOR: Commands = {
         verb(
             "actor:replace_state",
             _PATH,
-            argument("patch", type=mapping, metavar="JSON", help='such as {"limit": 5}'),
+            argument("patch", type=mapping, metavar="JSON", help='such as {"decided": {}}'),
             argument("--dry-run", action="store_true", help="show it and change nothing"),
             _REASON,
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actors.cli.command import Answer
 from actors.cli.peer import Peer, segment
 from actors.cli.text import columns, event_line
-from supervision.anchor.messages import Refusal
+from supervision.anchor.messages import ExitCode, Refusal
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -113,6 +113,8 @@ def _switched(options: Namespace, what: str, settings: dict[str, Any]) -> dict[s
 def probe(options: Namespace) -> Answer:
     """Install a probe that is built in, remove it, or show what the probes have found."""
     path = f"actors/{segment(options.path)}/probes"
+    if options.remove and options.name is None:
+        raise Refusal(ExitCode.USAGE, "--remove needs the name of the probe", "name")
     with Peer(options.data) as peer:
         if options.name is None:
             found = peer.api("GET", path)

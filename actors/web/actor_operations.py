@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, structs
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.lists import select
 from actors.web.parameters import ACTOR, LOOK, PageParameters
-from actors.web.problems import ACTION_REFUSED, CALLBACK_FAILED, NO_SUCH_ACTOR
+from actors.web.problems import ACTION_REFUSED, CALLBACK_FAILED, NO_SUCH_ACTOR, NOT_RUNNING
 from actors.web.shown import shown
 from protocols.http import paging
 from protocols.http.paging import Key, Page, Selection
@@ -26,7 +26,8 @@ from supervision.introspection import (
 )
 
 _UNKNOWN = (NO_SUCH_ACTOR,)
-_STATE = (NO_SUCH_ACTOR, CALLBACK_FAILED)
+_RUNNING = (NO_SUCH_ACTOR, NOT_RUNNING)
+_STATE = (NO_SUCH_ACTOR, NOT_RUNNING, CALLBACK_FAILED)
 
 ACTOR_COLUMNS = ("path", "mailbox", "handled", "rate", "memory", "restarts", "since", "status")
 DEAD_LETTER_COLUMNS = ("number", "target", "reason")
@@ -127,7 +128,9 @@ async def get_actor_status(call: Call[None, None]) -> Reply:
     return Reply(value=structs.replace(found, state=shown(found.state)))
 
 
-@operation("GET", f"{ACTOR}/info", scopes=LOOK, response=ActorInfo, problems=_UNKNOWN)
+@operation(
+    "GET", f"{ACTOR}/info", scopes=LOOK, response=ActorInfo, problems=(*_UNKNOWN, NOT_RUNNING)
+)
 async def get_actor_info(call: Call[None, None]) -> Reply:
     """What an actor is tied to, takes and does; never what its mailbox holds."""
     return Reply(value=await call.services.introspection.info(call.path["path"]))
@@ -139,7 +142,7 @@ async def get_actor_info(call: Call[None, None]) -> Reply:
     scopes=LOOK,
     query=PageParameters,
     response=Page[ChildRow],
-    problems=(NO_SUCH_ACTOR, ACTION_REFUSED),
+    problems=(NO_SUCH_ACTOR, NOT_RUNNING, ACTION_REFUSED),
 )
 async def list_children(call: Call[PageParameters, None]) -> Reply:
     """The children of a supervisor, in pages."""

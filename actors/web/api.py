@@ -126,7 +126,7 @@ class Call(Generic[Q, B]):
     @property
     def who(self) -> str:
         """Who asks, for logs and histories."""
-        return self.principal.name if self.principal else "anybody"
+        return self.principal.who if self.principal else "anybody"
 
 
 class Handler(Protocol):

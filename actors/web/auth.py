@@ -28,6 +28,12 @@ class Principal(Struct, frozen=True):
     name: str
     token_id: str | None = None
 
+    @property
+    def who(self) -> str:
+        """The name, and the id of the token where that is not all: names are not unique."""
+        known = self.token_id is None or self.token_id == self.name
+        return self.name if known else f"{self.name} ({self.token_id})"
+
 
 LOCAL_ADMIN = Principal("admin", "local")
 """The user the node runs as, through the control socket."""

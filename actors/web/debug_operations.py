@@ -8,13 +8,19 @@ from msgspec import Meta, Struct, structs
 
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.parameters import ACT, ACTOR, LOOK, Reason
-from actors.web.problems import ACTION_REFUSED, LIMIT_REACHED, NO_SUCH_ACTOR
+from actors.web.problems import (
+    ACTION_REFUSED,
+    LIMIT_REACHED,
+    NO_SUCH_ACTOR,
+    NO_SUCH_PROBE,
+    NOT_RUNNING,
+)
 from actors.web.shown import shown
 from actors.web.steering_operations import asked
-from supervision.introspection import LogRow, ProbeRow, StatisticsRow
+from supervision.introspection import LogRow, NoSuchProbe, ProbeRow, StatisticsRow
 
-_UNKNOWN = (NO_SUCH_ACTOR,)
-_REFUSED = (NO_SUCH_ACTOR, ACTION_REFUSED, LIMIT_REACHED)
+_UNKNOWN = (NO_SUCH_ACTOR, NOT_RUNNING)
+_REFUSED = (NO_SUCH_ACTOR, NOT_RUNNING, ACTION_REFUSED, LIMIT_REACHED)
 LOG_EVENTS = 10
 
 
@@ -110,10 +116,18 @@ async def install_probe(call: Call[None, NewProbe]) -> Reply:
     return Reply(value=row)
 
 
-@operation("DELETE", f"{ACTOR}/probes/{{probe}}", scopes=ACT, status=204, problems=_REFUSED)
+@operation(
+    "DELETE",
+    f"{ACTOR}/probes/{{probe}}",
+    scopes=ACT,
+    status=204,
+    problems=(*_UNKNOWN, NO_SUCH_PROBE),
+)
 async def remove_probe(call: Call[None, None]) -> Reply:
-    """Remove a probe; nothing happens where there is none."""
-    call.services.introspection.remove(call.path["path"], call.path["probe"], asked(call, ""))
+    """Remove a probe."""
+    path, probe = call.path["path"], call.path["probe"]
+    if not call.services.introspection.remove(path, probe, asked(call, "")):
+        raise NoSuchProbe(path, probe)
     return Reply()
 
 

@@ -16,8 +16,10 @@ from supervision.introspection import (
     CallbackFailed,
     LimitReached,
     NoSuchActor,
+    NoSuchProbe,
     NoSuchTrace,
     NotPlain,
+    NotRunning,
     NotSuspended,
     OutOfBounds,
     StillBusy,
@@ -30,6 +32,8 @@ NOT_SUSPENDED = ProblemType("not-suspended", 409, "The actor must be suspended f
 CALLBACK_FAILED = ProblemType("callback-failed", 409, "A callback of the actor failed")
 STATE_NOT_PLAIN = ProblemType("state-not-plain", 409, "The state cannot be patched so")
 LIMIT_REACHED = ProblemType("limit-reached", 429, "As much is watched as may be at once")
+NOT_RUNNING = ProblemType("not-running", 409, "The actor does not run now")
+NO_SUCH_PROBE = ProblemType("no-such-probe", 404, "The actor has no probe of this name")
 NO_SUCH_TRACE = ProblemType("no-such-trace", 404, "No trace has this id")
 NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
@@ -79,7 +83,9 @@ def _refused(kind: ProblemType) -> Callable[[ActionRefused], HttpProblem]:
 
 def _limit(error: LimitReached) -> HttpProblem:
     rule = f"at most {error.limit} {error.what}"
-    return HttpProblem(LIMIT_REACHED, "end one first, or ask again", rule=rule, headers={"Retry-After": "5"})
+    return HttpProblem(
+        LIMIT_REACHED, "end one first, or ask again", rule=rule, headers={"Retry-After": "5"}
+    )
 
 
 def _streams(error: TooManySubscriptions) -> HttpProblem:
@@ -105,6 +111,10 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     ),
     session_api.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
     NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),
+    NotRunning: lambda error: HttpProblem(
+        NOT_RUNNING, str(error), field="path", rule=f"running, not {error.status}"
+    ),
+    NoSuchProbe: lambda error: HttpProblem(NO_SUCH_PROBE, str(error), field="probe"),
     ActionRefused: _refused(ACTION_REFUSED),
     NotSuspended: _refused(NOT_SUSPENDED),
     StillBusy: _refused(ACTOR_BUSY),

@@ -16,11 +16,15 @@ from actors.web.problems import (
     ACTOR_BUSY,
     CALLBACK_FAILED,
     NO_SUCH_ACTOR,
+    NOT_RUNNING,
     NOT_SUSPENDED,
     STATE_NOT_PLAIN,
 )
 from actors.web.shown import shown
-from supervision.introspection import Asked
+from supervision.introspection import ActionRefused, Asked
+from supervision.introspection.patching import named
+
+_RUNNING = (NO_SUCH_ACTOR, NOT_RUNNING)
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +98,7 @@ def _action(action: ActorAction, summary: str) -> Operation:
         request=Reason,
         request_optional=True,
         response=ActionDone,
-        problems=(NO_SUCH_ACTOR, ACTION_REFUSED, ACTOR_BUSY),
+        problems=(*_RUNNING, ACTION_REFUSED, ACTOR_BUSY),
     )(act)
 
 
@@ -135,16 +139,20 @@ def _settled(acting: asyncio.Task[None]) -> None:
     scopes=("admin",),
     request=StatePatch,
     response=StateReplaced,
-    problems=(NO_SUCH_ACTOR, ACTION_REFUSED, ACTOR_BUSY, CALLBACK_FAILED, STATE_NOT_PLAIN),
+    problems=(
+        NO_SUCH_ACTOR,
+        NOT_RUNNING,
+        ACTION_REFUSED,
+        ACTOR_BUSY,
+        CALLBACK_FAILED,
+        STATE_NOT_PLAIN,
+    ),
 )
 async def replace_state(call: Call[None, StatePatch]) -> Reply:
     """Merge a patch into the plain fields of an actor's state (RFC 7396)."""
     path, body = call.path["path"], call.body
     why = asked(call, body.reason)
-    logger.info("%s patches the state of %s: %s", call.who, path, sorted(body.patch))
-    state = await call.services.introspection.patch_state(
-        path, body.patch, why, dry_run=body.dry_run
-    )
+    state = await _patched(call, why)
     done = StateReplaced(
         path=path,
         dry_run=body.dry_run,
@@ -156,13 +164,36 @@ async def replace_state(call: Call[None, StatePatch]) -> Reply:
     return Reply(value=done)
 
 
+async def _patched(call: Call[None, StatePatch], why: Asked) -> Any:
+    """Patch a state, and log whether that was tried, done or refused."""
+    path, body = call.path["path"], call.body
+    fields = ", ".join(named(body.patch))
+    try:
+        state = await call.services.introspection.patch_state(
+            path, body.patch, why, dry_run=body.dry_run
+        )
+    except ActionRefused as refusal:
+        logger.warning("refused %s a patch of %s: %s", why.by, fields, refusal)
+        raise
+    done = "tried to patch" if body.dry_run else "patched"
+    logger.info("%s %s %s of %s: %s", why.by, done, fields, path, why.reason)
+    return state
+
+
 @operation(
     "POST",
     f"{ACTOR}/change_code",
     scopes=("admin",),
     request=CodeChange,
     response=ActionDone,
-    problems=(NO_SUCH_ACTOR, ACTION_REFUSED, NOT_SUSPENDED, ACTOR_BUSY, CALLBACK_FAILED),
+    problems=(
+        NO_SUCH_ACTOR,
+        NOT_RUNNING,
+        ACTION_REFUSED,
+        NOT_SUSPENDED,
+        ACTOR_BUSY,
+        CALLBACK_FAILED,
+    ),
 )
 async def change_code(call: Call[None, CodeChange]) -> Reply:
     """Have a suspended actor convert its state to the layout of the code that runs."""

@@ -8,7 +8,13 @@ from msgspec import Meta, Struct, field
 
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.parameters import ACT, ACTOR, LOOK, Reason
-from actors.web.problems import ACTION_REFUSED, LIMIT_REACHED, NO_SUCH_ACTOR, NO_SUCH_TRACE
+from actors.web.problems import (
+    ACTION_REFUSED,
+    LIMIT_REACHED,
+    NO_SUCH_ACTOR,
+    NO_SUCH_TRACE,
+    NOT_RUNNING,
+)
 from actors.web.steering_operations import asked
 from supervision.introspection import TraceEvents, TraceRow
 from supervision.introspection.trace import MOST_WAIT_S
@@ -49,7 +55,7 @@ class TraceQuery(Struct, frozen=True, kw_only=True):
     scopes=ACT,
     request=NewTrace,
     response=TraceRow,
-    problems=(NO_SUCH_ACTOR, ACTION_REFUSED, LIMIT_REACHED),
+    problems=(NO_SUCH_ACTOR, NOT_RUNNING, ACTION_REFUSED, LIMIT_REACHED),
 )
 async def trace_actor(call: Call[None, NewTrace]) -> Reply:
     """Have the system events of an actor told, as events of kind `trace`, within limits."""

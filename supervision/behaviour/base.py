@@ -46,9 +46,12 @@ class Behaviour(Asking, Naming, Resting, ManagedActor):
 
     Attributes:
         version: of the layout of its state; None where it is not kept apart.
+        fixed_fields: of its state, or of a machine's data, what operators may not patch: by which
+            others know it, or what only makes sense together.
     """
 
     version: ClassVar[int | str | None] = None
+    fixed_fields: ClassVar[frozenset[str]] = frozenset()
     _myRef: Inhabitant
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from supervision.eventloop.calls import LOOK_FROM
 from supervision.gen_statem.actions import (
@@ -37,6 +37,8 @@ from supervision.gen_statem.actions import (
 from supervision.gen_statem.timers import MachineTimers
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from supervision.eventloop.calls import PendingCall
     from supervision.reasons import Reason
 
@@ -56,6 +58,8 @@ class Machine(MachineTimers):
             It is read for each event, so that ``code_change`` may set another.
         state_enter: whether the callback is told ``enter``, with the old state, when the machine
             begins (with the state itself), at each change of state and at ``Repeat``.
+        states: the words that are states, for whoever sets one by hand; None where they are not
+            told, nor known by ``state_functions``.
         state: the current state.
         data: the current data.
     """
@@ -63,6 +67,7 @@ class Machine(MachineTimers):
     packed_field = "data"
     callback_mode: CallbackMode = "handle_event_function"
     state_enter: bool = False
+    states: ClassVar[Collection[str] | None] = None
 
     state: str = ""
     data: Any = None

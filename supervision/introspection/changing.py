@@ -16,18 +16,15 @@ from supervision.introspection.errors import (
 )
 from supervision.introspection.finding import NOBODY, Asked, Finder
 from supervision.introspection.machines import Word
-from supervision.introspection.merging import NoPatch, merged, plain_copy
+from supervision.introspection.merging import NoPatch, an, plain_copy
+from supervision.introspection.patching import MANY_STATES, named, patched
 from supervision.introspection.showing import kind_of, shown_state
 from supervision.introspection.watching import class_of, watch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from supervision.eventloop.cell import Cell
-
-
-_MANY_STATES = frozenset({"supervisor", "event_manager"})
-"""Kinds of actors that have more than one state: their children's, their handlers'."""
 
 
 class Changing(Finder):
@@ -57,6 +54,7 @@ class Changing(Finder):
         *,
         dry_run: bool = False,
         within_s: float = TIMEOUT_S,
+        fields: Sequence[str] = (),
     ) -> Any:
         """Put what ``function`` makes of the state in its place (``sys:replace_state/3``).
 
@@ -66,6 +64,7 @@ class Changing(Finder):
             asked: who asks, and why.
             dry_run: only show what would come of it.
             within_s: seconds that a handler which runs now has to end.
+            fields: what is changed, for the report that tells of it.
 
         Returns:
             The new state as ``format_status`` shows it.
@@ -80,7 +79,7 @@ class Changing(Finder):
         replace = _system_call(cell, path, "system_replace_state")
         get = _system_call(cell, path, "system_get_state")
 
-        if dry_run and kind_of(cell, None) in _MANY_STATES:
+        if dry_run and kind_of(cell, None) in MANY_STATES:
             raise ActionRefused(path, "has many states; they cannot be tried")
 
         def change() -> Any:
@@ -97,7 +96,7 @@ class Changing(Finder):
 
         shown = await between(cell, path, within_s, change)
         if not dry_run:
-            self._note("replace_state", path, asked)
+            self._note("replace_state", path, asked, **({"fields": [*fields]} if fields else {}))
         return shown
 
     async def patch_state(
@@ -108,7 +107,7 @@ class Changing(Finder):
         Args:
             path: of the actor.
             patch: fields and their new values, as in ``merged``; of a state machine ``state``
-                and ``data``.
+                and ``data``. Only what the state shows and ``patchable`` names can be changed.
             asked: who asks, and why.
             dry_run: only show what would come of it.
 
@@ -116,13 +115,15 @@ class Changing(Finder):
             NotPlain: a field is not there, is no plain data, or the value has not its type.
             NoSuchActor, ActionRefused, CallbackFailed, StillBusy: as for ``replace_state``.
         """
-        kind = kind_of(self._running(path), None)
-        if kind in _MANY_STATES:
-            raise NotPlain(path, "state", f"that of a {kind} is not one plain record")
-        patched = _patched_machine if kind == "statem" else merged
-        return await self.replace_state(
-            path, lambda state: patched(state, patch), asked, dry_run=dry_run
-        )
+        cell = self._running(path)
+        kind = kind_of(cell, None)
+        if kind in MANY_STATES:
+            raise NotPlain(path, "state", f"that of {an(kind)} is not one plain record")
+
+        def change(state: Any) -> Any:
+            return patched(cell, path, state, patch)
+
+        return await self.replace_state(path, change, asked, dry_run=dry_run, fields=named(patch))
 
     async def change_code(
         self,
@@ -201,15 +202,3 @@ def _applied(cell: Cell, path: str) -> Any:
         return shown_state(cell, path)
     except CallbackFailed as failure:
         return str(failure)
-
-
-def _patched_machine(state: tuple[Any, Any], patch: dict[str, Any]) -> tuple[Any, Any]:
-    name, data = state
-    unknown = set(patch) - {"state", "data"}
-    if unknown:
-        raise NoPatch(min(unknown), "a machine has state and data")
-    if not isinstance(patch.get("state", name), str):
-        raise NoPatch("state", "the name of a state is needed")
-    if "data" in patch:
-        data = merged(data, patch["data"], "data")
-    return patch.get("state", name), data

@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 from supervision.eventloop.cell import NAMED
 from supervision.introspection.errors import ActionRefused
 from supervision.introspection.finding import state_of
+from supervision.introspection.patching import patchable
 from supervision.introspection.records import (
     ActorDetail,
     ActorRow,
@@ -99,7 +100,11 @@ class Details(Showing):
         name = getattr(cell.actor, "state", None) if kind_of(cell, None) == "statem" else None
         incarnation = cell.address.incarnation
         return ActorState(
-            path=path, incarnation=incarnation, state=shown_state(cell, path), name=name
+            path=path,
+            incarnation=incarnation,
+            state=shown_state(cell, path),
+            name=name,
+            patchable=patchable(cell, path),
         )
 
     async def get_status(self, path: str) -> SystemStatus:

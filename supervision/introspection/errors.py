@@ -15,6 +15,31 @@ class NoSuchActor(Exception):  # noqa: N818 - an answer, not a failure
         self.path = path
 
 
+class NotRunning(NoSuchActor):
+    """What has this path does not run now: there is nobody to do this to.
+
+    Attributes:
+        status: how it is: ``stopped``, ``restarting`` ...
+    """
+
+    def __init__(self, path: str, status: str) -> None:
+        super().__init__(path)
+        self.args = (f"{path} does not run: it is {status}",)
+        self.status = status
+
+
+class NoSuchProbe(Exception):  # noqa: N818 - an answer, not a failure
+    """The actor has no probe of this name.
+
+    Attributes:
+        probe: what was asked for.
+    """
+
+    def __init__(self, path: str, probe: str) -> None:
+        super().__init__(f"{path} has no probe {probe}")
+        self.probe = probe
+
+
 class ActionRefused(Exception):  # noqa: N818 - an answer, not a failure
     """The actor is there, but this cannot be done to it.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from supervision.introspection.errors import ActionRefused, NoSuchActor
+from supervision.introspection.errors import ActionRefused, NoSuchActor, NotRunning
 from supervision.introspection.limits import DebugLimits
 from supervision.introspection.pace import Pace
 from supervision.supervisor import Supervisor
@@ -90,9 +90,10 @@ class Finder:
         return found
 
     def _running(self, path: str) -> Cell:
-        cell = self._find(path).address.cell
+        found = self._find(path)
+        cell = found.address.cell
         if cell is None or cell.actor is None:
-            raise NoSuchActor(path)
+            raise NotRunning(path, "stopped" if found.child is None else found.child.status)
         return cell
 
     def _supervised(self, path: str) -> tuple[Child, Cell]:

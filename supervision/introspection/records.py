@@ -181,12 +181,15 @@ class ActorState(Struct, frozen=True, kw_only=True):
     Attributes:
         state: plain data.
         name: the state's name, of a state machine.
+        patchable: fields that a patch of the state may have; of a machine ``state`` and
+            ``data.NAME``.
     """
 
     path: str
     incarnation: int
     state: Any
     name: str | None = None
+    patchable: list[str] = []
 
 
 class DeadLetterRow(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 class Showing(Finder):
     """Makes rows of actors."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        clock = self._kernel.clock
+        self._epoch = clock.wall() - clock.monotonic()  # read once: a time is the same each time
+
     def _row(self, found: Found, *, measure: bool) -> ActorRow:
         cell, child = found.address.cell, found.child
         clock = self._kernel.clock
@@ -40,7 +45,7 @@ class Showing(Finder):
             status=status_of(cell, child),
             incarnation=found.address.incarnation,
             version=getattr(None if cell is None else cell.actor, "version", None),
-            since=clock.wall() - age,
+            since=clock.wall() if cell is None else self._wall(cell.since),
             restarts=0 if child is None else child.restarts,
             failures=0 if child is None else child.failures,
             retry_in_s=self._retry_in(child),
@@ -86,8 +91,7 @@ class Showing(Finder):
         ]
 
     def _wall(self, at: float) -> float:
-        clock = self._kernel.clock
-        return clock.wall() - (clock.monotonic() - at)
+        return self._epoch + at
 
     def _quantiles(self, cell: Cell) -> dict[str, float]:
         histogram = self._kernel.latencies.get(type(cell.actor))

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import structs
 
 from supervision.introspection.debugging import Debugging
-from supervision.introspection.errors import ActionRefused, LimitReached, NoSuchTrace, check
+from supervision.introspection.errors import (
+    ActionRefused,
+    LimitReached,
+    NoSuchTrace,
+    OutOfBounds,
+    check,
+)
 from supervision.introspection.events import Sink
 from supervision.introspection.finding import NOBODY
 from supervision.introspection.trace_records import TraceEvents, TraceRow
@@ -149,11 +155,14 @@ class Tracing(Debugging):
 
         Raises:
             NoSuchActor: nothing runs at this path.
-            OutOfBounds: a limit is missing or greater than what is allowed.
+            OutOfBounds: a limit is missing or greater than what is allowed, or a class is given
+                without ``under``.
             LimitReached: as many traces run, or actors are watched, as may.
             ActionRefused: the actor is traced already, or there is none to be traced.
         """
         limits = self.limits
+        if of_class is not None and not under:
+            raise OutOfBounds("class", "left out without under: one actor has one class")
         check("messages", messages, limits.trace_messages)
         check("seconds", seconds, limits.trace_seconds, 0.001)
         most = limits.traced_actors if actors is None else actors

@@ -149,6 +149,10 @@ def test_a_probe_is_installed_shown_and_removed(node, vigie):
     assert vigie("actor", "probe", "node/x")[1].split() == ["slow", '{"count":', "2}"]
     node.answers[f"DELETE {ACTOR}/probes/slow"] = {"status": 204, "body": None}
     assert vigie("actor", "probe", "node/x", "slow", "--remove")[1] == "removed slow\n"
+    asked = len(node.asked)
+    code, _, err = vigie("actor", "probe", "node/x", "--remove")
+    assert (code, len(node.asked)) == (ExitCode.USAGE, asked)
+    assert "needs the name of the probe" in err
     node.answers[f"POST {ACTOR}/no_debug"] = {"status": 204, "body": None}
     assert vigie("actor", "no-debug", "node/x")[0] == 0
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 from msgspec import Struct
 from msgspec import field as struct_field
-from sys_actors import PATH, Account, Door, System, Wait, cast
+from sys_actors import PATH, Account, Balance, Door, Plain, System, Wait, cast
 
-from supervision import SupervisorFlags
+from supervision import Keep, StateMachine, SupervisorFlags
 from supervision.introspection import (
     ActionRefused,
     CallbackFailed,
@@ -42,19 +42,82 @@ def test_a_patch_is_merged_into_the_plain_fields_of_a_state(kit, server, system)
         ({"amount": "much"}, "state.amount"),
         ({"nothing": 1}, "state.nothing"),
         ({"limits": {"day": "x"}}, "state.limits.day"),
-        ({"partner": {"x": 1}}, None),
+        ({"partner": {"x": 1}}, "state.partner"),
+        ({"secret": "0815"}, "state.secret"),
         (7, "state"),
     ],
 )
 def test_a_patch_that_does_not_fit_changes_nothing_and_is_named(kit, server, system, patch, field):
     kit.actor(server).state.limits = {"day": 1}
-    if field is None:
-        assert system.patch_state(PATH, patch, dry_run=True)
-    else:
+    for dry_run in (True, False):
         with pytest.raises(NotPlain) as failure:
-            system.patch_state(PATH, patch)
+            system.patch_state(PATH, patch, dry_run=dry_run)
         assert failure.value.field == field
-    assert kit.actor(server).state.amount == 0
+    assert kit.actor(server).state == Balance("ann", limits={"day": 1})
+
+
+def test_what_a_state_shows_is_what_can_be_patched_and_is_named(kit, server, system):
+    found = system.state(PATH)
+    assert found.patchable == ["owner", "amount", "limits"]
+    assert set(found.patchable) <= set(found.state)
+    for name in ("secret", "nothing"):
+        with pytest.raises(NotPlain, match="what can be patched is owner, amount, limits"):
+            system.patch_state(PATH, {name: "x"})
+    assert system.state(PATH).state == found.state
+
+
+def test_by_what_others_know_an_actor_stays(kit, server, system, monkeypatch):
+    monkeypatch.setattr(Account, "fixed_fields", frozenset({"owner"}))
+    assert system.state(PATH).patchable == ["amount", "limits"]
+    with pytest.raises(NotPlain, match="others know the actor by"):
+        system.patch_state(PATH, {"owner": "bob"})
+
+
+def test_new_members_of_a_dictionary_have_the_type_that_it_says(kit, server, system):
+    for patch, where in (({"day": "x"}, "day"), ({"month": None, "year": "x"}, "year")):
+        with pytest.raises(NotPlain) as failure:
+            system.patch_state(PATH, {"limits": patch})
+        assert failure.value.field == f"state.limits.{where}"
+    system.patch_state(PATH, {"limits": {"day": 5}})
+    assert kit.actor(server).state.limits == {"day": 5}
+
+
+class Lamp(StateMachine):
+    """Knows its states by its methods."""
+
+    callback_mode = "state_functions"
+
+    def init(self, args):
+        return "off", {"watts": 5}
+
+    def in_off(self, kind, event, data):
+        return Keep(data)
+
+    in_on = in_off
+
+
+class Light(Lamp):
+    """Tells its states."""
+
+    states = ("off", "dim")
+
+
+@pytest.mark.parametrize(("machine", "state"), [(Lamp, "on"), (Light, "dim")])
+def test_a_machine_is_put_into_no_state_that_it_does_not_know(kit, system, machine, state):
+    kit.start(machine, name=PATH)
+    assert system.state(PATH).patchable == ["state", "data.watts"]
+    with pytest.raises(NotPlain, match=rf"state: one of .*{state}"):
+        system.patch_state(PATH, {"state": "bogus"}, dry_run=True)
+    shown = system.patch_state(PATH, {"state": state, "data": {"watts": 7}})
+    assert shown == {"state": state, "data": {"watts": 7}}
+
+
+def test_an_actor_without_a_record_for_a_state_has_nothing_to_be_patched(kit, system):
+    kit.start(Door, name=PATH)
+    assert system.state(PATH).patchable == ["state"]
+    kit.start_supervisor(SupervisorFlags(), name="top")
+    kit.start(Plain, name="plain")
+    assert [system.state(path).patchable for path in ("top", "plain")] == [[], []]
 
 
 def test_of_a_machine_state_and_data_are_patched(kit, system):
@@ -77,6 +140,7 @@ def test_what_is_no_plain_record_is_not_patched(kit, system):
 class Limits:
     day: int = 1
     flags: dict = field(default_factory=lambda: {"open": True, "rate": 1.5, "inner": {"a": 1}})
+    by_day: dict[int, int] | None = field(default_factory=lambda: {1: 5})
 
 
 class Mixed(Struct):
@@ -96,11 +160,12 @@ class Mixed(Struct):
             {"open": True, "rate": 1.5, "inner": {"a": 5}},
         ),
         ({"limits": {"flags": {"open": None}}}, {"rate": 1.5, "inner": {"a": 1}}),
+        ({"limits": {"by_day": {"2": 7}}}, {1: 5, 2: 7}),
     ],
 )
 def test_a_patch_goes_on_inside_of_records_and_dictionaries(patch, made):
     new = merged(before := Mixed(limits=Limits()), patch)
-    assert made in (new.limits, new.limits.flags)
+    assert made in (new.limits, new.limits.flags, new.limits.by_day)
     assert before == Mixed(limits=Limits())
 
 
@@ -111,13 +176,17 @@ def test_a_patch_goes_on_inside_of_records_and_dictionaries(patch, made):
         ({"limits": {"flags": {"open": 1}}}, "state.limits.flags.open"),
         ({"limits": {"flags": {"rate": True}}}, "state.limits.flags.rate"),
         ({"limits": {"flags": {"inner": 1}}}, "state.limits.flags.inner"),
+        ({"limits": {"by_day": {"x": 1}}}, "state.limits.by_day.x"),
+        ({"limits": {"by_day": {"2": "x"}}}, "state.limits.by_day.2"),
+        ({"socket": 7}, "state.socket"),
         ({"limits": {"nothing": 1}}, "state.limits.nothing"),
     ],
 )
 def test_a_value_that_is_not_of_the_old_one_s_kind_is_refused(patch, field):
     with pytest.raises(NoPatch) as refusal:
-        merged(Mixed(limits=Limits()), patch)
+        merged(Mixed(limits=Limits(), socket=object()), patch)
     assert refusal.value.field == field
+    assert " a int " not in f" {refusal.value.rule} "
 
 
 def test_a_field_that_is_no_plain_data_is_refused():

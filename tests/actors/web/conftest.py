@@ -236,6 +236,7 @@ class Site:
     services: Services
     operations: tuple
     secrets: dict
+    who: dict = field(default_factory=dict)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def start(self):
@@ -324,7 +325,8 @@ def make_site(tmp_path):
         sites.append(site)
         site.start()
         for scope in SCOPES:
-            site.secrets[scope] = site.do(tokens.create(scope, scope, WALL))[0]
+            site.secrets[scope], token = site.do(tokens.create(scope, scope, WALL))
+            site.who[scope] = f"{scope} ({token.id})"
         return site
 
     yield make

@@ -47,14 +47,18 @@ def test_an_action_is_done_with_its_reason_and_says_by_whom(site, action):
         "path": "node/a1",
         "action": action,
         "reason": "stuck",
-        "by": "operator",
+        "by": site.who["operator"],
         "at": 1_800_000_000.0,
     }
-    assert site.services.introspection.done == [(action, "node/a1", Asked("stuck", "operator"))]
+    assert site.services.introspection.done == [
+        (action, "node/a1", Asked("stuck", site.who["operator"]))
+    ]
 
 
 def test_an_action_without_a_reason_tells_who_asked(site):
-    assert site.post(f"/api/v1/actors/{PATH}/kill").json()["reason"] == "kill by operator"
+    assert site.post(f"/api/v1/actors/{PATH}/kill").json()["reason"] == (
+        f"kill by {site.who['operator']}"
+    )
 
 
 def test_what_is_noted_of_an_action_names_who_asked_and_why(site):
@@ -65,8 +69,20 @@ def test_what_is_noted_of_an_action_names_who_asked_and_why(site):
     site.post(f"/api/v1/actors/{PATH}/kill", {"reason": "stuck"})
     assert [what for *_, what in site.services.introspection.done] == [
         Asked("", token[1].id),
-        Asked("stuck", "operator"),
+        Asked("stuck", site.who["operator"]),
     ]
+
+
+def test_tokens_of_one_name_are_told_apart(site):
+    by = set()
+    for _ in range(2):
+        site.secrets["other"], token = site.do(
+            site.services.tokens.create("operator", "ann", site.services.wall())
+        )
+        done = site.post(f"/api/v1/actors/{PATH}/kill", scope="other").json()
+        assert done["by"] == f"ann ({token.id})"
+        by.add(done["by"])
+    assert len(by) == 2
 
 
 @pytest.mark.parametrize("body", [{"reason": 1}, {"reason": "x" * 201}])

@@ -207,7 +207,7 @@ def test_a_restart_of_what_carries_its_answer_is_answered_at_once(site, listenin
         begun = asyncio.get_running_loop().time()
         asked = f"/api/v1/actors/{path.replace('/', '%2F')}/restart"
         done = await tree.ask("POST", asked, site.secrets["operator"])
-        assert (done["action"], done["by"]) == ("restart", "operator")
+        assert (done["action"], done["by"]) == ("restart", site.who["operator"])
         await until(lambda: tree.server is not None and tree.server.cell not in (None, first))
         assert await tree.status() == b"HTTP/1.1 200 OK\r\n"
         assert asyncio.get_running_loop().time() - begun < CLOSE_S

@@ -115,7 +115,7 @@ def test_status_info_and_children_of_an_actor_are_told(site, node):
 
 
 def test_an_actor_is_suspended_changed_and_resumed(site, node):
-    assert site.post(f"{A}/suspend", {"reason": "to look"}).json()["by"] == "operator"
+    assert site.post(f"{A}/suspend", {"reason": "to look"}).json()["by"] == site.who["operator"]
     node.cast(5)
     until(lambda: site.get(A).json()["mailbox"] == 1)
     assert site.get(A).json()["status"] == "suspended"
@@ -143,7 +143,7 @@ def test_a_state_is_patched_after_a_dry_run(site, node):
     assert (shown["state"], shown["dry_run"]) == ({"owner": "ann", "amount": 40}, True)
     assert node.add(1) == 1
     done = site.post(f"{A}/replace_state", {**patch, "dry_run": False}, scope="admin").json()
-    assert (done["by"], done["reason"]) == ("admin", "a mistake")
+    assert (done["by"], done["reason"]) == (site.who["admin"], "a mistake")
     assert node.add(1) == 41
 
 
@@ -159,6 +159,46 @@ def test_a_patch_that_does_not_fit_is_named_and_changes_nothing(site, node, patc
     answer = site.post(f"{A}/replace_state", {"patch": patch}, scope="admin")
     assert answer.rule == rule
     assert node.add(1) == 1
+
+
+def test_a_state_tells_what_can_be_patched_and_the_log_what_was(site, node, caplog):
+    caplog.set_level("INFO", logger="actors.web.steering_operations")
+    assert site.get(f"{A}/state").json()["patchable"] == ["owner", "amount"]
+    for patch, dry_run in (({"owner": "bob"}, True), ({"owner": "bob"}, False), ({"x": 1}, False)):
+        site.post(f"{A}/replace_state", {"patch": patch, "dry_run": dry_run}, scope="admin")
+    said = [record.getMessage().replace(site.who["admin"], "ann") for record in caplog.records]
+    assert said[0].startswith("ann tried to patch owner of node/a")
+    assert said[1].startswith("ann patched owner of node/a")
+    assert said[2].startswith("refused ann a patch of x: node/a: state.x: Balance has no such")
+    found = site.get("/api/v1/events?kinds=node", headers={"Accept": "application/json"}).json()
+    assert [event["data"]["fields"] for event in found["items"]] == [["owner"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "what", "body"),
+    [
+        ("POST", "suspend", None),
+        ("POST", "kill", None),
+        ("POST", "stop", None),
+        ("POST", "log", {"on": True}),
+        ("POST", "trace", {"messages": 1, "seconds": 1}),
+        ("GET", "state", None),
+        ("GET", "log", None),
+    ],
+)
+def test_what_is_asked_of_an_actor_that_does_not_run_is_refused_in_a_word(
+    site, node, method, what, body
+):
+    assert site.post(f"{A}/terminate").status == 200
+    assert site.get(A).json()["status"] == "stopped"
+    answer = site.ask(method, f"{A}/{what}", body)
+    assert answer.rule == (409, "not-running", "path")
+    assert answer.json()["rule"] == "running, not stopped"
+    assert site.ask(method, f"/api/v1/actors/node%2Fnobody/{what}", body).rule[0] == 404
+
+
+def test_the_times_of_an_actor_are_the_same_whenever_they_are_read(site, node):
+    assert len({site.get(A).json()["since"] for _ in range(10)}) == 1
 
 
 def test_a_state_is_patched_by_admins_only(site, node):
@@ -215,6 +255,9 @@ def test_a_probe_is_installed_read_and_removed(site, node):
     assert site.get(f"{A}/probes").json()["items"] == [{"id": "count", "state": {"Add": 1}}]
     assert site.post(f"{A}/probes", probe).rule == (409, "action-refused", "path")
     assert site.ask("DELETE", f"{A}/probes/count").status == 204
+    for unknown in ("count", "nothing"):
+        gone = site.ask("DELETE", f"{A}/probes/{unknown}")
+        assert gone.rule == (404, "no-such-probe", "probe")
     assert site.get(f"{A}/probes").json()["items"] == []
     results = site.get("/api/v1/events?kinds=trace", headers={"Accept": "application/json"}).json()
     assert results["items"][-1]["data"] == {
@@ -267,7 +310,11 @@ def test_a_trace_cannot_be_asked_for_without_limits(site, node, limits, field):
 
 def test_a_trace_is_streamed_and_read_to_its_end(site, node):
     row = site.post(f"{A}/trace", {"messages": 3, "seconds": 60, "reason": "to see"}).json()
-    assert (row["actors"], row["by"], row["reason"]) == (1, "operator", "to see")
+    assert (row["actors"], row["by"], row["reason"]) == (
+        1,
+        site.who["operator"],
+        "to see",
+    )
     url = f"/api/v1/traces/{row['id']}"
     assert site.get(f"{url}?wait_s=0.01").json()["items"] == []
     node.add(1)
@@ -287,6 +334,13 @@ def test_a_trace_is_streamed_and_read_to_its_end(site, node):
         (3, None),
         (None, "messages"),
     ]
+
+
+def test_a_trace_of_one_actor_takes_no_class(site, node):
+    """It would be of an actor of another class, and nothing would tell."""
+    body = {"messages": 3, "seconds": 60, "class": "Top"}
+    assert site.post(f"{A}/trace", body).rule == (400, "invalid-value", "class")
+    assert site.get("/api/v1/traces").json()["items"] == []
 
 
 def test_a_trace_is_ended_before_its_limits(site, node):
@@ -364,7 +418,7 @@ def test_what_operators_do_is_an_event_with_who_and_why(site, node):
         "what": "operator",
         "action": "suspend",
         "reason": "to look",
-        "by": "operator",
+        "by": site.who["operator"],
     }
 
 
