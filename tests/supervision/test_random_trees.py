@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from supervision import (
@@ -142,6 +142,17 @@ def living(cell):
         yield from living(child)
 
 
+def nobody_is_down_for_nothing(kit, top, run):
+    """What was stopped for a restart runs again, where nobody asked for it to be down."""
+    kit.advance(1_000.0)
+    if not kit.alive(top) or any(step[2] in (TerminateChild, DeleteChild) for step in run):
+        return
+    for cell in living(kit.kernel.cell_of(top)):
+        if isinstance(cell.actor, Supervisor):
+            for child in cell.actor.state.children.values():
+                assert child.spec.restart != "permanent" or child.status == "running", child.id
+
+
 def check(kit):
     for cell in list(kit.kernel.roots.values()):
         for one in living(cell):
@@ -152,9 +163,19 @@ def check(kit):
         assert owner.cell is not None, name
 
 
+GROUP = ("one_for_all", (Polite, SlowStop, Polite), ("permanent",) * 3, None, "keep")
+CYCLED_BEFORE_ITS_RETRY = [
+    ("refuse", "x/a", 1),
+    ("crash", "x/a", None),
+    ("advance", None, 0.5),
+    ("ask", "x/a", CycleChild),
+]
+
+
 @settings(max_examples=150)
-@given(strategies, st.tuples(inner, inner), st.lists(steps, max_size=20))
-def test_a_tree_obeys_its_rules_whatever_happens_to_it(strategy, inners, run):
+@given(strategies, st.tuples(inner, inner), st.lists(steps, max_size=20), st.booleans())
+@example("one_for_one", (GROUP, GROUP), CYCLED_BEFORE_ITS_RETRY, True)
+def test_a_tree_obeys_its_rules_whatever_happens_to_it(strategy, inners, run, calm):
     with Kit() as kit:
         kinds = zip("xy", inners, strict=True)
         specs = [ChildSpec(name, Inner, args, type="supervisor") for name, args in kinds]
@@ -165,6 +186,8 @@ def test_a_tree_obeys_its_rules_whatever_happens_to_it(strategy, inners, run):
             nobody_waits_in_vain(kit)
         kit.settle()
         check(kit)
+        if calm:
+            nobody_is_down_for_nothing(kit, top, run)
         # Two supervisors of three children with two seconds each, whatever they are just doing.
         began, bound = kit.clock.monotonic(), shutdown_bound(top)
         assert bound is not None
