@@ -16,7 +16,7 @@ from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
 from supervision.eventloop.calls import PendingCall, Waiter, given_up
 from supervision.eventloop.lifecycle import ChildExited, Failed, Started
 from supervision.eventloop.links import Exit
-from supervision.eventloop.managed import IGNORE, Cast, Stop, Timeout
+from supervision.eventloop.managed import IGNORE, Stop, Timeout
 from supervision.reasons import KILLED, SHUTDOWN, Reason, error
 from supervision.supervisor import live_change, shutdown
 from supervision.supervisor.calls import Managed
@@ -92,13 +92,14 @@ class Supervisor(Managed):
         if isinstance(msg, PendingCall):
             return None if given_up(msg, self.kernel.now) else self._manage(msg)
         match msg:
-            case Cast(TryAgain(child)):
+            case TryAgain(child=child, failures=failures) if child.failures == failures:
                 return self._carry_out(strategy.retry(self.state, child, self.now()))
             case Timeout(_, Due(child, until)):
                 return self._carry_out(strategy.due(self.state, child, until))
             case Timeout(_, Recovered(child, since)):
                 return self._carry_out(strategy.steady(child, since))
-        if not isinstance(msg, Exit):  # of a stranger; that of a child is told by ChildExited
+        # An exit is a stranger's: ChildExited tells of a child's. A retry may come too late.
+        if not isinstance(msg, Exit | TryAgain):
             self._not_expected(msg, sender)
         return None
 

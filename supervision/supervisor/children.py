@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from supervision import strategy
+from supervision._thespian import ActorSystemMessage
 from supervision.behaviour import Behaviour
 from supervision.child import Child, SupervisorState
 from supervision.eventloop.calls import Waiter
@@ -34,10 +35,21 @@ IGNORED = Reason("normal", "ignore")
 """Why a child does not run whose ``init`` asked to be left out."""
 
 
-class TryAgain(msgspec.Struct, frozen=True):
-    """What a supervisor casts to itself after a failed restart (``try_again_restart``)."""
+class TryAgain(ActorSystemMessage):  # type: ignore[misc]
+    """What a supervisor tells itself after a failed restart (``try_again_restart``).
 
-    child: Child
+    No bound of its mailbox refuses it: nothing else starts the child.
+
+    Attributes:
+        child: the one that did not start.
+        failures: how often in a row it had not; once it is another number, this says nothing.
+    """
+
+    __slots__ = ("child", "failures")
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.failures = child.failures
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -188,7 +200,7 @@ class Children(Behaviour):
                     self._keep_no_longer(child, GAVE_UP)
                 self._tell(context, child, reason)
             case strategy.Retry(child):
-                self.cast(self.address, TryAgain(child))
+                self.send(self.address, TryAgain(child))
             case strategy.Delay(child, until):
                 self.start_timer(max(until - self.now(), 0.0), Due(child, until))
             case strategy.Watch(child, since):

@@ -13,12 +13,14 @@ from supervision import (
     CycleChild,
     DeleteChild,
     Ignored,
+    MailboxPolicy,
     NoProc,
     Refused,
     RestartChild,
     ServerDied,
     StartChild,
     Started,
+    Supervisor,
     SupervisorFlags,
     TerminateChild,
     WhichChild,
@@ -183,3 +185,53 @@ def test_a_sibling_that_is_deleted_is_missed_by_nobody(kit, backoff):
     assert states(kit, top) == {"a": "running", "c": "running"}
     assert isinstance(kept.exception(), ServerDied)
     assert len(kit.kernel.held) == 0
+
+
+class Bounded(Supervisor):
+    """Takes two messages at most, and drops what is one too many."""
+
+    mailbox = MailboxPolicy(2, "drop_newest")
+    backoff = None
+
+    def init(self, todo):
+        flags = SupervisorFlags(intensity=50, period=1_000.0, backoff=self.backoff)
+        return flags, [ChildSpec("a", Flaky, todo)]
+
+
+class BoundedAndPatient(Bounded):
+    mailbox = MailboxPolicy(2, "drop_oldest")
+    backoff = SLOW
+
+
+@pytest.mark.parametrize("supervisor", [Bounded, BoundedAndPatient])
+def test_what_a_supervisor_owes_its_children_finds_room_in_a_full_mailbox(kit, supervisor):
+    def flood():
+        for number in range(5):
+            kit.base.cast(top, number)
+
+    top = kit.start(supervisor, {2: ValueError("no")}, name="top")
+    kit.cast(kit.address("top/a"), reasons.error("x"))
+    for seconds in [0.5] if supervisor is Bounded else [0.0, 10.5, 12.0]:
+        kit.advance(seconds)
+        kit.kernel.cell_of(top).suspended = True
+        kit.loop.run(flood)
+        kit.advance(1.0)
+        kit.loop.run(kit.kernel.resume, kit.kernel.cell_of(top))
+    kit.advance(100.0)
+    assert states(kit, top) == {"a": "running"}
+
+
+def test_operators_that_try_again_and_again_do_not_multiply_the_retries(kit):
+    todo = {number: ValueError("no") for number in range(2, 8)}
+    flags = SupervisorFlags(intensity=50, period=1_000.0)
+    top = kit.start_supervisor(flags, [ChildSpec("a", Flaky, todo)])
+    kit.cast(kit.address("top/a"), reasons.error("x"))
+    kit.advance(0.5)
+    for _ in range(3):
+        ask(kit, top, CycleChild("a"))
+    kit.advance(4.2)  # a fourth start has failed
+    assert kit.kernel.cell_of(top).depth <= 1
+    kit.advance(100.0)
+    assert states(kit, top) == {"a": "running"}
+    assert kit.call(top, WhichChild("a")).restarts == 7
+    assert kit.reported("unexpected") == []

@@ -92,7 +92,8 @@ def do(kit, step):
         kit.faults.crash_next(address)
         kit.send(address, "boom")
     else:
-        request = argument(ChildSpec(name, Polite)) if argument is StartChild else argument(name)
+        child = ChildSpec(name, Polite, shutdown=2.0) if argument is StartChild else name
+        request = argument(child)
         future = kit.loop.run(kit.base.call, address, request, 30.0)
         future.add_done_callback(lambda done: done.exception())
 
