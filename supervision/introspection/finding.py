@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from supervision.strategy import Child, SupervisorState
 
 
-MEASURED_MEMBERS = 10_000
+MEASURED_MEMBERS = 5_000
 """Members of a pool that are measured, about, where measuring takes long."""
 
 
