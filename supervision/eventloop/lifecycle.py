@@ -135,7 +135,7 @@ def _terminate(
 
     cell.task = HandlerTask(cell, result, ended)
     cell.task.wake()
-    bound = None if reason.clean else _bound_of(cell)
+    bound = _bound_of(cell, reason)
     if bound is not None:
         _kill_in(kernel, cell, bound)
 
@@ -149,10 +149,19 @@ def _terminated(kernel: Node, cell: Cell, reason: Reason, result: Any) -> None:
     end(kernel, cell, result.reason)
 
 
-def _bound_of(cell: Cell) -> float | None:
-    """Seconds that an actor which crashed has to end, for its parent wants to start it again."""
+def _bound_of(cell: Cell, reason: Reason) -> float | None:
+    """Seconds that an actor which ends by itself has, for its parent may want to start it again."""
     parent = None if cell.parent is None else cell.parent.actor
-    return parent.child_bound(cell.address) if isinstance(parent, ManagedActor) else None
+    if not isinstance(parent, ManagedActor) or (reason.clean and _is_waited_for(cell, parent)):
+        return None
+    return parent.child_bound(cell.address)
+
+
+def _is_waited_for(cell: Cell, parent: ManagedActor) -> bool:
+    """Whether an end in order is bounded already, or keeps nobody from starting it again."""
+    if cell.exit_waiters or not parent.stops_children:
+        return True  # its parent has told it to, and for how long; or starts nobody again
+    return isinstance(cell.actor, ManagedActor) and cell.actor.stops_children
 
 
 def _terminate_failed(kernel: Node, cell: Cell, reason: Reason, exception: BaseException) -> None:

@@ -7,7 +7,15 @@ import gc
 
 import pytest
 
-from supervision import ChildSpec, GenServer, StartChild, SupervisorFlags, TerminateChild, reasons
+from supervision import (
+    ChildSpec,
+    GenServer,
+    StartChild,
+    Supervisor,
+    SupervisorFlags,
+    TerminateChild,
+    reasons,
+)
 from supervision.eventloop.base import EventLoopBase
 from supervision.eventloop.cell import Cell
 from supervision.eventloop.timekeeping import SchedulerLimits
@@ -18,9 +26,11 @@ POOL = SupervisorFlags(strategy="simple_one_for_one")
 
 
 class Endless(GenServer):
-    """Crashes when it is told to, and never comes to the end of its ``terminate``."""
+    """Ends when it is told to, and never comes to the end of its ``terminate``."""
 
     def handle_cast(self, request):
+        if isinstance(request, reasons.Reason):
+            return self.stop(request)
         raise LookupError(request)
 
     async def terminate(self, reason):
@@ -46,6 +56,73 @@ def test_a_crashed_child_that_may_take_for_ever_does(kit):
     kit.advance(100_000.0)
     assert child.incarnation == 1
     assert not kit.alive(child)
+
+
+@pytest.mark.parametrize("reason", [reasons.NORMAL, reasons.SHUTDOWN])
+@pytest.mark.parametrize(("shutdown", "bound_s"), [(None, 5.0), (2.0, 2.0), ("brutal_kill", 5.0)])
+def test_a_child_that_ends_by_itself_and_does_not_come_to_its_end_is_killed_too(
+    kit, shutdown, bound_s, reason
+):
+    kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Endless, shutdown=shutdown)])
+    child = kit.address("top/child")
+    kit.cast(child, reason)
+    kit.advance(bound_s - 0.001)
+    assert child.incarnation == 1
+    kit.advance(0.001)
+    assert child.incarnation == 2
+    assert kit.alive(child)
+
+
+def test_a_child_that_somebody_stops_and_does_not_come_to_its_end_is_killed_too(kit):
+    kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Endless, shutdown=2.0)])
+    stopped = kit.loop.run(kit.kernel.stop_call, kit.address("top/child"))
+    kit.advance(2.0)
+    assert kit.address("top/child").incarnation == 2
+    assert stopped.exception().reason == reasons.KILLED
+
+
+def test_one_that_ends_by_itself_may_take_for_ever_where_its_spec_says_so(kit):
+    kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Endless, shutdown="infinity")])
+    child = kit.address("top/child")
+    kit.cast(child, reasons.NORMAL)
+    kit.advance(100_000.0)
+    assert child.incarnation == 1
+
+
+def test_one_without_a_supervisor_may_take_as_long_as_it_likes(kit):
+    child = kit.start(Endless)
+    kit.cast(child, reasons.NORMAL)
+    kit.advance(100_000.0)
+    assert child.cell is not None
+
+
+class Slow(GenServer):
+    """Ends when it is told to, in three seconds."""
+
+    def handle_cast(self, request):
+        self.stop(request)
+
+    async def terminate(self, reason):
+        await asyncio.sleep(3.0)
+
+
+class GivesUp(Supervisor):
+    """Has children that take longer to end than its own spec says, and restarts none."""
+
+    def init(self, args):
+        return SupervisorFlags(intensity=0), [ChildSpec(name, Slow) for name in "abc"]
+
+
+def test_a_supervisor_that_gives_up_takes_the_time_that_its_children_have(kit):
+    specs = [ChildSpec("inner", GivesUp, restart="temporary", shutdown=1.0)]
+    kit.start_supervisor(SupervisorFlags(), specs)
+    ended = []
+    for name in "abc":
+        kit.actor(kit.address(f"top/inner/{name}")).at_end(lambda name=name: ended.append(name))
+    kit.cast(kit.address("top/inner/a"), reasons.error("x"))
+    kit.advance(9.0)
+    assert ended == ["a", "c", "b"]
+    assert kit.reported("supervisor", context="shutdown_error") == []
 
 
 class Plain(GenServer):
