@@ -104,9 +104,13 @@ def change(kit, path, strategy):
         cell = kit.address(path).cell
     except LookupError:
         return
-    if cell is not None and cell.alive and cell.task is None:
-        args = (strategy, *cell.actor._args[1:])
-        kit.run(cell.actor.system_code_change(None, {"args": args}))
+
+    async def unless_it_is_at_work():
+        if cell is not None and cell.alive and cell.task is None:
+            args = (strategy, *cell.actor._args[1:])
+            await cell.actor.system_code_change(None, {"args": args})
+
+    kit.run(unless_it_is_at_work())
 
 
 def nobody_waits_in_vain(kit):
