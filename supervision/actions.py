@@ -24,9 +24,10 @@ class Halt(msgspec.Struct, frozen=True):
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Call ``retry`` after the messages that wait now (OTP's ``try_again_restart``)."""
+    """Call ``retry`` with ``attempt`` after the messages that wait now (``try_again_restart``)."""
 
     child: Child
+    attempt: int
 
 
 class Delay(msgspec.Struct, frozen=True):

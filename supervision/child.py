@@ -25,6 +25,7 @@ class Trouble:
 
     Attributes:
         exits: why and when (monotonic seconds) it ended by itself, the last ones.
+        attempts: starts that did not succeed, all of them: by it a retry that comes late is known.
         failures: how often in a row it ended, or did not start, without a good run in between.
         looping: whether it is crash looping.
         recent: when it was restarted, for a pool that bounds each child.
@@ -33,9 +34,19 @@ class Trouble:
         watched: whether its driver will ask (``strategy.steady``) if it has recovered.
     """
 
-    __slots__ = ("exits", "failures", "looping", "recent", "retry_at", "started_at", "watched")
+    __slots__ = (
+        "attempts",
+        "exits",
+        "failures",
+        "looping",
+        "recent",
+        "retry_at",
+        "started_at",
+        "watched",
+    )
 
     def __init__(self) -> None:
+        self.attempts = 0
         self.exits: deque[tuple[Reason, float]] = deque(maxlen=EXITS_KEPT)
         self.failures = 0
         self.looping = False

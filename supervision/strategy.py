@@ -112,14 +112,22 @@ def start_failed(
         return []
     child.status = "restarting"
     told = [Tell("start_error", child, reason), *_failed(state, child, reason, now)]
-    if state.backoff_of(child) is None:
-        return [*told, Retry(child)]
-    return told + _restart(state, child, now, roll)
+    if state.backoff_of(child) is not None:
+        return told + _restart(state, child, now, roll)
+    assert child.trouble is not None  # it has failed
+    child.trouble.attempts += 1
+    return [*told, Retry(child, child.trouble.attempts)]
 
 
-def retry(state: SupervisorState, child: Child, now: float) -> list[Action]:
-    """Try a failed restart again, unless the child was stopped or removed meanwhile."""
+def retry(state: SupervisorState, child: Child, now: float, attempt: int) -> list[Action]:
+    """Try a failed restart again, unless the child was stopped or removed meanwhile.
+
+    OTP also heeds a retry that comes late, after another failure which has a retry of its own:
+    one failure then counts twice.
+    """
     waits = child.retry_at is not None
+    if child.trouble is None or child.trouble.attempts != attempt:
+        return []
     if child.status != "restarting" or waits or state.children.get(child.id) is not child:
         return []
     return _restart(state, child, now, 0.0)

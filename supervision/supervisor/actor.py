@@ -92,8 +92,8 @@ class Supervisor(Managed):
         if isinstance(msg, PendingCall):
             return None if given_up(msg, self.kernel.now) else self._manage(msg)
         match msg:
-            case TryAgain(child=child, failures=failures) if child.failures == failures:
-                return self._carry_out(strategy.retry(self.state, child, self.now()))
+            case TryAgain(child=child, attempt=attempt):
+                return self._carry_out(strategy.retry(self.state, child, self.now(), attempt))
             case Timeout(_, Due(child, until)):
                 return self._carry_out(strategy.due(self.state, child, until))
             case Timeout(_, Recovered(child, since)):

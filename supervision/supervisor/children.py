@@ -42,14 +42,14 @@ class TryAgain(ActorSystemMessage):  # type: ignore[misc]
 
     Attributes:
         child: the one that did not start.
-        failures: how often in a row it had not; once it is another number, this says nothing.
+        attempt: which of its starts that was.
     """
 
-    __slots__ = ("child", "failures")
+    __slots__ = ("attempt", "child")
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, attempt: int) -> None:
         self.child = child
-        self.failures = child.failures
+        self.attempt = attempt
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -199,8 +199,8 @@ class Children(Behaviour):
                 if context == "child_given_up":
                     self._keep_no_longer(child, GAVE_UP)
                 self._tell(context, child, reason)
-            case strategy.Retry(child):
-                self.send(self.address, TryAgain(child))
+            case strategy.Retry(child, attempt):
+                self.send(self.address, TryAgain(child, attempt))
             case strategy.Delay(child, until):
                 self.start_timer(max(until - self.now(), 0.0), Due(child, until))
             case strategy.Watch(child, since):

@@ -159,7 +159,8 @@ def test_the_core_does_what_the_model_says(kind, intensity, period, children, ru
         elif model.where[name] == RESTARTING:
             driven.halted, driven.started = [], []
             child = driven.state.children[name]
-            driven.carry_out(strategy.retry(driven.state, child, now), now, outcomes(plan))
+            again = strategy.retry(driven.state, child, now, child.trouble.attempts)
+            driven.carry_out(again, now, outcomes(plan))
             model.restart(name, now, outcomes(plan))
         check(model, driven, names)
         if model.over:
@@ -188,9 +189,11 @@ class Patient(Driven):
     def settle(self, actions, now, starts):
         self.carry_out(actions, now, starts)
         while not self.over and (due := self.next()) is not None:
-            waits = due.retry_at is not None
-            further = strategy.due if waits else lambda state, one: strategy.retry(state, one, now)
-            self.carry_out(further(self.state, due), now, starts)
+            if due.retry_at is not None:
+                further = strategy.due(self.state, due)
+            else:
+                further = strategy.retry(self.state, due, now, due.trouble.attempts)
+            self.carry_out(further, now, starts)
 
     def next(self):
         return next((c for c in self.state.children.values() if c.status == "restarting"), None)
@@ -240,7 +243,7 @@ def test_a_wait_that_is_not_the_present_one_is_nobodys():
     child = driven.state.children["a"]
     *_, first = strategy.exited(driven.state, child, error("x"), 0.0)
     assert first == strategy.Delay(child, 1.0)
-    assert strategy.retry(driven.state, child, 0.5) == []
+    assert strategy.retry(driven.state, child, 0.5, child.trouble.attempts) == []
     *_, second = strategy.start_failed(driven.state, child, error("no"), 0.5)
     assert second == strategy.Delay(child, 2.5)
     assert strategy.due(driven.state, child, first.until) == []
@@ -317,9 +320,19 @@ def test_a_window_includes_its_edge():
 def test_a_retry_of_a_child_that_was_stopped_meanwhile_does_nothing():
     driven = Driven(SupervisorFlags(), [("a", "permanent")])
     child = driven.state.children["a"]
-    strategy.start_failed(driven.state, child, error("no"), 0.0)
+    *_, again = strategy.start_failed(driven.state, child, error("no"), 0.0)
     strategy.forget(driven.state, child)
-    assert strategy.retry(driven.state, child, 1.0) == []
+    assert strategy.retry(driven.state, child, 1.0, again.attempt) == []
+
+
+def test_a_retry_that_comes_after_another_failure_does_nothing():
+    driven = Driven(SupervisorFlags(intensity=9), [("a", "permanent")])
+    child = driven.state.children["a"]
+    *_, late = strategy.start_failed(driven.state, child, error("no"), 0.0)
+    strategy.forget(driven.state, child)
+    *_, again = strategy.start_failed(driven.state, child, error("no"), 1.0)
+    assert strategy.retry(driven.state, child, 1.0, late.attempt) == []
+    assert strategy.retry(driven.state, child, 1.0, again.attempt) == [strategy.Start(child)]
 
 
 def test_the_last_ends_of_a_child_are_remembered():

@@ -303,14 +303,14 @@ class CoreDriver:
                         )
                     elif outcome == "ignore":
                         strategy.forget(self.state, child)
-                case strategy.Retry(child):
-                    self.queue.append((self._retry, child))
+                case strategy.Retry(child, attempt):
+                    self.queue.append((self._retry, child, attempt))
                 case strategy.Escalate(reason):
                     self._end(str(reason.detail) if reason.detail else reason.kind)
 
-    def _retry(self, child):
+    def _retry(self, child, attempt):
         if self.over is None:
-            self._carry_out(strategy.retry(self.state, child, self.now))
+            self._carry_out(strategy.retry(self.state, child, self.now, attempt))
 
     def _end(self, why):
         if self.over is None:

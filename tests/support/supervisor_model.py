@@ -150,6 +150,7 @@ class Model:
             yield from self._end("reached_max_restart_intensity")
             return
         group = self._group(kid)
+        kid.where = None  # it starts with its group, after those before it
         for one in reversed([one for one in group if one is not kid]):
             if one.where == "running":
                 yield from self._stop(one)
@@ -160,7 +161,7 @@ class Model:
             if (yield from self._start(one)) == "fail":
                 one.where = "restarting"
                 self.reports.append(("start_error", one.id))
-                self.queue.append((self._retry, one))
+                self.queue.append((self._retry, one, one.incarnation))
                 return
             self._ignored(one)
 
@@ -169,8 +170,9 @@ class Model:
             return list(self.kids)
         return self.kids[self.kids.index(kid) :] if self.strategy == "rest_for_one" else [kid]
 
-    def _retry(self, kid):
-        if kid in self.kids and kid.where == "restarting":
+    def _retry(self, kid, incarnation):
+        # OTP would also heed the retry of an earlier failure.
+        if kid in self.kids and (kid.where, kid.incarnation) == ("restarting", incarnation):
             yield from self._restart(kid)
 
     def _start(self, kid):
