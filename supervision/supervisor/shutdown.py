@@ -20,7 +20,8 @@ def shutdown_bound(supervisor: Any) -> float | None:
 
     Children end one after the other: their times add up. The members of a pool end together: the
     longest counts. A child supervisor takes what its own children take, as long as its spec lets
-    it. No time that a handler holds the loop is in it.
+    it; those that do not run count there, for they may be restarted before it is told to end. No
+    time that a handler holds the loop is in it.
 
     Args:
         supervisor: its actor, its cell or its address.
@@ -33,11 +34,17 @@ def shutdown_bound(supervisor: Any) -> float | None:
     state = getattr(actor, "state", None)
     if not isinstance(state, SupervisorState):
         return 0.0 if actor is None or getattr(actor, "kind", "") == "supervisor" else None
-    # The members of a pool have one spec: where they are workers, one speaks for all of many.
-    if state.dynamic and state.template is not None and state.template.type == "worker":
-        children = list(islice(filter(alive, state.children.values()), 1))
-    else:
-        children = shutdown_order(state)
+    return _bound(state, shutdown_order(state) if not state.dynamic else _speakers(state))
+
+
+def _speakers(state: SupervisorState) -> list[Child]:
+    """The members of a pool have one spec: where they are workers, one speaks for all of many."""
+    members = filter(alive, state.children.values())
+    workers = state.template is not None and state.template.type == "worker"
+    return list(islice(members, 1) if workers else members)
+
+
+def _bound(state: SupervisorState, children: Iterable[Child]) -> float | None:
     times = [_bound_of(child) for child in children]
     longest = _most(times) if state.dynamic else _sum(times)
     return least(longest, state.flags.max_shutdown_s)
@@ -47,7 +54,10 @@ def _bound_of(child: Child) -> float | None:
     allowed = child.spec.stop_timeout
     if child.spec.type == "worker":
         return allowed
-    return least(allowed, shutdown_bound(child.address))
+    inner = getattr(getattr(child.address.cell, "actor", None), "state", None)
+    if not isinstance(inner, SupervisorState) or inner.dynamic:
+        return least(allowed, shutdown_bound(child.address))
+    return least(allowed, _bound(inner, inner.children.values()))
 
 
 def _sum(times: Iterable[float | None]) -> float | None:

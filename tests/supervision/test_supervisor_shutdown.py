@@ -247,6 +247,14 @@ def test_children_that_do_not_run_take_no_time(kit):
     assert shutdown_bound(top) == 5.0
 
 
+def test_children_below_that_may_be_restarted_meanwhile_take_their_time(kit):
+    inner = ChildSpec("inner", Inner, [], type="supervisor")
+    top = kit.start_supervisor(flags(), [inner])
+    kit.call(kit.address("top/inner"), TerminateChild("x"), timeout=None)
+    assert shutdown_bound(kit.address("top/inner")) == 5.0
+    assert shutdown_bound(top) == 10.0
+
+
 def test_a_pool_takes_as_long_as_one_of_its_members(kit):
     top = pool(kit, Stuck, 20, shutdown=2.0)
     assert shutdown_bound(top) == 2.0
