@@ -8,9 +8,9 @@ supervisor.erl (OTP 27); waits before restarts and crash loops are its own.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
+from supervision import intensity
 from supervision.actions import (
     Action,
     Delay,
@@ -27,7 +27,6 @@ from supervision.child import (
     ChildStatus,
     SupervisorState,
     Trouble,
-    drop_old,
 )
 from supervision.reasons import GAVE_UP, SHUTDOWN, Reason
 
@@ -320,11 +319,11 @@ def _counts(child: Child) -> bool:
 
 def _restart(state: SupervisorState, child: Child, now: float, roll: float) -> list[Action]:
     """Restart a child with its group, now or after a wait, unless that is once too often."""
-    if state.dynamic and state.flags.child_intensity is not None:
-        given_up = _charge_child(state, child, now)
-        if given_up is not None:
-            return given_up
-    if not _charge(state, now):
+    if state.dynamic and not intensity.charge_child(state, child, now):
+        state.children.pop(child.id, None)
+        child.status = "stopped"
+        return [Tell("child_given_up", child, GAVE_UP)]
+    if not intensity.charge(state, now):
         state.children.pop(child.id, None)
         child.status = "stopped"
         return [Tell("shutdown", child, GAVE_UP), Escalate(GAVE_UP)]
@@ -338,30 +337,6 @@ def _restart(state: SupervisorState, child: Child, now: float, roll: float) -> l
     assert child.trouble is not None  # it has failed
     child.trouble.retry_at = until
     return [*stops, Delay(child, until)]
-
-
-def _charge(state: SupervisorState, now: float) -> bool:
-    """Count one restart; False where it is one too many (supervisor.erl, add_restart/1).
-
-    Times are not cut to whole seconds, as OTP's are: a period of 1 s is never almost 2.
-    """
-    drop_old(state.restarts, now - state.flags.period)
-    state.restarts.append(now)
-    return len(state.restarts) <= state.allowed
-
-
-def _charge_child(state: SupervisorState, child: Child, now: float) -> list[Action] | None:
-    """In a pool one bad child is given up before it costs the others their supervisor."""
-    trouble = child.trouble
-    assert trouble is not None  # it has failed
-    recent = trouble.recent = trouble.recent if trouble.recent is not None else deque()
-    drop_old(recent, now - state.flags.period)
-    recent.append(now)
-    if len(recent) <= (state.flags.child_intensity or 0):
-        return None
-    state.children.pop(child.id, None)
-    child.status = "stopped"
-    return [Tell("child_given_up", child, GAVE_UP)]
 
 
 def _start_group(state: SupervisorState, child: Child) -> list[Action]:

@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervision import Backoff, strategy
+from supervision import Backoff, intensity, strategy
 from supervision.childspec import ChildSpec, SupervisorFlags
 from supervision.eventloop.cell import LocalAddress
 from supervision.gen_server import GenServer
@@ -312,9 +312,9 @@ def test_a_child_of_a_pool_that_holds_out_is_not_given_up():
 
 def test_a_window_includes_its_edge():
     state = SupervisorState(SupervisorFlags(intensity=1, period=5.0))
-    assert strategy._charge(state, 0.0)
-    assert not strategy._charge(state, 5.0)
-    assert strategy._charge(state, 10.1)
+    assert intensity.charge(state, 0.0)
+    assert not intensity.charge(state, 5.0)
+    assert intensity.charge(state, 10.1)
 
 
 def test_a_retry_of_a_child_that_was_stopped_meanwhile_does_nothing():
