@@ -21,11 +21,13 @@ class Schedule(Struct):
         period_s: Its length, seconds.
         told: Number of the last period that was told, or in which counting began.
         since: Monotonic seconds at that moment.
+        last: Number of the last period that somebody was told of; None before the first.
     """
 
     period_s: float
     told: int
     since: float
+    last: int | None = None
 
 
 class Due(Struct, frozen=True):
@@ -61,9 +63,12 @@ def advance(schedule: Schedule, wall: float, now: float) -> Due | None:
     """
     number = _number(schedule.period_s, wall)
     if number > schedule.told:
-        due = Due(number * schedule.period_s, number - schedule.told - 1)
+        missed = number - schedule.told - 1
         schedule.told, schedule.since = number, now
-        return due
+        if number == schedule.last:
+            return None  # counting began anew just before the last one
+        schedule.last = number
+        return Due(number * schedule.period_s, missed)
     if number < schedule.told and now - schedule.since >= schedule.period_s:
         schedule.told, schedule.since = number, now
     return None

@@ -1,6 +1,6 @@
 """When ticks are due, on a clock that is set forward and back."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors import ticks
@@ -88,6 +88,7 @@ def test_short_periods_go_on_after_the_clock_was_set_back():
     assert [one.at for one in due] == [MIDNIGHT - HOUR + 30, MIDNIGHT - HOUR + 40]
 
 
+@example(10.0, [(1.0, 49.0), (1.0, 0.0), (1.0, 0.0), (8.0, -11.0), (1.0, 0.0)])
 @given(
     st.sampled_from([1.0, 10.0, 60.0, HOUR]),
     st.lists(st.tuples(st.floats(0.1, 200.0), st.floats(-50.0, 50.0)), max_size=60),
