@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import structs
@@ -171,17 +172,15 @@ class Tracing(Debugging):
         if not under and _traced(cell):
             raise ActionRefused(path, "is traced already")
         trace = self._new_trace(path, messages, seconds, asked, under, of_class)
-        try:
+        with ExitStack() as undo:  # also where whoever asked is gone before all are watched
+            undo.callback(self._forget, trace)
             if under:
                 await self._watch_below(trace, path, of_class, most)
             else:
                 self._watch_for(trace, cell)
-        except Exception:
-            self._forget(trace)
-            raise
-        if not trace.watches and trace.ended is None:
-            self._forget(trace)
-            raise ActionRefused(path, "there is nobody here to be traced")
+            if not trace.watches and trace.ended is None:
+                raise ActionRefused(path, "there is nobody here to be traced")
+            undo.pop_all()
         self._note("trace", path, asked, trace=trace.row.id, messages=messages, seconds=seconds)
         return _row(trace)
 

@@ -262,6 +262,18 @@ def test_a_trace_that_finds_no_room_for_its_actors_leaves_nothing_behind(kit, se
     system.log(PATH, "on")
 
 
+def test_a_trace_whose_asker_goes_before_it_has_begun_leaves_nothing_behind(kit, server, system):
+    kit.loop.run(kit.loop.create_task, system._own.pace.rest(1.0))  # others are looking
+    kit.settle()
+    asking = kit.loop.create_task(system._own.trace(PATH, 5, 60.0, under=True))
+    kit.settle()
+    assert len(system.traces()) == 1
+    asking.cancel()
+    kit.settle()
+    assert asking.cancelled()
+    assert system.traces() == []
+
+
 def test_the_path_of_nobody_is_no_actor(system):
     for path in ("nobody", "nobody/below", "", "/", "7"):
         with pytest.raises(NoSuchActor):
