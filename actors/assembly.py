@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from actors.alarms import Alarms
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs
 from actors.config import send_list
@@ -89,6 +90,7 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
         """
         tokens, operator_token = open_store(data, kernel.clock.wall())
+        alarms = Alarms(kernel)
         pool = SessionPool()
         count = OpenCount(data / "sessions.open")
         openings = _openings(config, pool, count)
@@ -104,6 +106,7 @@ class Assembly:
             metrics=registry_of(NodeCollector(kernel, pool.count, count.lost)),
             region=config.routing.region,
             counts=counter(kernel, pool),
+            alarms=alarms.active,
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
         )

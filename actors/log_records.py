@@ -53,6 +53,14 @@ _REPORT_SEVERITY: dict[str, SeverityText] = {
     "probe": "WARN",
     "trace": "DEBUG",
 }
+_ALARM_SEVERITY: dict[str, SeverityText] = {
+    "critical": "FATAL",
+    "major": "ERROR",
+    "minor": "WARN",
+    "warning": "WARN",
+}
+_SAID = {"alarm": ("name", "state", "text")}
+"""What of a report's data its body says, where it is not the usual."""
 _RENAMED = {"reason": "exception.message", "traceback": "exception.stacktrace"}
 
 MAX_LINE_BYTES = 131_072
@@ -123,7 +131,8 @@ def from_report(report: Report, resource: dict[str, Any]) -> LogRecord:
     attributes = {"vigie.report": report.kind, "vigie.path": report.path}
     for key, value in report.data.items():
         attributes[_RENAMED.get(key, f"vigie.{key}")] = value
-    said = [str(report.data[key]) for key in ("context", "child", "reason") if report.data.get(key)]
+    keys = _SAID.get(report.kind, ("context", "child", "reason"))
+    said = [str(report.data[key]) for key in keys if report.data.get(key)]
     body = f"{report.kind}: {': '.join([report.path, *said])}"
     return _record(report.at, report_severity(report), body, attributes, resource, {})
 
@@ -171,6 +180,9 @@ def report_severity(report: Report) -> SeverityText:
     """Return the severity of a report: a supervisor that gives up is worse than one that heals."""
     if report.kind == "supervisor":
         return _SUPERVISOR_SEVERITY.get(str(report.data.get("context")), "ERROR")
+    if report.kind == "alarm":
+        raised = report.data.get("state") == "raised"
+        return _ALARM_SEVERITY.get(str(report.data.get("severity")), "ERROR") if raised else "INFO"
     return _REPORT_SEVERITY.get(report.kind, "INFO")
 
 

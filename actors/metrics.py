@@ -66,6 +66,9 @@ LOG_DROPPED = Counter(
     "Log records for which the disk was too slow.",
     registry=REGISTRY,
 )
+ALARMS_ACTIVE = Gauge(
+    "vigie_alarms_active", "1 while an alarm is active, 0 since.", ("name",), registry=REGISTRY
+)
 GENERATION = Gauge(
     "vigie_generation", "Number of this node process since the anchor started.", registry=REGISTRY
 )

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from supervision import Report
     from supervision.eventloop.kernel import Kernel
 
-_EVENTS: dict[str, EventKind] = {"supervisor": "supervisor", "crash": "crash", "trace": "trace"}
+_EVENTS: dict[str, EventKind] = {
+    "alarm": "alarm",
+    "crash": "crash",
+    "supervisor": "supervisor",
+    "trace": "trace",
+}
 
 _NOT_RESTARTED = ("child_given_up", "shutdown", "shutdown_error")
 """Reports of a supervisor about a child that it does not restart."""

@@ -153,6 +153,13 @@ COMMANDS: Commands = {
         ),
     ),
     "node": ("Statistics of the node.", verb("tree:node")),
+    "alarms": (
+        "List the alarms that are active.",
+        verb(
+            "alarms:alarms",
+            argument("--limit", type=whole(1), metavar="N", help="how many (50)"),
+        ),
+    ),
     "actor": ("Look at one actor, act on it, watch it.", _actor),
     "session": ("Show the sessions of calls.", group(SESSION)),
     "config": ("The configuration.", group(CONFIG)),

@@ -6,6 +6,7 @@ import msgspec
 
 from actors.web import (
     actor_operations,
+    alarm_operations,
     debug_operations,
     event_operations,
     health,
@@ -36,6 +37,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *trace_operations.OPERATIONS,
         *top_operations.OPERATIONS,
         *event_operations.OPERATIONS,
+        *alarm_operations.OPERATIONS,
         *session_operations.OPERATIONS,
     )
     return (*table, _description(version, table))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.web.event_hub import EventHub
 from actors.web.ports import NodeCounts, Readiness, Sessions
@@ -29,6 +30,7 @@ class Services:
         metrics: What Prometheus is told.
         region: Whose numbering plan national numbers are read by, ISO 3166-1.
         counts: How much there is in the node.
+        alarms: The alarms that are active.
         send_list: Fields that an IVR application is sent, by the application's name.
         wall: Seconds since the epoch.
     """
@@ -43,5 +45,6 @@ class Services:
     metrics: CollectorRegistry
     region: str
     counts: Callable[[], NodeCounts]
+    alarms: Callable[[], Sequence[Alarm]]
     send_list: Callable[[str], Sequence[str]]
     wall: Callable[[], float]

@@ -404,3 +404,22 @@ def test_what_is_no_duration_is_refused(written):
 )
 def test_elapsed_time_is_told_in_its_two_greatest_units(seconds, words):
     assert text.elapsed(seconds) == words
+
+
+def test_alarms_are_listed_and_none_is_said_in_a_word(node, vigie):
+    node.answers["GET /api/v1/alarms"] = {"items": [], "next_cursor": None, "total": 0}
+    assert vigie("alarms") == (0, "no alarms\n", "")
+    item = {
+        "name": "disk-low",
+        "path": "node/callSup/contextStore",
+        "severity": "minor",
+        "text": "1 % left",
+        "since": 1.0,
+        "at": 2.0,
+        "repeats": 3,
+    }
+    node.answers["GET /api/v1/alarms"] = {"items": [item], "next_cursor": "x", "total": 2}
+    code, out, _ = vigie("alarms")
+    assert code == 0
+    assert "disk-low  minor     node/callSup/contextStore        3  1 % left" in out
+    assert out.endswith("... 1 more\n")

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from actors import metrics
+from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.session_api import (
     Busy,
@@ -56,6 +57,18 @@ COUNTS = NodeCounts(
     generation=2,
     uptime_s=61.5,
 )
+ALARMS = [
+    Alarm(name="disk-low", path="node/callSup", severity="minor", text="1 %", since=WALL, at=WALL),
+    Alarm(
+        name="journal-failing",
+        path="node/callSup/contextStore",
+        severity="critical",
+        text="the disk is full",
+        since=WALL + 1,
+        at=WALL + 3,
+        repeats=2,
+    ),
+]
 
 
 def row(path, record=ActorRow, **changes):
@@ -317,6 +330,7 @@ def make_site(tmp_path):
             metrics=metrics.REGISTRY,
             region="FR",
             counts=lambda: COUNTS,
+            alarms=lambda: ALARMS,
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
         )
