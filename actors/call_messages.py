@@ -1,4 +1,11 @@
-"""What the links and the sessions of calls tell each other."""
+"""What the links and the sessions of calls tell each other.
+
+A link stands here for a link session, by its id: it outlives connections and actors, and its actor
+of the moment is found by ``call_names.link_name``. What comes from elsewhere has "" in its place.
+Every frame that a link hands over is answered: by ``RouteAnswered`` or ``RouteRefused``, which
+confirm their frame, or by ``FrameHandled``; and none of them leaves before what the frame has
+changed is durable, but for an answer that says so.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
         RouteSelect,
         RouteUsed,
     )
-    from supervision.eventloop.cell import LocalAddress
 
 
 class CallSettings(Struct, frozen=True):
@@ -59,7 +65,7 @@ class RouteAsked(Struct, frozen=True):
     """A link asks where its call goes."""
 
     message: RouteRequest
-    link: LocalAddress
+    link: str
     marks: Marks
 
 
@@ -67,7 +73,7 @@ class RerouteAsked(Struct, frozen=True):
     """A link asks for another target."""
 
     message: RerouteRequest
-    link: LocalAddress
+    link: str
     marks: Marks
 
 
@@ -75,47 +81,67 @@ class RouteTold(Struct, frozen=True):
     """A link tells what became of a dialogue."""
 
     message: RouteUsed | RouteEnd
-    link: LocalAddress
+    link: str
 
 
 class GuardAnswered(Struct, frozen=True):
-    """A link has answered for a mute session: that is the decision now."""
+    """A link has answered for a mute session: that is the decision now.
+
+    ``i`` is the request's frame: ``FrameHandled`` confirms it once the decision is durable.
+    """
 
     xref: str
+    i: int
     rp: str
     decision: Decision
-    link: LocalAddress
+    link: str
 
 
 class CallTold(Struct, frozen=True):
     """A link tells what happened to the call."""
 
     message: CallEvent
+    link: str
 
 
 class RouteAnswered(Struct, frozen=True):
-    """A session answers a link.
+    """A session answers a link; its frame is handled, and durably so.
+
+    With ``message.durable`` False it is not: ``FrameHandled`` follows when it is.
 
     Attributes:
         message: to be sent.
+        i: the number of the request, 0 where it is not the answer to one of this link.
         reason: of the decision, for statistics.
         rp: where the call waits, for statistics.
         waited_for: the actor that the answer took time for; empty where there was none.
     """
 
     message: RouteSelect | RouteEnd
+    i: int
     reason: str
     rp: str
     waited_for: str
 
 
 class RouteRefused(Struct, frozen=True):
-    """A session refuses a link's frame."""
+    """A session refuses a link's frame, the number of which is ``i``; that confirms it."""
 
     xref: str
+    i: int
     code: ErrorCode
     msg: str
     field: str
+
+
+class FrameHandled(Struct, frozen=True):
+    """What a link's frame has changed is durable: it need not be handed over again.
+
+    Attributes:
+        i: its number.
+    """
+
+    i: int
 
 
 class StoreSession(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The names under which the sessions of calls are registered, and the groups they are in."""
+"""The names under which the sessions of calls and their links are registered, and the groups."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ def call_name(call: str) -> tuple[str, str]:
 def xref_name(xref: str) -> tuple[str, str]:
     """The name of the session of a routing dialogue."""
     return ("xref", xref)
+
+
+def link_name(link: str) -> tuple[str, str]:
+    """The name of the actor of a link session."""
+    return ("link", link)
+
+
+def once_name(key: str) -> tuple[str, str]:
+    """The name of the session that has been asked something under an idempotency key."""
+    return ("once", key)
 
 
 def ani_group(ani: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from actors.call_messages import (
     RouteRefused,
     RouteTold,
 )
-from actors.call_names import xref_name
+from actors.call_names import link_name, xref_name
 from actors.dialogues import Asker, Dialogue
 from actors.router import NAME as ROUTER
 from actors.router import Decide
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from actors.call_messages import SessionArgs
     from protocols.cti.messages import ErrorCode
     from supervision.eventloop.calls import PendingCall
-    from supervision.eventloop.cell import LocalAddress
 
 ASK_AGAIN_S = 0.01
 
@@ -65,9 +64,9 @@ class RoutedCall(StateMachine):
         if known is None:
             return self._new_dialogue(event, state, data)
         if known.decision is not None:
-            self._answer_one(data, message.xref, known, event.link)
+            self._answer_one(data, message.xref, known, Asker(event.link, message.i, event.marks))
             return Keep()
-        joined = dialogues.joined(known, Asker(event.link, event.marks))
+        joined = dialogues.joined(known, Asker(event.link, message.i, event.marks))
         data = with_dialogue(data, message.xref, joined)
         return Keep(data, self._until_default(message.xref, joined))
 
@@ -77,33 +76,34 @@ class RoutedCall(StateMachine):
         if len(data.dialogues) >= limit:
             oldest, dialogue = data.dialogues[0]
             if dialogue.decision is None:
-                self._refuse(event.link, message.xref, 429, f"sessions.max_dialogues is {limit}")
+                self._refuse(event, 429, f"sessions.max_dialogues is {limit}")
                 return Keep()
             self.unregister(xref_name(oldest))
             data = with_dialogue(data, oldest, None)
         try:
             self.register(xref_name(message.xref))
         except NameTaken:
-            self._refuse(event.link, message.xref, 409, "xref is another call's")
+            self._refuse(event, 409, "xref is another call's")
             return Keep()
-        asker = Asker(event.link, event.marks)
+        asker = Asker(event.link, message.i, event.marks)
         dialogue = Dialogue(message.rp, (asker,), event.marks.read_at)
         data = self._asked(replace(data, rp=message.rp), message.xref, dialogue)
         return Next(state, data, self._until_default(message.xref, dialogue))
 
     def _reroute_asked(self, event: RerouteAsked, _state: str, data: Session) -> Transition:
-        xref = event.message.xref
+        message = event.message
+        xref = message.xref
         known = dialogue_of(data, xref)
         if known is None:
-            self._refuse(event.link, xref, 404, "xref is not of an open dialogue")
+            self._refuse(event, 404, "xref is not of an open dialogue")
             return Keep()
-        asker = Asker(event.link, event.marks)
+        asker = Asker(event.link, message.i, event.marks)
         what, dialogue = dialogues.rerouted(known, event.message.failed, asker)
         if what == "unanswered":
-            self._refuse(event.link, xref, 409, "the dialogue has not been answered yet")
+            self._refuse(event, 409, "the dialogue has not been answered yet")
             return Keep()
         if what == "repeat":
-            self._answer_one(data, xref, dialogue, event.link)
+            self._answer_one(data, xref, dialogue, asker)
             return Keep()
         if what == "ask":
             data = self._asked(data, xref, dialogue)
@@ -122,12 +122,22 @@ class RoutedCall(StateMachine):
         xref = f"ivr-{data.session}-{self.address.incarnation}-{self._questions}"
         self._callers = {**(self._callers or {}), xref: from_}
         deadlines = marks(self._args.settings.routing, self.now(), None)
-        dialogue = Dialogue(request.rp, (Asker(None, deadlines),), deadlines.read_at)
+        dialogue = Dialogue(request.rp, (Asker(None, 0, deadlines),), deadlines.read_at)
         data = self._asked(replace(data, rp=request.rp), xref, dialogue)
         return Keep(data, self._until_default(xref, dialogue))
 
-    def _refuse(self, link: LocalAddress, xref: str, code: ErrorCode, msg: str) -> None:
-        self.send(link, RouteRefused(xref, code, msg, "xref"))
+    def _refuse(self, event: RouteAsked | RerouteAsked, code: ErrorCode, msg: str) -> None:
+        message = event.message
+        self._tell(event.link, RouteRefused(message.xref, message.i, code, msg, "xref"))
+
+    def _tell(self, link: str, message: Any) -> None:
+        """Tell a link, if it is there; one that is between two lives hears it later."""
+        name = link_name(link)
+        address = self.whereis(name)
+        if address is not None:
+            self.send(address, message)
+        else:
+            self.kernel.dead_letter(name, message, self.address, "dead")
 
     def _resumed(self, data: Session) -> tuple[Session, list[Any]]:
         """Take the dialogues up where the last incarnation left them."""
@@ -189,7 +199,7 @@ class RoutedCall(StateMachine):
     ) -> Transition:
         dialogue = replace(dialogue, decision=decision, request_id=None)
         for asker in dialogue.askers:
-            self._answer_one(data, xref, dialogue, asker.link)
+            self._answer_one(data, xref, dialogue, asker)
         data = session_data.routed(data, dialogue, self.now(), self.wall())
         forever_over = dialogues.of_application(dialogue)
         dialogue = replace(dialogue, askers=())
@@ -205,15 +215,16 @@ class RoutedCall(StateMachine):
         data: Session,
         xref: str,
         dialogue: Dialogue,
-        link: LocalAddress | None,
+        asker: Asker,
     ) -> None:
         decision = dialogue.decision
         assert decision is not None
-        if link is None:
+        if asker.link is None:
             self._answer_ivr(data, xref, decision)
             return
         message = dialogues.for_link(decision, xref, data.session, data.rev)
-        self.send(link, RouteAnswered(message, decision.reason, dialogue.rp, ROUTER))
+        answer = RouteAnswered(message, asker.i, decision.reason, dialogue.rp, ROUTER)
+        self._tell(asker.link, answer)
 
     def _answer_ivr(self, data: Session, xref: str, decision: Decision) -> None:
         caller = (self._callers or {}).pop(xref, None)
@@ -260,10 +271,10 @@ class RoutedCall(StateMachine):
         if dialogue is None:
             return
         for asker in dialogue.askers:
-            if asker.link is not None and asker.link is not event.link:
+            if asker.link is not None and asker.link != event.link:
                 assert isinstance(event.message, RouteEnd)
                 end = RouteEnd(xref=xref, cause=event.message.cause)
-                self.send(asker.link, RouteAnswered(end, "ended", dialogue.rp, ""))
+                self._tell(asker.link, RouteAnswered(end, asker.i, "ended", dialogue.rp, ""))
 
     DIALOGUE_EVENTS: ClassVar[dict[type, Any]] = {
         RouteAsked: _route_asked,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
+from actors.call_names import link_name
 from actors.cti_connection import BytesRead, CtiConnection, EndOfFile
 from actors.cti_dialogues import Question
 from actors.cti_routing import RoutingLink
@@ -153,6 +154,7 @@ class CtiLink(RoutingLink):
             events = self._link.refuse(401, "token must be of scope cti or admin", "token")
         else:
             events = self._link.accept(secrets.token_hex(SESSION_BYTES), self.now())
+            self.register(link_name(self._session_id()))
         self._carry_out(events)
         if self._timer is not None:  # an open link is due earlier than a handshake
             self.cancel_timer(self._timer)
@@ -178,6 +180,9 @@ class CtiLink(RoutingLink):
         self._log("closed", why=event.reason, msg=event.msg, code=event.code)
         self._args.connection.close()
         self.stop(shutdown(event.reason))
+
+    def _session_id(self) -> str:
+        return self._link.state.session or ""
 
     def _log(self, what: str, **particulars: Any) -> None:
         peer = self._args.connection.peer

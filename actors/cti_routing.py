@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actors import dialogues, metrics
 from actors.call_messages import (
     CallTold,
+    FrameHandled,
     GuardAnswered,
     RerouteAsked,
     RouteAnswered,
@@ -56,7 +57,7 @@ class RoutingLink(GenServer):
         self._questions = Questions()
         self._held = Held()
         self._opening: dict[int, Opening] = {}
-        self._guarded: dict[str, tuple[str, Decision]] = {}
+        self._guarded: dict[str, tuple[int, str, Decision]] = {}
         self._guard: Timer | None = None
         self._look: Timer | None = None
 
@@ -67,6 +68,10 @@ class RoutingLink(GenServer):
     @abstractmethod
     def _error(self, message: Message, code: ErrorCode, msg: str, field: str) -> None:
         """Refuse a frame of the peer."""
+
+    @abstractmethod
+    def _session_id(self) -> str:
+        """The id of the link session."""
 
     @abstractmethod
     def _log(self, what: str, **particulars: Any) -> None:
@@ -95,9 +100,9 @@ class RoutingLink(GenServer):
     def _ask_session(self, question: Question, session: LocalAddress) -> None:
         question.session, question.address = str(session.name), session
         if isinstance(question.message, RouteRequest):
-            self.send(session, RouteAsked(question.message, self.address, question.marks))
+            self.send(session, RouteAsked(question.message, self._session_id(), question.marks))
         else:
-            self.send(session, RerouteAsked(question.message, self.address, question.marks))
+            self.send(session, RerouteAsked(question.message, self._session_id(), question.marks))
 
     def _open(self, question: Question) -> None:
         message = question.message
@@ -129,7 +134,7 @@ class RoutingLink(GenServer):
         if question is not None:
             self._ask_session(question, session)
         elif guarded is not None:
-            self.send(session, GuardAnswered(opening.xref, *guarded, self.address))
+            self.send(session, GuardAnswered(opening.xref, *guarded, self._session_id()))
         self._release(call_name(opening.call), session)
 
     # What is about a session that there should be
@@ -162,7 +167,7 @@ class RoutingLink(GenServer):
         message = frame.message
         match message:
             case CallEvent():
-                self.send(session, CallTold(message))
+                self.send(session, CallTold(message, self._session_id()))
             case RerouteRequest():
                 deadlines = marks(self._settings.routing, frame.at, message.reply_ms)
                 question = Question(message, deadlines)
@@ -171,7 +176,7 @@ class RoutingLink(GenServer):
             case RouteUsed() | RouteEnd():
                 if isinstance(message, RouteEnd):
                     self._questions.open.pop(message.xref, None)
-                self.send(session, RouteTold(message, self.address))
+                self.send(session, RouteTold(message, self._session_id()))
 
     def _look_again(self) -> None:
         for name in self._held.names:
@@ -219,6 +224,9 @@ class RoutingLink(GenServer):
         if question is not None:
             self._error(question.message, code, msg, field)
 
+    def _frame_handled(self, handled: FrameHandled) -> None:
+        """Nothing is acknowledged on this link yet."""
+
     # The guard
 
     def _guard_due(self) -> None:
@@ -242,15 +250,16 @@ class RoutingLink(GenServer):
         if self._send(dialogues.for_link(decision, message.xref, question.session, rev=0)):
             self._measure(question, message.rp, decision.reason, waited_for)
         if question.address is None:
-            self._guarded[message.xref] = (message.rp, decision)
+            self._guarded[message.xref] = (message.i, message.rp, decision)
         else:
-            told = GuardAnswered(message.xref, message.rp, decision, self.address)
+            told = GuardAnswered(message.xref, message.i, message.rp, decision, self._session_id())
             self.send(question.address, told)
 
     ROUTING_INFO: ClassVar[dict[type, Any]] = {
         Response: _response,
         RouteAnswered: _answered,
         RouteRefused: _refusal,
+        FrameHandled: _frame_handled,
     }
     ROUTING_FRAMES: ClassVar[dict[type, Any]] = {
         RerouteRequest: _about_dialogue,

@@ -12,18 +12,20 @@ from protocols.cti.messages import RouteEnd, RouteSelect
 
 if TYPE_CHECKING:
     from actors.routing import Decision, Marks
-    from supervision.eventloop.cell import LocalAddress
 
 
 class Asker(Struct, frozen=True):
     """Who waits for the answer of a dialogue, with the deadlines of its own request.
 
     Attributes:
-        link: the link; None for an IVR application, which the session's incarnation answers.
+        link: the link session; None for an IVR application, which the session's incarnation
+            answers.
+        i: the number of its frame.
         marks: the deadlines.
     """
 
-    link: LocalAddress | None
+    link: str | None
+    i: int
     marks: Marks
 
 
@@ -49,7 +51,7 @@ class Dialogue(Struct, frozen=True):
 
 def joined(dialogue: Dialogue, asker: Asker) -> Dialogue:
     """Have one more link wait; one that asks again before it is answered is answered once."""
-    others = tuple(one for one in dialogue.askers if one.link is not asker.link)
+    others = tuple(one for one in dialogue.askers if one.link != asker.link)
     return replace(dialogue, askers=(*others, asker))
 
 
@@ -79,11 +81,9 @@ def rerouted(dialogue: Dialogue, failed: str, asker: Asker) -> tuple[Rerouting, 
     return "ask", Dialogue(dialogue.rp, (asker,), asker.marks.read_at, tried=tuple(tried))
 
 
-def without(dialogue: Dialogue, link: LocalAddress) -> Dialogue:
+def without(dialogue: Dialogue, link: str) -> Dialogue:
     """A link waits no more: it has had its answer otherwise."""
-    return replace(
-        dialogue, askers=tuple(asker for asker in dialogue.askers if asker.link is not link)
-    )
+    return replace(dialogue, askers=tuple(asker for asker in dialogue.askers if asker.link != link))
 
 
 def of_application(dialogue: Dialogue) -> bool:

@@ -102,6 +102,18 @@ class SessionView(Struct, frozen=True, kw_only=True):
     not_icm_portable: list[str] = []
 
 
+class IdempotentKey(Struct, frozen=True):
+    """Says that a request is to be applied once, however often it is sent.
+
+    Attributes:
+        key: whose it is and what it is called; no two callers share one.
+        fingerprint: of the request's content; the key with another one is refused.
+    """
+
+    key: str
+    fingerprint: str
+
+
 class OpenSession(Struct, frozen=True, kw_only=True):
     """Open a session for a call that has none; with one already open, that one is meant."""
 
@@ -111,6 +123,7 @@ class OpenSession(Struct, frozen=True, kw_only=True):
     app: Text | None = None
     lang: Text | None = None
     ud: UserData = {}
+    once: IdempotentKey | None = None
 
 
 class FindSessions(Struct, frozen=True, kw_only=True):
@@ -150,18 +163,24 @@ class PatchSession(Struct, frozen=True, kw_only=True):
 
 
 class AddJourneyStep(Struct, frozen=True, kw_only=True):
-    """Note a step of the journey; answered with `SessionView` or `SessionOver`."""
+    """Note a step of the journey; answered with `SessionView`, `SessionOver` or `KeyReused`."""
 
     ev: Name
     step: Name
     app: Text | None = None
     data: dict[str, Any] = {}
+    once: IdempotentKey | None = None
 
 
 class RouteFromIvr(Struct, frozen=True):
-    """Ask where the call should go from here; answered with `RouteAnswer` or `SessionOver`."""
+    """Ask where the call should go from here.
+
+    Answered with `RouteAnswer`, `SessionOver` or `KeyReused`; or `NotDurable`, where the decision
+    could not be made durable in time and `journal.on_stall` is `refuse`.
+    """
 
     rp: Name
+    once: IdempotentKey | None = None
 
 
 class RouteAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -183,9 +202,13 @@ class RouteAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CloseSession(Struct, frozen=True):
-    """End the session; answered with `SessionView`, also when it is closed already."""
+    """End the session; answered with `SessionView`, also when it is closed already.
+
+    Or with `KeyReused`.
+    """
 
     reason: Text = ""
+    once: IdempotentKey | None = None
 
 
 class RevStale(Struct, frozen=True):
@@ -204,7 +227,17 @@ class SessionOver(Struct, frozen=True):
     """Refusal: the session is closed: it can be read until its linger time is over, not changed."""
 
 
-SessionReply: TypeAlias = SessionView | RouteAnswer | RevStale | UserDataTooLarge | SessionOver
+class KeyReused(Struct, frozen=True):
+    """Refusal: the idempotency key came with a request of other content before."""
+
+
+class NotDurable(Struct, frozen=True):
+    """Refusal: nothing has been promised, for the journal does not take it in time."""
+
+
+SessionReply: TypeAlias = (
+    SessionView | RouteAnswer | RevStale | UserDataTooLarge | SessionOver | KeyReused | NotDurable
+)
 
 
 class SessionError(Exception):
@@ -253,6 +286,10 @@ class StepDataLimit(SessionError):  # noqa: N818 - named for what it says of the
     def __init__(self, limit: int) -> None:
         super().__init__(f"the data of a step takes at most {limit} bytes")
         self.limit = limit
+
+
+class KeyUsedOtherwise(SessionError):  # noqa: N818 - named for what it says of the key
+    """The idempotency key of a request came with other content before."""
 
 
 class Busy(SessionError):  # noqa: N818 - named for what it says of the session

@@ -43,14 +43,13 @@ def kit():
         yield kit
 
 
-def ask(kit, session, link=None, **fields):
+def ask(kit, session, link="link-1", **fields):
     request = route_request(**fields)
-    to = kit.link.address if link is None else link.address
-    kit.send(session, RouteAsked(request, to, kit.marks(request.reply_ms)))
+    kit.send(session, RouteAsked(request, link, kit.marks(request.reply_ms)))
 
 
 def tell(kit, session, ev, **fields):
-    kit.send(session, CallTold(CallEvent(i=1, call="c1", ev=ev, ts=1.0, **fields)))
+    kit.send(session, CallTold(CallEvent(i=1, call="c1", ev=ev, ts=1.0, **fields), "link-1"))
     kit.settle()
 
 
@@ -74,9 +73,9 @@ def test_a_call_has_one_session_whoever_opens_it(kit):
 
 
 def test_the_same_xref_gets_the_same_answer_on_both_links(kit):
-    session, backup = kit.open(), kit.probe()
+    session, backup = kit.open(), kit.peer("link-2")
     ask(kit, session)
-    ask(kit, session, link=backup)
+    ask(kit, session, link="link-2")
     kit.settle()
     [first], [second] = kit.answers(), [one.message for one in backup.take()]
     assert first == second
@@ -173,22 +172,21 @@ def test_a_session_that_is_killed_while_it_waits_still_sends_its_default_in_time
     assert [answer.reason for answer in kit.answers()] == ["late-default"]
 
 
-def reroute(kit, session, failed, link=None, **fields):
-    to = kit.link.address if link is None else link.address
+def reroute(kit, session, failed, link="link-1", **fields):
     message = RerouteRequest(i=2, xref="x1", failed=failed, cause="busy", **fields)
-    kit.send(session, RerouteAsked(message, to, kit.marks()))
+    kit.send(session, RerouteAsked(message, link, kit.marks()))
     kit.settle()
 
 
 @pytest.mark.parametrize("together", [True, False])
 def test_the_same_reroute_on_both_links_gets_one_answer(kit, together):
-    session, backup = kit.open(), kit.probe()
+    session, backup = kit.open(), kit.peer("link-2")
     ask(kit, session)
     kit.settle()
     kit.answers()
     kit.router.cell.suspended = together
     reroute(kit, session, "7001")
-    reroute(kit, session, "7001", link=backup)
+    reroute(kit, session, "7001", link="link-2")
     kit.router.cell.suspended = False
     kit.kernel.make_ready(kit.router.cell)
     kit.settle()
@@ -209,10 +207,10 @@ def test_a_slow_router_makes_a_reroute_answer_with_a_target_that_was_not_tried(k
 
 
 def test_a_link_that_joins_with_less_time_is_answered_in_its_own_time(kit):
-    session, backup = kit.open(), kit.probe()
+    session, backup = kit.open(), kit.peer("link-2")
     kit.router.cell.suspended = True
     ask(kit, session)
-    ask(kit, session, link=backup, reply_ms=100)
+    ask(kit, session, link="link-2", reply_ms=100)
     kit.advance(0.081)
     assert len(backup.take()) == len(kit.answers()) == 1
 
@@ -233,7 +231,7 @@ def test_a_reroute_gives_a_target_that_was_not_tried_until_none_is_left(kit):
     targets = [kit.answers()[0].target]
     for failed in ("7001", "7002", "7009"):
         message = RerouteRequest(i=2, xref="x1", failed=failed, cause="busy")
-        kit.send(session, RerouteAsked(message, kit.link.address, kit.marks()))
+        kit.send(session, RerouteAsked(message, "link-1", kit.marks()))
         kit.settle()
         [answer] = kit.answers()
         targets.append(answer.target if isinstance(answer, RouteSelect) else answer.cause)
@@ -243,7 +241,7 @@ def test_a_reroute_gives_a_target_that_was_not_tried_until_none_is_left(kit):
 def test_a_reroute_of_an_unknown_dialogue_is_refused(kit):
     session = kit.open()
     message = RerouteRequest(i=2, xref="other", failed="7001", cause="busy")
-    kit.send(session, RerouteAsked(message, kit.link.address, kit.marks()))
+    kit.send(session, RerouteAsked(message, "link-1", kit.marks()))
     kit.settle()
     [refusal] = kit.link.of_type(RouteRefused)
     assert (refusal.code, refusal.field) == (404, "xref")
@@ -255,7 +253,7 @@ def test_the_guards_answer_is_the_decision_from_then_on(kit):
     ask(kit, session)
     kit.settle()
     decision = decide(kit.table, "sales")
-    kit.send(session, GuardAnswered("x1", "sales", decision, kit.link.address))
+    kit.send(session, GuardAnswered("x1", 1, "sales", decision, "link-1"))
     kit.advance(1.0)
     assert kit.answers() == []
     ask(kit, session)
@@ -281,13 +279,13 @@ def test_a_dialogue_of_which_something_is_heard_is_not_abandoned(kit, what):
     kit.advance(4.9)
     if what == "used":
         used = RouteUsed(i=3, xref="x1", target="7001", reason="ok")
-        kit.send(session, RouteTold(used, kit.link.address))
+        kit.send(session, RouteTold(used, "link-1"))
     elif what == "event":
         tell(kit, session, "delivered")
     else:
         reroute(kit, session, "7001")
         used = RouteUsed(i=3, xref="x1", target="7002", reason="ok")
-        kit.send(session, RouteTold(used, kit.link.address))
+        kit.send(session, RouteTold(used, "link-1"))
     kit.advance(20.0)
     assert kit.reported("abandoned") == []
     kit.answers()
@@ -296,12 +294,12 @@ def test_a_dialogue_of_which_something_is_heard_is_not_abandoned(kit, what):
 
 
 def test_a_route_end_ends_the_dialogue_and_tells_the_other_link(kit):
-    session, backup = kit.open(), kit.probe()
+    session, backup = kit.open(), kit.peer("link-2")
     kit.router.cell.suspended = True
     ask(kit, session)
-    ask(kit, session, link=backup)
+    ask(kit, session, link="link-2")
     kit.settle()
-    kit.send(session, RouteTold(RouteEnd(i=4, xref="x1", cause="ok"), kit.link.address))
+    kit.send(session, RouteTold(RouteEnd(i=4, xref="x1", cause="ok"), "link-1"))
     kit.settle()
     assert [one.message.cause for one in backup.take()] == ["ok"]
     assert kit.kernel.registry.whereis(xref_name("x1")) is None
@@ -379,7 +377,7 @@ def test_an_event_that_both_links_report_is_applied_once(kit):
     for _ in ("primary", "backup"):
         for number, ev in enumerate(("queued", "delivered", "established")):
             event = CallEvent(i=1, call="c1", ev=ev, ts=10.0 + number, seq=number)
-            kit.send(session, CallTold(event))
+            kit.send(session, CallTold(event, "link-1"))
     kit.settle()
     assert kit.state(session) == "connected"
 
@@ -390,7 +388,7 @@ def test_clearing_the_leg_that_a_transfer_left_behind_does_not_end_the_call(kit)
     tell(kit, session, "transferred", new_call="c9")
     tell(kit, session, "cleared")
     assert kit.state(session) == "connected"
-    kit.send(session, CallTold(CallEvent(i=1, call="c9", ev="cleared", ts=3.0)))
+    kit.send(session, CallTold(CallEvent(i=1, call="c9", ev="cleared", ts=3.0), "link-1"))
     kit.settle()
     assert kit.state(session) == "closed"
 

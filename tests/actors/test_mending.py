@@ -29,7 +29,7 @@ class Mending:
         self.tree = kit.loop.run(Introspection, kit.kernel)
         self.kit = kit
         session = kit.open()
-        kit.send(session, RouteAsked(route_request(), kit.link.address, kit.marks(None)))
+        kit.send(session, RouteAsked(route_request(), "link-1", kit.marks(None)))
         kit.settle()
         self.session = session.path
 

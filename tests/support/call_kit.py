@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actors.call_messages import CallSettings
+from actors.call_names import link_name
 from actors.call_sup import SessionSup, SessionSupArgs
 from actors.config import Config, RoutingPoint, SessionsConfig
 from actors.router import Router
@@ -58,7 +59,13 @@ class CallKit(Kit):
         self.sessions = self.base.whereis("sessionSup")
         self.top = top
         self.openings = Openings(self.settings, "FR", self.pool.count)
-        self.link = self.probe()
+        self.link = self.peer("link-1")
+
+    def peer(self, link):
+        """A probe in the place of the actor of a link session."""
+        probe = self.probe(link)
+        self.loop.run(probe.register, link_name(link))
+        return probe
 
     def marks(self, reply_ms=None):
         return marks(self.config.routing, self.clock.monotonic(), reply_ms)
