@@ -68,18 +68,22 @@ def admit(window: Window, i: int, request: Request, now: float) -> bool:
     return True
 
 
-def answered(window: Window, xref: str) -> None:
-    """The dialogue got its answer."""
-    i = window.by_xref.get(xref)
-    if i is not None:
-        close(window, i)
+def answered(window: Window, xref: str) -> tuple[int, Request | None]:
+    """The dialogue got its answer.
+
+    Returns:
+        Its request and that frame's number; 0 and None where none waited.
+    """
+    i = window.by_xref.get(xref, 0)
+    return i, close(window, i)
 
 
-def close(window: Window, i: int) -> None:
-    """The request in frame `i` waits no more; any other number is ignored."""
+def close(window: Window, i: int) -> Request | None:
+    """The request in frame `i` waits no more; None where there is none of this number."""
     request = window.open.pop(i, None)
     if request is not None:
         del window.by_xref[request.xref]
+    return request
 
 
 def _drop_expired(window: Window, now: float) -> None:

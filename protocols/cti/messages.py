@@ -112,12 +112,30 @@ class HeartbeatTimes(Struct, frozen=True, kw_only=True):
 
 
 class HelloAnswer(Message, tag="hello", frozen=True):
-    """The peer is let in: its link session and how the link is watched."""
+    """The peer is let in.
+
+    Attributes:
+        session: its link session.
+        hb: how the link is watched.
+        last_i: the last of the peer's frames that is durable; it sends again what came after.
+        window: how many of its frames may be neither answered nor acknowledged.
+    """
 
     session: Name
     hb: HeartbeatTimes
     last_i: Annotated[int, Meta(ge=0)]
     proto: Literal[1]
+    window: Count | None = None
+
+
+class Ack(Message, tag="ack", frozen=True):
+    """Every frame of the peer up to `last_i` is durable: it need never be sent again."""
+
+    last_i: Annotated[int, Meta(ge=0)]
+
+
+class Void(Message, tag="void", frozen=True):
+    """Takes the place of a frame that need not be repeated, so that numbers have no gap."""
 
 
 class Heartbeat(Message, tag="hb", frozen=True):
@@ -280,6 +298,7 @@ class Error(Message, tag="error", frozen=True):
 
 Inbound: TypeAlias = (
     Hello
+    | Void
     | Heartbeat
     | HeartbeatOk
     | RpRegister
@@ -295,6 +314,15 @@ Inbound: TypeAlias = (
 """What vigie receives."""
 
 Outbound: TypeAlias = (
-    HelloAnswer | Heartbeat | HeartbeatOk | RpRegistered | RpAbort | RouteSelect | RouteEnd | Error
+    HelloAnswer
+    | Ack
+    | Void
+    | Heartbeat
+    | HeartbeatOk
+    | RpRegistered
+    | RpAbort
+    | RouteSelect
+    | RouteEnd
+    | Error
 )
 """What vigie sends."""

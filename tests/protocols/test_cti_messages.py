@@ -28,6 +28,7 @@ REQUEST = {
 }
 VALID = {
     "hello": {"proto": 1, "name": "cti-a", "side": "primary", "token": "secret"},
+    "void": {"i": 1},
     "hb": {"i": 1, "ts": 1.0},
     "hb.ok": {"i": 1, "ts": 1.0},
     "rp.register": {"i": 1, "rp": ["*"]},

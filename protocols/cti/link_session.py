@@ -1,0 +1,333 @@
+"""A link session: what of a CTI link survives its connections; plain data and what is done to it.
+
+A connection (`link.Link`) carries frames; the link session knows their numbers. Of the peer's
+frames it knows which were received, which are *confirmed* (their effect is durable, or they have
+none) and up to where all are (`confirmed_in`), up to where that itself is recorded (`durable_in`:
+what `ack` and `hello` may say). Of vigie's frames it keeps what a peer that resumes must get again.
+
+What need not be sent again leaves nothing behind but its number: whoever asks for it gets `void`.
+So answers cost memory only until their request's deadline, heartbeats and acks none at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field, structs
+
+from protocols.cti import flow, framing
+from protocols.cti.messages import (
+    Ack,
+    Error,
+    Heartbeat,
+    HeartbeatOk,
+    Message,
+    RouteEnd,
+    RouteSelect,
+    RpRegistered,
+    Side,
+    Void,
+)
+from protocols.cti.parsing import to_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACK_FRAMES = 32
+"""Frames confirmed and not yet recorded after which a record is due; an `ack` follows its commit.
+
+Half of what contract 3 allows for the `ack`, the other half is for the commit; so is the time."""
+
+ACK_S = 0.025
+"""Seconds after which a record is due once a frame has been confirmed."""
+
+MAX_RECENT = 32
+"""Refusals and registrations that go with the record, the latest."""
+
+MAX_NUMBER = 2**53 - 1
+"""The greatest number of a frame: the greatest whole number that every JSON reader keeps."""
+
+Recent: TypeAlias = Error | RpRegistered
+
+
+class Limits(Struct, frozen=True):
+    """What a link session may hold.
+
+    Attributes:
+        replay_frames: numbers that a peer which resumes may be behind.
+        replay_bytes: bytes of the frames kept for it.
+        window: requests without an answer, and as many other frames that are not confirmed.
+        request_s: seconds that an answer is worth repeating where its request is not known.
+        max_frame_bytes: longest payload.
+    """
+
+    replay_frames: int = 10_000
+    replay_bytes: int = 4_194_304
+    window: int = 1_000
+    request_s: float = 0.3
+    max_frame_bytes: int = framing.MAX_FRAME_BYTES
+
+
+class Kept(Struct, frozen=True, gc=False):
+    """A frame of vigie's that is sent again while `until` has not passed.
+
+    Attributes:
+        data: its bytes, number included.
+        until: monotonic seconds; infinite for what never expires.
+        ref: the number of the request that it answers, 0 where it answers none.
+    """
+
+    data: bytes
+    until: float
+    ref: int = 0
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What of a link session outlives the node.
+
+    Attributes:
+        last_in: every frame of the peer up to it is durable.
+        recent: refusals and registrations that the peer may not have got, with their numbers.
+    """
+
+    id: str
+    name: str
+    side: Side
+    last_in: int
+    recent: tuple[Recent, ...] = ()
+
+
+class LinkSession(Struct, kw_only=True):
+    """One link session.
+
+    Attributes:
+        next_in: one more than the highest number received of the peer, on any connection.
+        confirmed_in: every frame of the peer up to it is confirmed.
+        recording: as far as a record has been handed to the journal.
+        durable_in: as far as a record is durable.
+        early: numbers above `confirmed_in` that are confirmed.
+        others: numbers of frames that are no requests and not confirmed.
+        ack_at: when the next record is due, monotonic seconds; None while none is.
+        window: the requests that wait for their answer.
+        next_out: the number of vigie's next frame; 0 in a restored session until the peer resumes.
+        floor: a peer that has handled less cannot resume.
+        answers, lasting: frames kept by number: until their request's deadline, and for ever.
+        kept_bytes: what they take.
+        recent: the latest refusals and registrations.
+    """
+
+    id: str
+    name: str
+    side: Side
+    limits: Limits
+    window: flow.Window
+    next_in: int = 1
+    confirmed_in: int = 0
+    recording: int = 0
+    durable_in: int = 0
+    early: set[int] = field(default_factory=set)
+    others: set[int] = field(default_factory=set)
+    ack_at: float | None = None
+    next_out: int = 1
+    floor: int = 0
+    answers: dict[int, Kept] = field(default_factory=dict)
+    lasting: dict[int, Kept] = field(default_factory=dict)
+    kept_bytes: int = 0
+    recent: list[Recent] = field(default_factory=list)
+
+
+def begin(session: str, name: str, side: Side, limits: Limits) -> LinkSession:
+    """Begin a new link session.
+
+    Args:
+        session: its id.
+        name: the peer's.
+        side: the peer's.
+        limits: what it may hold.
+    """
+    window = flow.Window(limit=limits.window)
+    return LinkSession(id=session, name=name, side=side, limits=limits, window=window)
+
+
+# The record
+
+
+def record(session: LinkSession) -> Record:
+    """What is to be put into the journal now, with all that is confirmed."""
+    return Record(
+        id=session.id,
+        name=session.name,
+        side=session.side,
+        last_in=session.confirmed_in,
+        recent=tuple(session.recent),
+    )
+
+
+def restore(record: Record, limits: Limits) -> LinkSession:
+    """Make a link session of its record, after a node has crashed.
+
+    What was received and not recorded is unknown: the peer sends it again. Numbers out go on where
+    the peer says it is.
+    """
+    session = begin(record.id, record.name, record.side, limits)
+    session.next_in = record.last_in + 1
+    session.confirmed_in = session.recording = session.durable_in = record.last_in
+    session.next_out = 0
+    session.recent = list(record.recent)
+    return session
+
+
+# Frames of the peer
+
+
+def confirm(session: LinkSession, i: int, now: float) -> None:
+    """Note that the effect of the peer's frame `i` is durable, or that it has none.
+
+    One that is confirmed already, or was not received since the session was restored, changes
+    nothing.
+    """
+    if i <= session.confirmed_in or i >= session.next_in:
+        return
+    session.others.discard(i)
+    if i != session.confirmed_in + 1:
+        session.early.add(i)
+        return
+    while i + 1 in session.early:
+        i += 1
+        session.early.discard(i)
+    session.confirmed_in = i
+    if session.ack_at is None:
+        session.ack_at = now + ACK_S
+
+
+def unconfirmed(session: LinkSession) -> list[int]:
+    """The numbers of the peer's frames that were received and are not confirmed."""
+    numbers = range(session.confirmed_in + 1, session.next_in)
+    return [i for i in numbers if i not in session.early]
+
+
+def ackable(session: LinkSession, now: float) -> int | None:
+    """Tell whether a record is due.
+
+    Returns:
+        The number up to which it covers the peer's frames: put `record` into the journal, and call
+        `recorded` with this number after the commit. None where none is due.
+    """
+    if session.ack_at is None:
+        return None
+    if now < session.ack_at and session.confirmed_in - session.recording < ACK_FRAMES:
+        return None
+    session.ack_at = None
+    session.recording = session.confirmed_in
+    return session.recording
+
+
+def recorded(session: LinkSession, last_i: int) -> None:
+    """Note that the record that covers the peer's frames up to `last_i` is durable."""
+    session.durable_in = max(session.durable_in, last_i)
+
+
+def adopted(session: LinkSession, now: float) -> None:
+    """Record anew what was being recorded when the one who waited for it died."""
+    session.recording = session.durable_in
+    session.ack_at = now if session.confirmed_in > session.durable_in else None
+
+
+# Frames of vigie
+
+
+def send(session: LinkSession, message: Message, now: float) -> bytes:
+    """Number a message, keep it for a peer that resumes, and make its bytes.
+
+    An answer takes its request out of the window; a refusal confirms the frame that it refuses.
+    Where there is a connection, this is called by `Link.send`; without one, the caller calls it and
+    drops the bytes.
+
+    Raises:
+        FramingError: the message is too long for a frame; no number was used.
+        ValueError: the session was restored, and its peer has not resumed yet.
+    """
+    if session.next_out == 0:
+        raise ValueError("a restored session has no numbers until its peer resumes")
+    i = session.next_out
+    frame = to_frame(message)
+    frame["i"] = i
+    data = framing.encode(frame, max_bytes=session.limits.max_frame_bytes)
+    session.next_out = i + 1
+    _keep(session, i, message, data, now)
+    _trim(session, now)
+    return data
+
+
+def reaches(session: LinkSession, last_i: int) -> bool:
+    """Tell whether a peer that has handled vigie's frames up to `last_i` can resume."""
+    if session.next_out == 0:
+        highest = max((message.i for message in session.recent), default=0)
+        return highest - session.limits.replay_frames <= last_i < MAX_NUMBER
+    behind = session.next_out - 1 - last_i
+    return last_i >= session.floor and 0 <= behind <= session.limits.replay_frames
+
+
+def replay(session: LinkSession, last_i: int, now: float) -> Iterator[tuple[bytes, int]]:
+    """Make again what came after vigie's frame `last_i`, which `reaches` has allowed.
+
+    Yields:
+        The bytes of a frame and the number of the request that it answers, 0 for any other.
+    """
+    if session.next_out == 0:
+        _go_on(session, last_i)
+    for i in range(last_i + 1, session.next_out):
+        kept = session.lasting.get(i) or session.answers.get(i)
+        if kept is not None and kept.until > now:
+            yield kept.data, kept.ref
+        else:
+            yield framing.encode(to_frame(Void(i=i))), 0
+
+
+def _go_on(session: LinkSession, last_i: int) -> None:
+    """Give a restored session its numbers: what it knows of keeps its own."""
+    session.floor = last_i
+    for message in session.recent:
+        if message.i > last_i:
+            data = framing.encode(to_frame(message), max_bytes=session.limits.max_frame_bytes)
+            session.lasting[message.i] = Kept(data, float("inf"))
+            session.kept_bytes += len(data)
+    session.next_out = max([last_i, *session.lasting]) + 1
+
+
+def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: float) -> None:
+    match message:
+        case Heartbeat() | HeartbeatOk() | Ack() | Void() | Error(ref=0):
+            return  # void in a repetition; an error without a frame is about its connection only
+        case RouteSelect():
+            ref, request = flow.answered(session.window, message.xref)
+            until = now + session.limits.request_s if request is None else request.until
+            session.answers[i] = Kept(data, until, ref)
+        case RouteEnd():
+            ref, _ = flow.answered(session.window, message.xref)
+            session.lasting[i] = Kept(data, float("inf"), ref)
+        case _:
+            session.lasting[i] = Kept(data, float("inf"))
+    session.kept_bytes += len(data)
+    if isinstance(message, Error):
+        flow.close(session.window, message.ref)
+        confirm(session, message.ref, now)
+    if isinstance(message, Error | RpRegistered):
+        session.recent = [*session.recent[1 - MAX_RECENT :], structs.replace(message, i=i)]
+
+
+def _trim(session: LinkSession, now: float) -> None:
+    """Forget what has expired, and the oldest beyond the bounds."""
+    limits = session.limits
+    session.floor = max(session.floor, session.next_out - 1 - limits.replay_frames)
+    for frames in (session.answers, session.lasting):
+        while frames:
+            i = next(iter(frames))
+            if i > session.floor and frames[i].until > now:
+                break
+            session.kept_bytes -= len(frames.pop(i).data)
+    while session.kept_bytes > limits.replay_bytes:
+        i = min(next(iter(frames)) for frames in (session.answers, session.lasting) if frames)
+        kept = session.lasting.pop(i, None) or session.answers.pop(i)
+        session.kept_bytes -= len(kept.data)
+        session.floor = i
