@@ -77,6 +77,7 @@ def _node(
         stop_timeout_s=anchor.stop_timeout_s * NODE_SHARE,
         restart=_restart(anchor),
         final_exit_codes=(ExitCode.USAGE,),
+        restart_prevent_exit_codes=(ExitCode.DATA_ERROR,),
     )
 
 

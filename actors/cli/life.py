@@ -68,8 +68,14 @@ def status(options: Namespace) -> Answer:
     with Peer(options.data) as peer:
         found = peer.ask("status")
     heading = ("PROGRAM", "STATE", "PID", "RESTARTS", "FOR", "LAST EXIT")
-    rows = [_status_row(name, item) for name, item in found["programs"].items()]
-    return Answer(found, [f"anchor {found['state']}", *columns([heading, *rows])])
+    programs = found["programs"].items()
+    rows = [_status_row(name, item) for name, item in programs]
+    failed = [
+        f"{name} has failed and is not started again by itself: {item['last_exit']['reason']}"
+        for name, item in programs
+        if item["state"] == "failed"
+    ]
+    return Answer(found, [f"anchor {found['state']}", *columns([heading, *rows]), *failed])
 
 
 def info(options: Namespace) -> Answer:
@@ -148,5 +154,9 @@ def _status_row(name: str, program: dict[str, Any]) -> tuple[object, ...]:
     if program["next_start_in_s"] is not None:
         state = f"{state}, starts in {max(0.0, program['next_start_in_s']):.1f}s"
     age = elapsed(max(0.0, time.time() - program["since"]))
-    reason = last and f"{last['reason']} {elapsed(max(0.0, time.time() - last['at']))} ago"
+    # What a program said of its end follows after a colon; it is long, and told apart.
+    reason = (
+        last
+        and f"{last['reason'].partition(':')[0]} {elapsed(max(0.0, time.time() - last['at']))} ago"
+    )
     return name, state, program["pid"], program["restarts"], age, reason

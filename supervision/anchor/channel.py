@@ -23,11 +23,15 @@ from supervision.anchor.messages import (
 )
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_PENDING = 64
 MAX_UNSENT_BYTES = 1024 * 1024
+READ_BYTES = 65_536
+MAX_LAST_READS = 16
+"""More than a socket's buffer holds; a process that has inherited the other end could go on."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +104,23 @@ class ProgramChannel(asyncio.Protocol):
         self._pending[self._last_id] = future
         self._transport.write(encode(request(self._last_id, op, args)))
         return future
+
+    def read_out(self, ended: socket.socket) -> None:
+        """Take what a program that has ended has left unread: its last words may be there.
+
+        Args:
+            ended: The socket that this channel was made of.
+        """
+        if self._transport is None:
+            return
+        for _ in range(MAX_LAST_READS):
+            try:
+                data = ended.recv(READ_BYTES)
+            except (BlockingIOError, ConnectionError):
+                return
+            if not data:
+                return
+            self.data_received(data)
 
     def close(self) -> None:
         """End the conversation; what is under way is refused."""

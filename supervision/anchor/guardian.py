@@ -22,7 +22,9 @@ from supervision.anchor.states import (
     Event,
     Exited,
     Finish,
+    LastWords,
     Mode,
+    Phase,
     Ping,
     Pong,
     ProgramState,
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
 TAIL_LINES = 20
 """Lines of a program's log that explain why a start failed."""
+
+MAX_WORDS = 1_000
+"""Characters that are kept of a program's last words."""
 
 OWN_LOG = "anchor"
 """The anchor's own log among those of the programs, where its starter sends its stderr."""
@@ -123,7 +128,7 @@ class Guardian:
         """
         channel = self._channels.get(name)
         if channel is None:
-            raise Refusal(ExitCode.UNREACHABLE, f"{name} is not running")
+            raise Refusal(ExitCode.UNREACHABLE, _why_not(name, self.state.programs[name]))
         try:
             async with asyncio.timeout(timeout_s):
                 return await channel.request(op, args)
@@ -221,12 +226,16 @@ class Guardian:
     def _reap(self, name: str) -> None:
         child = self._processes.pop(name)
         asyncio.get_running_loop().remove_reader(child.pidfd)
-        self._channels.pop(name).close()
+        channel = self._channels.pop(name)
+        channel.read_out(child.channel)
+        channel.close()
         self.post(child.reap())
 
     def _program_event(self, name: str, event: str, details: Mapping[str, Any]) -> None:
         if event == "ready":
             self.post(Ready(name, details))
+        elif event == "ending":
+            self.post(LastWords(name, str(details.get("reason", ""))[:MAX_WORDS]))
         else:
             _log.warning("%s sent an event the anchor does not know: %s", name, event)
 
@@ -257,6 +266,13 @@ class Guardian:
 
     def _log_path(self, name: str) -> Path:
         return self._directory / "logs" / f"{name}.log"
+
+
+def _why_not(name: str, program: ProgramState) -> str:
+    """Say that a program does not run, and why when it has failed."""
+    if program.phase is Phase.FAILED and program.last_exit is not None:
+        return f"{name} has failed: {program.last_exit.reason}"
+    return f"{name} is not running"
 
 
 def clocks() -> Clocks:

@@ -24,6 +24,7 @@ from supervision.anchor.states import (
     Exit,
     Exited,
     Finish,
+    LastWords,
     Mode,
     Phase,
     Ping,
@@ -48,6 +49,9 @@ Decision = tuple[AnchorState, list[Action]]
 
 PINGS_PER_HANG_TIMEOUT = 4
 """Pings sent in the time after which a silent program counts as hung."""
+
+_ENDED = frozenset({Phase.BACKOFF, Phase.FAILED})
+"""Phases of a program that has ended by itself and has no process."""
 
 
 def initial(spec: AnchorSpec) -> AnchorState:
@@ -76,6 +80,8 @@ def decide(spec: AnchorSpec, state: AnchorState, event: Event, now: float) -> De
             decision = _update(state, name, pid=pid), []
         case Ready(name, info):
             decision = _ready(spec, state, name, info, now)
+        case LastWords(name, words):
+            decision = _update(state, name, last_words=words), []
         case Pong(name):
             decision = _update(state, name, ping_sent=None), []
         case Exited():
@@ -168,7 +174,9 @@ def _all_ready(spec: AnchorSpec, state: AnchorState) -> bool:
 
 def _exited(spec: AnchorSpec, state: AnchorState, event: Exited, now: float) -> Decision:
     program = state.programs[event.name]
-    last_exit = Exit(program.killed_for or event.reason, now)
+    reason = program.killed_for or event.reason
+    words = f": {program.last_words}" if program.last_words else ""
+    last_exit = Exit(f"{reason}{words}", now)
     state = _update(
         state,
         event.name,
@@ -177,6 +185,7 @@ def _exited(spec: AnchorSpec, state: AnchorState, event: Exited, now: float) -> 
         ping_sent=None,
         last_exit=last_exit,
         killed_for=None,
+        last_words="",
         info={},
     )
     if program.phase is not Phase.STOPPING:
@@ -191,16 +200,19 @@ def _failed(spec: AnchorSpec, state: AnchorState, event: Exited, now: float) -> 
     program, own = state.programs[event.name], spec.program(event.name)
     healthy = program.phase is Phase.RUNNING and now - program.since >= own.restart.reset_s
     failures = 1 if healthy else program.failures + 1
-    state = _update(
-        state,
-        event.name,
-        phase=Phase.BACKOFF,
-        since=now,
-        deadline=now + restart_delay(own.restart, failures, event.jitter),
-        failures=failures,
-        restarts=program.restarts + 1,
-    )
-    hopeless = event.exit_code in own.final_exit_codes or failures >= spec.start_attempts
+    state = _update(state, event.name, since=now, deadline=None, failures=failures)
+    held = event.exit_code in own.restart_prevent_exit_codes
+    if held:
+        state = _update(state, event.name, phase=Phase.FAILED)
+    else:
+        state = _update(
+            state,
+            event.name,
+            phase=Phase.BACKOFF,
+            deadline=now + restart_delay(own.restart, failures, event.jitter),
+            restarts=program.restarts + 1,
+        )
+    hopeless = held or event.exit_code in own.final_exit_codes or failures >= spec.start_attempts
     if state.mode is Mode.STARTING and own.awaited and hopeless:
         return _fail_start(spec, state, event.name, now)
     return state, []
@@ -208,7 +220,7 @@ def _failed(spec: AnchorSpec, state: AnchorState, event: Exited, now: float) -> 
 
 def _fail_start(spec: AnchorSpec, state: AnchorState, name: str, now: float) -> Decision:
     program = state.programs[name]
-    if program.phase is Phase.BACKOFF and program.last_exit is not None:
+    if program.phase in _ENDED and program.last_exit is not None:
         reason = f"{name} ended before it was ready: {program.last_exit.reason}"
     else:
         reason = f"{name} was not ready within {spec.start_timeout_s:g} s"
@@ -270,7 +282,7 @@ def _stop_next(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
         return state, []
     for own in reversed(spec.programs):
         program = state.programs[own.name]
-        if program.phase is Phase.BACKOFF:
+        if program.phase in _ENDED:
             state = _update(state, own.name, phase=Phase.DOWN, since=now, deadline=None)
         elif program.phase is Phase.STOPPING:
             return _update(state, own.name, start_again=False), []

@@ -20,11 +20,15 @@ _RULE = "a message is one JSON object on one line"
 
 
 class ExitCode(IntEnum):
-    """Why a command ended, after BSD's sysexits(3)."""
+    """Why a command or a program ended, after BSD's sysexits(3).
+
+    DATA_ERROR is for programs: what they keep is damaged, and somebody has to mend it first.
+    """
 
     DONE = 0
     FAILED = 1
     USAGE = 64
+    DATA_ERROR = 65
     UNREACHABLE = 69
     TRY_AGAIN = 75
     NOT_PERMITTED = 77

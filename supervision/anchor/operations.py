@@ -82,12 +82,12 @@ class Operations:
         return {"program": name, "pid": program.pid, "incarnation": program.incarnation}
 
     async def _restarted(self, name: str, incarnation: int) -> None:
-        """Wait for the next incarnation of a program to be ready."""
+        """Wait for the next incarnation of a program to be ready, or to fail for good."""
 
         def decided(state: AnchorState) -> bool:
             program = state.programs[name]
-            served = program.incarnation > incarnation and program.phase is Phase.RUNNING
-            return served or state.mode is not Mode.RUNNING
+            settled = program.phase in {Phase.RUNNING, Phase.FAILED}
+            return (program.incarnation > incarnation and settled) or state.mode is not Mode.RUNNING
 
         bound_s = self._guardian.spec.program(name).stop_timeout_s
         bound_s += self._guardian.spec.start_timeout_s
@@ -99,3 +99,6 @@ class Operations:
             raise Refusal(ExitCode.FAILED, f"{name} not ready after {bound_s:g} s") from None
         if self._guardian.state.mode is not Mode.RUNNING:
             raise Refusal(ExitCode.FAILED, "the anchor was stopped meanwhile")
+        program = self._guardian.state.programs[name]
+        if program.phase is Phase.FAILED and program.last_exit is not None:
+            raise Refusal(ExitCode.FAILED, f"{name} has failed: {program.last_exit.reason}")

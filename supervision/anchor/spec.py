@@ -83,6 +83,8 @@ class ProgramSpec:
         restart: How it comes back.
         final_exit_codes: During the anchor's start, ending with one of these fails the start at
             once: trying again could not help.
+        restart_prevent_exit_codes: Whenever the program ends with one of these, it is not started
+            again before somebody asks for it; during the anchor's start they are final as well.
     """
 
     name: str
@@ -95,6 +97,7 @@ class ProgramSpec:
     stop_timeout_s: float = 10.0
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     final_exit_codes: tuple[int, ...] = ()
+    restart_prevent_exit_codes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise SpecInvalid for what cannot be."""
@@ -192,7 +195,7 @@ class AnchorSpec:
 
 def _program(item: object) -> ProgramSpec:
     data = _object("programs", item)
-    for key in ("argv", "listeners", "final_exit_codes"):
+    for key in ("argv", "listeners", "final_exit_codes", "restart_prevent_exit_codes"):
         data[key] = tuple(_array(key, data))
     policy = _object("restart", data.get("restart", {}))
     data["restart"] = _record(RestartPolicy, "restart", policy)

@@ -14,13 +14,14 @@ from supervision.anchor.messages import ExitCode
 
 
 class Phase(StrEnum):
-    """Where a program is in its life."""
+    """Where a program is in its life; one that has FAILED is started again only when asked for."""
 
     DOWN = "down"
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
     BACKOFF = "backoff"
+    FAILED = "failed"
 
 
 class Mode(StrEnum):
@@ -37,7 +38,7 @@ class Exit:
     """How an incarnation of a program ended.
 
     Attributes:
-        reason: ``exit 3``, ``SIGKILL``, or why the anchor killed it.
+        reason: ``exit 3``, ``SIGKILL``, or why the anchor killed it; and its last words.
         at: When, in monotonic seconds.
     """
 
@@ -61,6 +62,7 @@ class ProgramState:
         ping_sent: When an unanswered ping was sent.
         last_exit: How the incarnation before this one ended.
         killed_for: Why the anchor killed it, until it is gone.
+        last_words: What it said of its own end, until it is gone.
         start_again: Whether it is stopping only to be started again.
         info: What it said when it became ready.
     """
@@ -76,6 +78,7 @@ class ProgramState:
     ping_sent: float | None = None
     last_exit: Exit | None = None
     killed_for: str | None = None
+    last_words: str = ""
     start_again: bool = False
     info: Mapping[str, object] = field(default_factory=dict)
 
@@ -131,6 +134,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class LastWords:
+    """A program says why it is about to end."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pong:
     """A program answered a ping."""
 
@@ -168,7 +179,7 @@ class Restart:
     name: str
 
 
-Event = Begin | Tick | Spawned | Ready | Pong | Exited | Stop | Restart
+Event = Begin | Tick | Spawned | Ready | LastWords | Pong | Exited | Stop | Restart
 
 
 # Actions -------------------------------------------------------------------------------------

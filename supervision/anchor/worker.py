@@ -82,6 +82,14 @@ class Channel(asyncio.Protocol):
         """
         self._send({"event": "ready", "info": dict(info)})
 
+    def ending(self, reason: str) -> None:
+        """Tell the anchor why this program is about to end by itself.
+
+        Args:
+            reason: For whoever asks the anchor how the program is; one line.
+        """
+        self._send({"event": "ending", "info": {"reason": reason}})
+
     async def closed(self) -> None:
         """Return when the anchor is dead."""
         await self._closed.wait()

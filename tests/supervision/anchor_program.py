@@ -48,6 +48,9 @@ async def main(mode):
         loop.add_signal_handler(signal.SIGTERM, stop.set)
     for listener in inherited.listeners.values():
         await asyncio.start_server(greet, sock=listener)
+    if mode == "torn" or (mode == "tears" and inherited.incarnation > 1):
+        channel.ending("the ledger is torn")
+        return ExitCode.DATA_ERROR
     if mode != "mute":
         channel.ready({"mode": mode, "cwd": str(Path.cwd())})
     say("started", mode)
@@ -57,6 +60,7 @@ async def main(mode):
         await asyncio.Event().wait()
     await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
     say("stopped", "orphaned" if ended.done() else "asked", time.monotonic())
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":
@@ -64,4 +68,4 @@ if __name__ == "__main__":
         sys.exit("no table is laid")
     if sys.argv[1] == "hopeless":
         sys.exit(64)
-    asyncio.run(main(sys.argv[1]))
+    sys.exit(asyncio.run(main(sys.argv[1])))

@@ -14,6 +14,7 @@ from supervision.anchor.states import (
     Begin,
     Exited,
     Finish,
+    LastWords,
     Mode,
     Phase,
     Ping,
@@ -38,6 +39,7 @@ NODE = ProgramSpec(
     stop_timeout_s=6.0,
     restart=POLICY,
     final_exit_codes=(64,),
+    restart_prevent_exit_codes=(65,),
 )
 SPEC = AnchorSpec("/data", (STORE, NODE), start_timeout_s=30.0, start_attempts=3)
 
@@ -120,6 +122,42 @@ def test_a_final_exit_code_fails_a_start_but_not_a_running_anchor():
     core = Core().run()
     assert core.exit("node", 64) == []
     assert core["node"].phase is Phase.BACKOFF
+
+
+def test_a_program_that_ends_for_good_is_not_started_again_until_somebody_asks():
+    core = Core().run()
+    assert core.exit("node", 65) == []
+    assert (core["node"].phase, core["node"].restarts) == (Phase.FAILED, 0)
+    assert next_deadline(core.state) is None
+    assert core.state.mode is Mode.RUNNING
+    assert core.on(Restart("node")) == [Spawn("node")]
+    assert (core["node"].phase, core["node"].failures) == (Phase.STARTING, 0)
+
+
+def test_a_program_that_has_failed_has_nothing_to_stop():
+    core = Core().run()
+    core.exit("node", 65)
+    assert core.on(Stop("enough")) == [Signal("store", signal.SIGTERM)]
+    assert core["node"].phase is Phase.DOWN
+
+
+def test_a_program_that_ends_for_good_fails_a_start_with_its_last_words():
+    core = Core()
+    core.on(Begin())
+    core.on(LastWords("node", "the ledger is torn"))
+    assert core.exit("node", 65) == [Signal("store", signal.SIGTERM)]
+    assert core.state.reason == "node ended before it was ready: exit 65: the ledger is torn"
+    assert core.state.exit_code is ExitCode.FAILED
+
+
+def test_last_words_are_those_of_one_incarnation():
+    core = Core().run()
+    core.on(LastWords("node", "farewell"))
+    core.exit("node", 1)
+    assert core["node"].last_exit.reason == "exit 1: farewell"
+    core.at_deadline()
+    core.exit("node", 1)
+    assert core["node"].last_exit.reason == "exit 1"
 
 
 def test_a_program_that_is_not_awaited_may_fail_during_the_start():

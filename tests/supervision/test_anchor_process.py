@@ -126,6 +126,30 @@ def test_an_exit_code_declared_final_fails_the_start_at_the_first_attempt(start,
     assert anchor.popen.wait(20) == ExitCode.FAILED
 
 
+def test_a_program_that_ends_for_good_fails_the_start_with_its_last_words(start, tmp_path):
+    torn = program(mode="torn", restart_prevent_exit_codes=(ExitCode.DATA_ERROR,))
+    failed = start(spec(tmp_path / "var", torn)).announced["failed"]
+    assert failed["reason"] == "node ended before it was ready: exit 65: the ledger is torn"
+
+
+def test_a_program_that_fails_for_good_stays_down_and_whoever_asks_is_told_why(start, tmp_path):
+    tears = program(mode="tears", restart_prevent_exit_codes=(ExitCode.DATA_ERROR,))
+    anchor = start(spec(tmp_path / "var", tears))
+    os.kill(anchor.program()["pid"], signal.SIGKILL)
+    state = anchor.wait_program(lambda state: state["state"] == "failed")
+    assert (state["incarnation"], state["next_start_in_s"]) == (2, None)
+    assert state["last_exit"]["reason"] == "exit 65: the ledger is torn"
+    for ask, code in (
+        (lambda: anchor.ask("api"), ExitCode.UNREACHABLE),
+        (lambda: anchor.ask("restart", program="node"), ExitCode.FAILED),
+    ):
+        with pytest.raises(Refusal, match="node has failed: exit 65: the ledger is torn") as caught:
+            ask()
+        assert caught.value.code is code
+    assert anchor.program()["incarnation"] == 3
+    assert anchor.ask("ping")["state"] == "running"
+
+
 def test_a_program_that_does_not_exist_fails_the_start(start, tmp_path):
     anchor = start(spec(tmp_path / "var", program(argv=("/nonexistent/program",))))
     assert "No such file" in anchor.announced["failed"]["reason"]
