@@ -165,6 +165,17 @@ class SessionsConfig(Struct, frozen=True, kw_only=True):
     max_dialogues: Count = 32
 
 
+class OverloadConfig(Struct, frozen=True, kw_only=True):
+    """`[overload]`: when requests are refused so that the others are answered in time."""
+
+    new_after_ms: Milliseconds = 50
+    all_after_ms: Milliseconds = 150
+    new_above_journal_load: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    all_above_journal_load: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    recover_s: Seconds = 4.0
+    max_memory_mb: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+
+
 class DatabaseConfig(Struct, frozen=True, kw_only=True):
     """`[database]`: PostgreSQL, the store of record."""
 
@@ -250,6 +261,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rp: dict[RoutingPointName, RoutingPoint] = field(default_factory=dict)
     ivr: IvrConfig = field(default_factory=IvrConfig)
     sessions: SessionsConfig = SessionsConfig()
+    overload: OverloadConfig = OverloadConfig()
     database: DatabaseConfig = DatabaseConfig()
     postgres: PostgresConfig = PostgresConfig()
     logs: LogsConfig = LogsConfig()
@@ -348,6 +360,16 @@ RELATIONS = (
         ("cti.max_frame_bytes", "cti.write_buffer_bytes"),
         _at_most,
         "must be at most cti.write_buffer_bytes",
+    ),
+    Relation(
+        ("overload.new_after_ms", "overload.all_after_ms"),
+        _at_most,
+        "must be at most overload.all_after_ms",
+    ),
+    Relation(
+        ("overload.new_above_journal_load", "overload.all_above_journal_load"),
+        _at_most,
+        "must be at most overload.all_above_journal_load",
     ),
     Relation(
         ("database.reconnect_min_s", "database.reconnect_max_s"),

@@ -96,3 +96,14 @@ EVENTS_DROPPED = Counter(
     "Events that a reader of an event stream was too slow for.",
     registry=REGISTRY,
 )
+SHED = Counter(
+    "vigie_shed_total",
+    "Requests refused under overload: of new calls or of established ones, and what was too much.",
+    ("priority", "why"),
+    registry=REGISTRY,
+)
+OVERLOAD_LEVEL = Gauge(
+    "vigie_overload_level",
+    "How much is refused: 0 nothing, 1 all new calls, 2 everything; shares in between.",
+    registry=REGISTRY,
+)

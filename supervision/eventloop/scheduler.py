@@ -100,6 +100,16 @@ class Scheduler(Timekeeper, ABC):
             self.late_replies,
         )
 
+    def next_wait_s(self, now: float) -> float:
+        """How long the message that is served next has waited by ``now``, seconds.
+
+        That is what every message waits for the loop; 0 where none is there.
+        """
+        if not self._ready:
+            return 0.0
+        mailbox = self._ready[0].mailbox
+        return max(0.0, now - mailbox[0][2]) if mailbox else 0.0
+
     # Becoming ready
 
     def deliver(self, cell: Cell, message: Any, sender: Any) -> None:
