@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import phonenumbers
 from msgspec import Meta, Struct, field
 
+from actors.config_relations import RELATIONS
 from actors.etc_files import etc_file
-from actors.settings import Mistake, Relation, overrides, read
+from actors.settings import Mistake, overrides, read
 
 __all__ = ["Config", "ConfigInvalid", "Mistake", "RoutingPoint", "load", "send_list"]
 
@@ -321,89 +321,3 @@ def _document(path: Path) -> dict[str, Any]:
         raise ConfigInvalid([Mistake("", f"{path} cannot be read: {error.strerror}")]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid([Mistake("", f"{path} is not TOML: {error}")]) from error
-
-
-def _below(lesser: float, greater: float) -> bool:
-    return lesser < greater
-
-
-def _at_most(lesser: float, greater: float) -> bool:
-    return lesser <= greater
-
-
-def _not_both(first: tuple[str, int], second: tuple[str, int]) -> bool:
-    return first != second or first[1] == 0
-
-
-RELATIONS = (
-    Relation(
-        ("routing.late_timeout_ms", "routing.default_answer_ms"),
-        _below,
-        "must be below routing.default_answer_ms",
-    ),
-    Relation(
-        ("routing.default_answer_ms", "routing.request_timeout_ms"),
-        _below,
-        "must be below routing.request_timeout_ms",
-    ),
-    Relation(
-        ("routing.request_timeout_ms", "routing.abandon_timeout_ms"),
-        _at_most,
-        "must be at most routing.abandon_timeout_ms",
-    ),
-    Relation(
-        ("cti.min_reply_ms", "routing.request_timeout_ms"),
-        _at_most,
-        "must be at most routing.request_timeout_ms",
-    ),
-    Relation(
-        ("cti.max_frame_bytes", "cti.write_buffer_bytes"),
-        _at_most,
-        "must be at most cti.write_buffer_bytes",
-    ),
-    Relation(
-        ("overload.new_after_ms", "overload.all_after_ms"),
-        _at_most,
-        "must be at most overload.all_after_ms",
-    ),
-    Relation(
-        ("overload.new_above_journal_load", "overload.all_above_journal_load"),
-        _at_most,
-        "must be at most overload.all_above_journal_load",
-    ),
-    Relation(
-        ("database.reconnect_min_s", "database.reconnect_max_s"),
-        _at_most,
-        "must be at most database.reconnect_max_s",
-    ),
-    Relation(
-        ("database.store_batch", "database.store_buffer"),
-        _at_most,
-        "must be at most database.store_buffer",
-    ),
-    Relation(
-        ("anchor.restart_min_s", "anchor.restart_max_s"),
-        _at_most,
-        "must be at most anchor.restart_max_s",
-    ),
-    Relation(
-        ("cti.port", "http.port", "cti.host", "http.host"),
-        lambda cti, http, cti_host, http_host: _not_both((cti_host, cti), (http_host, http)),
-        "must differ from http.port on the same host (0 takes a free one)",
-    ),
-    Relation(
-        ("database.connections", "postgres.max_connections", "database.dsn"),
-        lambda used, offered, dsn: bool(dsn) or used < offered,
-        "must be below postgres.max_connections while the server is embedded",
-    ),
-    Relation(
-        ("routing.region",),
-        lambda region: region in phonenumbers.SUPPORTED_REGIONS,
-        "must be a region whose numbering plan is known",
-    ),
-    Relation(
-        ("ivr.send_list",),
-        lambda lists: "default" in lists,
-        "must have a list named default",
-    ),
-)
