@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors import config as configuration
-from actors import metrics
+from actors import descriptors, metrics
 from actors.assembly import Assembly
 from actors.tree import NAME, Node
 from supervision import SHUTDOWN, SchedulerLimits, Started, actor_system
@@ -55,6 +55,11 @@ def main(words: Sequence[str] | None = None) -> int:
         config = configuration.load(options.config, os.environ)
     except configuration.ConfigInvalid as invalid:
         print(*invalid.mistakes, sep="\n", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return ExitCode.USAGE
+    try:
+        descriptors.provide(config)
+    except descriptors.TooFewDescriptors as few:
+        print(few, file=sys.stderr)  # noqa: T201 - there is no log yet
         return ExitCode.USAGE
     return asyncio.run(_serve(config, options.data, worker.inherited(os.environ)))
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors import descriptors
 from actors.cli import rooms
 from actors.cli.command import Answer
 from actors.cli.composition import anchor_spec
@@ -49,6 +50,10 @@ def start(options: Namespace) -> Answer:
         config = load(file, os.environ)
     except ConfigInvalid as invalid:
         return mistakes(str(file or "vigie.toml"), invalid)
+    try:
+        descriptors.check(config, descriptors.hard_limit())
+    except descriptors.TooFewDescriptors as few:
+        raise Refusal(ExitCode.USAGE, str(few)) from None
     data = options.data.absolute()
     _refuse_second(data)
     try:
