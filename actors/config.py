@@ -165,6 +165,21 @@ class SessionsConfig(Struct, frozen=True, kw_only=True):
     max_dialogues: Count = 32
 
 
+class JournalConfig(Struct, frozen=True, kw_only=True):
+    """`[journal]`: what survives a crash, `DATA/journal/`."""
+
+    gather_ms: Annotated[float, Meta(ge=0, le=5)] = 2.0
+    queue_limit: Count = 200_000
+    retry_s: Seconds = 0.5
+    stall_ms: Milliseconds = 1_000
+    wal_max_mb: Annotated[int, Meta(ge=1, le=65_536)] = 64
+    min_free_mb: Annotated[int, Meta(ge=1, le=1_048_576)] = 256
+    on_stall: Literal["answer", "refuse"] = "answer"
+    outbox_limit: Count = 1_000_000
+    on_outbox_full: Literal["drop", "refuse"] = "drop"
+    refused_limit: Count = 1_000
+
+
 class OverloadConfig(Struct, frozen=True, kw_only=True):
     """`[overload]`: when requests are refused so that the others are answered in time."""
 
@@ -261,6 +276,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rp: dict[RoutingPointName, RoutingPoint] = field(default_factory=dict)
     ivr: IvrConfig = field(default_factory=IvrConfig)
     sessions: SessionsConfig = SessionsConfig()
+    journal: JournalConfig = JournalConfig()
     overload: OverloadConfig = OverloadConfig()
     database: DatabaseConfig = DatabaseConfig()
     postgres: PostgresConfig = PostgresConfig()

@@ -107,3 +107,9 @@ OVERLOAD_LEVEL = Gauge(
     "How much is refused: 0 nothing, 1 all new calls, 2 everything; shares in between.",
     registry=REGISTRY,
 )
+JOURNAL_SECONDS = Histogram(
+    "vigie_journal_commit_seconds",
+    "From handing a commit to the journal's writer to its being durable.",
+    buckets=(0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0),
+    registry=REGISTRY,
+)

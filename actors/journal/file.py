@@ -1,0 +1,206 @@
+"""The journal's files: where they are, who may have them open, how the database is opened."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from msgspec import Struct
+
+from actors.journal import acknowledged, schema
+from actors.journal.records import (
+    JournalDamaged,
+    JournalError,
+    JournalLocked,
+    JournalTooNew,
+    JournalUnusable,
+)
+
+BUSY_S = 0.2
+"""Seconds that a connection waits for another of the same process."""
+
+DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+
+class Files(Struct, frozen=True):
+    """The files of a journal.
+
+    Attributes:
+        directory: where they are, ``DATA/journal``.
+    """
+
+    directory: Path
+
+    @property
+    def database(self) -> Path:
+        """The database."""
+        return self.directory / "journal.db"
+
+    @property
+    def wal(self) -> Path:
+        """Its write-ahead log, while it is open and after a crash."""
+        return self.directory / "journal.db-wal"
+
+    @property
+    def acknowledged(self) -> Path:
+        """The number of the last commit acknowledged."""
+        return self.directory / "acknowledged"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by whoever has the journal open; holds its process id."""
+        return self.directory / "lock"
+
+
+class Lock:
+    """Keeps two nodes, or a node and a repair, apart; let go of by the end of the process too.
+
+    Args:
+        files: of the journal; its directory is made where it is missing.
+
+    Raises:
+        JournalLocked: somebody has it.
+        JournalUnusable: the directory or the file cannot be made.
+    """
+
+    def __init__(self, files: Files) -> None:
+        try:
+            files.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalUnusable(f"{files.lock}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise JournalLocked(f"{files.directory} is in use by process {owner or '?'}") from None
+        self._sign()
+
+    def _sign(self) -> None:
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        except OSError:  # a full disk: the lock holds without a name
+            return
+
+    def release(self) -> None:
+        """Let others have the journal; twice changes nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Refuse an SQLite that is too old.
+
+    Raises:
+        JournalUnusable: naming both versions.
+    """
+    if version < schema.OLDEST_SQLITE:
+        has, needs = (".".join(map(str, one)) for one in (version, schema.OLDEST_SQLITE))
+        raise JournalUnusable(f"this Python has SQLite {has}; the journal needs {needs} or newer")
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open a connection, for one thread at a time, whichever it is.
+
+    Args:
+        path: of the database; made where it is missing and may be written.
+        read_only: whether it is only read.
+
+    Raises:
+        sqlite3.Error: as SQLite says.
+    """
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite3.connect(
+        uri, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=True
+    )
+    try:
+        settle(connection, read_only=read_only)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    """Set what holds for a connection; of a new database also what holds for the file."""
+    pragmas = ["synchronous=FULL", "wal_autocheckpoint=0", "cell_size_check=ON"]
+    if read_only:
+        pragmas = ["query_only=ON", "cell_size_check=ON"]
+    else:
+        connection.execute(f"PRAGMA page_size={schema.PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables in a new database; in any other check that it is of this format.
+
+    Raises:
+        JournalTooNew: it was written by a newer release.
+        JournalDamaged: it is no journal.
+        sqlite3.Error: as SQLite says.
+    """
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found > schema.FORMAT:
+        raise JournalTooNew(
+            f"the journal has format {found}; this release knows formats up to {schema.FORMAT}"
+        )
+    if found == schema.FORMAT:
+        return
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables:
+        raise JournalDamaged(("journal.db has tables but no format version",))
+    version = f"PRAGMA user_version={schema.FORMAT};"
+    connection.executescript(f"BEGIN IMMEDIATE;{schema.TABLES}{version}COMMIT;")
+
+
+def open_database(files: Files) -> sqlite3.Connection:
+    """Open the journal's database to write, made where there never was one.
+
+    Raises:
+        JournalError: one of its kinds.
+    """
+    check_sqlite()
+    _refuse_lost(files)
+    try:
+        connection = connect(files.database)
+    except sqlite3.Error as error:
+        raise opened(error) from error
+    try:
+        prepare(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise opened(error) from error
+    except JournalError:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_lost(files: Files) -> None:
+    """An empty database that was not: SQLite would begin anew without a word."""
+    try:
+        size = files.database.stat().st_size
+    except FileNotFoundError:
+        size = 0
+    except OSError as error:
+        raise JournalUnusable(f"{files.database}: {error.strerror}") from error
+    told = acknowledged.read(files.acknowledged)
+    if size == 0 and (told.number or told.why or files.wal.exists()):
+        what = "empty" if files.database.exists() else "missing"
+        raise JournalDamaged((f"journal.db is {what}, with {told.number} commits acknowledged",))
+
+
+def opened(error: sqlite3.Error) -> JournalError:
+    """What an error of SQLite means for who opens the journal."""
+    name = getattr(error, "sqlite_errorname", "")
+    if any(name.startswith(kind) for kind in DAMAGED):
+        return JournalDamaged((f"SQLite says {error} ({name})",))
+    return JournalUnusable(f"SQLite says {error} ({name})")

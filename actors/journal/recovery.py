@@ -1,0 +1,283 @@
+"""Reading the journal back: every row verified, and the sums over all of them.
+
+No thread, no loop: a starting node runs it in a thread of its own, the commands run it as it is.
+"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from actors.journal import acknowledged, schema
+from actors.journal.file import Files, connect, opened
+from actors.journal.records import (
+    OUTBOX,
+    Codec,
+    JournalDamaged,
+    JournalError,
+    JournalTooNew,
+    Recovered,
+)
+from actors.journal.writer import Found
+
+MOST_FINDINGS = 100
+
+
+class Meta(Struct, frozen=True):
+    """The row that sums up the others.
+
+    Attributes:
+        number: of the last commit.
+        seq: the greatest number of a row of the outbox so far.
+        entries: how many there are.
+        items: rows of the outbox.
+        checksum: the sum of all rows' checksums.
+        guard: of the others.
+    """
+
+    number: int
+    seq: int
+    entries: int
+    items: int
+    checksum: int
+    guard: int
+
+
+class Findings(Struct):
+    """What was found when the journal was verified.
+
+    Attributes:
+        damage: each a line: what is damaged and where; empty where the journal is whole.
+        meta: the row that sums up the others; None where it cannot be read.
+        kinds: entries that are whole, by kind.
+        items: rows of the outbox that are whole.
+        acknowledged: the number of the last commit acknowledged.
+        missing_commits: commits that were acknowledged and are not there.
+        notes: what does not stop a node: why ``acknowledged`` cannot be read.
+        newer: a line for each kind whose values were written by a newer release.
+        values: decoded values, by kind, by key, where codecs were given.
+    """
+
+    damage: list[str] = []
+    meta: Meta | None = None
+    kinds: dict[str, int] = {}
+    items: int = 0
+    acknowledged: int = 0
+    missing_commits: int = 0
+    notes: list[str] = []
+    newer: set[str] = set()
+    values: dict[str, dict[str, Any]] = {}
+
+    def add(self, line: str) -> None:
+        """Note damage, a bounded number of times."""
+        if len(self.damage) < MOST_FINDINGS:
+            self.damage.append(line)
+
+
+def verify(directory: Path) -> Findings:
+    """Verify a journal that nobody has open; nothing is changed or decoded.
+
+    Args:
+        directory: where it is, ``DATA/journal``.
+
+    Raises:
+        JournalError: it cannot be opened at all.
+    """
+    files = Files(directory)
+    try:
+        connection = connect(files.database, read_only=True)
+    except sqlite3.Error as error:
+        raise opened(error) from error
+    try:
+        return examine(connection, {}, files.acknowledged)
+    finally:
+        connection.close()
+
+
+def examine(
+    connection: sqlite3.Connection,
+    codecs: Mapping[str, Codec],
+    told: Path | None,
+) -> Findings:
+    """Read everything, verify it and decode what has a codec.
+
+    Args:
+        connection: to the database.
+        codecs: by kind; without any nothing is decoded.
+        told: the file of the last commit acknowledged; None where there is none.
+    """
+    findings = Findings()
+    try:
+        for (line,) in connection.execute("PRAGMA integrity_check(20)"):
+            if line != "ok":
+                findings.add(f"SQLite finds: {line}")
+        _read(connection, codecs, findings)
+    except sqlite3.DatabaseError as error:
+        findings.add(f"reading ended: SQLite says {error}")
+    if told is not None:
+        _compare(findings, acknowledged.read(told))
+    return findings
+
+
+def _read(connection: sqlite3.Connection, codecs: Mapping[str, Codec], findings: Findings) -> None:
+    connection.execute("BEGIN")
+    try:
+        _read_meta(connection, findings)
+        total = _read_entries(connection, codecs, findings)
+        total += _read_items(connection, codecs, findings)
+        _compare_sums(findings, total)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _read_meta(connection: sqlite3.Connection, findings: Findings) -> None:
+    rows = connection.execute(schema.META).fetchall()
+    if len(rows) != 1:
+        findings.add(f"the row of sums is there {len(rows)} times, not once")
+        return
+    findings.meta = meta = Meta(*rows[0])
+    guard = schema.meta_guard(meta.number, meta.seq, meta.entries, meta.items, meta.checksum)
+    if guard != meta.guard:
+        findings.add("the row of sums does not match its guard")
+
+
+def _read_entries(
+    connection: sqlite3.Connection, codecs: Mapping[str, Codec], findings: Findings
+) -> int:
+    """Verify and decode the entries; return the sum of what their checksums should be."""
+    total = 0
+    last = findings.meta.number if findings.meta else 0
+    for kind, key, version, number, checksum, body in connection.execute(schema.ENTRIES):
+        reckoned = schema.entry_checksum(kind, key, version, number, body)
+        total += reckoned
+        if reckoned != checksum:
+            findings.add(f"{kind} {key}: its checksum does not match")
+        elif number > last:
+            findings.add(f"{kind} {key}: is of commit {number}, after the last one, {last}")
+        else:
+            findings.kinds[kind] = findings.kinds.get(kind, 0) + 1
+            if codecs:
+                _decode(codecs, (kind, key, version), body, findings)
+    return total
+
+
+def _decode(
+    codecs: Mapping[str, Codec], what: tuple[str, str, int], body: bytes, findings: Findings
+) -> None:
+    kind, key, version = what
+    codec = codecs.get(kind)
+    if codec is None or version > codec.version:
+        findings.newer.add(f"{kind} of version {version}")
+        return
+    try:
+        value = codec.decode(body, version)
+    except ValueError as error:
+        findings.add(f"{kind} {key}: cannot be decoded: {error}")
+        return
+    findings.values.setdefault(kind, {})[key] = value
+
+
+def _read_items(
+    connection: sqlite3.Connection, codecs: Mapping[str, Codec], findings: Findings
+) -> int:
+    """Verify the rows of the outbox; they are decoded when they are read from there."""
+    total = 0
+    last = findings.meta.number if findings.meta else 0
+    newest = codecs[OUTBOX].version if OUTBOX in codecs else None
+    for seq, version, number, checksum, *names, body in connection.execute(schema.OUTBOX_ROWS):
+        session, call, ani = names
+        reckoned = schema.item_checksum(seq, version, number, (session, call, ani), body)
+        total += reckoned
+        if reckoned != checksum:
+            findings.add(f"outbox {seq}: its checksum does not match")
+        elif number > last:
+            findings.add(f"outbox {seq}: is of commit {number}, after the last one, {last}")
+        else:
+            findings.items += 1
+            if newest is not None and version > newest:
+                findings.newer.add(f"{OUTBOX} of version {version}")
+    return total
+
+
+def _compare_sums(findings: Findings, total: int) -> None:
+    meta = findings.meta
+    if meta is None or findings.damage:
+        return
+    entries = sum(findings.kinds.values())
+    if entries != meta.entries:
+        findings.add(f"there are {entries} entries, not {meta.entries}")
+    if findings.items != meta.items:
+        findings.add(f"there are {findings.items} rows of the outbox, not {meta.items}")
+    if total != meta.checksum and not findings.damage:
+        findings.add("the sum of all checksums does not match: a row is not what was last written")
+
+
+def _compare(findings: Findings, told: acknowledged.Told) -> None:
+    if told.why:
+        findings.notes.append(f"{told.why}: whether commits are missing is not known")
+    findings.acknowledged = told.number
+    if findings.meta is not None:
+        findings.missing_commits = max(0, told.number - findings.meta.number)
+
+
+def load(connection: sqlite3.Connection, codecs: Mapping[str, Codec], told: Path | None) -> Found:
+    """Read the journal for a node.
+
+    Args:
+        connection: to the database.
+        codecs: by kind.
+        told: the file of the last commit acknowledged; None where there is none.
+
+    Raises:
+        JournalDamaged: something is damaged.
+        JournalTooNew: something was written by a newer release.
+    """
+    began = time.perf_counter()
+    with _without_gc():
+        findings = examine(connection, codecs, told)
+    if findings.damage:
+        raise JournalDamaged(tuple(findings.damage))
+    if findings.newer:
+        what = ", ".join(sorted(findings.newer))
+        raise JournalTooNew(f"the journal has what this release does not know: {what}")
+    return found(findings, time.perf_counter() - began)
+
+
+def found(findings: Findings, seconds: float) -> Found:
+    """What a node goes on with.
+
+    Args:
+        findings: without damage.
+        seconds: what it took.
+    """
+    meta = findings.meta
+    assert meta is not None
+    rows = sum(findings.kinds.values()) + findings.items
+    recovered = Recovered(
+        findings.values, findings.missing_commits, seconds, rows, tuple(findings.notes)
+    )
+    # Numbers are not given twice: what was acknowledged and is missing keeps its own.
+    number = max(meta.number, findings.acknowledged)
+    return Found(recovered, number, meta.seq, findings.items, findings.kinds)
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Many objects that all stay: the collector would go through them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+__all__ = ["Findings", "JournalError", "Meta", "examine", "found", "load", "verify"]

@@ -1,0 +1,88 @@
+"""What the journal needs of whoever writes for it: a thread in a node, a stepped one in tests."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from actors.journal.batch import Commit
+from actors.journal.records import Codec, JournalError, Recovered
+
+T = TypeVar("T")
+Question: TypeAlias = Callable[[sqlite3.Connection], T]
+Answered: TypeAlias = Callable[[T | JournalError], None]
+
+
+class Found(Struct, frozen=True):
+    """What a writer has found when it opened the journal.
+
+    Attributes:
+        recovered: for whoever opened it.
+        number: of the last commit, or of the last that was acknowledged where that is greater.
+        seq: the greatest number that a row of the outbox has had.
+        items: rows of the outbox.
+        kinds: how many entries there are of each kind.
+    """
+
+    recovered: Recovered
+    number: int
+    seq: int
+    items: int
+    kinds: dict[str, int]
+
+
+class Sizes(Struct, frozen=True):
+    """What the journal takes on the disk, bytes; -1 where nobody has looked yet."""
+
+    database: int = 0
+    wal: int = 0
+    free: int = -1
+
+
+class Heard(Protocol):
+    """What a writer tells the journal, on the loop."""
+
+    def committed(self, number: int, seconds: float) -> None:
+        """A commit is durable, and acknowledged in the second file."""
+
+    def failed(self, number: int, why: str) -> None:
+        """A commit failed and left nothing behind."""
+
+    def crashed(self, exception: BaseException) -> None:
+        """The writer has ended by a fault of its own; nothing is known of the commit in flight."""
+
+
+class Writer(Protocol):
+    """Writes one commit after the other; every method belongs to the loop's thread."""
+
+    def attach(self, heard: Heard) -> None:
+        """Know who is told what becomes of commits."""
+
+    async def open(self, codecs: Mapping[str, Codec]) -> Found:
+        """Open the journal, verify and read it.
+
+        Raises:
+            JournalError: one of its kinds; nothing is open then.
+        """
+
+    async def revive(self) -> int:
+        """Begin anew after a crash; return the number of the last commit.
+
+        Raises:
+            JournalError: it cannot.
+        """
+
+    def commit(self, commit: Commit) -> None:
+        """Write; there is no other commit in flight."""
+
+    def ask(self, question: Question[Any], then: Answered[Any]) -> None:
+        """Have a question answered by a connection that only reads; ``then`` runs on the loop."""
+
+    async def close(self) -> None:
+        """Bring all into the database and the disk, and let go of it."""
+
+    def sizes(self) -> Sizes:
+        """What it takes on the disk."""
