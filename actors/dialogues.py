@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.routing import Decision, Marks
 from actors.session_api import RouteAnswer
 from protocols.cti.messages import RouteEnd, RouteSelect
 
-if TYPE_CHECKING:
-    from actors.routing import Decision, Marks
 
-
-class Asker(Struct, frozen=True):
+class Asker(Struct, frozen=True, omit_defaults=True):
     """Who waits for the answer of a dialogue, with the deadlines of its own request.
 
     Attributes:
@@ -29,7 +27,7 @@ class Asker(Struct, frozen=True):
     marks: Marks
 
 
-class Dialogue(Struct, frozen=True):
+class Dialogue(Struct, frozen=True, omit_defaults=True):
     """One routing dialogue: a route request and what became of it.
 
     Attributes:
@@ -39,6 +37,8 @@ class Dialogue(Struct, frozen=True):
         decision: the answer, the same for everyone who asks again.
         tried: targets that did not take the call.
         asked_at: monotonic seconds of the first request.
+        silent_since: when it was answered, while nothing has been heard after that; monotonic
+            seconds.
     """
 
     rp: str
@@ -47,6 +47,7 @@ class Dialogue(Struct, frozen=True):
     request_id: int | None = None
     decision: Decision | None = None
     tried: tuple[str, ...] = ()
+    silent_since: float | None = None
 
 
 def joined(dialogue: Dialogue, asker: Asker) -> Dialogue:
@@ -96,7 +97,9 @@ def first_default(dialogue: Dialogue) -> float:
     return min(asker.marks.default_at for asker in dialogue.askers)
 
 
-def for_link(decision: Decision, xref: str, session: str, rev: int) -> RouteSelect | RouteEnd:
+def for_link(
+    decision: Decision, xref: str, session: str, rev: int, *, durable: bool | None = None
+) -> RouteSelect | RouteEnd:
     """What a link is told: where the call goes, or that no target is left.
 
     Args:
@@ -104,6 +107,7 @@ def for_link(decision: Decision, xref: str, session: str, rev: int) -> RouteSele
         xref: of the dialogue.
         session: the session's id.
         rev: the session's revision.
+        durable: False where it leaves before it is in the journal.
     """
     if not decision.target:
         return RouteEnd(xref=xref, cause="no-agent", detail=decision.reason)
@@ -116,16 +120,20 @@ def for_link(decision: Decision, xref: str, session: str, rev: int) -> RouteSele
         reason=decision.reason,
         alt=list(decision.alt) or None,
         retries=len(decision.alt) or None,
+        durable=durable,
     )
 
 
-def for_application(decision: Decision, session: str, rev: int) -> RouteAnswer:
+def for_application(
+    decision: Decision, session: str, rev: int, *, durable: bool | None = None
+) -> RouteAnswer:
     """What an IVR application is told.
 
     Args:
         decision: the answer.
         session: the session's id.
         rev: the session's revision.
+        durable: False where it leaves before it is in the journal.
     """
     return RouteAnswer(
         target=decision.target,
@@ -135,4 +143,5 @@ def for_application(decision: Decision, session: str, rev: int) -> RouteAnswer:
         reason=decision.reason,
         alt=list(decision.alt) or None,
         retries=len(decision.alt) or None,
+        durable=durable,
     )

@@ -76,6 +76,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
         ud: User data.
         not_icm_portable: Keys of it that ICM would cut: over 32 characters, or values over 210.
         opened: When it was opened; `updated`, `expires` likewise, seconds since the epoch.
+        events: How many call events have been applied; one that both links tell is one.
     """
 
     session: str
@@ -100,6 +101,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
     timings: dict[str, float] = {}
     ud: UserData = {}
     not_icm_portable: list[str] = []
+    events: int = 0
 
 
 class IdempotentKey(Struct, frozen=True):
@@ -211,6 +213,47 @@ class CloseSession(Struct, frozen=True):
     once: IdempotentKey | None = None
 
 
+class OpenAgain(Struct, frozen=True):
+    """Tell a session that is there of a request to open one for its call.
+
+    Answered with `SessionView`, `Repeated` or `KeyReused`.
+
+    Attributes:
+        once: The key of that request.
+    """
+
+    once: IdempotentKey
+
+
+class Repeated(Struct, frozen=True):
+    """The answer to a request whose idempotency key is known: nothing was done again.
+
+    Attributes:
+        answer: A decision as it was then, or the session as it is now.
+        detail: What the first answer said besides: of an opening, 1 where it was one; of a step,
+            how many steps there were then.
+    """
+
+    answer: SessionView | RouteAnswer
+    detail: int
+
+
+class Done(Struct, frozen=True):
+    """What became of a request, for whoever answers a caller outside.
+
+    Attributes:
+        value: The session, or the decision.
+        created: Whether the request opened the session.
+        steps: How many steps the journey had then, of `AddJourneyStep`.
+        repeated: Whether it had been done before, under the same idempotency key.
+    """
+
+    value: SessionView | RouteAnswer
+    created: bool = False
+    steps: int = 0
+    repeated: bool = False
+
+
 class RevStale(Struct, frozen=True):
     """Refusal: the change was based on another revision than `rev`, the current one."""
 
@@ -235,9 +278,8 @@ class NotDurable(Struct, frozen=True):
     """Refusal: nothing has been promised, for the journal does not take it in time."""
 
 
-SessionReply: TypeAlias = (
-    SessionView | RouteAnswer | RevStale | UserDataTooLarge | SessionOver | KeyReused | NotDurable
-)
+SessionRefusal: TypeAlias = RevStale | UserDataTooLarge | SessionOver | KeyReused | NotDurable
+SessionReply: TypeAlias = SessionView | RouteAnswer | Repeated | SessionRefusal
 
 
 class SessionError(Exception):

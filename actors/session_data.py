@@ -6,36 +6,63 @@ gives it to the next one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from struct import Struct as Packing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.dialogues import Dialogue
 from actors.session_api import (
     USER_DATA_KEY,
+    IdempotentKey,
     JourneyStep,
     RevStale,
+    RouteAnswer,
     Routing,
     SessionView,
     UserDataTooLarge,
 )
+from protocols.cti.messages import AniType
 from protocols.cti.parsing import not_icm_portable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from actors.dialogues import Dialogue
     from actors.session_api import AddJourneyStep, PatchSession, SessionState
-    from protocols.cti.messages import AniType, CallEvent
+    from protocols.cti.messages import CallEvent
 
 NO_USER_DATA: Mapping[str, Any] = {}
 NO_TIMINGS: Mapping[str, float] = {}
 MS_DIGITS = 3
 EVENTS_KEPT = 16
+FRAMES_KEPT = 16
+"""Frames of each link session that are known to be applied."""
+LINKS_KEPT = 4
+"""Link sessions whose frames are known."""
+KEYS_KEPT = 16
+"""Idempotency keys that are known."""
+
+_FRAME = Packing("<Q")
 
 
-class Session(Struct, frozen=True):
+class Once(Struct, frozen=True):
+    """A request that is applied once, and what a repetition of it is told.
+
+    Attributes:
+        key: its idempotency key.
+        kind: what was asked: ``open``, ``step``, ``route`` or ``close``.
+        detail: a number that its answer had and a view no longer tells.
+        answer: the decision, of a route.
+    """
+
+    key: IdempotentKey
+    kind: str
+    detail: int = 0
+    answer: RouteAnswer | None = None
+
+
+class Session(Struct, frozen=True, omit_defaults=True):
     """The context of one call; times are seconds since the epoch.
 
     Attributes:
@@ -44,6 +71,10 @@ class Session(Struct, frozen=True):
         heard: the latest call events: what happened, when (seconds since the epoch), its number.
         dialogues: routing dialogues by xref, until they are forgotten.
         closed: when and why it was closed.
+        events: how many call events have been applied.
+        applied: by link session, the one heard last at the end: the numbers of the latest frames
+            that have been applied, 8 bytes each.
+        once: the latest requests that came with an idempotency key.
     """
 
     session: str
@@ -68,6 +99,9 @@ class Session(Struct, frozen=True):
     heard: tuple[tuple[str, float, int | None], ...] = ()
     dialogues: tuple[tuple[str, Dialogue], ...] = ()
     closed: tuple[float, str] | None = None
+    events: int = 0
+    applied: tuple[tuple[str, bytes], ...] = ()
+    once: tuple[Once, ...] = ()
 
 
 def view(session: Session, state: SessionState, expires: float | None) -> SessionView:
@@ -98,6 +132,7 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
         routing=session.routing,
         timings=_timings(session),
         ud=dict(session.ud),
+        events=session.events,
         not_icm_portable=not_icm_portable(session.ud),
     )
 
@@ -175,7 +210,12 @@ def told(session: Session, event: CallEvent, wall: float) -> Session:
     since = round((wall - session.opened) * 1000, MS_DIGITS)
     leg = event.new_call or (event.call if event.prev_call is not None else session.leg)
     return replace(
-        session, heard=heard, timings={**session.timings, event.ev: since}, leg=leg, updated=wall
+        session,
+        heard=heard,
+        timings={**session.timings, event.ev: since},
+        leg=leg,
+        updated=wall,
+        events=session.events + 1,
     )
 
 
@@ -218,3 +258,43 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
         why=decision.why,
     )
     return replace(session, routing=routing, updated=wall)
+
+
+# What has been done already
+
+
+def is_applied(session: Session, link: str, i: int) -> bool:
+    """Whether a frame has been applied; known of the latest of each link session.
+
+    Args:
+        session: the record.
+        link: the link session.
+        i: the frame's number.
+    """
+    for known, frames in session.applied:
+        if known == link:
+            return i in memoryview(frames).cast("Q")
+    return False
+
+
+def with_frame(session: Session, link: str, i: int) -> Session:
+    """Note that a frame has been applied."""
+    frames, others = b"", session.applied
+    if others and others[-1][0] == link:
+        frames, others = others[-1][1], others[:-1]
+    else:
+        frames = next((known for name, known in others if name == link), b"")
+        others = tuple(pair for pair in others if pair[0] != link)[1 - LINKS_KEPT :]
+    kept = (frames + _FRAME.pack(i))[-FRAMES_KEPT * _FRAME.size :]
+    return replace(session, applied=(*others, (link, kept)))
+
+
+def with_once(session: Session, once: Once) -> Session:
+    """Note a request with an idempotency key; an earlier note of the same key gives way."""
+    others = tuple(known for known in session.once if known.key.key != once.key.key)
+    return replace(session, once=(*others, once)[-KEYS_KEPT:])
+
+
+def once_of(session: Session, key: str) -> Once | None:
+    """What is known of an idempotency key."""
+    return next((known for known in session.once if known.key.key == key), None)
