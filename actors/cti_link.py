@@ -152,6 +152,8 @@ class CtiLink(RoutingLink):
             events = self._link.refuse(401, "token is unknown or has expired", "token")
         elif not includes(token.scope, ("cti",)):
             events = self._link.refuse(401, "token must be of scope cti or admin", "token")
+        elif event.hello.resume is not None:
+            events = self._link.resume_lost(self.now())
         else:
             events = self._link.accept(secrets.token_hex(SESSION_BYTES), self.now())
             self.register(link_name(self._session_id()))

@@ -20,11 +20,13 @@ CloseReason: TypeAlias = Literal[
     "peer",
     "truncated",
     "slow-reader",
+    "replaced",
     "shutdown",
 ]
 """Why a link ended: framing B, which a later version serves; first bytes of no framing; no hello in
 time; hello refused; a frame too long or not a map; a frame without `i`; a gap in `i`; heartbeats
-missed; closed by the peer, between frames or within one; its output not read; vigie stops."""
+missed; closed by the peer, between frames or within one; its output not read; another connection
+goes on with its link session; vigie stops."""
 
 
 class Transmit(Struct, frozen=True):
@@ -34,16 +36,27 @@ class Transmit(Struct, frozen=True):
 
 
 class HelloReceived(Struct, frozen=True):
-    """A peer presents itself: check its token, then call the link's `accept` or `refuse`."""
+    """A peer presents itself: check its token, then call one of the link's methods.
+
+    Without `resume` `accept` or `refuse`; with it `resume`, `resume_lost` or `refuse`.
+    """
 
     hello: Hello
 
 
 class Received(Struct, frozen=True):
-    """A valid message for the application; `at` is the time passed in with its bytes."""
+    """A valid message for the application.
+
+    Attributes:
+        message: its `i` is to be confirmed once its effect is durable.
+        at: the time passed in with its bytes.
+        again: it is a request that was received before, and that the peer sent again after a
+            resume without having got its answer: its clock starts anew.
+    """
 
     message: Message
     at: float
+    again: bool = False
 
 
 class Refused(Struct, frozen=True):

@@ -63,9 +63,15 @@ def admit(window: Window, i: int, request: Request, now: float) -> bool:
     answered(window, request.xref)
     if len(window.open) >= window.limit:
         return False
+    place(window, i, request)
+    return True
+
+
+def place(window: Window, i: int, request: Request) -> None:
+    """Let a request in that has been let in before, whatever the window holds."""
+    answered(window, request.xref)
     window.open[i] = request
     window.by_xref[request.xref] = i
-    return True
 
 
 def answered(window: Window, xref: str) -> tuple[int, Request | None]:

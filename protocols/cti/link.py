@@ -4,21 +4,22 @@ The caller owns the connection, passes what it read to `receive`, calls `timeout
 `next_timeout` comes, and does what the returned events say, in their order. After `Closed` the link
 says nothing.
 
+A link carries a *link session* (`link_session.LinkSession`), which goes on when the link has ended:
+the peer resumes it by another connection.
+
 What contract 3 leaves open is decided so: a first frame that is not `hello` gets `error` 401 and
 the link is closed; frames sent before the answer to `hello` wait for it; an `error` sent before
 that answer has no `i`, like `hello` itself; a frame without a valid `i` is malformed: `error` 400
-and closed; a `hello` that is refused closes the link, but for `resume-lost`.
+and closed; a `hello` that is refused closes the link, but for `resume-lost`; an `error` that closes
+the link is not repeated after a resume.
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
-from protocols.cti import flow, framing, heartbeat, link_state
+from protocols.cti import flow, framing, heartbeat, link_session, link_state
 from protocols.cti.events import (
-    Closed,
-    CloseReason,
     Event,
     FramingB,
     HelloReceived,
@@ -26,6 +27,7 @@ from protocols.cti.events import (
     Refused,
     Transmit,
 )
+from protocols.cti.link_base import LinkBase, WrongPhaseError
 from protocols.cti.messages import (
     Error,
     ErrorCode,
@@ -37,47 +39,30 @@ from protocols.cti.messages import (
     RerouteRequest,
     RouteEnd,
     RouteRequest,
-    RouteSelect,
+    Void,
 )
-from protocols.cti.parsing import FrameRefused, parse, reference, to_frame
+from protocols.cti.parsing import FrameRefused, parse, reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase
+    from protocols.cti.link_session import LinkSession
+
+__all__ = ["RESUME_LOST", "Link", "WrongPhaseError"]
 
 RESUME_LOST = "resume-lost"
 
-Step = Literal["hello", "accept", "close"]
-
-_PHASES: Final[Mapping[tuple[Phase, Step], Phase]] = MappingProxyType(
-    {
-        ("greeting", "hello"): "verifying",
-        ("verifying", "accept"): "open",
-        ("greeting", "close"): "closed",
-        ("verifying", "close"): "closed",
-        ("open", "close"): "closed",
-    }
-)
+REQUESTS = frozenset({"route.request", "reroute.request"})
 
 
-class WrongPhaseError(RuntimeError):
-    """The caller asked for what the link's phase does not allow; a mistake of the caller."""
-
-
-class Link:
-    """The server end of one link.
+class Link(LinkBase):
+    """The server end of one connection.
 
     Args:
         config: its limits.
         now: the caller's monotonic clock when the connection was accepted, seconds.
         wall: the same instant in seconds since the epoch.
     """
-
-    def __init__(self, config: LinkConfig, *, now: float, wall: float) -> None:
-        self.config = config
-        self.state = link_state.start(config, now=now, wall=wall)
-        self._decoder = framing.Decoder(config.max_frame_bytes)
 
     # What the connection tells
 
@@ -99,12 +84,6 @@ class Link:
             return self._recognise(now)
         return self._take_frames(now)
 
-    def eof(self) -> list[Event]:
-        """The peer closed its side; nothing more will come."""
-        if self._decoder.pending_bytes:
-            return self.close("truncated", "the connection ended within a frame")
-        return self.close("peer", "the connection was closed by the peer")
-
     # What time tells
 
     @property
@@ -112,7 +91,8 @@ class Link:
         """When to call `timeout` next, monotonic seconds; None once closed.
 
         Messages only move it later, so that a timer need not be set again for each: call `timeout`
-        when it fires and set it to the new value. It moves nearer only when a link opens.
+        when it fires and set it to the new value. It moves nearer only when a link opens. Records
+        and acks have a time of their own, `LinkSession.ack_at`, for they do not need a connection.
         """
         if self.state.phase == "closed":
             return None
@@ -132,10 +112,10 @@ class Link:
             return self.close("handshake-timeout", "the hello could not be checked in time", 503)
         return self.close("handshake-timeout", rule, 400)
 
-    # What the application tells
+    # What the application tells after `HelloReceived`
 
     def accept(self, session: str, now: float) -> list[Event]:
-        """Let the peer in after `HelloReceived`.
+        """Let the peer in with a new link session.
 
         Args:
             session: the id of the new link session.
@@ -145,18 +125,70 @@ class Link:
             The answer, and what frames that came meanwhile give.
 
         Raises:
-            WrongPhaseError: no hello waits for its answer.
+            WrongPhaseError: no hello waits for its answer, or it is one that resumes.
         """
-        if self.state.phase != "verifying":
-            raise WrongPhaseError(f"accept in phase {self.state.phase}")
-        data = self._encode(HelloAnswer(proto=1, session=session, hb=self.config.hb, last_i=0))
-        self._step("accept")
-        self.state.session = session
-        self.state.watch = heartbeat.start(now)
-        return [Transmit(data), *self._take_frames(now)]
+        state = self.state
+        if state.phase != "verifying" or state.resume or not state.name or not state.side:
+            raise WrongPhaseError(f"accept in phase {state.phase}, resuming {state.resume}")
+        limits = link_state.session_limits(self.config)
+        return self._open(link_session.begin(session, state.name, state.side, limits), b"", now)
+
+    def can_resume(self, session: LinkSession) -> bool:
+        """Tell whether `resume` will let the peer go on with a link session.
+
+        It must be the one that the hello names, of the same peer, and its buffer must reach back to
+        what the peer has handled.
+        """
+        state = self.state
+        return (
+            state.phase == "verifying"
+            and state.resume is not None
+            and state.resume.session == session.id
+            and (state.name, state.side) == (session.name, session.side)
+            and link_session.reaches(session, state.resume.last_i)
+        )
+
+    def resume(self, session: LinkSession, now: float) -> list[Event]:
+        """Let the peer go on with its link session.
+
+        The connection that carried it before must not be used any more: see `replaced`.
+
+        Args:
+            session: the link session that the hello names.
+            now: monotonic seconds.
+
+        Returns:
+            The answer with all that is sent again, and what frames that came meanwhile give; as
+            `resume_lost` where it cannot go on.
+
+        Raises:
+            WrongPhaseError: no hello that resumes waits for its answer.
+        """
+        resume = self.state.resume
+        if resume is None or not self.can_resume(session):
+            return self.resume_lost(now)
+        again = list(link_session.replay(session, resume.last_i, now))
+        self.state.settled = link_session.settled(session, now)
+        self.state.next_in = session.durable_in + 1
+        self.state.frames_out += len(again)
+        return self._open(session, b"".join(again), now)
+
+    def resume_lost(self, now: float) -> list[Event]:
+        """Tell the peer that its link session is gone: it says hello again, without `resume`.
+
+        Raises:
+            WrongPhaseError: no hello that resumes waits for its answer.
+        """
+        if self.state.phase != "verifying" or self.state.resume is None:
+            raise WrongPhaseError(f"resume_lost in phase {self.state.phase}")
+        self._step("lost")
+        self._count_refusal(409)
+        error = Error(code=409, ref=0, msg=RESUME_LOST, field="resume")
+        refused = Refused(409, RESUME_LOST, "resume", 0)
+        return [Transmit(self._plain(error)), refused, *self._take_frames(now)]
 
     def refuse(self, code: ErrorCode, msg: str, field: str | None = None) -> list[Event]:
-        """Turn the peer away after `HelloReceived`: `error`, and the link is closed.
+        """Turn the peer away: `error`, and the link is closed.
 
         Args:
             code: 401 for a token that is unknown, expired or of another scope.
@@ -170,64 +202,24 @@ class Link:
             raise WrongPhaseError(f"refuse in phase {self.state.phase}")
         return self._fail("refused", code, msg, field)
 
-    def send(self, message: Message, now: float) -> bytes:
-        """Number a message and make its bytes, to be written in the order of the calls.
+    # The beginning
 
-        An answer (`route.select`, `route.end`, `error`) takes its request out of the window.
-
-        Raises:
-            WrongPhaseError: the link is not open.
-            FramingError: the message is too long for a frame; no number was used.
-        """
-        if self.state.phase != "open":
-            raise WrongPhaseError(f"send in phase {self.state.phase}")
-        data = self._encode(message)
-        heartbeat.note_sent(self.state.watch, now)
-        match message:
-            case RouteSelect() | RouteEnd():
-                flow.answered(self.state.window, message.xref)
-            case Error():
-                flow.close(self.state.window, message.ref)
-        return data
-
-    def close(self, reason: CloseReason, msg: str, code: ErrorCode | None = None) -> list[Event]:
-        """End the link.
-
-        Args:
-            reason: why.
-            msg: for the log and, with a code, for the peer.
-            code: that of an `error` to send first; None sends none.
-        """
-        if self.state.phase == "closed":
-            return []
-        if code is not None:
-            return self._fail(reason, code, msg)
-        self._step("close")
-        return [Closed(reason, msg)]
-
-    def statistics(self) -> LinkStatistics:
-        """What the link counted so far."""
-        return link_state.statistics(self.state)
-
-    # Within
-
-    def _step(self, step: Step) -> None:
-        phase = _PHASES.get((self.state.phase, step))
-        if phase is None:
-            raise WrongPhaseError(f"{step} in phase {self.state.phase}")
-        self.state.phase = phase
-
-    def _encode(self, message: Message) -> bytes:
-        """Make the bytes of a message, numbered once the hello has been answered."""
+    def _open(self, session: LinkSession, again: bytes, now: float) -> list[Event]:
         state = self.state
-        frame = to_frame(message)
-        if state.phase == "open":
-            frame["i"] = state.next_out
-        data = framing.encode(frame, max_bytes=self.config.max_frame_bytes)
-        if state.phase == "open":
-            state.next_out += 1
-        state.bytes_out += len(data)
-        return data
+        state.session, state.told_in = session.id, session.durable_in
+        answer = HelloAnswer(
+            proto=1,
+            session=session.id,
+            hb=self.config.hb,
+            last_i=session.durable_in,
+            window=self.config.window,
+        )
+        data = self._plain(answer) + again
+        state.bytes_out += len(again)
+        self._step("accept")
+        self.session = session
+        state.watch = heartbeat.start(now)
+        return [Transmit(data), *self._take_frames(now)]
 
     def _recognise(self, now: float) -> list[Event]:
         self.state.framing = framing.recognise(self._decoder.pending)
@@ -239,19 +231,6 @@ class Link:
             case "B":
                 return [FramingB(), *self.close("framing-b", "framing B is not served yet")]
         return self.close("framing-unknown", "the first five bytes are of no known framing", 400)
-
-    def _take_frames(self, now: float) -> list[Event]:
-        events: list[Event] = []
-        try:
-            while self.state.phase in ("greeting", "open"):
-                frame = self._decoder.next_frame()
-                if frame is None:
-                    break
-                greeting = self.state.phase == "greeting"
-                events += self._greet(frame) if greeting else self._number(frame, now)
-        except framing.FramingError as error:
-            events += self._fail("malformed", error.code, error.msg)
-        return events
 
     def _check_waiting(self) -> list[Event]:
         if self._decoder.pending_bytes <= self.config.max_frame_bytes + framing.HEADER_BYTES:
@@ -266,13 +245,29 @@ class Link:
         except FrameRefused as refused:
             return self._fail("refused", refused.code, refused.msg, refused.field)
         assert isinstance(hello, Hello)
-        if hello.resume is not None:
-            return self._refusal(409, RESUME_LOST, "resume", 0)
         self._step("hello")
         self.state.name, self.state.side = hello.name, hello.side
+        self.state.resume = hello.resume
         return [HelloReceived(hello)]
 
-    def _number(self, frame: Mapping[str, Any], now: float) -> list[Event]:
+    # Frames
+
+    def _take_frames(self, now: float) -> list[Event]:
+        events: list[Event] = []
+        try:
+            while self.state.phase in ("greeting", "open"):
+                frame = self._decoder.next_frame()
+                if frame is None:
+                    break
+                if self.state.phase == "open" and self.session is not None:
+                    events += self._number(self.session, frame, now)
+                else:
+                    events += self._greet(frame)
+        except framing.FramingError as error:
+            events += self._fail("malformed", error.code, error.msg)
+        return events
+
+    def _number(self, session: LinkSession, frame: Mapping[str, Any], now: float) -> list[Event]:
         """Take a frame only if it is the next one."""
         state = self.state
         heartbeat.note_received(state.watch, now)
@@ -285,38 +280,70 @@ class Link:
         if i > state.next_in:
             return self._fail("gap", 409, f"frame {state.next_in} is missing", "i", i)
         state.next_in += 1
+        if i < session.next_in:
+            return self._repeated(session, frame, now)
+        link_session.take(session, i)
+        state.frames_in += 1
         if not flow.take(state.bucket, now):
             rule = f"more than {self.config.max_frames_per_s} frames in a second"
-            return self._refusal(429, rule, None, i)
-        return self._parse(frame, now)
+            return self._refuse_frame(Refused(429, rule, None, i), now)
+        return self._parse(session, frame, now)
 
-    def _parse(self, frame: Mapping[str, Any], now: float) -> list[Event]:
+    def _repeated(self, session: LinkSession, frame: Mapping[str, Any], now: float) -> list[Event]:
+        """Take a frame that another connection brought: only an unanswered request counts."""
+        self.state.repetitions += 1
+        if frame.get("t") not in REQUESTS or reference(frame) in self.state.settled:
+            return []
+        try:
+            message = parse(frame, self.config.messages)
+        except FrameRefused:
+            return []  # it was refused then, and that refusal has been or will be sent again
+        assert isinstance(message, RouteRequest | RerouteRequest)
+        flow.place(session.window, message.i, self._request(message, now))
+        return [Received(message, now, again=True)]
+
+    def _parse(self, session: LinkSession, frame: Mapping[str, Any], now: float) -> list[Event]:
         try:
             message = parse(frame, self.config.messages)
         except FrameRefused as refused:
-            return self._refusal(refused.code, refused.msg, refused.field, refused.ref)
+            refusal = Refused(refused.code, refused.msg, refused.field, refused.ref)
+            return self._refuse_frame(refusal, now)
         match message:
             case RouteRequest() | RerouteRequest():
-                return self._admit(message, now)
+                return self._admit(session, message, now)
+            case Heartbeat() | HeartbeatOk() | Void() | Error():
+                return self._without_effect(session, message, now)
+            case Hello():
+                return self._refuse_frame(Refused(400, "hello has been said", "t", message.i), now)
+            case RouteEnd():
+                flow.answered(session.window, message.xref)
+        if link_session.admit_other(session, message.i):
+            return [Received(message, now)]
+        rule = f"{self.config.window} frames wait to be acknowledged"
+        return self._refuse_frame(Refused(429, rule, None, message.i), now)
+
+    def _without_effect(self, session: LinkSession, message: Message, now: float) -> list[Event]:
+        link_session.confirm(session, message.i, now)
+        match message:
             case Heartbeat():
                 return [Transmit(self.send(HeartbeatOk(ts=message.ts), now))]
-            case HeartbeatOk():
-                return []
-            case RouteEnd():
-                flow.answered(self.state.window, message.xref)
-            case Hello():
-                return self._refusal(400, "hello has been said", "t", message.i)
-        return [Received(message, now)]
+            case Error():
+                return [Received(message, now)]
+        return []
 
-    def _admit(self, message: RouteRequest | RerouteRequest, now: float) -> list[Event]:
+    def _admit(
+        self, session: LinkSession, message: RouteRequest | RerouteRequest, now: float
+    ) -> list[Event]:
+        if flow.admit(session.window, message.i, self._request(message, now), now):
+            return [Received(message, now)]
+        rule = f"{self.config.window} requests wait for their answer"
+        return self._refuse_frame(Refused(429, rule, None, message.i), now)
+
+    def _request(self, message: RouteRequest | RerouteRequest, now: float) -> flow.Request:
         wait_ms = self.config.request_timeout_ms
         if message.reply_ms is not None:
             wait_ms = min(wait_ms, message.reply_ms)
-        request = flow.Request(message.xref, now + wait_ms / 1000)
-        if flow.admit(self.state.window, message.i, request, now):
-            return [Received(message, now)]
-        rule = f"{self.config.window} requests wait for their answer"
-        return self._refusal(429, rule, None, message.i)
+        return flow.Request(message.xref, now + wait_ms / 1000)
 
     def _watch(self, now: float) -> list[Event]:
         match heartbeat.decide(self.state.watch, self.config.hb, now):
@@ -325,20 +352,3 @@ class Link:
             case "dead":
                 return self.close("silent", f"{self.config.hb.limit} heartbeats missed")
         return []
-
-    def _refusal(self, code: ErrorCode, msg: str, field: str | None, ref: int) -> list[Event]:
-        self.state.refused[code] = self.state.refused.get(code, 0) + 1
-        error = Error(code=code, ref=ref, msg=msg, field=field)
-        return [Transmit(self._encode(error)), Refused(code, msg, field, ref)]
-
-    def _fail(
-        self,
-        reason: CloseReason,
-        code: ErrorCode,
-        msg: str,
-        field: str | None = None,
-        ref: int = 0,
-    ) -> list[Event]:
-        events = self._refusal(code, msg, field, ref)
-        self._step("close")
-        return [*events, Closed(reason, msg, code)]

@@ -149,6 +149,27 @@ def begin(session: str, name: str, side: Side, limits: Limits) -> LinkSession:
     return LinkSession(id=session, name=name, side=side, limits=limits, window=window)
 
 
+class Counted(Struct, frozen=True, kw_only=True):
+    """A link session in numbers, for operators; as in `LinkStatistics`."""
+
+    waiting: int = 0
+    unconfirmed: int = 0
+    durable_in: int = 0
+    kept_frames: int = 0
+    kept_bytes: int = 0
+
+
+def count(session: LinkSession) -> Counted:
+    """Show a link session as it is now."""
+    return Counted(
+        waiting=len(session.window.open),
+        unconfirmed=session.next_in - 1 - session.confirmed_in - len(session.early),
+        durable_in=session.durable_in,
+        kept_frames=len(session.answers) + len(session.lasting),
+        kept_bytes=session.kept_bytes,
+    )
+
+
 # The record
 
 
@@ -200,6 +221,19 @@ def confirm(session: LinkSession, i: int, now: float) -> None:
         session.ack_at = now + ACK_S
 
 
+def take(session: LinkSession, i: int) -> None:
+    """Note that the peer's frame `i`, the next one, was received."""
+    session.next_in = i + 1
+
+
+def admit_other(session: LinkSession, i: int) -> bool:
+    """Let a frame in that is no request; False where as many wait as may."""
+    if len(session.others) >= session.limits.window:
+        return False
+    session.others.add(i)
+    return True
+
+
 def unconfirmed(session: LinkSession) -> list[int]:
     """The numbers of the peer's frames that were received and are not confirmed."""
     numbers = range(session.confirmed_in + 1, session.next_in)
@@ -247,15 +281,21 @@ def send(session: LinkSession, message: Message, now: float) -> bytes:
         FramingError: the message is too long for a frame; no number was used.
         ValueError: the session was restored, and its peer has not resumed yet.
     """
-    if session.next_out == 0:
-        raise ValueError("a restored session has no numbers until its peer resumes")
     i = session.next_out
-    frame = to_frame(message)
-    frame["i"] = i
-    data = framing.encode(frame, max_bytes=session.limits.max_frame_bytes)
-    session.next_out = i + 1
+    data = number(session, message)
     _keep(session, i, message, data, now)
     _trim(session, now)
+    return data
+
+
+def number(session: LinkSession, message: Message) -> bytes:
+    """As `send` for what is about the connection only: it is never sent again."""
+    if session.next_out == 0:
+        raise ValueError("a restored session has no numbers until its peer resumes")
+    frame = to_frame(message)
+    frame["i"] = session.next_out
+    data = framing.encode(frame, max_bytes=session.limits.max_frame_bytes)
+    session.next_out += 1
     return data
 
 
@@ -268,20 +308,26 @@ def reaches(session: LinkSession, last_i: int) -> bool:
     return last_i >= session.floor and 0 <= behind <= session.limits.replay_frames
 
 
-def replay(session: LinkSession, last_i: int, now: float) -> Iterator[tuple[bytes, int]]:
+def replay(session: LinkSession, last_i: int, now: float) -> Iterator[bytes]:
     """Make again what came after vigie's frame `last_i`, which `reaches` has allowed.
 
     Yields:
-        The bytes of a frame and the number of the request that it answers, 0 for any other.
+        The bytes of each frame.
     """
     if session.next_out == 0:
         _go_on(session, last_i)
     for i in range(last_i + 1, session.next_out):
         kept = session.lasting.get(i) or session.answers.get(i)
         if kept is not None and kept.until > now:
-            yield kept.data, kept.ref
+            yield kept.data
         else:
-            yield framing.encode(to_frame(Void(i=i))), 0
+            yield framing.encode(to_frame(Void(i=i)))
+
+
+def settled(session: LinkSession, now: float) -> set[int]:
+    """The numbers of the requests whose answer the peer has, or gets by `replay`."""
+    kept = (*session.answers.values(), *session.lasting.values())
+    return {frame.ref for frame in kept if frame.ref and frame.until > now}
 
 
 def _go_on(session: LinkSession, last_i: int) -> None:
@@ -290,7 +336,8 @@ def _go_on(session: LinkSession, last_i: int) -> None:
     for message in session.recent:
         if message.i > last_i:
             data = framing.encode(to_frame(message), max_bytes=session.limits.max_frame_bytes)
-            session.lasting[message.i] = Kept(data, float("inf"))
+            ref = message.ref if isinstance(message, Error) else 0
+            session.lasting[message.i] = Kept(data, float("inf"), ref)
             session.kept_bytes += len(data)
     session.next_out = max([last_i, *session.lasting]) + 1
 
@@ -298,7 +345,7 @@ def _go_on(session: LinkSession, last_i: int) -> None:
 def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: float) -> None:
     match message:
         case Heartbeat() | HeartbeatOk() | Ack() | Void() | Error(ref=0):
-            return  # void in a repetition; an error without a frame is about its connection only
+            return
         case RouteSelect():
             ref, request = flow.answered(session.window, message.xref)
             until = now + session.limits.request_s if request is None else request.until
@@ -306,12 +353,13 @@ def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: floa
         case RouteEnd():
             ref, _ = flow.answered(session.window, message.xref)
             session.lasting[i] = Kept(data, float("inf"), ref)
+        case Error():
+            flow.close(session.window, message.ref)
+            confirm(session, message.ref, now)
+            session.lasting[i] = Kept(data, float("inf"), message.ref)
         case _:
             session.lasting[i] = Kept(data, float("inf"))
     session.kept_bytes += len(data)
-    if isinstance(message, Error):
-        flow.close(session.window, message.ref)
-        confirm(session, message.ref, now)
     if isinstance(message, Error | RpRegistered):
         session.recent = [*session.recent[1 - MAX_RECENT :], structs.replace(message, i=i)]
 

@@ -6,8 +6,9 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from protocols.cti import flow, framing, heartbeat
-from protocols.cti.messages import HeartbeatTimes, Side
+from protocols.cti import flow, framing, heartbeat, link_session
+from protocols.cti.link_session import LinkSession
+from protocols.cti.messages import HeartbeatTimes, Resume, Side
 from protocols.cti.parsing import MessageLimits
 
 Phase: TypeAlias = Literal["greeting", "verifying", "open", "closed"]
@@ -20,10 +21,13 @@ class LinkConfig(Struct, frozen=True, kw_only=True):
     Attributes:
         max_frame_bytes: longest payload, both directions.
         handshake_timeout_ms: from the connection to the whole `hello`.
-        window: requests received and not yet answered.
+        window: requests received and not yet answered, and as many other frames that are not
+            confirmed.
         max_frames_per_s: frames received in a second; as many may come at once.
         write_buffer_bytes: output that a slow reader may leave unread. The link itself buffers
             nothing: its caller closes it over this with reason "slow-reader".
+        replay_frames: numbers that a peer which resumes may be behind.
+        replay_bytes: bytes of the frames kept for it.
         request_timeout_ms: after it a request counts no more in the window.
         hb: heartbeats.
         messages: limits of a single message.
@@ -34,32 +38,41 @@ class LinkConfig(Struct, frozen=True, kw_only=True):
     window: int = 1_000
     max_frames_per_s: int = 20_000
     write_buffer_bytes: int = 4_194_304
+    replay_frames: int = 10_000
+    replay_bytes: int = 4_194_304
     request_timeout_ms: int = 300
     hb: HeartbeatTimes = field(default_factory=HeartbeatTimes)
     messages: MessageLimits = field(default_factory=MessageLimits)
 
 
 class LinkState(Struct, kw_only=True):
-    """All that a link knows but the bytes of an incomplete frame.
+    """All that a connection knows but its link session and the bytes of an incomplete frame.
 
     Attributes:
         framing: "undecided" until five bytes have come.
         wall_offset: what makes the caller's monotonic seconds seconds since the epoch.
-        next_in: the number that the next frame must have; next_out: the one it will be sent with.
+        session: the id of the link session.
+        resume: the link session that the peer wants to go on with, while its hello waits.
+        next_in: the number that the next frame must have.
+        told_in: the last of the peer's frames that it was told to be durable.
+        settled: requests that have their answer, should the peer send them again.
     """
 
     opened_at: float
     wall_offset: float
     watch: heartbeat.HeartbeatState
     bucket: flow.TokenBucket
-    window: flow.Window
     phase: Phase = "greeting"
     framing: framing.Framing = "undecided"
     name: str | None = None
     side: Side | None = None
     session: str | None = None
+    resume: Resume | None = None
     next_in: int = 1
-    next_out: int = 1
+    told_in: int = 0
+    settled: set[int] = field(default_factory=set)
+    frames_in: int = 0
+    frames_out: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     repetitions: int = 0
@@ -71,10 +84,13 @@ class LinkStatistics(Struct, frozen=True, kw_only=True):
 
     Attributes:
         frames_in: frames received after the `hello`, repeated ones left out.
-        frames_out: frames sent after the `hello`'s answer.
-        repetitions: frames dropped because their number had been seen.
+        frames_out: frames sent after the `hello`'s answer, repeated ones included.
+        repetitions: frames whose number had been seen.
         refused: frames answered with `error`, by code.
         waiting: requests in the window.
+        unconfirmed: frames received whose effect is not durable yet.
+        durable_in: every frame of the peer up to it is durable.
+        kept_frames, kept_bytes: what is kept for a peer that resumes.
         missed_heartbeats: in a row, now.
         last_received: when the last message came, seconds of the caller's monotonic clock.
     """
@@ -90,6 +106,10 @@ class LinkStatistics(Struct, frozen=True, kw_only=True):
     repetitions: int
     refused: dict[int, int]
     waiting: int
+    unconfirmed: int
+    durable_in: int
+    kept_frames: int
+    kept_bytes: int
     missed_heartbeats: int
     last_received: float
 
@@ -107,24 +127,39 @@ def start(config: LinkConfig, *, now: float, wall: float) -> LinkState:
         wall_offset=wall - now,
         watch=heartbeat.start(now),
         bucket=flow.new_bucket(config.max_frames_per_s, now),
-        window=flow.Window(limit=config.window),
     )
 
 
-def statistics(state: LinkState) -> LinkStatistics:
+def session_limits(config: LinkConfig) -> link_session.Limits:
+    """The limits of the link sessions of such links."""
+    return link_session.Limits(
+        replay_frames=config.replay_frames,
+        replay_bytes=config.replay_bytes,
+        window=config.window,
+        request_s=config.request_timeout_ms / 1000,
+        max_frame_bytes=config.max_frame_bytes,
+    )
+
+
+def statistics(state: LinkState, session: LinkSession | None) -> LinkStatistics:
     """Show a link as it is now."""
+    counted = link_session.count(session) if session else link_session.Counted()
     return LinkStatistics(
         phase=state.phase,
         name=state.name,
         side=state.side,
         session=state.session,
-        frames_in=state.next_in - 1,
-        frames_out=state.next_out - 1,
+        frames_in=state.frames_in,
+        frames_out=state.frames_out,
         bytes_in=state.bytes_in,
         bytes_out=state.bytes_out,
         repetitions=state.repetitions,
         refused=dict(state.refused),
-        waiting=len(state.window.open),
+        waiting=counted.waiting,
+        unconfirmed=counted.unconfirmed,
+        durable_in=counted.durable_in,
+        kept_frames=counted.kept_frames,
+        kept_bytes=counted.kept_bytes,
         missed_heartbeats=state.watch.missed,
         last_received=state.watch.received,
     )

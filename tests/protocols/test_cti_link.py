@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.cti import link_session
 from protocols.cti.events import Closed, FramingB, HelloReceived, Received, Refused, Transmit
 from protocols.cti.framing import Decoder, FramingError, encode
 from protocols.cti.link import Link, WrongPhaseError
@@ -115,21 +116,20 @@ def test_a_hello_that_breaks_a_rule_is_400_by_its_field_and_closes(change, field
 
 def test_resume_is_lost_and_the_peer_may_say_hello_again_on_the_same_connection():
     link = new_link()
-    events = link.receive(stream(HELLO | {"resume": RESUME}), START)
-    assert sent(events)[0] == {
-        "t": "error",
-        "code": 409,
-        "ref": 0,
-        "msg": "resume-lost",
-        "field": "resume",
-    }
+    assert kinds(link.receive(stream(HELLO | {"resume": RESUME}), START)) == [HelloReceived]
+    events = link.resume_lost(START)
+    assert sent(events) == [
+        {"t": "error", "code": 409, "ref": 0, "msg": "resume-lost", "field": "resume"}
+    ]
     assert the(Refused, events).code == 409
     assert kinds(link.receive(stream(HELLO), START)) == [HelloReceived]
+    assert sent(link.accept("s2", START))[0]["last_i"] == 0
 
 
 def test_saying_hello_again_does_not_lengthen_the_handshake():
     link = new_link()
     link.receive(stream(HELLO | {"resume": RESUME}), START + 1.5)
+    link.resume_lost(START + 1.6)
     assert link.next_timeout == START + 2.0
 
 
@@ -414,11 +414,15 @@ def test_the_same_dialogue_sent_again_takes_one_place_in_the_window():
     assert link.statistics().waiting == 1
 
 
-def test_call_events_take_no_place_in_the_window():
-    link = open_link(window=1)
+def test_frames_that_are_no_requests_wait_in_a_window_of_their_own_until_they_are_confirmed():
+    link = open_link(window=2)
     event = {"t": "call.event", "call": "c", "ev": "queued", "ts": 1}
-    events = link.receive(stream(*(event | {"i": i} for i in range(1, 100))), START)
-    assert kinds(events) == [Received] * 99
+    frames = [event | {"i": i} for i in range(1, 4)]
+    events = link.receive(stream(*frames, request(4)), START)
+    assert kinds(events) == [Received, Received, Transmit, Refused, Received]
+    assert (sent(events)[0]["code"], sent(events)[0]["ref"]) == (429, 3)
+    link_session.confirm(link.session, 1, START)
+    assert kinds(link.receive(stream(event | {"i": 5}), START)) == [Received]
 
 
 def test_frames_over_the_rate_are_429_and_the_rate_recovers_with_time():

@@ -1,0 +1,168 @@
+"""What every part of a link needs: its phases, what it writes, how it ends."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+from protocols.cti import framing, heartbeat, link_session, link_state
+from protocols.cti.events import Closed, CloseReason, Event, Refused, Transmit
+from protocols.cti.messages import Ack, Error, ErrorCode, Message
+from protocols.cti.parsing import to_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from protocols.cti.link_session import LinkSession
+    from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase
+
+Step = Literal["hello", "accept", "lost", "close"]
+
+_PHASES: Final[Mapping[tuple[Phase, Step], Phase]] = MappingProxyType(
+    {
+        ("greeting", "hello"): "verifying",
+        ("verifying", "accept"): "open",
+        ("verifying", "lost"): "greeting",
+        ("greeting", "close"): "closed",
+        ("verifying", "close"): "closed",
+        ("open", "close"): "closed",
+    }
+)
+
+
+class WrongPhaseError(RuntimeError):
+    """The caller asked for what the link's phase does not allow; a mistake of the caller."""
+
+
+class LinkBase:
+    """The output and the end of a link; see `link.Link`.
+
+    Args:
+        config: its limits.
+        now: the caller's monotonic clock when the connection was accepted, seconds.
+        wall: the same instant in seconds since the epoch.
+
+    Attributes:
+        session: the link session that it carries; None until it is open.
+    """
+
+    def __init__(self, config: LinkConfig, *, now: float, wall: float) -> None:
+        self.config = config
+        self.state = link_state.start(config, now=now, wall=wall)
+        self.session: LinkSession | None = None
+        self._decoder = framing.Decoder(config.max_frame_bytes)
+
+    def send(self, message: Message, now: float) -> bytes:
+        """Number a message and make its bytes, to be written in the order of the calls.
+
+        An answer (`route.select`, `route.end`, `error`) takes its request out of the window; an
+        `error` confirms the frame that it refuses.
+
+        Raises:
+            WrongPhaseError: the link is not open.
+            FramingError: the message is too long for a frame; no number was used.
+        """
+        data = link_session.send(self._open_session("send"), message, now)
+        heartbeat.note_sent(self.state.watch, now)
+        return self._count_out(data)
+
+    def ack(self, now: float) -> bytes:
+        """Make the bytes that tell the peer how far its frames are durable.
+
+        Args:
+            now: monotonic seconds.
+
+        Returns:
+            An `ack`; nothing where the peer has been told.
+
+        Raises:
+            WrongPhaseError: the link is not open.
+        """
+        session = self._open_session("ack")
+        if session.durable_in <= self.state.told_in:
+            return b""
+        self.state.told_in = session.durable_in
+        return self.send(Ack(last_i=session.durable_in), now)
+
+    def eof(self) -> list[Event]:
+        """The peer closed its side; nothing more will come."""
+        if self._decoder.pending_bytes:
+            return self.close("truncated", "the connection ended within a frame")
+        return self.close("peer", "the connection was closed by the peer")
+
+    def replaced(self) -> list[Event]:
+        """Another connection goes on with the link session; this one says nothing more."""
+        return self.close("replaced", "the peer resumed the link session by another connection")
+
+    def close(self, reason: CloseReason, msg: str, code: ErrorCode | None = None) -> list[Event]:
+        """End the link; its link session may be resumed.
+
+        Args:
+            reason: why.
+            msg: for the log and, with a code, for the peer.
+            code: that of an `error` to send first; None sends none.
+        """
+        if self.state.phase == "closed":
+            return []
+        if code is not None:
+            return self._fail(reason, code, msg)
+        self._step("close")
+        return [Closed(reason, msg)]
+
+    def statistics(self) -> LinkStatistics:
+        """What the link counted so far, and what its link session holds."""
+        return link_state.statistics(self.state, self.session)
+
+    # For the parts of a link
+
+    def _step(self, step: Step) -> None:
+        phase = _PHASES.get((self.state.phase, step))
+        if phase is None:
+            raise WrongPhaseError(f"{step} in phase {self.state.phase}")
+        self.state.phase = phase
+
+    def _open_session(self, what: str) -> LinkSession:
+        if self.state.phase != "open" or self.session is None:
+            raise WrongPhaseError(f"{what} in phase {self.state.phase}")
+        return self.session
+
+    def _plain(self, message: Message) -> bytes:
+        """Make the bytes of a message that has no number."""
+        data = framing.encode(to_frame(message), max_bytes=self.config.max_frame_bytes)
+        self.state.bytes_out += len(data)
+        return data
+
+    def _count_out(self, data: bytes) -> bytes:
+        self.state.frames_out += 1
+        self.state.bytes_out += len(data)
+        return data
+
+    def _refuse_frame(self, refused: Refused, now: float) -> list[Event]:
+        """Refuse a numbered frame, which counts as handled; the link goes on."""
+        self._count_refusal(refused.code)
+        return [Transmit(self.send(_error(refused), now)), refused]
+
+    def _fail(
+        self,
+        reason: CloseReason,
+        code: ErrorCode,
+        msg: str,
+        field: str | None = None,
+        ref: int = 0,
+    ) -> list[Event]:
+        """Tell the peer why the link is closed, and close it."""
+        refused = Refused(code, msg, field, ref)
+        self._count_refusal(code)
+        if self.state.phase == "open" and self.session is not None:
+            data = self._count_out(link_session.number(self.session, _error(refused)))
+        else:
+            data = self._plain(_error(refused))
+        self._step("close")
+        return [Transmit(data), refused, Closed(reason, msg, code)]
+
+    def _count_refusal(self, code: ErrorCode) -> None:
+        self.state.refused[code] = self.state.refused.get(code, 0) + 1
+
+
+def _error(refused: Refused) -> Error:
+    return Error(code=refused.code, ref=refused.ref, msg=refused.msg, field=refused.field)
