@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from actors import session_api
+from actors import session_api, session_changes
 from actors.web.event_hub import TooManySubscriptions
 from actors.web.tokens import TooManyTokens
 from protocols.http import etag, problem
@@ -109,7 +109,7 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     session_api.Busy: lambda error: unavailable(
         "the session, or the store of closed ones, cannot answer now", error.retry_after_s
     ),
-    session_api.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
+    session_changes.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
     NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),
     NotRunning: lambda error: HttpProblem(
         NOT_RUNNING, str(error), field="path", rule=f"running, not {error.status}"

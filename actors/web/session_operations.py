@@ -18,8 +18,8 @@ from actors.session_api import (
     RouteAnswer,
     RouteFromIvr,
     SessionView,
-    check_changes,
 )
+from actors.session_changes import check_changes
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.lists import select
 from actors.web.parameters import PageParameters

@@ -1,7 +1,7 @@
 import pytest
 
-from actors import session_api
-from actors.session_api import InvalidChange
+from actors import session_changes
+from actors.session_changes import InvalidChange
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from actors.session_api import InvalidChange
     ],
 )
 def test_what_a_caller_may_change_is_accepted(changes):
-    session_api.check_changes(changes, [])
+    session_changes.check_changes(changes, [])
 
 
 @pytest.mark.parametrize(
@@ -39,20 +39,20 @@ def test_what_a_caller_may_change_is_accepted(changes):
 )
 def test_any_other_key_or_value_is_refused_by_its_name(changes, field):
     with pytest.raises(InvalidChange) as raised:
-        session_api.check_changes(changes, [])
+        session_changes.check_changes(changes, [])
     assert raised.value.field == field
     assert raised.value.rule
 
 
 def test_a_key_is_set_or_deleted_and_not_both():
-    session_api.check_changes({"lang": "fr"}, ["digits", "ud.offer"])
+    session_changes.check_changes({"lang": "fr"}, ["digits", "ud.offer"])
     with pytest.raises(InvalidChange, match="not both"):
-        session_api.check_changes({"ud.offer": 1}, ["ud.offer"])
+        session_changes.check_changes({"ud.offer": 1}, ["ud.offer"])
 
 
 def test_a_key_to_delete_keeps_the_same_rule():
     with pytest.raises(InvalidChange, match="rev"):
-        session_api.check_changes({}, ["rev"])
+        session_changes.check_changes({}, ["rev"])
 
 
 @pytest.mark.parametrize("text", ["0" * 20, "0123456789abcdef" + "0" * 10])

@@ -30,11 +30,12 @@ def test_a_session_is_opened_once_for_a_call(site):
     assert first.headers["location"] == f"/api/v1/sessions/{first.json()['session']}"
 
 
-def test_a_session_has_the_fields_of_the_contract_and_one_more(site, url):
+def test_a_session_has_the_fields_of_the_contract_and_two_more(site, url):
     assert set(site.get(url, scope="ivr").json()) == {
         *("session", "rev", "state", "call", "ani", "ani_type", "dnis", "digits", "lang"),
         *("media", "customer", "platform", "rp", "auth_level", "journey", "routing"),
         "not_icm_portable",
+        "events",
         *("timings", "ud", "opened", "updated", "expires"),
     }
 
