@@ -1,6 +1,6 @@
 import pytest
 
-from actors import session_changes
+from actors import session_api, session_changes
 from actors.session_changes import InvalidChange
 
 
