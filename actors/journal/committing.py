@@ -1,0 +1,174 @@
+"""The thread that commits: one statement for each commit, then the second file, then the word."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from actors.journal import schema
+from actors.journal.acknowledged import Acknowledged
+from actors.journal.batch import Commit
+from actors.journal.file import connect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.journal.writer import Heard
+
+NAMED = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+    "SQLITE_NOMEM",
+    "SQLITE_PERM",
+    "SQLITE_PROTOCOL",
+)
+"""What disks, their permissions and other processes do; anything else is a fault of the program."""
+
+VACUUM_PAGES = 64
+"""Pages given back at once, between two commits."""
+
+
+class Tidy(Struct, frozen=True):
+    """Between two commits: what the keeper asks of the only connection that writes.
+
+    Attributes:
+        checkpoint: bring the last frames into the database, so that the log begins anew.
+        vacuum: give pages back to the file system.
+    """
+
+    checkpoint: bool = False
+    vacuum: bool = False
+
+
+class Committing:
+    """The writer's thread.
+
+    Args:
+        path: of the database.
+        connection: to it; belongs to the thread from now on.
+        told: the second file.
+        number: of the last commit.
+        post: has something run on the loop.
+        heard: who is told.
+
+    Attributes:
+        rows: committed since it began; read by the keeper.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection | None,
+        told: Acknowledged,
+        number: int,
+        *,
+        post: Callable[..., None],
+        heard: Heard,
+    ) -> None:
+        self.rows = 0
+        self._path = path
+        self._connection = connection
+        self._told = told
+        self._number = number
+        self._post = post
+        self._heard = heard
+        self._queue: SimpleQueue[tuple[Commit, float] | Tidy | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="vigie-journal", daemon=True)
+        self._thread.start()
+
+    # For other threads
+
+    def commit(self, commit: Commit) -> None:
+        """Have a commit done."""
+        self._queue.put((commit, time.perf_counter()))
+
+    def tidy(self, what: Tidy) -> None:
+        """Have something done between two commits."""
+        self._queue.put(what)
+
+    def end(self) -> sqlite3.Connection | None:
+        """End the thread after what was given to it, and take its connection back."""
+        self._queue.put(None)
+        self._thread.join()
+        return self._connection
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while (item := self._queue.get()) is not None:
+                if isinstance(item, Tidy):
+                    self._tidy(item)
+                else:
+                    self._commit(*item)
+        except BaseException as exception:  # noqa: BLE001 - told to whoever supervises the journal
+            self._post(self._heard.crashed, exception)
+
+    def _commit(self, commit: Commit, since: float) -> None:
+        try:
+            self._write(commit)
+            self._told.write(commit.number, time.time())
+        except sqlite3.Error as error:
+            name = named(error)
+            if name is None:
+                raise
+            self._let_go()
+            self._post(self._heard.failed, commit.number, f"{error} ({name})")
+        except OSError as error:
+            self._post(self._heard.failed, commit.number, f"{error.strerror} (acknowledged)")
+        else:
+            self.rows += commit.rows
+            self._post(self._heard.committed, commit.number, time.perf_counter() - since)
+
+    def _write(self, commit: Commit) -> None:
+        """Write a commit, unless it is found to be written: an attempt may fail and be durable."""
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = connect(self._path)
+            self._number = number_of(connection)
+        if self._number < commit.number:
+            connection.execute(schema.COMMIT, (commit.number, commit.work, commit.bodies))
+            self._number = commit.number
+
+    def _let_go(self) -> None:
+        """Close the connection: what it knows of the file may be wrong now."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _tidy(self, what: Tidy) -> None:
+        if self._connection is None:
+            return
+        try:
+            if what.checkpoint:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            if what.vacuum:
+                vacuum = f"PRAGMA incremental_vacuum({VACUUM_PAGES})"
+                self._connection.execute(vacuum).fetchall()
+        except sqlite3.Error as error:  # the next commit meets it too, and tells
+            if named(error) is None:
+                raise
+
+
+def number_of(connection: sqlite3.Connection) -> int:
+    """The number of the last commit."""
+    number: int = connection.execute(schema.META).fetchone()[0]
+    return number
+
+
+def named(error: sqlite3.Error) -> str | None:
+    """SQLite's name of what disks and permissions do; None where it is a fault of the program."""
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name if name.startswith(NAMED) else None

@@ -1,0 +1,141 @@
+"""The thread that keeps the journal small: checkpoints, vacuum, and a look at the disk.
+
+Checkpoints run on a connection of their own, beside the commits. While these go on, a checkpoint
+never reaches the end of the log; the few frames that are left are brought over by the writer,
+between two commits, and the log begins anew with the next.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from actors.journal.committing import Committing, Tidy, named
+from actors.journal.file import Files, connect
+from actors.journal.schema import FRAME_BYTES
+from actors.journal.writer import Sizes
+
+if TYPE_CHECKING:
+    from actors.journal.acknowledged import Acknowledged
+    from actors.journal.reading import Reading
+
+LOOK_S = 0.25
+"""Seconds between two looks."""
+
+REST_S = 10.0
+"""Seconds after which even a few frames are brought over, and the second file to the disk."""
+
+SHARE = 8
+"""A checkpoint begins when the log may have grown by this part of its limit."""
+
+FREE_PAGES = 256
+"""Free pages below which none is given back."""
+
+
+class Keeping:
+    """The keeper's thread.
+
+    Args:
+        files: of the journal.
+        told: the second file.
+        wal_max_bytes: how long the log may get.
+        crashed: told of a fault of the thread's own.
+
+    Attributes:
+        sizes: when last looked at; replaced whole.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        told: Acknowledged,
+        wal_max_bytes: int,
+        crashed: Callable[[BaseException], None],
+    ) -> None:
+        self.sizes = Sizes()
+        self._files = files
+        self._told = told
+        self._wal_max_bytes = wal_max_bytes
+        self._crashed = crashed
+        self._connection: sqlite3.Connection | None = None
+        self._rows = 0
+        self._rested_at = 0.0
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, committing: Committing, reading: Reading) -> None:
+        """Begin to keep what these two use."""
+        self._ending.clear()
+        self._rows = 0
+        self._thread = threading.Thread(
+            target=self._run, args=(committing, reading), name="vigie-journal-keep", daemon=True
+        )
+        self._thread.start()
+
+    def end(self) -> None:
+        """End the thread."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    # The thread
+
+    def _run(self, committing: Committing, reading: Reading) -> None:
+        try:
+            while True:
+                self._look(committing, reading)
+                if self._ending.wait(LOOK_S):
+                    break
+        except Exception as exception:  # noqa: BLE001 - told to whoever supervises the journal
+            self._crashed(exception)
+        finally:
+            self._let_go()
+
+    def _look(self, committing: Committing, reading: Reading) -> None:
+        reading.look()
+        try:
+            self._measure()
+            rows, now = committing.rows, time.monotonic()
+            grown = (rows - self._rows) * FRAME_BYTES
+            rested = now - self._rested_at >= REST_S
+            if grown * SHARE < self._wal_max_bytes and not (rested and grown):
+                return
+            self._rows, self._rested_at = rows, now
+            committing.tidy(Tidy(checkpoint=self._checkpoint(), vacuum=self._has_room()))
+            self._told.sync()
+        except sqlite3.Error as error:
+            self._let_go()
+            if named(error) is None:
+                raise
+        except OSError:  # commits meet it too, and tell
+            return
+
+    def _checkpoint(self) -> bool:
+        """Bring frames into the database; return whether any may be left in the log."""
+        if self._connection is None:
+            self._connection = connect(self._files.database)
+        row = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, frames, _ = row
+        self.sizes = Sizes(self.sizes.database, max(0, frames) * FRAME_BYTES, self.sizes.free)
+        return bool(frames > 0)
+
+    def _has_room(self) -> bool:
+        """Whether a good part of the database is free pages."""
+        assert self._connection is not None
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        return bool(free > FREE_PAGES and free * 4 > pages)
+
+    def _measure(self) -> None:
+        room = os.statvfs(self._files.directory)
+        size = self._files.database.stat().st_size
+        self.sizes = Sizes(size, self.sizes.wal, room.f_bavail * room.f_frsize)
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

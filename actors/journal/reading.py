@@ -1,0 +1,91 @@
+"""The thread that answers questions, over a connection of its own that only reads."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from actors.journal.file import connect
+from actors.journal.records import JournalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.journal.writer import Answered, Question
+
+MOST_QUESTIONS = 1_000
+"""Questions that may wait; one more is answered with an error at once."""
+
+LONGEST_S = 5.0
+"""Seconds after which a question is broken off: while it reads, the log cannot begin anew."""
+
+
+class Reading:
+    """The reader's thread.
+
+    Args:
+        path: of the database.
+        post: has something run on the loop.
+        failed: told on the loop of what a question raised that is no error of SQLite.
+    """
+
+    def __init__(
+        self, path: Path, post: Callable[..., None], failed: Callable[[BaseException], None]
+    ) -> None:
+        self._path = path
+        self._post = post
+        self._failed = failed
+        self._connection: sqlite3.Connection | None = None
+        self._since: float | None = None
+        self._queue: SimpleQueue[tuple[Question[Any], Answered[Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="vigie-journal-read", daemon=True)
+        self._thread.start()
+
+    # For other threads
+
+    def ask(self, question: Question[Any], then: Answered[Any]) -> None:
+        """Have a question answered."""
+        if self._queue.qsize() >= MOST_QUESTIONS:
+            self._post(then, JournalError(f"{MOST_QUESTIONS} questions wait for the journal"))
+        else:
+            self._queue.put((question, then))
+
+    def look(self) -> None:
+        """Break off a question that takes too long."""
+        since, connection = self._since, self._connection
+        if since is not None and connection is not None and time.monotonic() - since > LONGEST_S:
+            connection.interrupt()
+
+    def end(self) -> None:
+        """End the thread after the questions that wait."""
+        self._queue.put(None)
+        self._thread.join()
+
+    # The thread
+
+    def _run(self) -> None:
+        while (asked := self._queue.get()) is not None:
+            question, then = asked
+            self._post(then, self._answer(question))
+        if self._connection is not None:
+            self._connection.close()
+
+    def _answer(self, question: Question[Any]) -> Any:
+        try:
+            if self._connection is None:
+                self._connection = connect(self._path, read_only=True)
+            self._since = time.monotonic()
+            return question(self._connection)
+        except sqlite3.Error as error:
+            return JournalError(f"SQLite says {error}")
+        except JournalError as error:
+            return error
+        except Exception as exception:  # noqa: BLE001 - of whoever asks; the others must not wait for it
+            self._post(self._failed, exception)
+            return JournalError(f"the question failed: {exception!r}")
+        finally:
+            self._since = None

@@ -1,0 +1,181 @@
+"""The writer of a node: three threads around one SQLite database."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.journal import effects, recovery
+from actors.journal.acknowledged import Acknowledged
+from actors.journal.committing import Committing, number_of
+from actors.journal.file import Files, Lock, connect, open_database, opened
+from actors.journal.keeping import Keeping
+from actors.journal.reading import Reading
+from actors.journal.records import Codec, JournalError, JournalUnusable
+from actors.journal.writer import Answered, Found, Heard, Question, Sizes
+
+if TYPE_CHECKING:
+    from actors.config import JournalConfig
+    from actors.journal.batch import Commit
+    from supervision.eventloop.kernel import Kernel
+
+MEBIBYTE = 1_048_576
+
+
+class ThreadWriter:
+    """Commits in a thread, reads in another, keeps the files small in a third.
+
+    Args:
+        kernel: the node.
+        directory: where the files are, ``DATA/journal``.
+        config: its bounds.
+    """
+
+    def __init__(self, kernel: Kernel, directory: Path, config: JournalConfig) -> None:
+        self._kernel = kernel
+        self._files = Files(directory)
+        self._config = config
+        self._heard: Heard | None = None
+        self._lock: Lock | None = None
+        self._told: Acknowledged | None = None
+        self._committing: Committing | None = None
+        self._reading: Reading | None = None
+        self._keeping: Keeping | None = None
+
+    def attach(self, heard: Heard) -> None:
+        """Know who is told what becomes of commits."""
+        self._heard = heard
+
+    # Opening and closing
+
+    async def open(self, codecs: Mapping[str, Codec]) -> Found:
+        """Lock the files, verify and read them, begin the threads."""
+        return await self._kernel.loop.run_in_executor(None, self._open, codecs)
+
+    async def revive(self) -> int:
+        """End what is left of the threads and begin others."""
+        return await self._kernel.loop.run_in_executor(None, self._revive)
+
+    async def close(self) -> None:
+        """End the threads after what was given to them, empty the log, let go of the files."""
+        await self._kernel.loop.run_in_executor(None, self._close)
+
+    def _open(self, codecs: Mapping[str, Codec]) -> Found:
+        self._lock = Lock(self._files)
+        connection = None
+        try:
+            connection = open_database(self._files)
+            found = recovery.load(connection, codecs, self._files.acknowledged)
+            self._told = Acknowledged(self._files.acknowledged)
+            self._told.begin(found.number, time.time())
+        except (JournalError, sqlite3.Error, OSError) as error:
+            self._abandon(connection)
+            if isinstance(error, JournalError):
+                raise
+            raise _unusable(error) from error
+        self._begin(connection, found.number)
+        return found
+
+    def _abandon(self, connection: sqlite3.Connection | None) -> None:
+        if connection is not None:
+            connection.close()
+        assert self._lock is not None
+        self._lock.release()
+
+    def _begin(self, connection: sqlite3.Connection, number: int) -> None:
+        heard, told, database = self._heard, self._told, self._files.database
+        assert heard is not None
+        assert told is not None
+        self._committing = Committing(
+            database, connection, told, number, post=self._post, heard=heard
+        )
+        self._reading = Reading(database, self._post, self._question_failed)
+        self._keeping = Keeping(
+            self._files, told, self._config.wal_max_mb * MEBIBYTE, self._keeper_failed
+        )
+        self._keeping.begin(self._committing, self._reading)
+
+    def _end(self) -> sqlite3.Connection | None:
+        assert self._keeping is not None
+        assert self._reading is not None
+        assert self._committing is not None
+        self._keeping.end()
+        self._reading.end()
+        return self._committing.end()
+
+    def _revive(self) -> int:
+        connection = self._end()
+        if connection is not None:
+            connection.close()
+        try:
+            connection = connect(self._files.database)
+            number = number_of(connection)
+        except sqlite3.Error as error:
+            raise opened(error) from error
+        self._begin(connection, number)
+        return number
+
+    def _close(self) -> None:
+        connection = self._end()
+        self._reading = None
+        try:
+            if connection is None:
+                connection = connect(self._files.database)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error:  # the log is kept: the next start reads it
+            pass
+        finally:
+            self._let_go(connection)
+
+    def _let_go(self, connection: sqlite3.Connection | None) -> None:
+        if connection is not None:
+            connection.close()
+        assert self._told is not None
+        assert self._lock is not None
+        try:
+            self._told.sync()
+        finally:
+            self._told.close()
+            self._lock.release()
+
+    # While it is open
+
+    def commit(self, commit: Commit) -> None:
+        """Have a commit done by the thread."""
+        assert self._committing is not None
+        self._committing.commit(commit)
+
+    def ask(self, question: Question[Any], then: Answered[Any]) -> None:
+        """Have a question answered by the reader; at once with an error where it is not open."""
+        if self._reading is None:
+            self._kernel.loop.call_soon(then, JournalError("the journal is not open"))
+        else:
+            self._reading.ask(question, then)
+
+    def sizes(self) -> Sizes:
+        """What the keeper has seen last."""
+        return Sizes() if self._keeping is None else self._keeping.sizes
+
+    # From the threads
+
+    def _post(self, function: Any, *args: Any) -> None:
+        try:
+            self._kernel.post_call(function, *args)
+        except RuntimeError:  # the loop is closed: nobody is left to be told
+            return
+
+    def _question_failed(self, exception: BaseException) -> None:
+        effects.report(self._kernel, exception, "a question")
+
+    def _keeper_failed(self, exception: BaseException) -> None:
+        assert self._heard is not None
+        self._post(self._heard.crashed, exception)
+
+
+def _unusable(error: sqlite3.Error | OSError) -> JournalError:
+    if isinstance(error, sqlite3.Error):
+        return opened(error)
+    return JournalUnusable(f"the journal cannot be opened: {error.strerror}")
