@@ -1,46 +1,76 @@
 """A CTI's end of a connection, for load generators, benches and tests: no socket, no clock.
 
-It says hello, numbers what it sends, checks the numbers of what it gets, answers and sends
-heartbeats with the times it was given, and finds for each answer the request it belongs to.
+It says hello, numbers what it sends and keeps it until vigie acknowledges it, checks the numbers of
+what it gets, answers and sends heartbeats with the times it was given, and finds for each answer
+the request it belongs to. Made with the session of a client whose connection has ended, it resumes
+the link session.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from protocols.cti import framing, heartbeat
+from protocols.cti import client_session, framing, heartbeat
+from protocols.cti.client_session import Asked, ClientSession
 from protocols.cti.events import Closed, CloseReason, Received, Transmit
+from protocols.cti.link import RESUME_LOST
 from protocols.cti.messages import (
+    Ack,
     Error,
     Heartbeat,
     HeartbeatOk,
     Hello,
     HelloAnswer,
     Message,
+    Resume,
     RouteSelect,
+    Void,
 )
 from protocols.cti.parsing import FrameRefused, parse_outbound, reference, to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-REQUESTS = frozenset({"route.request", "reroute.request"})
+WINDOW = 1_000
+"""Frames sent and not acknowledged, where vigie does not say how many there may be."""
 
 
-class Asked(Struct, frozen=True):
-    """A request that was sent: its dialogue, its number, and when, monotonic seconds."""
-
-    xref: str
-    i: int
-    at: float
+class ClientFullError(RuntimeError):
+    """As many frames wait to be acknowledged as the client may keep; this one is not sent."""
 
 
 class Opened(Struct, frozen=True):
-    """vigie let the client in."""
+    """vigie let the client in; `resumed` where the link session goes on."""
 
     answer: HelloAnswer
+    resumed: bool = False
+
+
+class ResumeLost(Struct, frozen=True):
+    """vigie does not know the link session any more: a new one begins, nothing is sent again.
+
+    Attributes:
+        unacknowledged: the frames that vigie may not have, without numbers, in their order.
+        unanswered: the requests that it acknowledged and did not answer.
+    """
+
+    unacknowledged: list[Mapping[str, Any]]
+    unanswered: list[Asked]
+
+
+class Acknowledged(Struct, frozen=True):
+    """vigie has every frame up to `last_i` for good.
+
+    Attributes:
+        last_i: their last number.
+        frames: those of them that were not known to be so before, without numbers; heartbeats and
+            what was refused are not among them.
+    """
+
+    last_i: int
+    frames: list[Mapping[str, Any]]
 
 
 class Answered(Struct, frozen=True):
@@ -51,17 +81,26 @@ class Answered(Struct, frozen=True):
     at: float
 
 
-ClientEvent: TypeAlias = Transmit | Opened | Answered | Received | Closed
+ClientEvent: TypeAlias = (
+    Transmit | Opened | ResumeLost | Acknowledged | Answered | Received | Closed
+)
 
 
 class Client:
-    """The client end of one link.
+    """The client end of one connection.
 
     Args:
-        hello: how it presents itself.
+        hello: how it presents itself, without `resume`.
         now: the caller's monotonic clock, seconds.
         wall: the same instant in seconds since the epoch.
+        session: that of an earlier connection, to go on with it.
         max_frame_bytes: longest payload, both directions.
+        max_unacked: frames kept because they are not acknowledged, sent or not.
+
+    Attributes:
+        session: what outlives the connection.
+        answer: vigie's hello; None until it has come.
+        closed: how the connection ended.
     """
 
     def __init__(
@@ -70,49 +109,87 @@ class Client:
         *,
         now: float,
         wall: float,
+        session: ClientSession | None = None,
         max_frame_bytes: int = framing.MAX_FRAME_BYTES,
+        max_unacked: int = 100_000,
     ) -> None:
+        self.session = session or ClientSession()
         self.answer: HelloAnswer | None = None
-        self.waiting: dict[str, Asked] = {}
         self.closed: Closed | None = None
         self._hello = hello
         self._wall_offset = wall - now
         self._max_frame_bytes = max_frame_bytes
+        self._max_unacked = max_unacked
         self._decoder = framing.Decoder(max_frame_bytes)
         self._watch = heartbeat.start(now)
-        self._asked: dict[int, Asked] = {}
-        self._next_in = 1
-        self._next_out = 1
+
+    # What it sends
 
     def hello(self) -> bytes:
         """The first bytes to write."""
-        return framing.encode(to_frame(self._hello), max_bytes=self._max_frame_bytes)
+        hello, session = self._hello, self.session
+        if session.id:
+            hello = structs.replace(hello, resume=Resume(session.id, session.last_in))
+        return framing.encode(to_frame(hello), max_bytes=self._max_frame_bytes)
 
     def send(self, message: Message, now: float) -> bytes:
         """Number a message and make its bytes, as `send_frame`."""
         return self.send_frame(to_frame(message), now)
 
     def send_frame(self, frame: Mapping[str, Any], now: float) -> bytes:
-        """Number a frame and make its bytes, to be written in the order of the calls.
+        """Take a frame, and make the bytes that can be written now, in the order of the calls.
+
+        While the link is not open, or vigie's window is full, frames are held; they leave later, as
+        `Transmit`, be it on another connection.
 
         Args:
             frame: section 3 of the contract, without `i`; it is not checked, so that tests can
                 send what a broken peer would.
             now: monotonic seconds; from here a request's answer is timed.
+
+        Raises:
+            ClientFullError: too many are not acknowledged.
+            FramingError: the frame is too long.
         """
-        i = self._next_out
-        data = framing.encode({**frame, "i": i}, max_bytes=self._max_frame_bytes)
-        self._next_out += 1
-        heartbeat.note_sent(self._watch, now)
-        if frame.get("t") in REQUESTS:
-            self._ask(Asked(frame["xref"], i, now))
-        return data
+        if self.unacked >= self._max_unacked:
+            rule = f"{self._max_unacked} frames are kept that vigie has not acknowledged"
+            raise ClientFullError(f"{rule}: no more is sent until it has")
+        client_session.check_length(frame, self._max_frame_bytes)
+        client_session.hold(self.session, frame, now)
+        return self._release(now)
+
+    def ask_again(self, xref: str, now: float) -> bytes:
+        """Send the request of a dialogue once more, as a new frame whose clock starts anew.
+
+        Raises:
+            KeyError: no request waits for this answer.
+        """
+        return self.send_frame(self.waiting[xref].frame, now)
 
     def forget(self, xref: str) -> None:
         """Wait no more for the answer to this dialogue."""
-        asked = self.waiting.pop(xref, None)
-        if asked is not None:
-            del self._asked[asked.i]
+        client_session.forget(self.session, xref)
+
+    # What is known
+
+    @property
+    def waiting(self) -> Mapping[str, Asked]:
+        """The requests that wait for their answer, by dialogue."""
+        return self.session.waiting
+
+    @property
+    def unacked(self) -> int:
+        """How many frames vigie has not acknowledged, sent or not."""
+        return len(self.session.kept) + len(self.session.held)
+
+    def acked_unanswered(self) -> list[Asked]:
+        """The requests that vigie acknowledged and has not answered.
+
+        After a resume the answer to one of these may be gone: they can be asked again.
+        """
+        return client_session.acked_unanswered(self.session)
+
+    # What the connection and time tell
 
     def receive(self, data: bytes, now: float) -> list[ClientEvent]:
         """Take the bytes of one read."""
@@ -138,7 +215,7 @@ class Client:
             return []
         match heartbeat.decide(self._watch, self.answer.hb, now):
             case "ask":
-                return [Transmit(self.send(Heartbeat(ts=now + self._wall_offset), now))]
+                return [self._beat(Heartbeat(ts=now + self._wall_offset), now)]
             case "dead":
                 return self.close("silent", f"{self.answer.hb.limit} heartbeats missed")
         return []
@@ -150,10 +227,30 @@ class Client:
         self.closed = Closed(reason, msg)
         return [self.closed]
 
-    def _ask(self, asked: Asked) -> None:
-        self.forget(asked.xref)
-        self.waiting[asked.xref] = asked
-        self._asked[asked.i] = asked
+    # Within
+
+    @property
+    def _is_open(self) -> bool:
+        return self.answer is not None and self.closed is None
+
+    @property
+    def _window(self) -> int:
+        told = self.answer.window if self.answer is not None else None
+        return told or WINDOW
+
+    def _release(self, now: float) -> bytes:
+        if not self._is_open:
+            return b""
+        data = client_session.release(self.session, self._window, self._max_frame_bytes)
+        if data:
+            heartbeat.note_sent(self._watch, now)
+        return data
+
+    def _beat(self, message: Heartbeat | HeartbeatOk, now: float) -> Transmit:
+        """Send a sign of life, before all that is held: it is not kept."""
+        heartbeat.note_sent(self._watch, now)
+        frame = to_frame(message)
+        return Transmit(client_session.number(self.session, frame, self._max_frame_bytes))
 
     def _take(self, frame: Mapping[str, Any], now: float) -> list[ClientEvent]:
         heartbeat.note_received(self._watch, now)
@@ -163,37 +260,69 @@ class Client:
             return self.close("malformed", f"{refused.field}: {refused.msg}")
         if self.answer is None or isinstance(message, HelloAnswer):
             return self._take_answer(message, now)
-        i = reference(frame)
-        if i < self._next_in:
+        i, expected = reference(frame), self.session.last_in + 1
+        if i < expected:
             return []
-        if i > self._next_in:
-            return self.close("gap", f"frame {self._next_in} is missing")
-        self._next_in += 1
+        if i > expected:
+            return self.close("gap", f"frame {expected} is missing")
+        self.session.last_in = i
         return self._take_numbered(message, now)
 
     def _take_answer(self, message: Message, now: float) -> list[ClientEvent]:
         """What comes before the hello is answered: the answer, or why there is none."""
         if isinstance(message, HelloAnswer) and self.answer is None:
-            self.answer = message
-            self._watch = heartbeat.start(now)
-            return [Opened(message)]
+            return self._open(message, now)
         if isinstance(message, Error):
+            if message.msg == RESUME_LOST and self.session.id:
+                lost = ResumeLost(*client_session.lost(self.session))
+                return [lost, Transmit(self.hello())]
             return [Answered(message, None, now)]
         return self.close("malformed", "not an answer to hello")
+
+    def _open(self, answer: HelloAnswer, now: float) -> list[ClientEvent]:
+        session, resumed = self.session, bool(self.session.id)
+        if resumed and answer.session != session.id:
+            return self.close("malformed", "another link session than the one resumed")
+        if not client_session.may_acknowledge(session, answer.last_i):
+            return self._contradicts(answer.last_i)
+        session.id = answer.session
+        self.answer = answer
+        self._watch = heartbeat.start(now)
+        acknowledged = self._acknowledge(answer.last_i)
+        again = client_session.again(session, answer.last_i, self._max_frame_bytes)
+        data = b"".join(again) + self._release(now)
+        return [Opened(answer, resumed), *acknowledged, *([Transmit(data)] if data else [])]
+
+    def _contradicts(self, last_i: int) -> list[ClientEvent]:
+        session = self.session
+        known = f"up to {session.acked} had been acknowledged, up to {session.next_out - 1} sent"
+        return self.close("malformed", f"frames up to {last_i} are acknowledged: {known}")
 
     def _take_numbered(self, message: Message, now: float) -> list[ClientEvent]:
         match message:
             case Heartbeat():
-                return [Transmit(self.send(HeartbeatOk(ts=message.ts), now))]
-            case HeartbeatOk():
+                return [self._beat(HeartbeatOk(ts=message.ts), now)]
+            case HeartbeatOk() | Void():
                 return []
+            case Ack():
+                return self._take_ack(message, now)
             case RouteSelect():
                 asked = self.waiting.get(message.xref)
                 self.forget(message.xref)
                 return [Answered(message, asked, now)]
             case Error():
-                asked = self._asked.get(message.ref)
-                if asked is not None:
-                    self.forget(asked.xref)
+                asked = client_session.refused(self.session, message.ref)
                 return [Answered(message, asked, now)]
         return [Received(message, now)]
+
+    def _take_ack(self, ack: Ack, now: float) -> list[ClientEvent]:
+        if not client_session.may_acknowledge(self.session, ack.last_i):
+            return self._contradicts(ack.last_i)
+        acknowledged = self._acknowledge(ack.last_i)
+        data = self._release(now)
+        return [*acknowledged, *([Transmit(data)] if data else [])]
+
+    def _acknowledge(self, last_i: int) -> list[ClientEvent]:
+        if last_i == self.session.acked:
+            return []
+        return [Acknowledged(last_i, client_session.acknowledged(self.session, last_i))]
