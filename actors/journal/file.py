@@ -139,8 +139,12 @@ def settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def prepare(connection: sqlite3.Connection) -> None:
+def prepare(connection: sqlite3.Connection, lost: str = "") -> None:
     """Make the tables in a new database; in any other check that it is of this format.
+
+    Args:
+        connection: to the database.
+        lost: what shows that one without tables is not new; empty where nothing does.
 
     Raises:
         JournalTooNew: it was written by a newer release.
@@ -157,6 +161,8 @@ def prepare(connection: sqlite3.Connection) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables:
         raise JournalDamaged(("journal.db has tables but no format version",))
+    if lost:
+        raise JournalDamaged((f"journal.db holds nothing, {lost}",))
     version = f"PRAGMA user_version={schema.FORMAT};"
     connection.executescript(f"BEGIN IMMEDIATE;{schema.TABLES}{version}COMMIT;")
 
@@ -168,13 +174,13 @@ def open_database(files: Files) -> sqlite3.Connection:
         JournalError: one of its kinds.
     """
     check_sqlite()
-    _refuse_lost(files)
+    lost = refuse_lost(files)
     try:
         connection = connect(files.database)
     except sqlite3.Error as error:
         raise opened(error) from error
     try:
-        prepare(connection)
+        prepare(connection, lost)
     except sqlite3.Error as error:
         connection.close()
         raise opened(error) from error
@@ -184,18 +190,28 @@ def open_database(files: Files) -> sqlite3.Connection:
     return connection
 
 
-def _refuse_lost(files: Files) -> None:
-    """An empty database that was not: SQLite would begin anew without a word."""
+def refuse_lost(files: Files) -> str:
+    """Refuse a database that lost its beginning: SQLite would begin anew and delete the log.
+
+    Returns:
+        What shows that something was committed; empty where nothing does.
+
+    Raises:
+        JournalDamaged: naming what is missing.
+        JournalUnusable: the file cannot be looked at.
+    """
     try:
         size = files.database.stat().st_size
     except FileNotFoundError:
-        size = 0
+        size = -1
     except OSError as error:
         raise JournalUnusable(f"{files.database}: {error.strerror}") from error
     told = acknowledged.read(files.acknowledged)
-    if size == 0 and (told.number or told.why or files.wal.exists()):
-        what = "empty" if files.database.exists() else "missing"
-        raise JournalDamaged((f"journal.db is {what}, with {told.number} commits acknowledged",))
+    lost = f"with {told.number} commits acknowledged" if told.number or told.why else ""
+    if size < schema.PAGE_BYTES and (lost or files.wal.exists()):
+        what = f"has {size} bytes" if size >= 0 else "is missing"
+        raise JournalDamaged((f"journal.db {what}, {lost or 'beside its log'}",))
+    return lost
 
 
 def opened(error: sqlite3.Error) -> JournalError:

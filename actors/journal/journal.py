@@ -73,6 +73,8 @@ class Journal:
         self._working = False  # open, and its writer lives
         self._crashed = False
         self._opening: asyncio.Task[Recovered | None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._retrying: asyncio.TimerHandle | None = None
         self._number = self._seq = 0
         self._items = 0
         self._flown_at = self._flush_after = 0.0
@@ -241,35 +243,39 @@ class Journal:
             waiting = {"records": self.waiting, "effects": self.effects, "why": self.failing}
             self._kernel.report("unsaved", "journal", **waiting)
         self._working = False
-        await self._writer.close()
+        self._closing = self._kernel.loop.create_task(self._writer.close())
+        await asyncio.shield(self._closing)
 
     async def _open(self) -> Recovered | None:
+        if self._closing is not None:  # whoever began that may have been killed
+            await self._closing
+            self._closing = None
         if self._crashed:
-            self._revived(await self._writer.revive())
+            number = await self._writer.revive()
+            self._begin(number)
             return None
         found = await self._writer.open(self._codecs)
-        self._found(found)
+        self._seq = max(self._seq, found.seq)
+        self._items = found.items
+        self._begin(found.number)
         return found.recovered
 
-    def _found(self, found: Found) -> None:
-        self._number, self._seq = found.number, max(self._seq, found.seq)
-        self._items = found.items
-        self._begin()
+    def _begin(self, number: int) -> None:
+        """Commit, with what is left of a former life of the writer.
 
-    def _revived(self, number: int) -> None:
-        """Go on with another writer; the commit in flight may be done or not."""
-        self._crashed = False
-        if self._commit is not None:
-            if number >= self._commit.number:
-                self.committed(self._commit.number, 0.0)
-            else:
-                self._writer.commit(self._commit)
-        self._begin()
-
-    def _begin(self) -> None:
-        self._working = True
+        Args:
+            number: of the last commit, which may be the one that was in flight.
+        """
+        self._working, self._crashed = True, False
         self._flush_after = 0.0
-        if self._flying is None and len(self._gathering):
+        if self._retrying is not None:
+            self._retrying.cancel()
+        if self._commit is not None and number >= self._commit.number:
+            self.committed(self._commit.number, 0.0)
+        self._number = number
+        if self._flying is not None:
+            self._encode(Encoding(self._flying, number + 1, self._codecs))
+        elif len(self._gathering) and not self._scheduled:
             self._schedule()
 
     # Committing
@@ -292,14 +298,18 @@ class Journal:
         self._flying, self._gathering = self._gathering, Batch()
         self._flown_at = self._kernel.clock.monotonic()
         self._flush_after = self._flown_at + self.config.gather_ms / 1000
-        self._encoding = Encoding(self._flying, self._number + 1, self._codecs)
-        self._encode()
+        self._encode(Encoding(self._flying, self._number + 1, self._codecs))
 
-    def _encode(self) -> None:
-        encoding = self._encoding
-        assert encoding is not None
+    def _encode(self, encoding: Encoding) -> None:
+        """Encode a batch, in steps where it is great, and have it committed."""
+        self._encoding, self._commit = encoding, None
+        self._step(encoding)
+
+    def _step(self, encoding: Encoding) -> None:
+        if encoding is not self._encoding:
+            return
         if not encoding.step(STEP_ROWS):
-            self._kernel.loop.call_soon(self._encode)
+            self._kernel.loop.call_soon(self._step, encoding)
             return
         self._encoding = None
         for one in encoding.unwritable:
@@ -312,8 +322,8 @@ class Journal:
     def committed(self, number: int, seconds: float) -> None:
         """Let go of what waited for this commit, and begin the next one."""
         batch, commit = self._flying, self._commit
-        assert batch is not None
-        assert commit is not None
+        if batch is None or commit is None or commit.number != number:
+            return  # told before, by a writer that has crashed since
         self._flying = self._commit = None
         self._number = number
         self._items += len(batch.appended) - len(batch.trimmed)
@@ -334,9 +344,10 @@ class Journal:
             self._failing_since = self._failing_since or self._kernel.clock.monotonic()
             self.failing = why
             self._tell(Failing(why))
-        self._kernel.loop.call_later(self.config.retry_s, self._retry)
+        self._retrying = self._kernel.loop.call_later(self.config.retry_s, self._retry)
 
     def _retry(self) -> None:
+        self._retrying = None
         if self._working and self._commit is not None:
             self._writer.commit(self._commit)
 

@@ -9,6 +9,7 @@ import gc
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def verify(directory: Path) -> Findings:
     except sqlite3.Error as error:
         raise opened(error) from error
     try:
-        return examine(connection, {}, files.acknowledged)
+        return examine(connection, {}, files)
     finally:
         connection.close()
 
@@ -117,7 +118,8 @@ def examine(
     try:
         for (line,) in connection.execute("PRAGMA integrity_check(20)"):
             if line != "ok":
-                findings.add(f"SQLite finds: {line}")
+                # One finding may have several lines; the first may say no more than "main".
+                findings.add(f"SQLite finds: {'; '.join(line.splitlines())}")
         _read(connection, codecs, findings)
     except sqlite3.DatabaseError as error:
         findings.add(f"reading ended: SQLite says {error}")
@@ -233,7 +235,7 @@ def load(connection: sqlite3.Connection, codecs: Mapping[str, Codec], told: Path
     Args:
         connection: to the database.
         codecs: by kind.
-        told: the file of the last commit acknowledged; None where there is none.
+        files: where it is; None is a database in memory.
 
     Raises:
         JournalDamaged: something is damaged.
@@ -241,7 +243,7 @@ def load(connection: sqlite3.Connection, codecs: Mapping[str, Codec], told: Path
     """
     began = time.perf_counter()
     with _without_gc():
-        findings = examine(connection, codecs, told)
+        findings = examine(connection, codecs, files)
     if findings.damage:
         raise JournalDamaged(tuple(findings.damage))
     if findings.newer:

@@ -68,7 +68,7 @@ class ThreadWriter:
         connection = None
         try:
             connection = open_database(self._files)
-            found = recovery.load(connection, codecs, self._files.acknowledged)
+            found = recovery.load(connection, codecs, self._files)
             self._told = Acknowledged(self._files.acknowledged)
             self._told.begin(found.number, time.time())
         except (JournalError, sqlite3.Error, OSError) as error:
