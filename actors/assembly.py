@@ -17,6 +17,7 @@ from actors.node_counts import counter
 from actors.node_reports import NodeCollector, count_given_up, registry_of, to_events
 from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
+from actors.overload import Overload
 from actors.readiness import NodeReadiness
 from actors.routing import table_of
 from actors.session_archive import StoredSessions
@@ -107,6 +108,7 @@ class Assembly:
             region=config.routing.region,
             counts=counter(kernel, pool),
             alarms=alarms.active,
+            overload=Overload(kernel, config.overload, alarms),
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
         )

@@ -11,18 +11,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from actors import metrics
-from actors.web import auth, problems
+from actors.session_api import IdempotentKey
+from actors.web import auth, once, problems
 from actors.web.auth import Principal
+from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, patient, problem_response
 from actors.web.router import Router
 from actors.web.services import Services
 from actors.web.tokens import Scope
-from protocols.http import media, problem, target
+from protocols.http import idempotency, media, problem, target
 from protocols.http.openapi import OperationDoc
 from protocols.http.problem import HttpProblem, ProblemType
 
@@ -31,52 +33,15 @@ logger = logging.getLogger(__name__)
 Q = TypeVar("Q")
 B = TypeVar("B")
 
+Rememberer: TypeAlias = Literal["sessions", "node", "nobody"]
+"""Who remembers what was done under an idempotency key: the sessions, durably; the node, as long as
+it runs; or nobody, and a key is refused."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiRequest:
-    """What a transport received.
-
-    Attributes:
-        method: HTTP method, in capitals.
-        path: Path as it was sent: percent-encoded, without query.
-        query: Query as it was sent: percent-encoded, without question mark.
-        headers: Headers by lower-case name.
-        read_body: Reads the body, within the transport's limits; called once at most, and only
-            when whoever asks may.
-        principal: Who asks, where the transport knows; else the header `authorization` tells.
-        leaving: Set once the transport closes in order; None for one that outlives every request.
-    """
-
-    method: str
-    path: str
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    read_body: Callable[[], Awaitable[bytes]]
-    principal: Principal | None = None
-    leaving: asyncio.Event | None = None
-
-
-class ByteStream(Protocol):
-    """An answer that goes on: chunks until the source ends or the transport closes it."""
-
-    async def chunk(self) -> bytes | None:
-        """The next chunk, None at the end."""
-        ...
-
-    def close(self) -> None:
-        """Give back what the stream holds; called once by the transport, whatever happened."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiResponse:
-    """What the transport sends: a whole body or a stream."""
-
-    status: int
-    media_type: str = media.JSON
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    stream: ByteStream | None = None
+_KEY_FOR = {
+    "sessions": "Done once, however often it is sent with this key; known as long as the session.",
+    "node": "Done once, however often it is sent with this key; known as long as the node runs.",
+}
+_REPLAYED = {idempotency.REPLAYED: "true where it was done before and is only answered again."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +75,7 @@ class Call(Generic[Q, B]):
         body: The body as the operation's record.
         headers: Headers by lower-case name.
         media_type: Type of the answer.
+        once: Under which key it is to be done once; None where it came without.
         leaving: Set once what carries the answer closes and waits for it; None where it never does.
     """
 
@@ -121,6 +87,7 @@ class Call(Generic[Q, B]):
     body: B
     headers: Mapping[str, str]
     media_type: str
+    once: IdempotentKey | None = None
     leaving: asyncio.Event | None = None
 
     @property
@@ -139,12 +106,44 @@ class Handler(Protocol):
         ...
 
 
+class Admission(Protocol):
+    """Says whether an operation can be done now."""
+
+    def __call__(self, services: Services, principal: Principal | None, /) -> None:
+        """Raise `HttpProblem` where it cannot; asked before the body is read."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: what is said of it and what does it."""
+    """One operation: what is said of it and what does it.
+
+    Attributes:
+        doc: What is said of it.
+        handler: What does it.
+        remembered_by: Who remembers that it was done under a key; of GET nobody.
+        admit: What must let it through first.
+    """
 
     doc: OperationDoc
     handler: Handler
+    remembered_by: Rememberer = "nobody"
+    admit: Admission | None = None
+
+
+class _Keyed(NamedTuple):
+    """What is said of an operation because it takes a key."""
+
+    headers: dict[str, str]
+    response_headers: dict[str, str]
+    problems: tuple[ProblemType, ...]
+
+    @classmethod
+    def by(cls, keeper: Rememberer) -> _Keyed:
+        if keeper == "nobody":
+            return cls({}, {}, ())
+        problems = idempotency.KEY_IN_USE, idempotency.KEY_REUSED
+        return cls({idempotency.HEADER: _KEY_FOR[keeper]}, _REPLAYED, problems)
 
 
 def operation(
@@ -160,6 +159,8 @@ def operation(
     response: object = None,
     media_types: tuple[str, ...] = media.BODY_TYPES,
     problems: tuple[ProblemType, ...] = (),
+    remembered_by: Rememberer = "node",
+    admit: Admission | None = None,
 ) -> Callable[[Handler], Operation]:
     """Make an operation of a handler; its name and docstring become those of the description.
 
@@ -175,7 +176,11 @@ def operation(
         response: Type of the answer; None for one that is not described by a type.
         media_types: Types that may be negotiated for the answer, the usual one first.
         problems: Problems that a caller should expect.
+        remembered_by: Who remembers what a POST has done under an idempotency key.
+        admit: What must let it through first.
     """
+    keeper: Rememberer = remembered_by if method == "POST" else "nobody"
+    keyed = _Keyed.by(keeper)
 
     def make(handler: Handler) -> Operation:
         doc = OperationDoc(
@@ -186,14 +191,15 @@ def operation(
             status=status,
             scopes=scopes,
             query=query,
-            headers=dict(headers or {}),
+            headers={**keyed.headers, **(headers or {})},
+            response_headers=keyed.response_headers,
             request=request,
             request_optional=request_optional,
             response=response,
             media_types=media_types,
-            problems=problems,
+            problems=(*problems, *keyed.problems),
         )
-        return Operation(doc, handler)
+        return Operation(doc, handler, keeper, admit)
 
     return make
 
@@ -214,6 +220,7 @@ class Api:
     def __init__(self, services: Services, operations: tuple[Operation, ...]) -> None:
         self._services = services
         self._router = Router({(op.doc.method, op.doc.path): op for op in operations})
+        self._requests = once.Requests(time.monotonic)
 
     @property
     def request_timeout_s(self) -> float:
@@ -254,20 +261,37 @@ class Api:
         doc = operation.doc
         principal = self._principal(request) if doc.scopes else None
         auth.require(principal, doc.scopes)
+        if operation.admit is not None:
+            operation.admit(self._services, principal)
         media_type = media.negotiate(request.headers.get("accept"), doc.media_types)
         parameters = target.query(request.query)
+        query = media.convert(parameters, doc.query, strict=False) if doc.query else None
+        body = await _read(doc, request)
         call = Call(
             services=self._services,
             principal=principal,
             path=path,
             parameters=parameters,
-            query=media.convert(parameters, doc.query, strict=False) if doc.query else None,
-            body=await _read(doc, request),
+            query=query,
+            body=body,
             headers=request.headers,
             media_type=media_type,
+            once=_once(operation, request, principal, path, parameters, body),
             leaving=request.leaving,
         )
-        return _response(doc, await operation.handler(call), media_type)
+        return await self._answer(operation, call)
+
+    async def _answer(self, operation: Operation, call: Call[Any, Any]) -> ApiResponse:
+        if call.once is None:
+            return _response(operation.doc, await operation.handler(call), call.media_type)
+        async with self._requests.alone(call.once):
+            before: ApiResponse | None = self._requests.answered(call.once)
+            if before is not None:
+                return replace(before, headers={**before.headers, idempotency.REPLAYED: "true"})
+            response = _response(operation.doc, await operation.handler(call), call.media_type)
+            if operation.remembered_by == "node":
+                self._requests.keep(call.once, response)
+            return response
 
     def _principal(self, request: ApiRequest) -> Principal | None:
         if request.principal is not None:
@@ -276,6 +300,18 @@ class Api:
         return auth.authenticate(
             request.headers.get("authorization"), services.tokens, services.wall()
         )
+
+
+def _once(
+    operation: Operation, request: ApiRequest, principal: Principal | None, *content: object
+) -> IdempotentKey | None:
+    if operation.doc.method != "POST":
+        return None
+    doc = operation.doc
+    found = once.once_of(request.headers, principal, doc.method, doc.path, *content)
+    if found is not None and operation.remembered_by == "nobody":
+        raise problem.invalid(idempotency.HEADER, "absent: what this does cannot be repeated")
+    return found
 
 
 async def _read(doc: OperationDoc, request: ApiRequest) -> object:
@@ -304,20 +340,11 @@ def _response(doc: OperationDoc, reply: Reply, media_type: str) -> ApiResponse:
         body = value
     else:
         body = media.encode(value, media_type)
+    status = reply.status or doc.status
     return ApiResponse(
-        status=reply.status or doc.status,
+        status=status,
         media_type=media_type,
         body=body,
-        headers=reply.headers,
+        headers=patient(status, reply.headers),
         stream=reply.stream,
-    )
-
-
-def problem_response(error: HttpProblem) -> ApiResponse:
-    """Make the answer of a problem, whatever types the client accepts (RFC 9457, 3)."""
-    return ApiResponse(
-        status=error.status,
-        media_type=problem.MEDIA_TYPE,
-        body=error.body(),
-        headers=error.headers,
     )

@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct, field
 
-from actors.web.api import Api, ApiRequest, ApiResponse, problem_response
+from actors.web.api import Api
 from actors.web.auth import LOCAL_ADMIN
+from actors.web.exchange import ApiRequest, ApiResponse, problem_response
 from actors.web.problems import unavailable
 from protocols.http import media
 from protocols.http.problem import HttpProblem

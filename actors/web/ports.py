@@ -13,10 +13,11 @@ from msgspec import Struct
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
+    Done,
     FindSessions,
+    IdempotentKey,
     OpenSession,
     PatchSession,
-    RouteAnswer,
     RouteFromIvr,
     SessionView,
 )
@@ -65,15 +66,25 @@ class Readiness(Protocol):
         """The state of each part, now."""
         ...
 
+    def recovered(self) -> bool:
+        """Whether the sessions are there that the last process left; true for good from then on."""
+        ...
+
 
 class Sessions(Protocol):
     """The calls' sessions.
 
     Each method that is given an id raises `NoSuchSession` for an unknown one, `SessionClosed` when
-    the session no longer answers, and `Busy` when it cannot answer now.
+    the session no longer answers, and `Busy` when it cannot answer now. A change is durable when
+    its method returns; where it raises `Busy` it may have been made. What carries a key is done
+    once, and `KeyUsedOtherwise` raised for one that came with other content before.
     """
 
-    async def open(self, request: OpenSession) -> tuple[SessionView, bool]:
+    def knows(self, call: str, once: IdempotentKey | None) -> bool:
+        """Whether `open` would open nothing: the call has a session, or the key is known."""
+        ...
+
+    async def open(self, request: OpenSession) -> Done:
         """Open a session, or find the one that the call has.
 
         Returns:
@@ -102,7 +113,7 @@ class Sessions(Protocol):
         """
         ...
 
-    async def add_step(self, session: str, request: AddJourneyStep) -> SessionView:
+    async def add_step(self, session: str, request: AddJourneyStep) -> Done:
         """Note a step of the caller's journey.
 
         Raises:
@@ -110,10 +121,10 @@ class Sessions(Protocol):
         """
         ...
 
-    async def route(self, session: str, request: RouteFromIvr) -> RouteAnswer:
+    async def route(self, session: str, request: RouteFromIvr) -> Done:
         """Decide where the call goes."""
         ...
 
-    async def close(self, session: str, request: CloseSession) -> SessionView:
+    async def close(self, session: str, request: CloseSession) -> Done:
         """End the session; it answers for its linger time."""
         ...

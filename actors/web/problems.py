@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from actors import session_api, session_changes
+from actors.overload import RETRY_AFTER_S
+from actors.web import once
 from actors.web.event_hub import TooManySubscriptions
 from actors.web.tokens import TooManyTokens
 from protocols.http import etag, problem
@@ -42,6 +44,7 @@ USER_DATA_TOO_LARGE = ProblemType("user-data-too-large", 413, "The user data wou
 STEP_DATA_TOO_LARGE = ProblemType("step-data-too-large", 413, "The step's data is too large")
 TOO_MANY_STREAMS = ProblemType("too-many-streams", 429, "As many event streams are open as may")
 TOO_MANY_TOKENS = ProblemType("too-many-tokens", 429, "As many tokens exist as may")
+OVERLOADED = ProblemType("overloaded", 429, "More is asked of the node than it can do in time")
 TOO_MANY_CONNECTIONS = ProblemType(
     "too-many-connections", 503, "As many connections are open as may"
 )
@@ -65,6 +68,16 @@ def unavailable(detail: str, retry_after_s: float) -> HttpProblem:
     """
     headers = {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
     return HttpProblem(problem.UNAVAILABLE, detail, headers=headers)
+
+
+def overloaded(rule: str) -> HttpProblem:
+    """Make the problem of what is refused so that the rest is answered in time (429).
+
+    Args:
+        rule: What `Overload.refuses` said.
+    """
+    headers = {"Retry-After": str(max(1, math.ceil(RETRY_AFTER_S)))}
+    return HttpProblem(OVERLOADED, "nothing has been done", rule=rule, headers=headers)
 
 
 def _user_data(error: session_api.UserDataLimit) -> HttpProblem:
@@ -106,8 +119,11 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     session_api.RevConflict: lambda error: etag.stale(error.current_rev),
     session_api.UserDataLimit: _user_data,
     session_api.StepDataLimit: _step_data,
+    session_api.KeyUsedOtherwise: lambda _: once.reused(),
     session_api.Busy: lambda error: unavailable(
-        "the session, or the store of closed ones, cannot answer now", error.retry_after_s
+        "the session, or the store of closed ones, cannot answer now; a change may have been made:"
+        " repeat it with its Idempotency-Key",
+        error.retry_after_s,
     ),
     session_changes.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
     NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),

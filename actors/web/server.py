@@ -18,7 +18,8 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from actors import metrics
 from actors.config import HttpConfig
-from actors.web.api import Api, ApiRequest, ApiResponse, ByteStream, problem_response
+from actors.web.api import Api
+from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, problem_response
 from actors.web.problems import TOO_MANY_CONNECTIONS, unavailable
 from protocols.http import problem
 from protocols.http.problem import HttpProblem

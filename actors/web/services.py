@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.overload import Overload
 from actors.web.event_hub import EventHub
 from actors.web.ports import NodeCounts, Readiness, Sessions
 from actors.web.tokens import TokenStore
@@ -31,6 +32,7 @@ class Services:
         region: Whose numbering plan national numbers are read by, ISO 3166-1.
         counts: How much there is in the node.
         alarms: The alarms that are active.
+        overload: What may be begun.
         send_list: Fields that an IVR application is sent, by the application's name.
         wall: Seconds since the epoch.
     """
@@ -46,5 +48,6 @@ class Services:
     region: str
     counts: Callable[[], NodeCounts]
     alarms: Callable[[], Sequence[Alarm]]
+    overload: Overload
     send_list: Callable[[str], Sequence[str]]
     wall: Callable[[], float]

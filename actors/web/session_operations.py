@@ -6,12 +6,13 @@ import re
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from actors.session_api import (
     SESSION_ID,
     AddJourneyStep,
     CloseSession,
+    Done,
     FindSessions,
     OpenSession,
     PatchSession,
@@ -20,18 +21,20 @@ from actors.session_api import (
     SessionView,
 )
 from actors.session_changes import check_changes
+from actors.web import admission
 from actors.web.api import Call, Operation, Reply, operation
 from actors.web.lists import select
 from actors.web.parameters import PageParameters
 from actors.web.problems import (
     NO_SUCH_SESSION,
+    OVERLOADED,
     SESSION_CLOSED,
     STEP_DATA_TOO_LARGE,
     USER_DATA_TOO_LARGE,
 )
 from actors.web.tokens import Scope
-from protocols.cti.messages import Name, Text
-from protocols.http import etag, paging, problem
+from protocols.cti.messages import Name, Text, UserData
+from protocols.http import etag, idempotency, paging, problem
 from protocols.http.paging import Key, Page, Selection
 
 SESSION_COLUMNS = ("opened", "updated", "state", "call", "ani")
@@ -42,7 +45,7 @@ _SESSION = "/api/v1/sessions/{session}"
 _READERS: tuple[Scope, ...] = ("viewer", "ivr")
 _WRITERS: tuple[Scope, ...] = ("ivr",)
 _DIGIT = re.compile("[0-9]")
-_GONE = (NO_SUCH_SESSION, SESSION_CLOSED, problem.UNAVAILABLE)
+_GONE = (NO_SUCH_SESSION, SESSION_CLOSED, problem.UNAVAILABLE, OVERLOADED)
 
 
 class SessionsQuery(PageParameters, frozen=True, kw_only=True):
@@ -66,6 +69,38 @@ class Changes(Struct, frozen=True):
     delete: list[str] | None = field(default=None, name="del")
 
 
+class NewSession(Struct, frozen=True, kw_only=True):
+    """Open a session for a call that has none; with one already open, that one is meant."""
+
+    call: Name
+    ani: Text | None = None
+    dnis: Text | None = None
+    app: Text | None = None
+    lang: Text | None = None
+    ud: UserData = {}
+
+
+class NewStep(Struct, frozen=True, kw_only=True):
+    """A step of the caller's journey."""
+
+    ev: Name
+    step: Name
+    app: Text | None = None
+    data: dict[str, Any] = {}
+
+
+class RouteWanted(Struct, frozen=True):
+    """Where the call waits."""
+
+    rp: Name
+
+
+class Closing(Struct, frozen=True):
+    """Why the session ends."""
+
+    reason: Text = ""
+
+
 class StepNoted(Struct, frozen=True):
     """The step is in the session's journey, which has `steps` of them now."""
 
@@ -78,27 +113,48 @@ class StepNoted(Struct, frozen=True):
     _SESSIONS,
     scopes=_WRITERS,
     status=201,
-    request=OpenSession,
+    request=NewSession,
     response=SessionView,
-    problems=(USER_DATA_TOO_LARGE, problem.UNAVAILABLE),
+    problems=(USER_DATA_TOO_LARGE, problem.UNAVAILABLE, OVERLOADED),
+    remembered_by="sessions",
+    admit=admission.recovered,
 )
-async def open_session(call: Call[None, OpenSession]) -> Reply:
+async def open_session(call: Call[None, NewSession]) -> Reply:
     """Open the session of a call; 200 with the one it has already."""
-    if call.body.lang is not None:
-        check_changes({"lang": call.body.lang}, ())
-    view, created = await call.services.sessions.open(call.body)
-    headers = {"Location": f"/api/v1/sessions/{view.session}"} | _tag(view)
-    return Reply(value=view, status=201 if created else 200, headers=headers)
+    body, sessions = call.body, call.services.sessions
+    if body.lang is not None:
+        check_changes({"lang": body.lang}, ())
+    known = sessions.knows(body.call, call.once)
+    admission.let_through(call.services, "established" if known else "new")
+    done = await sessions.open(OpenSession(**structs.asdict(body), once=call.once))
+    view = _view(done)
+    headers = {"Location": f"/api/v1/sessions/{view.session}"} | _tag(view) | _replayed(done)
+    return Reply(value=view, status=201 if done.created else 200, headers=headers)
 
 
-@operation("GET", _SESSION, scopes=_READERS, response=SessionView, problems=_GONE)
+@operation(
+    "GET",
+    _SESSION,
+    scopes=_READERS,
+    response=SessionView,
+    problems=_GONE,
+    admit=admission.reading,
+)
 async def get_session(call: Call[None, None]) -> Reply:
     """One session."""
     view = await call.services.sessions.get(_id(call))
     return Reply(value=view, headers=_tag(view))
 
 
-@operation("GET", _SESSIONS, scopes=_READERS, query=SessionsQuery, response=Page[SessionView])
+@operation(
+    "GET",
+    _SESSIONS,
+    scopes=_READERS,
+    query=SessionsQuery,
+    response=Page[SessionView],
+    problems=(problem.UNAVAILABLE, OVERLOADED),
+    admit=admission.reading,
+)
 async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
     """Sessions of a call or of a number, open or in the store."""
     query = call.query
@@ -128,6 +184,7 @@ async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
     query=SendListQuery,
     response=dict[str, str],
     problems=_GONE,
+    admit=admission.reading,
 )
 async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
     """What an IVR application is sent of a session, as flat text."""
@@ -144,6 +201,7 @@ async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
     headers={"If-Match": "The ETag of the session as it was read."},
     response=SessionView,
     problems=(*_GONE, problem.STALE_REVISION, problem.PRECONDITION_REQUIRED, USER_DATA_TOO_LARGE),
+    admit=admission.changing,
 )
 async def patch_session(call: Call[None, Changes]) -> Reply:
     """Change a session; 412 when somebody else has changed it meanwhile."""
@@ -157,42 +215,53 @@ async def patch_session(call: Call[None, Changes]) -> Reply:
     "POST",
     f"{_SESSION}/events",
     scopes=_WRITERS,
-    request=AddJourneyStep,
+    request=NewStep,
     response=StepNoted,
     problems=(*_GONE, STEP_DATA_TOO_LARGE),
+    remembered_by="sessions",
+    admit=admission.changing,
 )
-async def add_journey_step(call: Call[None, AddJourneyStep]) -> Reply:
+async def add_journey_step(call: Call[None, NewStep]) -> Reply:
     """Note a step of the caller's journey."""
-    view = await call.services.sessions.add_step(_id(call), call.body)
-    return Reply(value=StepNoted(view.session, len(view.journey)))
+    step = AddJourneyStep(**structs.asdict(call.body), once=call.once)
+    done = await call.services.sessions.add_step(_id(call), step)
+    return Reply(value=StepNoted(_view(done).session, done.steps), headers=_replayed(done))
 
 
 @operation(
     "POST",
     f"{_SESSION}/route",
     scopes=_WRITERS,
-    request=RouteFromIvr,
+    request=RouteWanted,
     response=RouteAnswer,
     problems=_GONE,
+    remembered_by="sessions",
+    admit=admission.changing,
 )
-async def route_session(call: Call[None, RouteFromIvr]) -> Reply:
+async def route_session(call: Call[None, RouteWanted]) -> Reply:
     """Decide where the call goes from here."""
-    return Reply(value=await call.services.sessions.route(_id(call), call.body))
+    request = RouteFromIvr(call.body.rp, once=call.once)
+    done = await call.services.sessions.route(_id(call), request)
+    return Reply(value=done.value, headers=_replayed(done))
 
 
 @operation(
     "POST",
     f"{_SESSION}/close",
     scopes=_WRITERS,
-    request=CloseSession,
+    request=Closing,
     request_optional=True,
     response=SessionView,
     problems=_GONE,
+    remembered_by="sessions",
+    admit=admission.changing,
 )
-async def close_session(call: Call[None, CloseSession]) -> Reply:
+async def close_session(call: Call[None, Closing]) -> Reply:
     """End a session; it answers for its linger time, and ending it again changes nothing."""
-    view = await call.services.sessions.close(_id(call), call.body)
-    return Reply(value=view, headers=_tag(view))
+    request = CloseSession(call.body.reason, once=call.once)
+    done = await call.services.sessions.close(_id(call), request)
+    view = _view(done)
+    return Reply(value=view, headers=_tag(view) | _replayed(done))
 
 
 def flat(view: SessionView, name: str) -> str:
@@ -225,6 +294,15 @@ def _id(call: Call[Any, Any]) -> str:
             rule=SESSION_ID.pattern,
         )
     return session
+
+
+def _view(done: Done) -> SessionView:
+    assert isinstance(done.value, SessionView)
+    return done.value
+
+
+def _replayed(done: Done) -> dict[str, str]:
+    return {idempotency.REPLAYED: "true"} if done.repeated else {}
 
 
 def _tag(view: SessionView) -> dict[str, str]:

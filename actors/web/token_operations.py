@@ -58,6 +58,7 @@ class TokenMade(TokenRow, frozen=True, kw_only=True):
     request=NewToken,
     response=TokenMade,
     problems=(TOO_MANY_TOKENS,),
+    remembered_by="nobody",  # nothing keeps the secret
 )
 async def create_token(call: Call[None, NewToken]) -> Reply:
     """Make a token; its secret is told this once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
         scopes: Scopes of which a token needs one; empty when no token is needed.
         query: Record of the query parameters, or None.
         headers: Request headers that matter, with what they are for.
+        response_headers: Those of the usual answer, likewise.
         request: Type of the body, or None.
         request_optional: Whether the body may be left out.
         response: Type of the answer, or None when it has no body.
@@ -42,6 +44,7 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     query: Any = None
     headers: dict[str, str] = {}
+    response_headers: dict[str, str] = {}
     request: Any = None
     request_optional: bool = False
     response: Any = None
@@ -109,16 +112,33 @@ def _operation(
 
 def _responses(operation: OperationDoc, schemas: dict[str, Any]) -> dict[str, Any]:
     usual: dict[str, Any] = {"description": operation.summary}
+    if operation.response_headers:
+        usual["headers"] = {
+            name: {"description": what, "schema": {"type": "string"}}
+            for name, what in operation.response_headers.items()
+        }
     if operation.response is not None:
         usual["content"] = _content(operation.media_types, schemas[repr(operation.response)])
     elif operation.status != 204:  # noqa: PLR2004  204 No Content has no content
         usual["content"] = {media_type: {} for media_type in operation.media_types}
     responses = {str(operation.status): usual}
     error = _content((problem.MEDIA_TYPE,), schemas[repr(Problem)])
+    titles: dict[int, list[str]] = {}
     for kind in sorted(operation.problems, key=lambda kind: kind.status):
-        responses[str(kind.status)] = {"description": kind.title, "content": error}
+        titles.setdefault(kind.status, []).append(kind.title)
+    for status, said in titles.items():
+        described = {"description": "; ".join(dict.fromkeys(said)), "content": error}
+        responses[str(status)] = described | _headers_of(status)
     responses["default"] = {"description": "A problem (RFC 9457)", "content": error}
     return responses
+
+
+def _headers_of(status: int) -> dict[str, Any]:
+    """What is refused for now tells when to ask again (RFC 9110, 10.2.3)."""
+    if status not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return {}
+    said = "Seconds after which to ask again."
+    return {"headers": {"Retry-After": {"description": said, "schema": {"type": "integer"}}}}
 
 
 def _content(media_types: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:

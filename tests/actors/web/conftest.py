@@ -17,7 +17,9 @@ from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.session_api import (
     Busy,
+    Done,
     JourneyStep,
+    KeyUsedOtherwise,
     NoSuchSession,
     RevConflict,
     RouteAnswer,
@@ -144,10 +146,12 @@ class FakeTree:
 
 
 class FakeSessions:
-    """Sessions in a dict, with the refusals of real ones."""
+    """Sessions in a dict, with the refusals of real ones; they remember keys."""
 
     def __init__(self):
         self.views = {}
+        self.keys = {}
+        self.done = []
         self.blocked = None
 
     def _view(self, session):
@@ -163,15 +167,37 @@ class FakeSessions:
         self.views[view.session] = view
         return view
 
+    def _before(self, once):
+        """What was answered under a key, and nothing under none."""
+        if once is None or once.key not in self.keys:
+            return None
+        fingerprint, done = self.keys[once.key]
+        if fingerprint != once.fingerprint:
+            raise KeyUsedOtherwise
+        return msgspec.structs.replace(done, repeated=True)
+
+    def _did(self, request, done):
+        self.done.append(request)
+        if request.once is not None:
+            self.keys[request.once.key] = (request.once.fingerprint, done)
+        return done
+
+    def _of_call(self, call):
+        return next((view for view in self.views.values() if view.call == call), None)
+
+    def knows(self, call, once):
+        return self._of_call(call) is not None or (once is not None and once.key in self.keys)
+
     async def open(self, request):
         if len(msgspec.msgpack.encode(request.ud)) > 1000:
             raise UserDataLimit(1000)
-        for view in self.views.values():
-            if view.call == request.call:
-                return view, False
+        if before := self._before(request.once):
+            return before
+        if view := self._of_call(request.call):
+            return self._did(request, Done(view))
         fields = {name: getattr(request, name) for name in ("call", "ani", "dnis", "lang", "ud")}
         view = SessionView(session=SESSION, rev=1, state="new", opened=WALL, updated=WALL, **fields)
-        return self._keep(view), True
+        return self._did(request, Done(self._keep(view), created=True))
 
     async def get(self, session):
         if self.blocked is not None:
@@ -200,26 +226,53 @@ class FakeSessions:
         if len(msgspec.msgpack.encode(request.data)) > 1000:
             raise StepDataLimit(1000)
         view = self._view(session)
+        if self.blocked is not None:
+            await self.blocked.wait()
+        if before := self._before(request.once):
+            return before
         step = JourneyStep(ts=WALL, step=request.step, ev=request.ev, data=request.data)
-        return self._keep(msgspec.structs.replace(view, journey=[*view.journey, step]))
+        view = self._keep(msgspec.structs.replace(view, journey=[*view.journey, step]))
+        return self._did(request, Done(view, steps=len(view.journey)))
 
     async def route(self, session, request):
         view = self._view(session)
-        return RouteAnswer(
+        if before := self._before(request.once):
+            return before
+        answer = RouteAnswer(
             target="7001", rtype="direct", session=session, rev=view.rev, reason=request.rp
         )
+        return self._did(request, Done(answer))
 
     async def close(self, session, request):
-        return self._keep(msgspec.structs.replace(self._view(session), state="closed"))
+        view = self._view(session)
+        if before := self._before(request.once):
+            return before
+        return self._did(request, Done(self._keep(msgspec.structs.replace(view, state="closed"))))
 
 
 class FakeReadiness:
     """Readiness as a test sets it."""
 
     ready = True
+    there = True
 
     def report(self):
         return ReadinessReport(ready=self.ready, parts={"cti": "accepting"})
+
+    def recovered(self):
+        return self.there
+
+
+class FakeOverload:
+    """Refuses what a test says, and notes who asked."""
+
+    def __init__(self):
+        self.rules = {}
+        self.asked = []
+
+    def refuses(self, who):
+        self.asked.append(who)
+        return self.rules.get(who, "")
 
 
 @dataclass
@@ -331,6 +384,7 @@ def make_site(tmp_path):
             region="FR",
             counts=lambda: COUNTS,
             alarms=lambda: ALARMS,
+            overload=FakeOverload(),
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
         )

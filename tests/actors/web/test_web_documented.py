@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from actors.web import operations, problems
-from protocols.http import problem
+from protocols.http import idempotency, problem
 from protocols.http.problem import ProblemType
 
 TEXT = (Path(__file__).parents[3] / "docs" / "http.md").read_text(encoding="utf-8")
@@ -15,7 +15,7 @@ def test_every_problem_is_documented_with_its_status():
     documented = {
         (slug, int(status)) for row, status in rows for slug in re.findall("[a-z-]+", row)
     }
-    kinds = [*vars(problem).values(), *vars(problems).values()]
+    kinds = [kind for module in (problem, idempotency, problems) for kind in vars(module).values()]
     exist = {(kind.slug, kind.status) for kind in kinds if isinstance(kind, ProblemType)}
     assert documented == exist
 
