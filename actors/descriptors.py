@@ -116,13 +116,13 @@ class DescriptorWatch:
     Args:
         kernel: the node.
         alarms: where ``descriptors`` is raised.
-        limit: the soft limit.
+        limit: the soft limit; None asks for that of this process.
     """
 
-    def __init__(self, kernel: Kernel, alarms: Alarms, limit: int) -> None:
+    def __init__(self, kernel: Kernel, alarms: Alarms, limit: int | None = None) -> None:
         self._kernel = kernel
         self._alarms = alarms
-        self._limit = limit
+        self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if limit is None else limit
 
     def begin(self) -> None:
         """Look every ``CHECK_S`` seconds from now on."""
