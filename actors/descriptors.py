@@ -24,8 +24,8 @@ CHECK_S = 5.0
 ALARM_SHARE = 0.9
 CLEAR_SHARE = 0.8
 
-ACCEPTED_AT_ONCE = 1_280
-"""What the listeners of HTTP (1,024) and CTI (256) may accept in one turn, to be refused in the
+ACCEPTED_AT_ONCE = 320
+"""What the listeners of HTTP (64) and CTI (256) may accept in one turn, to be refused in the
 next one because as many are open as may: they need descriptors meanwhile."""
 
 SPARE = 128

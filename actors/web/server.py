@@ -27,6 +27,12 @@ from protocols.http.problem import HttpProblem
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1_024
+"""Connections that may wait to be accepted."""
+
+ACCEPTS = 64
+"""Connections accepted in one turn of the loop, so that a flood of them leaves time for others; and
+where no descriptor is left, how often asyncio tries and says so before it pauses for a second."""
+
 LINGER_S = 2.0
 RETRY_AFTER_S = 1.0
 CLOSE_S = 1.0
@@ -57,7 +63,8 @@ class WebServer:
             listening: A socket that listens; it is closed with the server.
         """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._protocols, sock=listening, backlog=BACKLOG)
+        self._listener = await loop.create_server(self._protocols, sock=listening, backlog=ACCEPTS)
+        listening.listen(BACKLOG)  # asyncio has one number for both
 
     async def close(self) -> None:
         """Stop accepting, let running requests end for a while, close every connection."""
@@ -122,7 +129,7 @@ class WebServer:
             return HttpProblem(
                 problem.REQUEST_TIMEOUT, "the body stopped arriving", field="body", rule=rule
             )
-        return unavailable(f"no answer {rule}", RETRY_AFTER_S)
+        return unavailable(f"no answer {rule}; a change may have been made", RETRY_AFTER_S)
 
     async def _send(self, request: web.BaseRequest, reply: web.Response) -> web.StreamResponse:
         try:
