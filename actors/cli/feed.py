@@ -54,9 +54,13 @@ def feed(options: Namespace) -> Answer:
 
 
 def clean(report: FeedReport) -> bool:
-    """Whether nothing was lost or doubled, and vigie knows what it was told, as far as it tells."""
+    """Whether nothing was lost or doubled, and vigie knows what it was told, as far as it tells.
+
+    Requests that the feed gave up while there was no link are not lost: a switch routes such calls
+    itself. Frames that were never acknowledged are.
+    """
     known = report.comparison is None or not report.comparison.different
-    return known and not report.lost and not report.doubled
+    return known and not (report.lost or report.doubled or report.unacked)
 
 
 def _load(options: Namespace) -> Load | tuple[Step, ...]:

@@ -34,7 +34,8 @@ class Difference(Struct, frozen=True):
 
     Attributes:
         call: the switch's id of the call.
-        field: "session" when vigie has none of the call, otherwise ani, rp, target or state.
+        field: "session" when vigie has none of the call, otherwise ani, rp, target, state,
+            "events" (how many it has applied) or "timings" (one that it has not heard of).
         sent: what the feed sent or was answered; a number as vigie should have read it.
         known: what vigie says.
     """
@@ -79,8 +80,28 @@ def _compare_call(entry: CallEntry, session: Mapping[str, Any], region: str) -> 
     found = [
         Difference(entry.call, name, sent, known) for name, sent, known in pairs if sent != known
     ]
+    found += _compare_events(entry, session)
     states = STATES.get(entry.last_event or "")
     if states and session.get("state") not in states:
         allowed = " or ".join(sorted(states))
         found.append(Difference(entry.call, "state", allowed, session.get("state")))
     return found
+
+
+def _compare_events(entry: CallEntry, session: Mapping[str, Any]) -> list[Difference]:
+    """Whether each event was applied, and once: those not acknowledged may have been."""
+    found: list[Difference] = []
+    applied = session.get("events")
+    if applied is not None and not entry.acked <= applied <= entry.applied:
+        found.append(Difference(entry.call, "events", _range(entry), str(applied)))
+    timings = session.get("timings") or {}
+    acked = [ev for ev in entry.events if ev][: entry.acked]
+    missing = [ev for ev in acked if ev not in timings]
+    if applied is not None and missing:
+        found.append(Difference(entry.call, "timings", ", ".join(missing), ", ".join(timings)))
+    return found
+
+
+def _range(entry: CallEntry) -> str:
+    sent = str(entry.applied)
+    return sent if entry.acked == entry.applied else f"{entry.acked} to {sent}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -10,20 +12,23 @@ from protocols.cti.messages import RouteEnd, RouteSelect
 from protocols.feed.latency import Latencies, add
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from protocols.cti.messages import Error
 
 MAX_ANSWER_KINDS = 1_000
+REQUESTS = frozenset({"route.request", "reroute.request"})
+
+MAX_RECENT = 10_000
+"""Acknowledged frames that are remembered: as many as vigie keeps of its own for a resume."""
 
 
-class CallEntry(Struct, gc=False):
+class CallEntry(Struct):
     """What the feed knows of a call.
 
     Attributes:
         session: vigie's session of it, once an answer named it.
         target: the last that was selected.
-        last_event: `ev` of the last call event that was sent.
+        events: `ev` of each call event in the order of their sending; "" for a refused one.
+        acked: how many of them vigie has said to be durable.
     """
 
     call: str
@@ -31,15 +36,29 @@ class CallEntry(Struct, gc=False):
     rp: str
     session: str | None = None
     target: str | None = None
-    last_event: str | None = None
+    events: list[str] = field(default_factory=list)
+    acked: int = 0
+
+    @property
+    def last_event(self) -> str | None:
+        """`ev` of the last call event that was sent and not refused."""
+        return next((ev for ev in reversed(self.events) if ev), None)
+
+    @property
+    def applied(self) -> int:
+        """How many events vigie should have applied once all are acknowledged."""
+        return len(self.events) - self.events.count("")
 
 
-class Dialogue(Struct, gc=False):
+class Dialogue(Struct):
     """One routing dialogue.
 
     Attributes:
         due: when its last request was scheduled; sent: when it was written, monotonic seconds.
         target: the last answer's.
+        tried: targets of the answers before a reroute.
+        answered: whether its last request has been answered, given up or not.
+        broken: whether there was a time without a link since its last request was due.
     """
 
     xref: str
@@ -47,6 +66,25 @@ class Dialogue(Struct, gc=False):
     due: float
     sent: float
     target: str | None = None
+    tried: tuple[str, ...] = ()
+    answered: bool = False
+    broken: bool = False
+
+
+class Sent(Struct):
+    """A frame that was given to the link.
+
+    Attributes:
+        frame: without its number.
+        entry: the call that it is an event of.
+        place: of the event among those of the call.
+        held: whether there was no link to write it to.
+    """
+
+    frame: Mapping[str, Any]
+    entry: CallEntry | None = None
+    place: int = 0
+    held: bool = False
 
 
 class Ledger(Struct, kw_only=True):
@@ -57,6 +95,10 @@ class Ledger(Struct, kw_only=True):
         wait_s: a request unanswered for so long is lost, seconds.
         keep: calls and dialogues remembered; the oldest are forgotten first.
         open: the dialogues that wait for an answer, in the order in which they asked.
+        unnumbered: frames given to the link that wait to be sent, in their order.
+        next_i: the number after the greatest that is known to be in use.
+        unacked: frames sent that vigie has not said to be durable, by their number.
+        recent: the latest that it has: they may yet turn out to have been refused.
     """
 
     late_s: float
@@ -71,6 +113,15 @@ class Ledger(Struct, kw_only=True):
     unasked: int = 0
     late: int = 0
     skipped: int = 0
+    held: int = 0
+    resumed: int = 0
+    resume_lost: int = 0
+    resent: int = 0
+    asked_again: int = 0
+    acked: int = 0
+    refused: int = 0
+    answered_after_resume: int = 0
+    given_up: int = 0
     first_request: float | None = None
     last_request: float | None = None
     errors: dict[str, int] = field(default_factory=dict)
@@ -80,27 +131,84 @@ class Ledger(Struct, kw_only=True):
     calls: dict[str, CallEntry] = field(default_factory=dict)
     dialogues: dict[str, Dialogue] = field(default_factory=dict)
     open: dict[str, Dialogue] = field(default_factory=dict)
+    unnumbered: deque[Sent] = field(default_factory=deque)
+    next_i: int = 1
+    unacked: dict[int, Sent] = field(default_factory=dict)
+    recent: dict[int, Sent] = field(default_factory=dict)
 
 
-def note_sent(ledger: Ledger, frame: Mapping[str, Any], due: float, now: float) -> None:
-    """A frame was written.
+def note_sent(
+    ledger: Ledger, frame: Mapping[str, Any], due: float, now: float, *, held: bool = False
+) -> None:
+    """A frame was given to the link.
 
     Args:
         ledger: the books.
         frame: a valid frame of section 3.
         due: when it was scheduled, monotonic seconds.
-        now: when it was written.
+        now: when it was written, or would have been.
+        held: whether there is no link to write it to now.
     """
     ledger.frames += 1
+    ledger.held += held
+    sent = Sent(frame, held=held)
+    ledger.unnumbered.append(sent)
     match frame["t"]:
         case "route.request":
             _open_dialogue(ledger, frame, due, now)
         case "reroute.request":
             _reopen_dialogue(ledger, frame["xref"], due, now)
         case "call.event":
-            entry = ledger.calls.get(frame["call"])
-            if entry is not None:
-                entry.last_event = frame["ev"]
+            _note_event(ledger, sent)
+    if held and (dialogue := ledger.open.get(frame.get("xref", ""))) is not None:
+        dialogue.broken = True
+
+
+def note_sent_again(ledger: Ledger, sent: Sent) -> None:
+    """A frame was given to the link once more, to get a new number."""
+    ledger.resent += not sent.held
+    sent.held = False
+    ledger.unnumbered.append(sent)
+
+
+def note_numbered(ledger: Ledger, i: int) -> None:
+    """The first frame that had no number yet has got one: it is on its way."""
+    ledger.unacked[i] = ledger.unnumbered.popleft()
+
+
+def note_acked(ledger: Ledger, last_i: int) -> None:
+    """Vigie said that every frame up to this number is durable."""
+    while ledger.unacked and (i := next(iter(ledger.unacked))) <= last_i:
+        sent = ledger.recent[i] = ledger.unacked.pop(i)
+        ledger.acked += 1
+        if sent.entry is not None:
+            sent.entry.acked += 1
+    while len(ledger.recent) > MAX_RECENT:
+        del ledger.recent[next(iter(ledger.recent))]
+
+
+def note_resumed(ledger: Ledger, last_i: int) -> None:
+    """The link session goes on; what is not durable is sent again."""
+    ledger.resumed += 1
+    note_acked(ledger, last_i)
+    for sent in (*ledger.unacked.values(), *ledger.unnumbered):
+        ledger.resent += not sent.held
+        sent.held = False
+
+
+def note_resume_lost(ledger: Ledger) -> list[Sent]:
+    """The link session is lost: a new one begins, with numbers from 1.
+
+    Returns:
+        The frames that vigie has not said to be durable, to be sent again.
+    """
+    ledger.resume_lost += 1
+    unacked = [*ledger.unacked.values(), *ledger.unnumbered]
+    ledger.next_i = 1
+    ledger.unnumbered.clear()
+    ledger.unacked.clear()
+    ledger.recent.clear()
+    return unacked
 
 
 def note_select(ledger: Ledger, answer: RouteSelect, now: float) -> None:
@@ -109,15 +217,16 @@ def note_select(ledger: Ledger, answer: RouteSelect, now: float) -> None:
     if dialogue is None:
         ledger.unasked += 1
         return
+    if answer.target in dialogue.tried:
+        # What was answered before the reroute, repeated: a reroute gets a target not yet tried.
+        ledger.repeated += 1
+        return
     if answer.xref not in ledger.open:
         _note_again(ledger, dialogue, answer)
         return
     _answer(ledger, dialogue, now)
-    dialogue.target = answer.target
+    _note_target(ledger, dialogue, answer)
     _count_answer(ledger, (answer.target, answer.rtype, answer.reason))
-    entry = ledger.calls.get(dialogue.call)
-    if entry is not None:
-        entry.target, entry.session = answer.target, answer.session
 
 
 def note_end(ledger: Ledger, end: RouteEnd, now: float) -> None:
@@ -133,24 +242,57 @@ def note_end(ledger: Ledger, end: RouteEnd, now: float) -> None:
 def note_error(ledger: Ledger, error: Error, xref: str | None, now: float) -> None:
     """A frame was refused; `xref` is that of the request in it, if it had one."""
     ledger.errors[str(error.code)] = ledger.errors.get(str(error.code), 0) + 1
+    _note_refused(ledger, error.ref)
     dialogue = ledger.open.get(xref) if xref is not None else None
     if dialogue is not None:
+        ledger.refused += 1
         _answer(ledger, dialogue, now)
 
 
 def note_disconnected(ledger: Ledger) -> None:
-    """The link is gone: what waits for an answer gets none."""
-    ledger.lost += len(ledger.open)
-    ledger.open.clear()
+    """The link is gone; what waits for an answer may get it after a resume."""
+    for dialogue in ledger.open.values():
+        dialogue.broken = True
 
 
-def expire(ledger: Ledger, now: float) -> None:
-    """Count what waited too long as lost; called now and then."""
+def expire(ledger: Ledger, now: float) -> list[str]:
+    """Give up what waited too long; called now and then.
+
+    Returns:
+        The dialogues that are given up, or lost where the link was there all the time.
+    """
+    gone: list[str] = []
     while ledger.open:
         oldest = next(iter(ledger.open.values()))
         if oldest.sent + ledger.wait_s > now:
-            return
+            break
         _lose(ledger, oldest.xref)
+        gone.append(oldest.xref)
+    return gone
+
+
+def _note_event(ledger: Ledger, sent: Sent) -> None:
+    entry = ledger.calls.get(sent.frame["call"])
+    if entry is not None:
+        sent.entry, sent.place = entry, len(entry.events)
+        entry.events.append(sent.frame["ev"])
+
+
+def _note_refused(ledger: Ledger, i: int) -> None:
+    sent = ledger.unacked.pop(i, None)
+    if sent is None and (sent := ledger.recent.pop(i, None)) is not None:
+        ledger.acked -= 1
+        if sent.entry is not None:
+            sent.entry.acked -= 1
+    if sent is not None and sent.entry is not None:
+        sent.entry.events[sent.place] = ""
+
+
+def _note_target(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None:
+    dialogue.target, dialogue.answered = answer.target, True
+    entry = ledger.calls.get(dialogue.call)
+    if entry is not None:
+        entry.target, entry.session = answer.target, answer.session
 
 
 def _open_dialogue(ledger: Ledger, frame: Mapping[str, Any], due: float, now: float) -> None:
@@ -167,6 +309,9 @@ def _reopen_dialogue(ledger: Ledger, xref: str, due: float, now: float) -> None:
     dialogue = ledger.dialogues.get(xref)
     if dialogue is not None and xref not in ledger.open:
         dialogue.due, dialogue.sent = due, now
+        dialogue.answered = dialogue.broken = False
+        if dialogue.target is not None:
+            dialogue.tried = (*dialogue.tried, dialogue.target)
         _count_request(ledger, dialogue, now)
 
 
@@ -189,21 +334,26 @@ def _make_room(ledger: Ledger) -> None:
 
 def _answer(ledger: Ledger, dialogue: Dialogue, now: float) -> None:
     del ledger.open[dialogue.xref]
+    dialogue.answered = True
     ledger.answered += 1
+    ledger.answered_after_resume += dialogue.broken
     ledger.late += now - dialogue.sent > ledger.late_s
     add(ledger.from_write, now - dialogue.sent)
     add(ledger.from_schedule, now - dialogue.due)
 
 
 def _lose(ledger: Ledger, xref: str) -> None:
-    if ledger.open.pop(xref, None) is not None:
-        ledger.lost += 1
+    dialogue = ledger.open.pop(xref, None)
+    if dialogue is not None:
+        ledger.given_up += dialogue.broken
+        ledger.lost += not dialogue.broken
 
 
 def _note_again(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None:
-    """An answer to what waits for none: lost before, the same again, or another one (doubled)."""
-    if dialogue.target is None:
+    """An answer to what waits for none: given up before, the same again, or another (doubled)."""
+    if not dialogue.answered:
         ledger.unasked += 1
+        _note_target(ledger, dialogue, answer)
     elif dialogue.target == answer.target:
         ledger.repeated += 1
     else:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 MAX_DIFFERENCES = 100
 
+_COUNTS = (
+    *("frames", "answered", "lost", "doubled", "repeated", "unasked", "late", "skipped", "held"),
+    *("answered_after_resume", "given_up", "refused", "acked"),
+    *("resumed", "resume_lost", "resent", "asked_again"),
+)
+"""What ledger and report call the same."""
+
 
 class AnswerCount(Struct, frozen=True):
     """How often an answer was given."""
@@ -48,12 +55,23 @@ class FeedReport(Struct, frozen=True, kw_only=True):
         frames: all frames sent, requests and events.
         sent: route and reroute requests sent.
         answered: of them, answered in any way, `error` included.
-        lost: of them, not answered within `wait_s` or before the link ended.
+        lost: of them, not answered within `wait_s` though the link was there all the time.
+        answered_after_resume: of the answered, those that saw the link end meanwhile.
+        given_up: not answered within `wait_s` in which the link had ended.
+        refused: of the answered, those with `error`.
         doubled: answers that contradict the one given for the same xref before.
         repeated: answers given again, the same.
         unasked: answers to what was never asked, or was counted as lost.
         late: answered after `late_ms`.
-        skipped: frames not sent: no link at the time, its output full, or no target to fill in.
+        skipped: frames not sent: too many wait already, or no target to fill in.
+        held: frames that were due while there was no link, sent after the next resume.
+        resumed: how often the link session went on over a new connection.
+        resume_lost: how often it could not, so that a new one began.
+        resent: frames sent again.
+        asked_again: of the requests those sent once more after a resume, for vigie had them
+            acknowledged and their answer did not come.
+        acked: frames that vigie has said to be durable.
+        unacked: frames of which it has not, at the end.
         reconnects: how often the link had to be made again.
         errors: `error` frames by code.
         rate: requests a second, from the first to the last.
@@ -80,6 +98,16 @@ class FeedReport(Struct, frozen=True, kw_only=True):
     latency_from_schedule: LatencySummary
     comparison: Comparison | None = None
     answers: Sequence[AnswerCount] | None = None
+    answered_after_resume: int = 0
+    given_up: int = 0
+    refused: int = 0
+    held: int = 0
+    resumed: int = 0
+    resume_lost: int = 0
+    resent: int = 0
+    asked_again: int = 0
+    acked: int = 0
+    unacked: int = 0
 
 
 def make_report(
@@ -91,18 +119,13 @@ def make_report(
     with_answers: bool,
 ) -> FeedReport:
     """Sum up a ledger; `seconds` is how long the feed ran."""
+    counts: dict[str, int] = {name: getattr(ledger, name) for name in _COUNTS}
     return FeedReport(
+        **counts,
         seconds=round(seconds, 3),
-        frames=ledger.frames,
         sent=ledger.requests,
-        answered=ledger.answered,
-        lost=ledger.lost,
-        doubled=ledger.doubled,
-        repeated=ledger.repeated,
-        unasked=ledger.unasked,
-        late=ledger.late,
-        skipped=ledger.skipped,
         reconnects=reconnects,
+        unacked=len(ledger.unacked) + len(ledger.unnumbered),
         errors=dict(ledger.errors),
         rate=round(_rate(ledger), 1),
         latency=summary(ledger.from_write),

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from protocols.cti.client_session import ClientSession
 from protocols.cti.messages import Hello, Side
 from protocols.feed import ledger as books
 from protocols.feed.calls import Step
@@ -44,7 +45,8 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
         late_ms: an answer after this is late.
         compare: how many calls, the latest, are compared with vigie's sessions at the end.
         region: by whose plan vigie reads national numbers, ISO 3166-1; "" reads none.
-        settle_s: how long vigie may take to know the last events.
+        settle_s: how long vigie may take to know the last events, and to acknowledge them.
+        keep: calls remembered for the comparison, the latest.
         answer_report: whether the report counts the kinds of answers.
     """
 
@@ -60,6 +62,7 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
     compare: int = 1_000
     region: str = ""
     settle_s: float = 2.0
+    keep: int = 100_000
     answer_report: bool = False
 
 
@@ -69,14 +72,29 @@ async def run(
     sessions: FetchSessions | None = None,
     stop: asyncio.Event | None = None,
 ) -> FeedReport:
+    """Feed vigie until the load ends or `stop` is set, then report; see `run_with_books`."""
+    report, _ = await run_with_books(options, sessions=sessions, stop=stop)
+    return report
+
+
+async def run_with_books(
+    options: FeedOptions,
+    *,
+    sessions: FetchSessions | None = None,
+    stop: asyncio.Event | None = None,
+) -> tuple[FeedReport, Ledger]:
     """Feed vigie until the load ends or `stop` is set, then report.
 
-    A link that ends is made again; what was due meanwhile is skipped and counted.
+    A link that ends is made again and its session resumed: what was due meanwhile is sent late,
+    what vigie had not said to be durable is sent again.
 
     Args:
         options: what to feed, where.
         sessions: fetches what vigie knows, for the comparison; None compares nothing.
         stop: ends the feed early; a load without end needs it.
+
+    Returns:
+        The report, and the books that it was made of.
 
     Raises:
         OSError: nothing accepts connections there, at the start.
@@ -94,13 +112,14 @@ async def run(
     comparison = await _compare(feed.ledger, options, sessions)
     feed.connection.close()
     await feed.connection.wait_closed()
-    return make_report(
+    report = make_report(
         feed.ledger,
         seconds=seconds,
         reconnects=feed.reconnects,
         comparison=comparison,
         with_answers=options.answer_report,
     )
+    return report, feed.ledger
 
 
 def _steps(options: FeedOptions) -> Iterable[Step]:
@@ -149,7 +168,10 @@ class _Feed:
     connection: FeedConnection
 
     def __init__(self, options: FeedOptions) -> None:
-        self.ledger = Ledger(late_s=options.late_ms / 1000, wait_s=options.wait_s)
+        self.ledger = Ledger(
+            late_s=options.late_ms / 1000, wait_s=options.wait_s, keep=options.keep
+        )
+        self._session: ClientSession | None = None
         self.reconnects = 0
         self._options = options
         self._steps = _steps(options)
@@ -163,14 +185,21 @@ class _Feed:
         hello = Hello(proto=1, name=options.name, side=options.side, token=options.token)
 
         def make() -> FeedConnection:
-            return FeedConnection(
-                hello, self.ledger, wall=time.time(), on_answer=self._progress.set
+            # From now on it takes the frames, whatever becomes of it: they are the session's.
+            self.connection = FeedConnection(
+                hello,
+                self.ledger,
+                session=self._session,
+                wall=time.time(),
+                on_answer=self._progress.set,
             )
+            self._session = self.connection.session
+            return self.connection
 
-        self.connection = await open_connection(options.host, options.port, make)
+        await open_connection(options.host, options.port, make)
 
     async def keep_connected(self) -> None:
-        """Make the link again whenever it ends."""
+        """Make the link again whenever it ends; its session goes on."""
         while True:
             await self.connection.closed.wait()
             self.reconnects += 1
@@ -181,10 +210,11 @@ class _Feed:
                 await asyncio.sleep(RECONNECT_S)
 
     async def expire(self) -> None:
-        """Count what is lost while the feed runs."""
+        """Give up what waits too long, while the feed runs."""
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
-            books.expire(self.ledger, self._loop.time())
+            for xref in books.expire(self.ledger, self._loop.time()):
+                self.connection.give_up(xref)
             self._progress.set()
 
     async def pump(self) -> None:
@@ -200,10 +230,15 @@ class _Feed:
         self.connection.flush()
 
     async def drain(self) -> None:
-        """Wait until every request is answered or lost."""
+        """Wait until every request is answered or given up, and every frame acknowledged."""
         while self.ledger.open:
             self._progress.clear()
             await self._progress.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._options.settle_s):
+                while self.ledger.unacked or self.ledger.unnumbered:
+                    self._progress.clear()
+                    await self._progress.wait()
 
     def elapsed(self) -> float:
         """Seconds since the first step could be sent."""

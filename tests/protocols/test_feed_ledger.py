@@ -72,13 +72,97 @@ def test_a_request_without_an_answer_is_lost_after_its_wait_and_an_answer_then_i
     assert (ledger.answered, ledger.unasked) == (0, 1)
 
 
-def test_what_waits_when_the_link_ends_is_lost():
+def test_what_waits_when_the_link_ends_is_answered_after_the_resume_or_given_up():
     ledger = new_ledger()
     for xref in "xyz":
         books.note_sent(ledger, request(xref), due=0, now=0)
     books.note_select(ledger, select("y"), now=0.1)
     books.note_disconnected(ledger)
-    assert (ledger.lost, ledger.answered) == (2, 1)
+    books.note_select(ledger, select("z"), now=1)
+    assert books.expire(ledger, now=3) == ["x"]
+    assert (ledger.answered, ledger.answered_after_resume) == (2, 1)
+    assert (ledger.lost, ledger.given_up) == (0, 1)
+
+
+def event(ev: str, call: str = "c") -> dict:
+    return {"t": "call.event", "call": call, "ev": ev, "ts": 1.0}
+
+
+def with_events(*events: str) -> Ledger:
+    """A ledger with one call, whose request is frame 1 and whose events follow."""
+    ledger = new_ledger()
+    for frame in (request("x"), *map(event, events)):
+        books.note_sent(ledger, frame, due=0, now=0)
+    for i in range(1, len(events) + 2):
+        books.note_numbered(ledger, i)
+    return ledger
+
+
+def test_a_call_knows_its_events_and_how_many_of_them_are_acknowledged():
+    ledger = with_events("queued", "delivered")
+    books.note_acked(ledger, 2)
+    call = ledger.calls["c"]
+    assert (call.events, call.acked, call.last_event) == (["queued", "delivered"], 1, "delivered")
+    assert (ledger.acked, list(ledger.unacked)) == (2, [3])
+
+
+@pytest.mark.parametrize("acked_before", [True, False])
+def test_a_refused_event_is_none_of_the_call_whenever_the_refusal_comes(acked_before):
+    ledger = with_events("queued", "delivered")
+    if acked_before:
+        books.note_acked(ledger, 3)
+    books.note_error(ledger, Error(code=429, ref=3, msg="no"), None, now=0)
+    books.note_acked(ledger, 3)
+    call = ledger.calls["c"]
+    assert (call.applied, call.acked, call.last_event) == (1, 1, "queued")
+
+
+def test_what_is_not_acknowledged_is_sent_again_after_a_resume():
+    ledger = with_events("queued", "delivered")
+    books.note_sent(ledger, event("established"), due=0, now=0, held=True)
+    books.note_resumed(ledger, 1)
+    assert (ledger.resumed, ledger.resent, ledger.held) == (1, 2, 1)
+    books.note_resumed(ledger, 1)
+    assert ledger.resent == 5
+
+
+def test_what_is_not_acknowledged_gets_new_numbers_in_a_new_session():
+    ledger = with_events("queued", "delivered")
+    books.note_acked(ledger, 2)
+    lost = books.note_resume_lost(ledger)
+    assert [sent.frame["ev"] for sent in lost] == ["delivered"]
+    for i, sent in enumerate(lost, 1):
+        books.note_sent_again(ledger, sent)
+        books.note_numbered(ledger, i)
+    books.note_acked(ledger, 1)
+    assert (ledger.resume_lost, ledger.resent, ledger.calls["c"].acked) == (1, 1, 2)
+
+
+def test_a_late_answer_to_what_was_given_up_is_vigies_decision_all_the_same():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=0, now=0, held=True)
+    books.expire(ledger, now=3)
+    books.note_select(ledger, select("x"), now=3.1)
+    assert (ledger.given_up, ledger.unasked, ledger.calls["c"].target) == (1, 1, "7001")
+    books.note_select(ledger, select("x", "7002"), now=3.2)
+    assert ledger.doubled == 1
+
+
+def test_the_answer_before_a_reroute_repeated_is_not_the_reroutes():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=0, now=0)
+    books.note_select(ledger, select("x"), now=0.1)
+    books.note_sent(ledger, {"t": "reroute.request", "xref": "x"}, due=1, now=1)
+    books.note_select(ledger, select("x"), now=1.1)
+    assert (ledger.repeated, list(ledger.open)) == (1, ["x"])
+    books.note_select(ledger, select("x", "7002"), now=1.2)
+    assert (ledger.answered, ledger.doubled) == (2, 0)
+
+
+def test_only_the_latest_acknowledged_frames_are_remembered():
+    ledger = with_events(*["queued"] * (books.MAX_RECENT + 10))
+    books.note_acked(ledger, 10**6)
+    assert len(ledger.recent) == books.MAX_RECENT
 
 
 def test_an_error_or_an_end_is_an_answer_too():
@@ -155,7 +239,8 @@ SESSION = {"ani": "+331", "rp": "sales", "routing": {"target": "7001"}, "state":
 
 
 def entry(**changes) -> CallEntry:
-    fields = {"ani": "+331", "rp": "sales", "target": "7001", "last_event": "established"}
+    last = changes.pop("last_event", "established")
+    fields = {"ani": "+331", "rp": "sales", "target": "7001", "events": [last] if last else []}
     return CallEntry(call="c", **(fields | changes))
 
 
@@ -200,6 +285,32 @@ def test_a_number_is_compared_as_the_plan_of_the_region_reads_it():
     assert compare([national], {"c": session}, "FR") == []
     [difference] = compare([national], {"c": session}, "DE")
     assert difference.field == "ani"
+
+
+@pytest.mark.parametrize(
+    ("events", "acked", "applied", "right"),
+    [
+        (["queued", "established"], 2, 2, True),
+        (["queued", "established"], 1, 2, True),
+        (["queued", "", "established"], 2, 2, True),
+        (["queued", "established"], 2, 1, False),
+        (["queued", "established"], 2, 3, False),
+        (["queued", "established"], 0, 0, True),
+    ],
+)
+def test_events_agree_when_each_that_was_acknowledged_was_applied_once(
+    events, acked, applied, right
+):
+    timings = {"queued": 1.0, "established": 2.0}
+    session = SESSION | {"events": applied, "timings": timings}
+    found = compare([entry(events=events, acked=acked)], {"c": session})
+    assert [difference.field for difference in found] == ([] if right else ["events"])
+
+
+def test_an_acknowledged_event_that_has_no_time_is_missing():
+    session = SESSION | {"events": 2, "timings": {"queued": 1.0}}
+    [found] = compare([entry(events=["queued", "established"], acked=2)], {"c": session})
+    assert (found.field, found.sent, found.known) == ("timings", "established", "queued")
 
 
 def test_a_call_that_was_not_answered_is_compared_without_its_target():

@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
 
+from protocols.cti import link_session
 from protocols.cti.events import Closed, HelloReceived, Received, Transmit
 from protocols.cti.link import Link
+from protocols.cti.link_session import LinkSession
 from protocols.cti.link_state import LinkConfig
 from protocols.cti.messages import (
     CallEvent,
@@ -35,6 +38,11 @@ class Server:
         self.link_config = LinkConfig(hb=HeartbeatTimes(interval_ms=50, limit=100))
         self.requests = 0
         self.first_request = asyncio.Event()
+        self.links: dict[str, LinkSession] = {}
+        self.deaf: list[asyncio.Transport] = []
+        self.ignored = asyncio.Event()
+        self.forgetful = False
+        self.applied: Counter[tuple[str, str, float]] = Counter()
 
     def answer(self, message) -> list:
         match message:
@@ -53,6 +61,7 @@ class Server:
                 self.sessions[call]["routing"] = {"target": "7002"}
                 return [self.select(message.xref, "7002")]
             case CallEvent():
+                self.applied[message.call, message.ev, message.ts] += 1
                 states = {"cleared": "closed", "abandoned": "closed", "queued": "queued"}
                 self.sessions[message.call]["state"] = states.get(message.ev, "connected")
         return []
@@ -75,6 +84,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.do(self.link.receive(data, self.now()))
+        session = self.link.session
+        if session is not None and not self.is_deaf and not self.transport.is_closing():
+            link_session.recorded(session, session.confirmed_in)
+            self.transport.write(self.link.ack(self.now()))
 
     def do(self, events: list) -> None:
         for event in events:
@@ -82,17 +95,36 @@ class Connection(asyncio.Protocol):
                 case Transmit(data):
                     self.transport.write(data)
                 case HelloReceived(hello):
-                    known = hello.token == self.server.token
-                    self.do(
-                        self.link.accept("s", self.now())
-                        if known
-                        else self.link.refuse(401, "unknown token", "token")
-                    )
-                case Received(message):
-                    for answer in self.server.answer(message):
-                        self.transport.write(self.link.send(answer, self.now()))
+                    self.do(self.greet(hello))
+                case Received(message, _, again):
+                    self.take(message, again=again)
                 case Closed():
                     self.transport.close()
+
+    @property
+    def is_deaf(self) -> bool:
+        return self.transport in self.server.deaf
+
+    def greet(self, hello) -> list:
+        if hello.token != self.server.token:
+            return self.link.refuse(401, "unknown token", "token")
+        if hello.resume is None:
+            number = len(self.server.connections)
+            return self.link.accept(f"s{number}", self.now())
+        session = self.server.links.get(hello.resume.session)
+        if session is None or self.server.forgetful:
+            return self.link.resume_lost(self.now())
+        return self.link.resume(session, self.now())
+
+    def take(self, message, *, again: bool) -> None:
+        session = self.link.session
+        self.server.links[session.id] = session
+        if self.is_deaf:
+            self.server.ignored.set()
+            return
+        for answer in self.server.answer(message):
+            self.transport.write(self.link.send(answer, self.now()))
+        link_session.confirm(session, message.i, self.now())
 
 
 class HangsUp(asyncio.Protocol):
@@ -178,18 +210,76 @@ def test_without_a_word_on_the_sessions_nothing_is_compared():
     assert asyncio.run(scenario()).comparison is None
 
 
-def test_a_link_that_ends_is_made_again():
+def test_a_link_that_ends_is_made_again_and_goes_on():
     async def scenario():
         async with serving() as (server, port):
-            feeding = asyncio.create_task(run(options(port, brief(seconds=2, life_cycles=False))))
+            feeding = asyncio.create_task(run(options(port, brief(seconds=2))))
             await server.first_request.wait()
             server.connections[0].abort()
             return await feeding, server
 
     report, server = asyncio.run(scenario())
-    assert report.reconnects == 1
+    assert (report.reconnects, report.resumed, report.resume_lost) == (1, 1, 0)
     assert len(server.connections) == 2
-    assert report.sent == report.answered + report.lost
+    assert report.sent == report.answered > 200
+    assert (report.lost, report.given_up, report.unacked, report.skipped) == (0, 0, 0, 0)
+    assert report.acked == report.frames
+    assert set(server.applied.values()) == {1}
+
+
+def test_a_server_that_forgot_the_session_gets_what_it_did_not_acknowledge_under_new_numbers():
+    async def scenario():
+        async with serving() as (server, port):
+            feeding = asyncio.create_task(run(options(port, brief(seconds=2))))
+            await server.first_request.wait()
+            server.forgetful, server.deaf = True, server.connections[:1]
+            await server.ignored.wait()
+            server.connections[0].abort()
+            return await feeding
+
+    report = asyncio.run(scenario())
+    assert (report.reconnects, report.resumed, report.resume_lost) == (1, 0, 1)
+    assert report.resent > 0
+    assert report.sent == report.answered
+    assert (report.unacked, report.lost, report.doubled) == (0, 0, 0)
+    assert report.acked == report.frames + report.asked_again
+
+
+def test_a_server_that_says_nothing_any_more_is_left_and_found_again():
+    async def scenario():
+        async with serving() as (server, port):
+            server.link_config = LinkConfig(
+                hb=HeartbeatTimes(interval_ms=20, timeout_ms=20, retry_ms=10, limit=3)
+            )
+            feeding = asyncio.create_task(run(options(port, brief(seconds=1.5), wait_s=5)))
+            await server.first_request.wait()
+            server.connections[0].pause_reading()
+            return await feeding, server
+
+    report, server = asyncio.run(scenario())
+    assert (report.reconnects, report.resumed) == (1, 1)
+    assert report.sent == report.answered
+    assert report.answered_after_resume > 0
+    assert report.resent + report.held > 0
+    assert (report.unacked, report.lost, report.doubled) == (0, 0, 0)
+    assert set(server.applied.values()) == {1}
+
+
+def test_requests_that_wait_too_long_while_there_is_no_link_are_given_up():
+    async def scenario():
+        async with serving() as (server, port):
+            load = brief(seconds=0.5, life_cycles=False)
+            feeding = asyncio.create_task(run(options(port, load, wait_s=0.2, settle_s=0.2)))
+            await server.first_request.wait()
+            server.token = "another"
+            server.connections[0].abort()
+            return await feeding
+
+    report = asyncio.run(scenario())
+    assert report.given_up > 0
+    assert report.given_up + report.answered == report.sent
+    assert report.lost == 0
+    assert report.unacked >= report.held > 0
 
 
 def test_a_feed_without_end_stops_when_told():
