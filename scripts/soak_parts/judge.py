@@ -1,0 +1,187 @@
+"""What vigie knows after a run, held against the ledgers of those that talked to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from protocols.feed.comparison import compare
+from soak_parts import archive, verdict
+from soak_parts.ivr_ledger import IvrSession, contradictions, doubled_steps
+from soak_parts.run import Outcome
+from soak_parts.verdict import Promise
+from soak_parts.vigie import NotStarted, Vigie
+
+SETTLE_S = 60.0
+CLOSED_AFTER = frozenset({"cleared", "abandoned"})
+FAILED_AT_ONCE = 5
+
+
+async def judge(outcome: Outcome) -> list[Promise]:
+    """Hold what vigie knows against the ledgers; the node must run.
+
+    Returns:
+        The promises, kept or not.
+    """
+    node = outcome.chaos.node
+    closed = _closed_by_peers(outcome)
+    await archive.wait_stored(node, closed, SETTLE_S)
+    stored = await archive.stored(node)
+    views = await _views(node, outcome, stored)
+    return [
+        *_of_calls(outcome, views),
+        *_of_requests(outcome),
+        *_of_applications(outcome, views),
+        *_of_store(stored),
+        *await _of_node(node, outcome),
+    ]
+
+
+async def of_journal(node: Vigie) -> list[Promise]:
+    """Stop the node and have its journal checked.
+
+    Returns:
+        The promises, kept or not.
+    """
+    await asyncio.to_thread(node.run, "stop")
+    try:
+        said = await asyncio.to_thread(node.run, "journal", "check")
+    except NotStarted as failure:
+        return [verdict.none_of("the journal is clean", [str(failure)])]
+    return [Promise("the journal is clean", kept=True, found=said)]
+
+
+def _closed_by_peers(outcome: Outcome) -> int:
+    calls = sum(
+        entry.last_event in CLOSED_AFTER
+        for _, ledger in outcome.feeds
+        for entry in ledger.calls.values()
+    )
+    return calls + sum(session.closed for session in outcome.ivr.sessions)
+
+
+async def _views(
+    node: Vigie, outcome: Outcome, stored: list[dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The latest session of each call: open ones of the API, closed ones of PostgreSQL."""
+    views = {view["call"]: view for view in stored}
+    calls = [call for _, ledger in outcome.feeds for call in ledger.calls]
+    calls += [session.call for session in outcome.ivr.sessions]
+    for call in calls:
+        if call not in views:
+            query = {"call": call, "sort": "opened", "order": "desc", "limit": 1}
+            items = (await node.wait_api("GET", "sessions", query))["items"]
+            if items:
+                views[call] = items[0]
+    return views
+
+
+def _of_calls(outcome: Outcome, views: Mapping[str, Mapping[str, Any]]) -> list[Promise]:
+    entries = [entry for _, ledger in outcome.feeds for entry in ledger.calls.values()]
+    differences = compare(entries, views, outcome.region)
+    acked = sum(entry.acked for entry in entries)
+    sent = sum(entry.applied for entry in entries)
+    untold = [
+        entry.call for entry in entries if entry.call in views and "events" not in views[entry.call]
+    ]
+    return [
+        verdict.none_of(
+            f"every acknowledged event is known once, states and targets agree ({len(entries)} "
+            f"calls, {sent} events)",
+            differences,
+        ),
+        verdict.none_of("vigie tells how many events it has applied", untold),
+        Promise("every event is acknowledged in the end", acked == sent, f"{acked} of {sent}"),
+    ]
+
+
+def _of_requests(outcome: Outcome) -> list[Promise]:
+    total: Counter[str] = Counter()
+    for report, _ in outcome.feeds:
+        for name in ("sent", "answered", "answered_after_resume", "given_up", "refused", "lost"):
+            total[name] += getattr(report, name)
+        total["doubled"] += report.doubled
+    accounted = total["answered"] + total["given_up"]
+    in_time = total["answered"] - total["answered_after_resume"]
+    return [
+        Promise(
+            "every route request is answered in time, after a resume, or given up by the peer",
+            accounted == total["sent"] and not total["lost"],
+            dict(total) | {"answered_in_time": in_time},
+        ),
+        verdict.equal("no two different answers for one xref", total["doubled"], 0),
+    ]
+
+
+def _of_applications(outcome: Outcome, views: Mapping[str, Mapping[str, Any]]) -> list[Promise]:
+    book = outcome.ivr
+    sure = [session for session in book.sessions if session.session and not session.doubtful]
+    at_the_end = [found for session in sure for found in _ended(session, views)]
+    return [
+        verdict.none_of("what applications were answered stays true while it runs", book.wrong),
+        verdict.none_of(
+            f"their sessions are as they were answered, once ({len(sure)} sessions, "
+            f"{book.answered.total()} requests)",
+            at_the_end,
+        ),
+        verdict.none_of("no application waits in vain", book.given_up),
+    ]
+
+
+def _ended(session: IvrSession, views: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    return list(contradictions(session, views.get(session.call), ended=True))
+
+
+def _of_store(stored: list[dict[str, Any]]) -> list[Promise]:
+    calls = Counter(view["call"] for view in stored)
+    twice = [call for call, count in calls.items() if count > 1]
+    return [
+        verdict.none_of(f"no call is stored twice ({len(stored)} stored)", twice),
+        verdict.none_of("no step of a journey is stored twice", doubled_steps(stored)),
+    ]
+
+
+async def _of_node(node: Vigie, outcome: Outcome) -> list[Promise]:
+    alarms = (await node.wait_api("GET", "alarms"))["items"]
+    chaos = outcome.chaos
+    return [
+        verdict.none_of("no alarm is left", alarms),
+        verdict.none_of("every kind of actor was struck", chaos.choice.spared),
+        verdict.equal(
+            "the node came back each time", outcome.restarts.get("node"), len(chaos.deaths)
+        ),
+    ]
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """What else is worth knowing of a run."""
+    book, chaos = outcome.ivr, outcome.chaos
+    return {
+        "blows": dict(chaos.counts),
+        "blows that found nobody": dict(chaos.missed),
+        "actors struck": dict(sorted(chaos.choice.seen.items())),
+        "links": vars(chaos.links.counts),
+        "http connections": vars(chaos.http.counts),
+        "feeds": [_brief(report) for report, _ in outcome.feeds],
+        "applications": {
+            "answered": dict(book.answered),
+            "broken": book.broken,
+            "waited": book.waited,
+            "longest_s": round(book.longest_s, 3),
+            "broken_in_a_row": book.broken_in_a_row,
+        },
+        "node": {"before": outcome.before, "after": outcome.after, "restarts": outcome.restarts},
+        "settings": dict(chaos.node.settings),
+    }
+
+
+def _brief(report: Any) -> dict[str, Any]:
+    names = (
+        *("sent", "answered", "answered_after_resume", "given_up", "refused", "lost", "late"),
+        *("repeated", "unasked", "held", "skipped", "reconnects", "resumed", "resume_lost"),
+        *("resent", "asked_again", "acked", "unacked", "errors"),
+    )
+    latency = {"p50_ms": report.latency.p50_ms, "p99_ms": report.latency.p99_ms}
+    return {name: getattr(report, name, None) for name in names} | latency
