@@ -59,12 +59,16 @@ class Commit(Struct, frozen=True):
         work: JSON, see ``schema.COMMIT``.
         bodies: the texts of all values, one after the other.
         rows: records written or deleted.
+        appends: rows that it adds to the outbox.
+        trims: rows that it takes from the outbox, where they are there.
     """
 
     number: int
     work: str
     bodies: bytes
     rows: int
+    appends: int = 0
+    trims: int = 0
 
 
 class Unwritable(Struct, frozen=True):
@@ -95,6 +99,8 @@ class Encoding:
         self._bodies: list[bytes] = []
         self._offset = 1
         self._rows = len(batch)
+        self._appends = 0
+        self._trims = len(batch.trimmed)
         self._steps = self._encode(batch)
 
     def step(self, rows: int) -> bool:
@@ -105,7 +111,8 @@ class Encoding:
         """The commit, once ``step`` has said that all is encoded."""
         self._work.append(("number",))
         work = _json.encode(self._work).decode()
-        return Commit(self._number, work, b"".join(self._bodies), self._rows)
+        bodies = b"".join(self._bodies)
+        return Commit(self._number, work, bodies, self._rows, self._appends, self._trims)
 
     def _encode(self, batch: Batch) -> Iterator[None]:
         for (kind, key), value in batch.entries.items():
@@ -137,6 +144,7 @@ class Encoding:
                 storable(item.call),
                 None if item.ani is None else storable(item.ani),
             )
+            self._appends += 1
             checksum = item_checksum(seq, version, self._number, names, body)
             self._work.append(("append", None, seq, version, checksum, *self._placed(body), *names))
 

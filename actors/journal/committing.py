@@ -15,6 +15,7 @@ from actors.journal import schema
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.batch import Commit
 from actors.journal.file import connect
+from actors.journal.writer import Standing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ class Committing:
         path: of the database.
         connection: to it; belongs to the thread from now on.
         told: the second file.
-        number: of the last commit.
+        standing: what the last commit left.
         post: has something run on the loop.
         heard: who is told.
 
@@ -72,7 +73,7 @@ class Committing:
         path: Path,
         connection: sqlite3.Connection | None,
         told: Acknowledged,
-        number: int,
+        standing: Standing,
         *,
         post: Callable[..., None],
         heard: Heard,
@@ -81,7 +82,7 @@ class Committing:
         self._path = path
         self._connection = connection
         self._told = told
-        self._number = number
+        self._standing = standing
         self._post = post
         self._heard = heard
         self._queue: SimpleQueue[tuple[Commit, float] | Tidy | None] = SimpleQueue()
@@ -130,17 +131,16 @@ class Committing:
             self._post(self._heard.failed, commit.number, f"{error.strerror} (acknowledged)")
         else:
             self.rows += commit.rows
-            self._post(self._heard.committed, commit.number, time.perf_counter() - since)
+            self._post(self._heard.committed, self._standing, time.perf_counter() - since)
 
     def _write(self, commit: Commit) -> None:
         """Write a commit, unless it is found to be written: an attempt may fail and be durable."""
         connection = self._connection
         if connection is None:
             connection = self._connection = connect(self._path)
-            self._number = number_of(connection)
-        if self._number < commit.number:
-            connection.execute(schema.COMMIT, (commit.number, commit.work, commit.bodies))
-            self._number = commit.number
+            self._standing = standing_of(connection)
+        if self._standing.number < commit.number:
+            self._standing = write(connection, commit, self._standing)
 
     def _let_go(self) -> None:
         """Close the connection: what it knows of the file may be wrong now."""
@@ -162,10 +162,28 @@ class Committing:
                 raise
 
 
-def number_of(connection: sqlite3.Connection) -> int:
-    """The number of the last commit."""
-    number: int = connection.execute(schema.META).fetchone()[0]
-    return number
+def write(connection: sqlite3.Connection, commit: Commit, before: Standing) -> Standing:
+    """Commit.
+
+    Args:
+        connection: the only one that writes.
+        commit: what is written.
+        before: what the commit before it left.
+
+    Returns:
+        What it left: rows of the outbox that are trimmed may have gone before, so these are asked
+        for, at the price of another statement; of any other commit it is known.
+    """
+    connection.execute(schema.COMMIT, (commit.number, commit.work, commit.bodies))
+    if commit.trims:
+        return standing_of(connection)
+    return Standing(commit.number, before.items + commit.appends)
+
+
+def standing_of(connection: sqlite3.Connection) -> Standing:
+    """What the last commit left."""
+    number, _, _, items, *_ = connection.execute(schema.META).fetchone()
+    return Standing(number, items)
 
 
 def named(error: sqlite3.Error) -> str | None:

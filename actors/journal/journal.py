@@ -24,7 +24,7 @@ from actors.journal.records import (
     Recovered,
     Working,
 )
-from actors.journal.writer import Answered, Found, Question, Writer
+from actors.journal.writer import Answered, Question, Standing, Writer
 
 if TYPE_CHECKING:
     from actors.config import JournalConfig
@@ -251,30 +251,28 @@ class Journal:
             await self._closing
             self._closing = None
         if self._crashed:
-            number = await self._writer.revive()
-            self._begin(number)
+            self._begin(await self._writer.revive())
             return None
         found = await self._writer.open(self._codecs)
         self._seq = max(self._seq, found.seq)
-        self._items = found.items
-        self._begin(found.number)
+        self._begin(Standing(found.number, found.items))
         return found.recovered
 
-    def _begin(self, number: int) -> None:
+    def _begin(self, standing: Standing) -> None:
         """Commit, with what is left of a former life of the writer.
 
         Args:
-            number: of the last commit, which may be the one that was in flight.
+            standing: what the last commit left, which may be the one that was in flight.
         """
         self._working, self._crashed = True, False
         self._flush_after = 0.0
         if self._retrying is not None:
             self._retrying.cancel()
-        if self._commit is not None and number >= self._commit.number:
-            self.committed(self._commit.number, 0.0)
-        self._number = number
+        if self._commit is not None and standing.number >= self._commit.number:
+            self.committed(Standing(self._commit.number, standing.items), 0.0)
+        self._number, self._items = standing.number, standing.items
         if self._flying is not None:
-            self._encode(Encoding(self._flying, number + 1, self._codecs))
+            self._encode(Encoding(self._flying, self._number + 1, self._codecs))
         elif len(self._gathering) and not self._scheduled:
             self._schedule()
 
@@ -319,14 +317,13 @@ class Journal:
         if self._working:
             self._writer.commit(self._commit)
 
-    def committed(self, number: int, seconds: float) -> None:
+    def committed(self, standing: Standing, seconds: float) -> None:
         """Let go of what waited for this commit, and begin the next one."""
         batch, commit = self._flying, self._commit
-        if batch is None or commit is None or commit.number != number:
+        if batch is None or commit is None or commit.number != standing.number:
             return  # told before, by a writer that has crashed since
         self._flying = self._commit = None
-        self._number = number
-        self._items += len(batch.appended) - len(batch.trimmed)
+        self._number, self._items = standing.number, standing.items
         self.measures.committed(commit.rows, seconds)
         if self.failing:
             self._works_again()

@@ -13,6 +13,7 @@ rows. The row itself is guarded by a sum of its columns, which SQL can reckon.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 FORMAT = 1
 """Kept in ``PRAGMA user_version``; 0 is a database without a journal."""
@@ -120,7 +121,7 @@ def entry_checksum(kind: str, key: str, version: int, number: int, body: bytes) 
 
 
 def item_checksum(
-    seq: int, version: int, number: int, names: tuple[str, str, str | None], body: bytes
+    seq: int, version: int, number: int, names: Sequence[str | None], body: bytes
 ) -> int:
     """The checksum of a row of the outbox.
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from actors.journal import effects, recovery
 from actors.journal.acknowledged import Acknowledged
-from actors.journal.committing import Committing, number_of
+from actors.journal.committing import Committing, standing_of
 from actors.journal.file import Files, Lock, connect, open_database, opened
 from actors.journal.keeping import Keeping
 from actors.journal.reading import Reading
 from actors.journal.records import Codec, JournalError, JournalUnusable
-from actors.journal.writer import Answered, Found, Heard, Question, Sizes
+from actors.journal.writer import Answered, Found, Heard, Question, Sizes, Standing
 
 if TYPE_CHECKING:
     from actors.config import JournalConfig
@@ -55,7 +55,7 @@ class ThreadWriter:
         """Lock the files, verify and read them, begin the threads."""
         return await self._kernel.loop.run_in_executor(None, self._open, codecs)
 
-    async def revive(self) -> int:
+    async def revive(self) -> Standing:
         """End what is left of the threads and begin others."""
         return await self._kernel.loop.run_in_executor(None, self._revive)
 
@@ -76,7 +76,7 @@ class ThreadWriter:
             if isinstance(error, JournalError):
                 raise
             raise _unusable(error) from error
-        self._begin(connection, found.number)
+        self._begin(connection, Standing(found.number, found.items))
         return found
 
     def _abandon(self, connection: sqlite3.Connection | None) -> None:
@@ -85,12 +85,12 @@ class ThreadWriter:
         assert self._lock is not None
         self._lock.release()
 
-    def _begin(self, connection: sqlite3.Connection, number: int) -> None:
+    def _begin(self, connection: sqlite3.Connection, standing: Standing) -> None:
         heard, told, database = self._heard, self._told, self._files.database
         assert heard is not None
         assert told is not None
         self._committing = Committing(
-            database, connection, told, number, post=self._post, heard=heard
+            database, connection, told, standing, post=self._post, heard=heard
         )
         self._reading = Reading(database, self._post, self._question_failed)
         self._keeping = Keeping(
@@ -106,17 +106,17 @@ class ThreadWriter:
         self._reading.end()
         return self._committing.end()
 
-    def _revive(self) -> int:
+    def _revive(self) -> Standing:
         connection = self._end()
         if connection is not None:
             connection.close()
         try:
             connection = connect(self._files.database)
-            number = number_of(connection)
+            standing = standing_of(connection)
         except sqlite3.Error as error:
             raise opened(error) from error
-        self._begin(connection, number)
-        return number
+        self._begin(connection, standing)
+        return standing
 
     def _close(self) -> None:
         connection = self._end()

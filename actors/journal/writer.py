@@ -34,6 +34,18 @@ class Found(Struct, frozen=True):
     kinds: dict[str, int]
 
 
+class Standing(Struct, frozen=True):
+    """How the journal stands after a commit.
+
+    Attributes:
+        number: of the commit.
+        items: rows of the outbox.
+    """
+
+    number: int
+    items: int
+
+
 class Sizes(Struct, frozen=True):
     """What the journal takes on the disk, bytes; -1 where nobody has looked yet."""
 
@@ -45,7 +57,7 @@ class Sizes(Struct, frozen=True):
 class Heard(Protocol):
     """What a writer tells the journal, on the loop."""
 
-    def committed(self, number: int, seconds: float) -> None:
+    def committed(self, standing: Standing, seconds: float) -> None:
         """A commit is durable, and acknowledged in the second file."""
 
     def failed(self, number: int, why: str) -> None:
@@ -68,8 +80,8 @@ class Writer(Protocol):
             JournalError: one of its kinds; nothing is open then.
         """
 
-    async def revive(self) -> int:
-        """Begin anew after a crash; return the number of the last commit.
+    async def revive(self) -> Standing:
+        """Begin anew after a crash; return what the last commit left.
 
         Raises:
             JournalError: it cannot.

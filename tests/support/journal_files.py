@@ -98,7 +98,7 @@ def opened(files):
     connection = None
     try:
         connection = open_database(files)
-        found = recovery.load(connection, CODECS, files.acknowledged)
+        found = recovery.load(connection, CODECS, files)
         state = {
             (kind, key): value
             for kind, values in found.recovered.values.items()

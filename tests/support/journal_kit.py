@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from actors.config import JournalConfig
-from actors.journal import file, recovery, schema
+from actors.journal import committing, file, recovery
 from actors.journal.journal import Journal
 from actors.journal.records import Codec, JournalError, OutboxItem
 from actors.journal.writer import Sizes
@@ -98,7 +98,7 @@ class StepWriter:
         return recovery.load(self.connection, codecs, None)
 
     async def revive(self):
-        return self.connection.execute(schema.META).fetchone()[0]
+        return committing.standing_of(self.connection)
 
     def commit(self, commit):
         assert self._waiting is None, "one commit after the other"
@@ -124,10 +124,10 @@ class StepWriter:
         if self.why:
             self._heard.failed(commit.number, self.why)
             return
-        parameters = (commit.number, commit.work, commit.bodies)
-        self.connection.execute(schema.COMMIT, parameters)
+        before = committing.standing_of(self.connection)
+        after = committing.write(self.connection, commit, before)
         self.commits.append(commit)
-        self._heard.committed(commit.number, 0.0)
+        self._heard.committed(after, 0.0)
 
     def _answer(self, question, then):
         try:
