@@ -60,7 +60,7 @@ def clean(report: FeedReport) -> bool:
     itself. Frames that were never acknowledged are.
     """
     known = report.comparison is None or not report.comparison.different
-    return known and not (report.lost or report.doubled or report.unacked)
+    return known and not (report.lost or report.doubled or report.unacked or report.faults)
 
 
 def _load(options: Namespace) -> Load | tuple[Step, ...]:
@@ -136,9 +136,10 @@ def _session(peer: Peer, call: str) -> dict[str, Any] | None:
 
 def _lines(report: dict[str, Any]) -> list[str]:
     """The report for humans: a line per figure, latencies in milliseconds."""
-    nested = ("comparison", "answers", "errors")
+    nested = ("comparison", "answers", "errors", "faults")
     lines = [f"{key:<24} {_figure(value)}" for key, value in report.items() if key not in nested]
     lines += [f"error {code:<18} {count}" for code, count in report["errors"].items()]
+    lines += [f"against the contract    {fault}" for fault in report["faults"]]
     if (comparison := report["comparison"]) is None:
         lines.append("not compared: the node cannot tell what it knows")
     else:

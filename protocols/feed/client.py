@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MAX_UNWRITTEN_BYTES = 8 * 1024 * 1024
 """Output that vigie has not read; over it frames are skipped, as a switch would."""
 
+FAULTS = frozenset({"malformed", "gap"})
+"""Why a link ends that only vigie can be blamed for."""
+
 OPEN_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 ASK_AGAIN_S = 0.3
@@ -190,7 +193,9 @@ class FeedConnection(asyncio.Protocol):
                 self._begin_anew(event, now)
             case Received(RouteEnd() as end):
                 books.note_end(self._ledger, end, now)
-            case Closed():
+            case Closed(reason, msg):
+                if reason in FAULTS:
+                    self._ledger.faults.append(f"{reason}: {msg}")
                 # What the peer does not read by now it never will.
                 self.abort()
 

@@ -99,6 +99,7 @@ class Ledger(Struct, kw_only=True):
         next_i: the number after the greatest that is known to be in use.
         unacked: frames sent that vigie has not said to be durable, by their number.
         recent: the latest that it has: they may yet turn out to have been refused.
+        faults: what vigie has sent against the contract, for which the link was ended.
     """
 
     late_s: float
@@ -135,6 +136,7 @@ class Ledger(Struct, kw_only=True):
     next_i: int = 1
     unacked: dict[int, Sent] = field(default_factory=dict)
     recent: dict[int, Sent] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
 
 def note_sent(

@@ -72,6 +72,7 @@ class FeedReport(Struct, frozen=True, kw_only=True):
             acknowledged and their answer did not come.
         acked: frames that vigie has said to be durable.
         unacked: frames of which it has not, at the end.
+        faults: what it sent against the contract, for which the feed ended the link.
         reconnects: how often the link had to be made again.
         errors: `error` frames by code.
         rate: requests a second, from the first to the last.
@@ -108,6 +109,7 @@ class FeedReport(Struct, frozen=True, kw_only=True):
     asked_again: int = 0
     acked: int = 0
     unacked: int = 0
+    faults: Sequence[str] = ()
 
 
 def make_report(
@@ -126,6 +128,7 @@ def make_report(
         sent=ledger.requests,
         reconnects=reconnects,
         unacked=len(ledger.unacked) + len(ledger.unnumbered),
+        faults=ledger.faults[:MAX_DIFFERENCES],
         errors=dict(ledger.errors),
         rate=round(_rate(ledger), 1),
         latency=summary(ledger.from_write),

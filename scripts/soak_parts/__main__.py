@@ -39,6 +39,9 @@ def main(words: list[str]) -> int:
     _say(f"seed {settings.seed}, {settings.seconds:g} s, {settings.rate:g} calls/s, data {data}")
     try:
         promises, told = asyncio.run(_run_and_judge(settings, data))
+    except NotStarted as failure:
+        _say(f"vigie failed: {failure}")
+        return 1
     finally:
         _stop(data)
     return _report(settings, data, promises, told, as_json=options.json)
@@ -48,7 +51,7 @@ async def _run_and_judge(settings: Settings, data: Path) -> tuple[list[Promise],
     outcome = await run(settings, data, _say)
     _write_log(outcome, data)
     promises = await judge.judge(outcome)
-    promises += await judge.of_journal(outcome.chaos.node)
+    promises += await judge.of_journal(outcome)
     return promises, judge.facts(outcome)
 
 

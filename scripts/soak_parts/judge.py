@@ -16,7 +16,7 @@ from soak_parts.vigie import NotStarted, Vigie
 
 SETTLE_S = 60.0
 CLOSED_AFTER = frozenset({"cleared", "abandoned"})
-FAILED_AT_ONCE = 5
+LINGER_TRIES = 20
 
 
 async def judge(outcome: Outcome) -> list[Promise]:
@@ -39,18 +39,44 @@ async def judge(outcome: Outcome) -> list[Promise]:
     ]
 
 
-async def of_journal(node: Vigie) -> list[Promise]:
+async def of_journal(outcome: Outcome) -> list[Promise]:
     """Stop the node and have its journal checked.
 
     Returns:
         The promises, kept or not.
     """
+    node = outcome.chaos.node
     await asyncio.to_thread(node.run, "stop")
     try:
         said = await asyncio.to_thread(node.run, "journal", "check")
     except NotStarted as failure:
-        return [verdict.none_of("the journal is clean", [str(failure)])]
-    return [Promise("the journal is clean", kept=True, found=said)]
+        return [verdict.none_of("the journal is sound", [str(failure)])]
+    rows = said["rows"]
+    return [
+        Promise("the journal is sound", said["sound"], said),
+        verdict.equal("nothing waits to be stored", rows.get("outbox"), 0),
+        verdict.equal("no closed session is refused by PostgreSQL", rows.get("refused", 0), 0),
+        verdict.equal("the journal has the open sessions", rows.get("session", 0), _open(outcome)),
+    ]
+
+
+def _open(outcome: Outcome) -> int:
+    """How many sessions nobody has ended."""
+    return _calls(outcome) + len(outcome.ivr.sessions) - _closed_by_peers(outcome)
+
+
+def _calls(outcome: Outcome) -> int:
+    return sum(len(ledger.calls) for _, ledger in outcome.feeds)
+
+
+async def _wait_lingered(node: Vigie, wanted: int) -> int:
+    """Wait until what has closed is gone from the node; returns how many sessions are left."""
+    for _ in range(LINGER_TRIES):
+        count: int = (await node.wait_api("GET", "node"))["sessions"]
+        if count == wanted:
+            break
+        await asyncio.sleep(1.0)
+    return count
 
 
 def _closed_by_peers(outcome: Outcome) -> int:
@@ -103,6 +129,7 @@ def _of_requests(outcome: Outcome) -> list[Promise]:
         for name in ("sent", "answered", "answered_after_resume", "given_up", "refused", "lost"):
             total[name] += getattr(report, name)
         total["doubled"] += report.doubled
+    faults = [fault for report, _ in outcome.feeds for fault in report.faults]
     accounted = total["answered"] + total["given_up"]
     in_time = total["answered"] - total["answered_after_resume"]
     return [
@@ -112,6 +139,7 @@ def _of_requests(outcome: Outcome) -> list[Promise]:
             dict(total) | {"answered_in_time": in_time},
         ),
         verdict.equal("no two different answers for one xref", total["doubled"], 0),
+        verdict.none_of("vigie keeps to the contract of the link", faults),
     ]
 
 
@@ -144,9 +172,11 @@ def _of_store(stored: list[dict[str, Any]]) -> list[Promise]:
 
 
 async def _of_node(node: Vigie, outcome: Outcome) -> list[Promise]:
+    left = await _wait_lingered(node, _open(outcome))
     alarms = (await node.wait_api("GET", "alarms"))["items"]
     chaos = outcome.chaos
     return [
+        verdict.equal("what lives is what nobody has ended", left, _open(outcome)),
         verdict.none_of("no alarm is left", alarms),
         verdict.none_of("every kind of actor was struck", chaos.choice.spared),
         verdict.equal(

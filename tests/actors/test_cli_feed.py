@@ -3,7 +3,7 @@
 import pytest
 
 from actors.cli.feed import clean
-from protocols.feed.ledger import Ledger
+from protocols.feed.ledger import Ledger, Sent
 from protocols.feed.report import Comparison, make_report
 
 
@@ -24,4 +24,10 @@ def test_a_feed_without_loss_doubles_and_differences_is_clean(comparison):
 def test_a_feed_that_lost_doubled_or_differs_is_not_clean():
     assert not clean(report(lost=1))
     assert not clean(report(doubled=1))
+    assert not clean(report(faults=["gap: frame 7 is missing"]))
+    assert not clean(report(unacked={1: Sent({})}))
     assert not clean(report(compared(1)))
+
+
+def test_requests_given_up_while_there_was_no_link_leave_a_feed_clean():
+    assert clean(report(given_up=7, answered_after_resume=2))
