@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from actors.session_api import SessionView
+
 if TYPE_CHECKING:
     from actors.config import RoutingConfig, SessionsConfig
+    from actors.journal.journal import Journal
     from actors.open_count import OpenCount
     from actors.routing import Decision, Marks, RoutingTable
-    from actors.session_api import SessionView
     from actors.session_data import Session
     from protocols.cti.messages import (
         CallEvent,
@@ -38,12 +40,16 @@ class CallSettings(Struct, frozen=True):
         routing: the deadlines.
         sessions: the bounds.
         count: of the open sessions.
+        journal: what must not be forgotten.
+        on_stall: ``answer`` or ``refuse``, where the journal does not take a decision in time.
     """
 
     table: RoutingTable
     routing: RoutingConfig
     sessions: SessionsConfig
     count: OpenCount
+    journal: Journal
+    on_stall: str
 
 
 class SessionArgs(Struct):

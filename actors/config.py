@@ -120,6 +120,10 @@ class CtiConfig(Struct, frozen=True, kw_only=True):
     max_links: Count = 256
     write_buffer_bytes: Bytes = 4_194_304
     min_reply_ms: Milliseconds = 20
+    resume_s: Seconds = 300.0
+    max_link_sessions: Count = 1_000
+    replay_frames: Count = 10_000
+    replay_bytes: Bytes = 4_194_304
     hb: HeartbeatConfig = HeartbeatConfig()
 
 
@@ -202,7 +206,6 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
     reconnect_min_s: Seconds = 0.1
     reconnect_max_s: Seconds = 10.0
     migrate_timeout_s: Seconds = 60.0
-    store_buffer: Count = 50_000
     store_batch: Annotated[int, Meta(ge=1, le=10_000)] = 500
     store_interval_ms: Milliseconds = 200
     store_timeout_ms: Milliseconds = 5_000

@@ -63,9 +63,9 @@ RELATIONS = (
         "must be at most database.reconnect_max_s",
     ),
     Relation(
-        ("database.store_batch", "database.store_buffer"),
+        ("database.store_batch", "journal.outbox_limit"),
         _at_most,
-        "must be at most database.store_buffer",
+        "must be at most journal.outbox_limit",
     ),
     Relation(
         ("anchor.restart_min_s", "anchor.restart_max_s"),

@@ -18,6 +18,7 @@ from actors.database import (
     USERS,
     DatabaseAnswer,
     DatabaseDown,
+    DatabaseGone,
     DatabaseRequest,
     DatabaseUp,
     Execute,
@@ -30,7 +31,7 @@ from actors.database import (
     Rows,
     Transaction,
 )
-from actors.dispatch import Answer, Dispatch, Job, JobId, Run, Status, Up
+from actors.dispatch import Answer, Dispatch, Gone, Job, JobId, Run, Status, Up
 from supervision import NO_REPLY, Down, GenServer, Timeout
 from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.cell import LocalAddress
@@ -210,8 +211,13 @@ class ConnectionRouter(GenServer):
                 case Answer(job, answer):
                     self._answer(job, answer)
                 case Up():
-                    for user in self.members(USERS):
-                        self.send(user, DatabaseUp())
+                    self._tell(DatabaseUp())
+                case Gone(why):
+                    self._tell(DatabaseGone(why))
+
+    def _tell(self, news: DatabaseUp | DatabaseGone) -> None:
+        for user in self.members(USERS):
+            self.send(user, news)
 
     def _run(self, connection: Any, job: Job) -> None:
         now = self.now()

@@ -15,7 +15,7 @@ ROUTER = "connectionRouter"
 """The name that requests are sent to."""
 
 USERS = "database users"
-"""The group of the actors that are sent `DatabaseUp`."""
+"""The group of the actors that are sent `DatabaseUp` and `DatabaseGone`."""
 
 NOT_CONFIGURED = "no database is configured"
 """Why everything is answered with `DatabaseDown` where `database.dsn` is empty."""
@@ -29,6 +29,16 @@ BAD_ARGUMENTS = "07000"
 
 class DatabaseUp(Struct, frozen=True):
     """Sent to the members of `USERS` when the database becomes usable, or was so at the start."""
+
+
+class DatabaseGone(Struct, frozen=True):
+    """Sent to the members of `USERS` when no connection is usable any more.
+
+    Attributes:
+        why: What the last one that was lost says.
+    """
+
+    why: str
 
 
 class Query(Struct, frozen=True, kw_only=True):

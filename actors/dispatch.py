@@ -68,7 +68,13 @@ class Up(Struct, frozen=True):
     """The database has become usable: tell its users."""
 
 
-Action: TypeAlias = Run | Answer | Up
+class Gone(Struct, frozen=True):
+    """No connection can be expected soon, or for another reason than before: tell its users."""
+
+    why: str
+
+
+Action: TypeAlias = Run | Answer | Up | Gone
 
 
 class Dispatch(Struct):
@@ -81,6 +87,7 @@ class Dispatch(Struct):
         running: The job of each busy connection, where it came from this router.
         status: What each connection said last.
         why: What the last connection that went down said.
+        told: Why there is no connection, as its users were told; empty when they were not.
         idle: Connections that are free, the longest idle first.
     """
 
@@ -90,6 +97,7 @@ class Dispatch(Struct):
     running: dict[Hashable, Job] = field(default_factory=dict)
     status: dict[Hashable, Status] = field(default_factory=dict)
     why: str = ""
+    told: str = ""
     idle: deque[Hashable] = field(default_factory=deque)
 
 
@@ -154,6 +162,7 @@ def said(
         state.status[connection] = "busy"
     elif status == "idle":
         state.idle.append(connection)
+    state.told = ""
     return ([] if was_usable else [Up()]) + _serve(state, now)
 
 
@@ -235,7 +244,11 @@ def _give_up(state: Dispatch) -> list[Action]:
     if not why:
         return []
     jobs, state.waiting = state.waiting, OrderedDict()
-    return [action for job in jobs.values() for action in _answer(job, DatabaseDown(why))]
+    answers = [action for job in jobs.values() for action in _answer(job, DatabaseDown(why))]
+    if why == state.told:
+        return answers
+    state.told = why
+    return [*answers, Gone(why)]
 
 
 def _answer(job: Job, answer: DatabaseAnswer) -> list[Action]:

@@ -54,16 +54,23 @@ DB_QUERIES = Counter(
 )
 STORE_SESSIONS = Counter(
     "vigie_store_sessions_total",
-    "Closed sessions: stored, refused by the database, or dropped from a full buffer.",
+    "Closed sessions: stored, refused by the database, or dropped from a full outbox.",
     ("outcome",),
     registry=REGISTRY,
 )
-STORE_BUFFERED = Gauge(
-    "vigie_store_buffered", "Closed sessions waiting to be stored.", registry=REGISTRY
+OUTBOX_ROWS = Gauge(
+    "vigie_journal_outbox_rows",
+    "Closed sessions in the journal's outbox, waiting for PostgreSQL.",
+    registry=REGISTRY,
 )
 LOG_DROPPED = Counter(
     "vigie_log_records_dropped_total",
     "Log records for which the disk was too slow.",
+    registry=REGISTRY,
+)
+ANSWERS_NOT_DURABLE = Counter(
+    "vigie_answers_not_durable_total",
+    "Routing answers that left before the journal had them.",
     registry=REGISTRY,
 )
 ALARMS_ACTIVE = Gauge(
@@ -94,6 +101,37 @@ HTTP_SLOW_CLIENTS = Counter(
 EVENTS_DROPPED = Counter(
     "vigie_events_dropped_total",
     "Events that a reader of an event stream was too slow for.",
+    registry=REGISTRY,
+)
+LINKS_RESUMED = Counter(
+    "vigie_links_resumed_total",
+    "Link sessions that went on by another connection.",
+    registry=REGISTRY,
+)
+LINKS_RESUME_LOST = Counter(
+    "vigie_links_resume_lost_total",
+    "Peers that wanted to go on with a link session that was gone.",
+    registry=REGISTRY,
+)
+LINK_SESSIONS_GIVEN_UP = Counter(
+    "vigie_link_sessions_given_up_total",
+    "Link sessions that nobody resumed: expired, or displaced by younger ones.",
+    ("why",),
+    registry=REGISTRY,
+)
+LINK_FRAMES_REPEATED = Counter(
+    "vigie_link_frames_repeated_total",
+    "Frames that peers sent again.",
+    registry=REGISTRY,
+)
+LINK_FRAMES_HANDED_AGAIN = Counter(
+    "vigie_link_frames_handed_again_total",
+    "Frames handed to their session again, for nothing was heard of them.",
+    registry=REGISTRY,
+)
+LINK_FRAMES_FAILED = Counter(
+    "vigie_link_frames_failed_total",
+    "Frames that vigie could not handle; they got error 500.",
     registry=REGISTRY,
 )
 SHED = Counter(

@@ -3,15 +3,16 @@
 A migration is a file of SQL, `NNN_name.sql`. They are applied in the order of their numbers, each
 once, all that are pending in one transaction, and recorded with their checksum. What has been
 applied must never change: a file whose checksum differs is refused, and so is one that comes
-in between. Later migrations than this release knows are left alone: the schema of a newer
-release serves an older one, as its migrations only add.
+in between. A later migration than this release knows is refused, too, unless it was recorded as one
+that serves this release: a migration that only adds says so in a line of its own,
+`-- serves: NNN`, the last migration that a release must know to live with it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,13 +23,15 @@ LOCK = 0x7669676965
 """Key of the advisory lock that one node at a time migrates under: `vigie` in ASCII."""
 
 _NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
+_SERVES = re.compile(r"^-- serves: (\d{3})$", re.MULTILINE)
 
 _LOCKED = Execute(sql="SELECT pg_advisory_xact_lock($1)", args=(LOCK,))
 _TABLE = Execute(
     sql="CREATE TABLE IF NOT EXISTS vigie_schema (number integer PRIMARY KEY, name text NOT NULL,"
     " checksum text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"
 )
-_RECORD = "INSERT INTO vigie_schema (number, name, checksum) VALUES ($1, $2, $3)"
+_COLUMN = Execute(sql="ALTER TABLE vigie_schema ADD COLUMN IF NOT EXISTS serves integer")
+_RECORD = "INSERT INTO vigie_schema (number, name, checksum, serves) VALUES ($1, $2, $3, $4)"
 
 
 class Migration(Struct, frozen=True):
@@ -39,12 +42,23 @@ class Migration(Struct, frozen=True):
         name: Of its file.
         sql: What it does; statements that may stand in a transaction.
         checksum: SHA-256 of the file, hexadecimal.
+        serves: The least number that a release must know to live with it; None is its own.
     """
 
     number: int
     name: str
     sql: str
     checksum: str
+    serves: int | None = None
+
+
+class Applied(Struct, frozen=True):
+    """A migration that was applied, as it is recorded; attributes as in `Migration`."""
+
+    number: int
+    name: str
+    checksum: str
+    serves: int | None = None
 
 
 class SchemaRefused(Exception):  # noqa: N818 - named for what it says of the schema
@@ -68,25 +82,32 @@ def load(directory: Path) -> list[Migration]:
         number, data = int(name[1]), path.read_bytes()
         if number in found:
             raise SchemaRefused(f"{path.name} has the number of {found[number].name}")
-        checksum = hashlib.sha256(data).hexdigest()
-        found[number] = Migration(number, path.name, data.decode(), checksum)
+        found[number] = _migration(number, path.name, data)
     return list(found.values())
 
 
-def pending(migrations: Iterable[Migration], applied: Mapping[int, str]) -> list[Migration]:
+def _migration(number: int, name: str, data: bytes) -> Migration:
+    sql = data.decode()
+    serves = _SERVES.search(sql)
+    checksum = hashlib.sha256(data).hexdigest()
+    return Migration(number, name, sql, checksum, int(serves[1]) if serves else None)
+
+
+def pending(migrations: Sequence[Migration], applied: Iterable[Applied]) -> list[Migration]:
     """Return what is to be applied.
 
     Args:
         migrations: Those that ship, in order.
-        applied: Checksums of those applied, by number.
+        applied: Those that were applied.
 
     Raises:
         SchemaRefused: Naming the file and the rule that it breaks.
     """
-    last = max(applied, default=0)
+    recorded_checksums = {one.number: one.checksum for one in applied}
+    last = max(recorded_checksums, default=0)
     left = []
     for migration in migrations:
-        recorded = applied.get(migration.number)
+        recorded = recorded_checksums.get(migration.number)
         if recorded == migration.checksum:
             continue
         if recorded is not None:
@@ -97,17 +118,28 @@ def pending(migrations: Iterable[Migration], applied: Mapping[int, str]) -> list
         if migration.number < last:
             raise SchemaRefused(f"{migration.name} comes before {last:03}, which is applied")
         left.append(migration)
+    _check_later(max((one.number for one in migrations), default=0), applied)
     return left
+
+
+def _check_later(known: int, applied: Iterable[Applied]) -> None:
+    for one in applied:
+        if one.number > known and (one.serves is None or one.serves > known):
+            raise SchemaRefused(
+                f"{one.name} was applied by a newer release; this one knows the schema up to"
+                f" {known:03} and is not said to be served by it"
+            )
 
 
 def prepare(timeout_ms: int) -> Transaction:
     """Return what makes the table of applied migrations where there is none."""
-    return Transaction(statements=(_LOCKED, _TABLE), repeatable=True, timeout_ms=timeout_ms)
+    steps = (_LOCKED, _TABLE, _COLUMN)
+    return Transaction(statements=steps, repeatable=True, timeout_ms=timeout_ms)
 
 
 def applied(timeout_ms: int) -> Query:
-    """Return the query for `number` and `checksum` of what is applied."""
-    sql = "SELECT number, checksum FROM vigie_schema"
+    """Return the query for what is applied; its rows have the fields of `Applied`."""
+    sql = "SELECT number, name, checksum, serves FROM vigie_schema ORDER BY number"
     return Query(sql=sql, repeatable=True, timeout_ms=timeout_ms)
 
 
@@ -118,6 +150,6 @@ def apply(migrations: Iterable[Migration], timeout_ms: int) -> Transaction:
     """
     steps = [_LOCKED]
     for migration in migrations:
-        record = (migration.number, migration.name, migration.checksum)
+        record = (migration.number, migration.name, migration.checksum, migration.serves)
         steps += [Execute(sql=_RECORD, args=record), Execute(sql=migration.sql)]
     return Transaction(statements=tuple(steps), timeout_ms=timeout_ms)

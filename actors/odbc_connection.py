@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
@@ -25,6 +24,7 @@ from actors.connection_router import (
     RunJob,
 )
 from actors.database import ROUTER
+from actors.database_words import hosts
 from actors.dispatch import JobId, Status
 from actors.pg_session import Connected, Lost, NotConnected, PgSession, Ran
 from supervision import GenServer, Timeout
@@ -109,7 +109,7 @@ class OdbcConnection(GenServer):
         """Where it is connected to, without the password; never a statement."""
         return {
             "status": state.status,
-            "hosts": _hosts(state.settings.dsn),
+            "hosts": hosts(state.settings.dsn),
             "server": state.server,
             "why": state.why,
             "failed_attempts": state.failed,
@@ -162,8 +162,3 @@ class OdbcConnection(GenServer):
             state.failed, state.settings.reconnect_min_s, state.settings.reconnect_max_s, lot
         )
         self.start_timer(wait, "connect")
-
-
-def _hosts(dsn: str) -> str:
-    url = urlsplit(dsn)
-    return url.netloc.rpartition("@")[2] or ",".join(parse_qs(url.query).get("host", []))

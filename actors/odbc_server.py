@@ -6,7 +6,7 @@ is no reason for any of them to end.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -15,10 +15,15 @@ from actors.config import DatabaseConfig
 from actors.connection_router import ConnectionRouter
 from actors.database import ROUTER
 from actors.odbc_connection import OdbcConnection
-from actors.session_store import SessionStore
+from actors.session_finder import FinderSettings, SessionFinder
+from actors.session_store import SessionStore, StoreSettings
 from actors.session_sweeper import SessionSweeper
 from supervision import ChildSpec, Supervisor, SupervisorFlags
-from supervision.eventloop.kernel import Kernel
+
+if TYPE_CHECKING:
+    from actors.alarms import Alarms
+    from actors.journal.journal import Journal
+    from supervision.eventloop.kernel import Kernel
 
 DatabaseState: TypeAlias = Literal["up", "connecting", "down", "none"]
 
@@ -30,15 +35,19 @@ class OdbcSettings(Struct, frozen=True):
         database: The configuration; without a `dsn` there are no connections.
         intensity: Restarts within `period_s` that are allowed for each of its children.
         period_s: Seconds.
+        journal: Whose outbox is drained and looked into; None where nothing is stored.
+        alarms: Where operators are told; None together with the journal.
     """
 
     database: DatabaseConfig
     intensity: int = 5
     period_s: float = 10.0
+    journal: Journal | None = None
+    alarms: Alarms | None = None
 
 
 class OdbcServer(Supervisor):
-    """Supervisor of connectionRouter, odbcConnection-1..n, sessionStore and sessionSweeper."""
+    """Supervisor of connectionRouter, odbcConnection-1..n and of what stores closed sessions."""
 
     def init(self, args: OdbcSettings) -> tuple[SupervisorFlags, list[ChildSpec]]:
         """Start the router first: connections announce themselves to it."""
@@ -50,11 +59,22 @@ class OdbcServer(Supervisor):
         specs = [
             ChildSpec("connectionRouter", ConnectionRouter, database),
             *connections,
-            ChildSpec("sessionStore", SessionStore, database),
+            *_keepers(args),
         ]
         if database.dsn:
             specs.append(ChildSpec("sessionSweeper", SessionSweeper, database))
         return SupervisorFlags("one_for_one", args.intensity * len(specs), args.period_s), specs
+
+
+def _keepers(args: OdbcSettings) -> list[ChildSpec]:
+    if args.journal is None or args.alarms is None:
+        return []
+    store = StoreSettings(args.database, args.journal, args.alarms)
+    finder = FinderSettings(args.database, args.journal)
+    return [
+        ChildSpec("sessionStore", SessionStore, store),
+        ChildSpec("sessionFinder", SessionFinder, finder),
+    ]
 
 
 def database_state(kernel: Kernel) -> DatabaseState:

@@ -28,6 +28,7 @@ from actors.database import (
     Rows,
     Transaction,
 )
+from actors.database_words import said, without_secrets
 from actors.dispatch import JobId
 
 RECOVER_S = 1.0
@@ -38,6 +39,8 @@ CLOSE_S = 1.0
 _CONNECTION_CLASSES = ("08", "57P")
 
 _COUNT = re.compile(r" (\d+)\Z")
+_PARAMETER = re.compile(r"invalid input for query argument \$\d+")
+"""How the driver begins when it refuses a parameter, which it then quotes."""
 
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -151,7 +154,7 @@ class PgSession:
         except TimeoutError:
             self._event(NotConnected(f"no answer within {self._connect_timeout_s:g} s"))
         except (OSError, ValueError, *_DRIVER_ERRORS) as error:
-            self._event(NotConnected(_words(error)))
+            self._event(NotConnected(without_secrets(_words_of_attempt(error), self._dsn)))
         else:
             self._connection.add_termination_listener(self._terminated)
             version = self._connection.get_server_version()
@@ -198,7 +201,7 @@ class PgSession:
         if lost or self._connection.is_closed():
             self._lose(_words(error), job_id)
         else:
-            self._event(Ran(job_id, QueryFailed(sqlstate, _words(error))))
+            self._event(Ran(job_id, QueryFailed(sqlstate, _message(error))))
 
 
 async def _carry_out(connection: Any, request: DatabaseRequest) -> DatabaseAnswer:
@@ -227,8 +230,27 @@ def _count(tag: str) -> int:
     return int(found[1]) if found else 0
 
 
+def _words_of_attempt(error: Exception) -> str:
+    """Why there is no session; a DSN that cannot be read is not quoted, it may have a password."""
+    if isinstance(error, asyncpg.ClientConfigurationError) or (
+        isinstance(error, ValueError) and not isinstance(error, _DRIVER_ERRORS)
+    ):
+        return f"database.dsn cannot be used as it is ({type(error).__name__})"
+    return _words(error)
+
+
 def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    sqlstate = getattr(error, "sqlstate", None)
+    return said(sqlstate, _message(error)) if sqlstate else _message(error)
+
+
+def _message(error: Exception) -> str:
+    """The words of the server or the driver, without parameters: those are callers' data."""
+    if isinstance(error, asyncpg.PostgresError):
+        return error.args[0] or type(error).__name__  # str() has the detail, a row that is refused
+    text = str(error) or type(error).__name__
+    parameter = _PARAMETER.match(text)
+    return parameter[0] if parameter else text
 
 
 async def _close(connection: Any) -> None:

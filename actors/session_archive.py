@@ -1,21 +1,23 @@
 """The store of closed sessions as the API asks it.
 
 Where the database does not answer in time nobody is told that there is nothing: the question fails
-and may be asked again. What lives is found without it.
+and may be asked again. What lives, or is still on its way to the database, is found without it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.closed_sessions import Closed, FindClosed
+from actors.database_words import words
 from actors.odbc_server import database_state
 from actors.session_api import Busy
-from actors.session_store import NAME, Closed, FindClosed
+from actors.session_finder import NAME
 from supervision import CallFailed
 
 if TYPE_CHECKING:
+    from actors.closed_sessions import Key
     from actors.session_api import SessionView
-    from actors.store_buffer import Key
     from supervision.eventloop.kernel import Kernel
 
 ANSWER_S = 0.5
@@ -53,8 +55,13 @@ class StoredSessions:
         except CallFailed as failure:
             answer = failure
         if isinstance(answer, Closed):
+            if answer.missing:
+                self._not_searched(answer.missing)
             return answer.views
         if database_state(self._kernel) == "none":
             return []
-        self._kernel.report("store", NAME, what="closed sessions not searched", why=str(answer))
+        self._not_searched(str(answer) if isinstance(answer, CallFailed) else words(answer))
         raise Busy(RETRY_AFTER_S)
+
+    def _not_searched(self, why: str) -> None:
+        self._kernel.report("store", NAME, what="closed sessions not searched", why=why)

@@ -1,395 +1,400 @@
-"""sessionStore: closed sessions, stored in PostgreSQL and found again by call or number.
+"""sessionStore: brings closed sessions from the journal's outbox to PostgreSQL, once and in order.
 
-Sessions are stored in batches, each once whatever is repeated. While the database is down they wait
-in a bound (`database.store_buffer`); they are found there too. Before the first of them is
-stored the schema is brought up to date; where that is refused, they wait and operators are told.
+The outbox is in the journal, on the disk: what waits there survives whatever is killed. Sessions
+are stored in batches and trimmed from the outbox when the database has them; a batch whose outcome
+nobody knows is stored again, which changes nothing. Before the first of them the schema is brought
+up to date; where that is refused they wait, and so they do while the database is down, slow, full
+or read-only: operators are told by an alarm, and it is tried again with growing pauses.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal, TypeAlias
+import random
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-import msgspec
 from msgspec import Struct
 
-from actors import metrics, migrations, store_buffer
-from actors.call_messages import StoreSession
-from actors.config import DatabaseConfig
+from actors import (
+    backoff,
+    closed_sessions,
+    metrics,
+    migrations,
+    outbox_drain,
+    outbox_limits,
+    outbox_reading,
+    schema_upkeep,
+)
 from actors.database import (
     NOT_CONFIGURED,
     ROUTER,
     USERS,
-    DatabaseAnswer,
     DatabaseDown,
-    DatabaseFailure,
+    DatabaseGone,
     DatabaseUp,
     Executed,
-    Query,
-    QueryFailed,
-    Rows,
 )
+from actors.database_words import is_schema_error, words
 from actors.etc_files import etc_file
-from actors.migrations import Migration, SchemaRefused
-from actors.session_api import SessionView
-from actors.store_buffer import Buffer, Key
-from supervision import NO_REPLY, CallFailed, GenServer, Response, Timeout
-from supervision.eventloop.calls import PendingCall
+from actors.journal.records import JournalError
+from actors.outbox_drain import Drain
+from actors.outbox_records import REFUSED, OutboxRow, refused
+from actors.schema_upkeep import Upkeep
+from actors.store_alarms import Name, StoreAlarms
+from supervision import GenServer, Response, Timeout
 from supervision.eventloop.timers import Timer
-from supervision.reasons import Reason
+
+if TYPE_CHECKING:
+    from actors.alarms import Alarms
+    from actors.config import DatabaseConfig
+    from actors.journal.journal import Journal
 
 NAME = "sessionStore"
-RETRY_S = 1.0
-"""Wait before a batch or a migration that failed is tried again, seconds."""
-REFUSED_RETRY_S = 60.0
+REFUSED_RETRY_S = 10.0
 """Wait before a schema that was refused is looked at again, seconds."""
-UNIQUE_VIOLATION = "23505"
-SCHEMA_ERRORS = "42"
-"""SQLSTATE class syntax error or access rule violation: no such table, no such column."""
+UNREAD_RETRY_S = 1.0
+"""Greatest wait before the outbox is read again where that failed, seconds."""
 MARGIN_S = 5.0
 """By how much the router's deadline, which answers in words, is the shorter one, seconds."""
-MAX_FOUND = 1_000
-FLUSH_S = 4.0
-"""Seconds at the end in which what waits is stored; less than the time of its shutdown."""
-REPORT_EVERY = 10_000
-"""Of sessions dropped from a full buffer, the first and each of this number is reported."""
-
-_FIND: dict[Key, str] = {
-    "session": "SELECT session, view FROM closed_session WHERE session = $1 LIMIT $2",
-    "call": "SELECT session, view FROM closed_session WHERE call = $1"
-    " ORDER BY opened DESC LIMIT $2",
-    "ani": "SELECT session, view FROM closed_session WHERE ani = $1 ORDER BY opened DESC LIMIT $2",
-}
-
-Phase: TypeAlias = Literal["waiting", "preparing", "reading", "migrating", "ready", "refused"]
+Asked: TypeAlias = Literal["schema", "store"]
 
 
-class FindClosed(Struct, frozen=True, kw_only=True):
-    """Look closed sessions up; answered with `Closed` or the database's failure.
+class StoreSettings(Struct, frozen=True):
+    """What the store starts with.
 
     Attributes:
-        by: What they are looked up by: the session's id, the call's, or the caller's number.
-        value: The id, or the number in E.164.
-        limit: Greatest number of sessions wanted, the latest opened first; at most 1,000.
+        database: The configuration.
+        journal: Whose outbox is drained.
+        alarms: Where operators are told.
     """
 
-    by: Key
-    value: str
-    limit: int = 100
+    database: DatabaseConfig
+    journal: Journal
+    alarms: Alarms
 
 
-class Closed(Struct, frozen=True):
-    """Closed sessions, the latest opened first, as they were when they closed."""
+class Heard(Struct, frozen=True):
+    """The journal has something to tell a store.
 
-    views: list[SessionView]
+    Attributes:
+        incarnation: Of the store that it is for.
+        what: The outbox grew; rows are trimmed; a page was read; what is kept aside was read; or
+            all that an earlier incarnation left is durable.
+        answer: What goes with it.
+    """
 
-
-class Storing(Struct, frozen=True):
-    """What a response is to: a batch on its way."""
-
-
-class Migrating(Struct, frozen=True):
-    """What a response is to: a step of the migration."""
-
-
-class Finding(Struct, frozen=True):
-    """What a response is to: the query of a finder."""
-
-    call: PendingCall
-    wanted: FindClosed
+    incarnation: int
+    what: Literal["grew", "trimmed", "page", "aside", "settled"]
+    answer: Any = None
 
 
 class StoreState(Struct):
     """What the store knows.
 
     Attributes:
-        settings: Its configuration.
-        migrations: Those that ship.
-        buffer: Sessions that are not stored yet.
-        phase: How far the schema is; sessions are stored when it is `ready`.
-        why: Why the last step failed.
+        settings: Of the store.
+        drain: How far the outbox is drained.
+        upkeep: How far the schema is.
+        voice: Tells operators.
+        aside: Ids of the sessions kept aside, the oldest first; None until they were read.
+        attempts: To bring the schema up to date, that failed in a row.
+        trimming: Rows whose trimming is not durable yet.
+        grown: Whether it is being told that the outbox grew.
         asked: What each request to the router was for.
-        timer: When a batch that is not full is sent, or what failed is tried again.
-        held: Whether something failed and nothing is sent before it is tried again.
+        timers: What is to be done after a while, and when.
+        stored: Sessions stored; `refused` were set aside, `dropped` given up.
     """
 
-    settings: DatabaseConfig
-    migrations: list[Migration]
-    buffer: Buffer
-    phase: Phase = "waiting"
-    why: str = ""
-    asked: dict[int, Storing | Migrating | Finding] = {}
-    timer: Timer | None = None
-    held: bool = False
+    settings: StoreSettings
+    drain: Drain
+    upkeep: Upkeep
+    voice: StoreAlarms
+    aside: deque[str] | None = None
+    attempts: int = 0
+    trimming: int = 0
+    grown: bool = False
+    asked: dict[int, Asked] = {}
+    timers: dict[str, Timer] = {}
+    stored: int = 0
+    refused: int = 0
+    dropped: int = 0
 
 
 class SessionStore(GenServer):
-    """The store; its argument is the `DatabaseConfig`."""
+    """The store; its argument is the `StoreSettings`."""
 
     state: StoreState
 
-    def init(self, args: DatabaseConfig) -> None:
-        """Begin with an empty buffer, and with the schema where there is a database."""
+    def init(self, args: StoreSettings) -> None:
+        """Begin with what is in the outbox, and with the schema where there is a database."""
+        database = args.database
         self.state = StoreState(
             args,
-            migrations.load(etc_file("sql")),
-            store_buffer.begin(args.store_buffer, args.store_batch),
+            outbox_drain.begin(database.store_batch),
+            Upkeep(migrations.load(etc_file("sql")), round(database.migrate_timeout_s * 1000)),
+            StoreAlarms(args.alarms, self.kernel, self.address.path),
         )
         self.register(NAME)
         self.join(USERS)
-        if args.dsn:
-            self._migrate()
+        args.journal.subscribe_outbox(self._outbox_grew)
+        # What an earlier incarnation trimmed is durable first: no row is counted twice.
+        args.journal.after(partial(self._hear, "settled", self.address.incarnation))
+        if database.dsn:
+            self._schema(schema_upkeep.begin(self.state.upkeep))
         else:
-            self.state.why = NOT_CONFIGURED
-
-    # What others ask
-
-    def handle_cast(self, request: Any) -> None:
-        """Take a closed session."""
-        if not isinstance(request, StoreSession):
-            super().handle_cast(request)
-            return
-        if self.state.why == NOT_CONFIGURED:
-            metrics.STORE_SESSIONS.labels("dropped").inc()
-            return
-        buffer = self.state.buffer
-        if store_buffer.add(buffer, request):
-            metrics.STORE_SESSIONS.labels("dropped").inc()
-            if buffer.dropped == 1 or buffer.dropped % REPORT_EVERY == 0:
-                self._degraded(f"the buffer is full: {buffer.dropped} sessions were dropped")
-        metrics.STORE_BUFFERED.set(len(buffer))
-        if self.state.held:
-            return
-        if len(buffer.waiting) >= buffer.size:
-            self._send()
-        elif self.state.timer is None:
-            self._later(self.state.settings.store_interval_ms / 1000)
-
-    def handle_call(self, request: Any, from_: PendingCall) -> Any:
-        """Find closed sessions."""
-        if not isinstance(request, FindClosed):
-            return super().handle_call(request, from_)
-        here = store_buffer.found(self.state.buffer, request.by, request.value)
-        if request.by == "session" and here:
-            return Closed(here)
-        if self.state.phase != "ready":
-            return DatabaseDown(self.state.why or "the database is not ready yet")
-        self._ask(_query(request), Finding(from_, request))
-        return NO_REPLY
+            self.state.voice.once(NOT_CONFIGURED)
 
     def handle_info(self, message: Any, sender: Any) -> None:
-        """Hear from the database, or go on after a while."""
+        """Hear from the journal and from the database, or go on after a while."""
         match message:
+            case Heard(incarnation, what, answer):
+                if incarnation == self.address.incarnation:
+                    self._HEARD[what](self, answer)
             case Response(request_id, value, error):
                 answer = DatabaseDown(str(error)) if error is not None else value
                 self._answered(self.state.asked.pop(request_id), answer)
-            case DatabaseUp() | Timeout():
-                self._go_on(message)
+            case DatabaseUp():
+                self._up()
+            case DatabaseGone(why):
+                self._gone(why)
+            case Timeout(payload=purpose, ref=timer):
+                if self.state.timers.get(purpose) is timer:
+                    del self.state.timers[purpose]
+                    self._TIMERS[purpose](self)
             case _:
                 super().handle_info(message, sender)
 
-    async def terminate(self, reason: Reason) -> None:
-        """Store what waits while there is time, and tell of what is left."""
-        del reason
-        buffer = self.state.buffer
-        store_buffer.put_back(buffer)  # its answer is not heard any more; twice does no harm
-        if self.state.phase == "ready":
-            await self._flush(buffer)
-        if buffer.waiting:
-            self._degraded(f"{len(buffer)} sessions were not stored before the end")
-
-    async def _flush(self, buffer: Buffer) -> None:
-        end = self.now() + FLUSH_S
-        while (batch := store_buffer.take(buffer)) and (left_s := end - self.now()) > 0:
-            timeout_ms = min(self.state.settings.store_timeout_ms, math.ceil(left_s * 1000))
-            answer: Any
-            try:
-                answer = await self.call(ROUTER, store_buffer.insert(batch, timeout_ms), left_s)
-            except CallFailed as failure:
-                answer = DatabaseDown(str(failure))
-            if isinstance(answer, Executed):
-                metrics.STORE_SESSIONS.labels("stored").inc(store_buffer.stored(buffer))
-            elif not self._put_back(answer):
-                break
-        store_buffer.put_back(buffer)
-
     def format_status(self, state: StoreState) -> dict[str, Any]:
         """Numbers and the schema; not the sessions, which are callers' data."""
-        buffer = state.buffer
         return {
-            "schema": state.phase,
-            "why": state.why,
-            "buffered": len(buffer),
-            "limit": buffer.limit,
-            "stored": buffer.stored,
-            "dropped": buffer.dropped,
-            "refused": buffer.refused,
+            "schema": state.upkeep.phase,
+            "why": state.voice.why,
+            "outbox": state.settings.journal.outbox_rows,
+            "limit": state.settings.journal.config.outbox_limit,
+            "level": state.voice.level,
+            "stored": state.stored,
+            "dropped": state.dropped,
+            "refused": state.refused,
+            "aside": len(state.aside or ()),
         }
 
-    # How it goes on
+    # What the journal tells
 
-    def _go_on(self, message: DatabaseUp | Timeout) -> None:
-        if isinstance(message, Timeout):
-            if message.ref is not self.state.timer:
-                return
-            self.state.timer = None
-        self.state.held = False
-        if self.state.phase == "ready":
-            self._send()
-        elif self.state.phase in ("waiting", "refused") and self.state.why != NOT_CONFIGURED:
-            self._migrate()
+    def _outbox_grew(self, _rows: int) -> None:
+        """Called by the journal after each commit; one message at a time is enough."""
+        if not self.state.grown:
+            self.state.grown = True
+            self._hear("grew", self.address.incarnation)
 
-    def _hold(self, after_s: float) -> None:
-        self.state.held = True
-        self._later(after_s)
+    def _hear(self, what: Any, incarnation: int, answer: Any = None) -> None:
+        self.kernel.send(self.address, Heard(incarnation, what, answer), None)
 
-    def _later(self, after_s: float) -> None:
-        if self.state.timer is not None:
-            self.cancel_timer(self.state.timer)
-        self.state.timer = self.start_timer(after_s, "go on")
+    def _ask_journal(self, question: Any, what: Any) -> None:
+        hear = partial(self._hear, what, self.address.incarnation)
+        self.state.settings.journal.read(question, hear)
 
-    def _ask(self, request: Any, purpose: Storing | Migrating | Finding) -> None:
-        timeout_ms = request.timeout_ms or self.state.settings.query_timeout_ms
-        request_id = self.request(ROUTER, request, timeout_ms / 1000 + MARGIN_S)
+    def _settled(self, _: Any) -> None:
+        self._ask_journal(outbox_reading.kept_aside, "aside")
+
+    def _aside_read(self, answer: list[str] | JournalError) -> None:
+        if isinstance(answer, JournalError):  # it is not open yet
+            self._later("begin", UNREAD_RETRY_S)
+            return
+        self.state.aside = deque(answer)
+        self._measure()
+        self._open()
+
+    def _grew(self, _: Any) -> None:
+        self.state.grown = False
+        self._measure()
+        self._do(outbox_drain.grew(self.state.drain, self.state.settings.journal.outbox_rows))
+
+    def _trimmed(self, count: int) -> None:
+        self.state.trimming -= count
+        self._measure()
+
+    def _page(self, answer: list[OutboxRow] | JournalError) -> None:
+        if isinstance(answer, JournalError):
+            self._do(outbox_drain.unread(self.state.drain, answer))
+        else:
+            self._do(outbox_drain.page(self.state.drain, answer))
+            self._see_whether_empty()
+
+    def _measure(self) -> None:
+        """See how full the outbox is; tell of it, and let the oldest give way where it has to."""
+        state, journal = self.state, self.state.settings.journal
+        config = journal.config
+        rows = max(0, journal.outbox_rows - state.trimming)
+        metrics.OUTBOX_ROWS.set(rows)
+        level = outbox_limits.level(rows, config.outbox_limit, state.voice.level)
+        state.voice.filled(level, rows, config)
+        if state.aside is not None:
+            excess = outbox_limits.excess(rows, config)
+            self._do(outbox_drain.overfull(state.drain, excess))
+
+    # What is to be done
+
+    def _do(self, actions: list[outbox_drain.Action]) -> None:
+        for action in actions:
+            self._DO[type(action)](self, action)
+
+    def _read(self, action: outbox_drain.Read) -> None:
+        question = partial(outbox_reading.page, after=action.after, limit=action.limit)
+        self._ask_journal(question, "page")
+
+    def _gather(self, _: outbox_drain.Gather) -> None:
+        self._later("gather", self.state.settings.database.store_interval_ms / 1000)
+
+    def _store(self, action: outbox_drain.Store) -> None:
+        rows: Any = action.rows
+        timeout_ms = self.state.settings.database.store_timeout_ms
+        self._ask(closed_sessions.insert([row.columns for row in rows], timeout_ms), "store")
+
+    def _trim(self, action: outbox_drain.Trim) -> None:
+        journal, count = self.state.settings.journal, len(action.seqs)
+        journal.trim(action.seqs)
+        self.state.trimming += count
+        journal.after(partial(self._hear, "trimmed", self.address.incarnation, count))
+
+    def _set_aside(self, action: outbox_drain.SetAside) -> None:
+        row: Any = action.row
+        why = words(action.failure)
+        journal, aside = self.state.settings.journal, self.state.aside
+        assert aside is not None
+        journal.put(REFUSED, row.session, refused(row, self.wall(), why))
+        aside.append(row.session)
+        self.state.refused += 1
+        metrics.STORE_SESSIONS.labels("refused").inc()
+        self.state.voice.degraded(f"session {row.session} is refused and kept aside: {why}")
+        while len(aside) > journal.config.refused_limit:
+            journal.delete(REFUSED, aside.popleft())
+            self._count_dropped(1)
+
+    def _skip(self, action: outbox_drain.Skip) -> None:
+        self.state.voice.damaged(f"the outbox: {action.row.damaged}; the row stays where it is")
+
+    def _count_dropped(self, count: int) -> None:
+        metrics.STORE_SESSIONS.labels("dropped").inc(count)
+        before, self.state.dropped = self.state.dropped, self.state.dropped + count
+        self.state.voice.dropped(before, self.state.dropped)
+
+    def _flowing(self, action: outbox_drain.Flowing) -> None:
+        self.state.stored += action.count
+        metrics.STORE_SESSIONS.labels("stored").inc(action.count)
+        self.state.voice.well()
+
+    def _trouble(self, action: outbox_drain.Trouble) -> None:
+        failure = action.failure
+        if isinstance(failure, JournalError):
+            self.state.voice.once(f"the outbox cannot be read: {failure}")
+            self._later("retry", UNREAD_RETRY_S)
+            return
+        schema = is_schema_error(failure)
+        if schema:  # another database than before, or other rights: look at its schema again
+            self.state.upkeep.phase = "waiting"
+            outbox_drain.closed(self.state.drain)
+        bad = schema or outbox_drain.is_data_error(failure)
+        self.state.voice.raised("schema-refused" if bad else "database-down", words(failure))
+        self._later("retry", self._pause(action.failures))
+
+    # The database
+
+    def _ask(self, request: Any, purpose: Asked) -> None:
+        request_id = self.request(ROUTER, request, request.timeout_ms / 1000 + MARGIN_S)
         self.state.asked[request_id] = purpose
 
-    def _answered(self, purpose: Storing | Migrating | Finding, answer: DatabaseAnswer) -> None:
-        match purpose:
-            case Finding(call, wanted):
-                self._answer_finder(call, wanted, answer)
-            case Storing():
-                self._stored(answer)
-            case Migrating():
-                self._migrated(answer)
-
-    def _degraded(self, why: str) -> None:
-        self.kernel.report("degraded", self.address.path, part="session store", why=why)
-
-    # Storing
-
-    def _send(self) -> None:
-        if self.state.phase != "ready":
-            return
-        batch = store_buffer.take(self.state.buffer)
-        if batch:
-            timeout_ms = self.state.settings.store_timeout_ms
-            self._ask(store_buffer.insert(batch, timeout_ms), Storing())
-
-    def _stored(self, answer: DatabaseAnswer) -> None:
-        if isinstance(answer, Executed):
-            count = store_buffer.stored(self.state.buffer)
-            metrics.STORE_SESSIONS.labels("stored").inc(count)
-            metrics.STORE_BUFFERED.set(len(self.state.buffer))
-            self._tell_recovered()
-            self._send()
+    def _answered(self, purpose: Asked, answer: Any) -> None:
+        if purpose == "schema":
+            self._schema(schema_upkeep.answered(self.state.upkeep, answer))
+        elif isinstance(answer, Executed):
+            self._do(outbox_drain.stored(self.state.drain))
         else:
-            self._not_stored(answer)
+            self._do(outbox_drain.failed(self.state.drain, answer))
 
-    def _not_stored(self, failure: Any) -> None:
-        if self._put_back(failure):
-            self._send()
+    def _up(self) -> None:
+        if not self.state.upkeep.under_way:
+            self._schema(schema_upkeep.begin(self.state.upkeep))
+
+    def _gone(self, why: str) -> None:
+        upkeep = self.state.upkeep
+        if not upkeep.under_way:  # else its own answer tells that it failed
+            upkeep.phase = "waiting"
+        outbox_drain.closed(self.state.drain)
+        self.state.voice.raised("database-down", why)
+
+    def _retry(self) -> None:
+        upkeep = self.state.upkeep
+        if upkeep.phase in ("waiting", "refused") and self.state.settings.database.dsn:
+            self._schema(schema_upkeep.begin(upkeep))
+        self._do(outbox_drain.resume(self.state.drain))
+
+    def _schema(self, step: schema_upkeep.Step) -> None:
+        match step:
+            case schema_upkeep.Ask(request):
+                self._ask(request, "schema")
+            case schema_upkeep.Ready():
+                self.state.attempts = 0
+                self._open()
+            case schema_upkeep.Refused(why):
+                outbox_drain.closed(self.state.drain)
+                self.state.voice.raised("schema-refused", why)
+                self._later("retry", REFUSED_RETRY_S)
+            case schema_upkeep.Failed(failure):
+                self._schema_failed(failure)
+
+    def _schema_failed(self, failure: Any) -> None:
+        outbox_drain.closed(self.state.drain)
+        self.state.attempts += 1
+        name: Name = "schema-refused" if is_schema_error(failure) else "database-down"
+        text = f"the schema could not be brought up to date: {words(failure)}"
+        self.state.voice.raised(name, text)
+        self._later("retry", self._pause(self.state.attempts))
+
+    def _open(self) -> None:
+        """Drain, once the schema is ready and the journal has told what there is."""
+        state = self.state
+        if state.upkeep.phase != "ready" or state.aside is None:
             return
-        if isinstance(failure, QueryFailed) and failure.sqlstate.startswith(SCHEMA_ERRORS):
-            self.state.phase = "waiting"  # another database than before: look at its schema
-        self._tell_once(_words(failure))
-        self._hold(RETRY_S)
+        self._do(outbox_drain.resume(state.drain))
+        self._do(outbox_drain.opened(state.drain))
+        self._see_whether_empty()
 
-    def _put_back(self, failure: Any) -> bool:
-        """The batch waits again; whether it was its data's fault, and others may be stored."""
-        refused = store_buffer.failed(self.state.buffer, failure)
-        if refused is not None:
-            metrics.STORE_SESSIONS.labels("refused").inc()
-            self._degraded(f"session {refused.view.session} cannot be stored: {failure.message}")
-        return store_buffer.is_data_error(failure)
+    def _see_whether_empty(self) -> None:
+        if self.state.drain.ready and outbox_drain.empty(self.state.drain):
+            self.state.voice.well()
 
-    def _tell_once(self, why: str) -> None:
-        if why != self.state.why:
-            self.state.why = why
-            self._degraded(why)
+    def _pause(self, failures: int) -> float:
+        database = self.state.settings.database
+        lot = random.random()  # noqa: S311 - it spreads attempts, it hides nothing
+        return backoff.wait_s(failures, database.reconnect_min_s, database.reconnect_max_s, lot)
 
-    def _tell_recovered(self) -> None:
-        if self.state.why:
-            self.state.why = ""
-            self.kernel.report("recovered", self.address.path, part="session store")
+    def _later(self, purpose: str, after_s: float) -> None:
+        timers = self.state.timers
+        if purpose in timers:
+            self.cancel_timer(timers[purpose])
+        timers[purpose] = self.start_timer(after_s, purpose)
 
-    # The schema
-
-    def _migrate(self) -> None:
-        self.state.phase = "preparing"
-        self._ask(migrations.prepare(self._migrate_ms), Migrating())
-
-    @property
-    def _migrate_ms(self) -> int:
-        return round(self.state.settings.migrate_timeout_s * 1000)
-
-    def _migrated(self, answer: DatabaseAnswer) -> None:
-        match self.state.phase, answer:
-            case ("preparing", Executed()):
-                self.state.phase = "reading"
-                self._ask(migrations.applied(self._migrate_ms), Migrating())
-            case ("reading", Rows(rows)):
-                self._apply({row["number"]: row["checksum"] for row in rows})
-            case ("migrating", Executed()):
-                self._ready()
-            case ("migrating", QueryFailed(sqlstate)) if sqlstate == UNIQUE_VIOLATION:
-                self._migrate()  # another node was quicker: see what is left
-            case (_, failure):
-                self.state.phase = "waiting"
-                self._tell_once(f"the schema could not be brought up to date: {_words(failure)}")
-                self._hold(RETRY_S)
-
-    def _apply(self, applied: dict[int, str]) -> None:
-        try:
-            left = migrations.pending(self.state.migrations, applied)
-        except SchemaRefused as refused:
-            self.state.phase = "refused"
-            self._tell_once(f"the schema is refused: {refused}")
-            self._hold(REFUSED_RETRY_S)
-            return
-        if not left:
-            self._ready()
-            return
-        self.state.phase = "migrating"
-        self._ask(migrations.apply(left, self._migrate_ms), Migrating())
-
-    def _ready(self) -> None:
-        self.state.phase = "ready"
-        self._tell_recovered()
-        self._send()
-
-    # Finding
-
-    def _answer_finder(self, call: PendingCall, wanted: FindClosed, answer: DatabaseAnswer) -> None:
-        if not isinstance(answer, Rows):
-            self.reply(call, answer)
-            return
-        views = {row["session"]: self._view(row) for row in answer.rows}
-        waiting = store_buffer.found(self.state.buffer, wanted.by, wanted.value)
-        here = {view.session: view for view in waiting}
-        known = [view for view in {**views, **here}.values() if view is not None]
-        known.sort(key=lambda view: view.opened, reverse=True)
-        self.reply(call, Closed(known[: wanted.limit]))
-
-    def _view(self, row: dict[str, Any]) -> SessionView | None:
-        try:
-            return msgspec.json.decode(row["view"], type=SessionView)
-        except msgspec.ValidationError as invalid:
-            self._degraded(f"session {row['session']} cannot be read: {invalid}")
-            return None
-
-
-def _query(wanted: FindClosed) -> Query:
-    return Query(
-        sql=_FIND[wanted.by],
-        args=(wanted.value, max(1, min(wanted.limit, MAX_FOUND))),
-        repeatable=True,
-    )
-
-
-def _words(failure: DatabaseFailure | Any) -> str:
-    match failure:
-        case DatabaseDown(why):
-            return why
-        case QueryFailed(sqlstate, message):
-            return f"{message} ({sqlstate})"
-    return type(failure).__name__
+    _HEARD: ClassVar[dict[str, Any]] = {
+        "grew": _grew,
+        "trimmed": _trimmed,
+        "page": _page,
+        "aside": _aside_read,
+        "settled": _settled,
+    }
+    _TIMERS: ClassVar[dict[str, Any]] = {
+        "begin": lambda self: self._settled(None),
+        "gather": lambda self: self._do(outbox_drain.gathered(self.state.drain)),
+        "retry": _retry,
+    }
+    _DO: ClassVar[dict[type, Any]] = {
+        outbox_drain.Read: _read,
+        outbox_drain.Gather: _gather,
+        outbox_drain.Store: _store,
+        outbox_drain.Trim: _trim,
+        outbox_drain.SetAside: _set_aside,
+        outbox_drain.Skip: _skip,
+        outbox_drain.Drop: lambda self, action: self._count_dropped(action.count),
+        outbox_drain.Flowing: _flowing,
+        outbox_drain.Trouble: _trouble,
+    }

@@ -6,7 +6,7 @@ import pytest
 
 from actors import migrations
 from actors.etc_files import etc_file
-from actors.migrations import SchemaRefused, apply, load, pending
+from actors.migrations import Applied, SchemaRefused, apply, load, pending
 
 
 @pytest.fixture
@@ -22,7 +22,9 @@ def names(found):
 
 
 def applied(directory, count):
-    return {one.number: one.checksum for one in load(directory)[:count]}
+    return [
+        Applied(one.number, one.name, one.checksum, one.serves) for one in load(directory)[:count]
+    ]
 
 
 def test_migrations_are_read_in_the_order_of_their_numbers(directory):
@@ -34,8 +36,21 @@ def test_what_is_applied_already_is_not_applied_again(directory):
     assert pending(load(directory), applied(directory, 3)) == []
 
 
-def test_a_schema_of_a_newer_release_serves_an_older_one(directory):
-    assert pending(load(directory)[:2], applied(directory, 3)) == []
+def test_a_schema_of_a_newer_release_is_refused_by_name(directory):
+    with pytest.raises(SchemaRefused, match=re.escape("003_three.sql was applied by a newer")):
+        pending(load(directory)[:2], applied(directory, 3))
+
+
+@pytest.mark.parametrize(("known", "served"), [(1, False), (2, True)])
+def test_a_newer_schema_serves_the_releases_that_it_says_it_serves(directory, known, served):
+    last = directory / "003_three.sql"
+    last.write_text(f"-- Only adds.\n-- serves: 002\n{last.read_text()}")
+    later = [one for one in applied(directory, 3) if one.number <= known or one.number == 3]
+    if served:
+        assert pending(load(directory)[:known], later) == []
+    else:
+        with pytest.raises(SchemaRefused, match=re.escape("knows the schema up to 001")):
+            pending(load(directory)[:known], later)
 
 
 def test_a_migration_that_changed_after_it_was_applied_is_refused_by_name(directory):
@@ -46,7 +61,7 @@ def test_a_migration_that_changed_after_it_was_applied_is_refused_by_name(direct
 
 
 def test_a_migration_that_comes_in_between_is_refused_by_name(directory):
-    before = {number: sum_ for number, sum_ in applied(directory, 3).items() if number != 2}
+    before = [one for one in applied(directory, 3) if one.number != 2]
     with pytest.raises(SchemaRefused, match=re.escape("002_two.sql comes before 003")):
         pending(load(directory), before)
 

@@ -12,6 +12,7 @@ from actors.database import (
     ROUTER,
     USERS,
     DatabaseDown,
+    DatabaseGone,
     DatabaseUp,
     Execute,
     Executed,
@@ -172,7 +173,7 @@ def test_without_a_dsn_nothing_connects_and_every_query_is_answered_at_once(on_n
     async def scenario(node):
         await node.start(OdbcServer, settings(""), "odbcServer")
         assert await run(node, Query(sql="SELECT 1")) == DatabaseDown(NOT_CONFIGURED)
-        assert set(node.kernel.roots["odbcServer"].children) == {"connectionRouter", "sessionStore"}
+        assert set(node.kernel.roots["odbcServer"].children) == {"connectionRouter"}
         assert database_state(node.kernel) == "none"
 
     on_node(scenario)
@@ -217,7 +218,9 @@ def test_a_server_that_dies_is_told_and_found_again_when_it_is_back(on_node, pos
         assert isinstance(await run(node, Query(sql="SELECT 1")), DatabaseDown)
         await asyncio.to_thread(postgres.start)
         await node.until(lambda: states(node) == ["idle", "idle"])
-        assert user.messages == [DatabaseUp()]
+        *gone, up_again = user.messages
+        assert {type(one) for one in gone} == {DatabaseGone}
+        assert up_again == DatabaseUp()
         assert await run(node, Query(sql="SELECT 1 AS n")) == Rows([{"n": 1}])
         assert node.kernel.restarts == 0
         await node.stop(address)

@@ -57,9 +57,9 @@ class PostgresServer:
         )
         assert done.returncode == 0, done.stderr
 
-    def dsn(self, database: str = "postgres") -> str:
-        """How clients connect."""
-        return f"postgresql:///{database}?user=tests&host={quote(str(self._directory), safe='')}"
+    def dsn(self, database: str = "postgres", user: str = "tests") -> str:
+        """How clients connect; a password may be appended as ``&password=...``."""
+        return f"postgresql:///{database}?user={user}&host={quote(str(self._directory), safe='')}"
 
     def start(self) -> None:
         """Start the server where it does not run, and wait until it takes connections."""
@@ -100,6 +100,20 @@ class PostgresServer:
         for pid in children:
             wait_gone(int(pid))
         (self._directory / "data" / "postmaster.pid").unlink()
+
+    def stop(self) -> None:
+        """Stop the server in order, as an administrator does: sessions are ended, nobody waits."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+    def require_password(self, user: str) -> None:
+        """Let a user in with a password only."""
+        rules = self._directory / "data" / "pg_hba.conf"
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        self.run("SELECT pg_reload_conf()")
 
     def new_database(self) -> str:
         """Make an empty database and return how clients connect to it."""

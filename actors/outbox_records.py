@@ -1,0 +1,91 @@
+"""Closed sessions as they lie in the journal: the outbox's rows, and those kept aside."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from actors.call_messages import StoreSession
+from actors.closed_sessions import Columns
+from actors.journal.records import Codec
+
+VERSION = 1
+"""Schema of the rows of the outbox."""
+REFUSED = "refused"
+"""The kind of the sessions that the database refuses, by session id."""
+REFUSED_VERSION = 1
+
+
+class OutboxRow(Struct, frozen=True):
+    """A row of the outbox, ready to be stored.
+
+    Attributes:
+        seq: Its number; later rows have greater ones.
+        session: The session's id.
+        columns: What is inserted; empty where the row is damaged.
+        body: Its text, JSON.
+        damaged: Why it cannot be read; empty where it can.
+    """
+
+    seq: int
+    session: str
+    columns: Columns | tuple[()]
+    body: str
+    damaged: str = ""
+
+
+class Refused(Struct, frozen=True):
+    """A closed session that PostgreSQL refuses: kept aside for a person to look at.
+
+    Attributes:
+        session: Its id.
+        at: When it was refused, seconds since the epoch.
+        why: What the database said.
+        record: The row of the outbox as it was, JSON.
+    """
+
+    session: str
+    at: float
+    why: str
+    record: msgspec.Raw
+
+
+def refused(row: OutboxRow, at: float, why: str) -> Refused:
+    """Return a row of the outbox as it is kept aside.
+
+    Args:
+        row: As it was read.
+        at: Seconds since the epoch.
+        why: What the database said.
+    """
+    return Refused(row.session, at, why, msgspec.Raw(row.body.encode()))
+
+
+_json = msgspec.json.Encoder()
+_closed = msgspec.json.Decoder(StoreSession)
+_refused = msgspec.json.Decoder(Refused)
+
+
+def decoded(body: bytes, version: int) -> StoreSession:
+    """Read a row of the outbox.
+
+    Args:
+        body: Its text.
+        version: Of the schema that it was written with.
+
+    Raises:
+        ValueError: It is of another schema, or no closed session.
+    """
+    if version != VERSION:
+        raise ValueError(f"a closed session of schema {version}, this release reads {VERSION}")
+    return _closed.decode(body)
+
+
+def _decode_refused(body: bytes, version: int) -> Refused:
+    if version != REFUSED_VERSION:
+        raise ValueError(f"a refused session of schema {version}, this is {REFUSED_VERSION}")
+    return _refused.decode(body)
+
+
+OUTBOX_CODEC = Codec(VERSION, _json.encode, decoded)
+REFUSED_CODEC = Codec(REFUSED_VERSION, _json.encode, _decode_refused)

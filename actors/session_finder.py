@@ -1,0 +1,212 @@
+"""sessionFinder: closed sessions, found wherever they are on their way.
+
+A session that has closed is first among what waits for the journal's commit, then in the journal's
+outbox, then in PostgreSQL. It is looked for in this order, so that one which moves on meanwhile is
+met later; what is found without the database is answered without it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from actors import closed_sessions, outbox_reading
+from actors.closed_sessions import Closed, FindClosed
+from actors.database import NOT_CONFIGURED, ROUTER, DatabaseDown, Rows
+from actors.database_words import words
+from actors.journal.records import JournalError
+from actors.session_api import SessionView
+from supervision import NO_REPLY, GenServer, Response
+from supervision.eventloop.calls import PendingCall
+
+if TYPE_CHECKING:
+    from actors.config import DatabaseConfig
+    from actors.journal.journal import Journal
+
+NAME = "sessionFinder"
+MARGIN_S = 5.0
+"""By how much the router's deadline, which answers in words, is the shorter one, seconds."""
+
+
+class FinderSettings(Struct, frozen=True):
+    """What the finder starts with.
+
+    Attributes:
+        database: The configuration.
+        journal: Whose outbox is looked into.
+    """
+
+    database: DatabaseConfig
+    journal: Journal
+
+
+class Looked(Struct, frozen=True):
+    """The journal's answer to a question.
+
+    Attributes:
+        incarnation: Of the finder that asked.
+        number: Of the question.
+        answer: The sessions and what is damaged, or why it cannot tell.
+    """
+
+    incarnation: int
+    number: int
+    answer: tuple[list[SessionView], list[str]] | JournalError
+
+
+class Search(Struct):
+    """What is being looked for.
+
+    Attributes:
+        call: Of whoever asks.
+        wanted: What.
+        here: What was found so far, by id.
+        why: Why something may be missing among it; empty where nothing is.
+    """
+
+    call: PendingCall
+    wanted: FindClosed
+    here: dict[str, SessionView]
+    why: str = ""
+
+
+class FinderState(Struct):
+    """What the finder knows.
+
+    Attributes:
+        settings: Of the finder.
+        looking: What is looked for in the journal, by the question's number.
+        asking: What is looked for in the database, by the request's number.
+        asked: Questions so far.
+    """
+
+    settings: FinderSettings
+    looking: dict[int, Search] = {}
+    asking: dict[int, Search] = {}
+    asked: int = 0
+
+
+class SessionFinder(GenServer):
+    """The finder; its argument is the `FinderSettings`."""
+
+    state: FinderState
+
+    def init(self, args: FinderSettings) -> None:
+        """Be known."""
+        self.state = FinderState(args)
+        self.register(NAME)
+
+    def handle_call(self, request: Any, from_: PendingCall) -> Any:
+        """Look closed sessions up."""
+        if not isinstance(request, FindClosed):
+            return super().handle_call(request, from_)
+        journal = self.state.settings.journal
+        waiting = [
+            item.value.view
+            for item in journal.unwritten()
+            if getattr(item, request.by) == request.value
+        ]
+        search = Search(from_, request, {view.session: view for view in waiting})
+        if request.by == "session" and waiting:
+            return Closed(waiting)
+        self._look(search)
+        return NO_REPLY
+
+    def handle_info(self, message: Any, sender: Any) -> None:
+        """Hear from the journal or from the database."""
+        match message:
+            case Looked(incarnation, number, answer):
+                if incarnation == self.address.incarnation:
+                    self._looked(self.state.looking.pop(number), answer)
+            case Response(request_id, value, error):
+                told = DatabaseDown(str(error)) if error is not None else value
+                self._answered(self.state.asking.pop(request_id), told)
+            case _:
+                super().handle_info(message, sender)
+
+    def format_status(self, state: FinderState) -> dict[str, Any]:
+        """Numbers; not the sessions, which are callers' data."""
+        return {
+            "looking": len(state.looking),
+            "asking": len(state.asking),
+            "asked": state.asked,
+        }
+
+    # In the journal
+
+    def _look(self, search: Search) -> None:
+        state = self.state
+        state.asked += 1
+        state.looking[state.asked] = search
+        wanted = search.wanted
+        question = partial(
+            outbox_reading.found,
+            by=wanted.by,
+            value=wanted.value,
+            limit=closed_sessions.limit_of(wanted),
+        )
+        kernel, address = self.kernel, self.address
+        asked, incarnation = state.asked, address.incarnation
+
+        def heard(answer: Any) -> None:
+            kernel.send(address, Looked(incarnation, asked, answer), None)
+
+        state.settings.journal.read(question, heard)
+
+    def _looked(
+        self, search: Search, answer: tuple[list[SessionView], list[str]] | JournalError
+    ) -> None:
+        if isinstance(answer, JournalError):
+            search.why = str(answer)
+        else:
+            views, damaged = answer
+            search.why = "; ".join(damaged)
+            search.here.update({view.session: view for view in views})
+        if search.wanted.by == "session" and search.here:
+            self._tell(search)
+        elif not self.state.settings.database.dsn:
+            self._not_searched(search, DatabaseDown(NOT_CONFIGURED))
+        else:
+            self._ask(search)
+
+    # In the database
+
+    def _ask(self, search: Search) -> None:
+        timeout_s = self.state.settings.database.query_timeout_ms / 1000 + MARGIN_S
+        request_id = self.request(ROUTER, closed_sessions.query(search.wanted), timeout_s)
+        self.state.asking[request_id] = search
+
+    def _answered(self, search: Search, answer: Any) -> None:
+        if not isinstance(answer, Rows):
+            self._not_searched(search, answer)
+            return
+        views = {row["session"]: self._view(row) for row in answer.rows}
+        search.here = {**{key: view for key, view in views.items() if view}, **search.here}
+        if search.why and not search.here:
+            self.reply(search.call, DatabaseDown(search.why))
+        else:
+            self._tell(search)
+
+    def _not_searched(self, search: Search, failure: Any) -> None:
+        """Tell what was found without the database; nothing found may be there all the same."""
+        if search.here:
+            search.why = words(failure)
+            self._tell(search)
+        else:
+            self.reply(search.call, failure)
+
+    def _tell(self, search: Search) -> None:
+        found = sorted(search.here.values(), key=lambda view: view.opened, reverse=True)
+        limit = closed_sessions.limit_of(search.wanted)
+        self.reply(search.call, Closed(found[:limit], search.why))
+
+    def _view(self, row: dict[str, Any]) -> SessionView | None:
+        try:
+            return msgspec.json.decode(row["view"], type=SessionView)
+        except msgspec.ValidationError as invalid:
+            why = f"session {row['session']} cannot be read: {invalid}"
+            self.kernel.report("degraded", self.address.path, part="session finder", why=why)
+            return None
