@@ -95,6 +95,18 @@ CONFIG: Commands = {
     ),
 }
 
+JOURNAL: Commands = {
+    "check": ("Verify every row and tell what is there.", verb("journal:check")),
+    "export": (
+        "Print every row as a line of JSON.",
+        verb(
+            "journal:export",
+            argument("--kind", metavar="KIND", help="only session, link, outbox or refused"),
+        ),
+    ),
+    "repair": ("Set aside what is damaged, with no node running.", verb("journal:repair")),
+}
+
 TOKEN: Commands = {
     "create": (
         "Make a token; it is shown this once.",
@@ -162,6 +174,7 @@ COMMANDS: Commands = {
     ),
     "actor": ("Look at one actor, act on it, watch it.", _actor),
     "session": ("Show the sessions of calls.", group(SESSION)),
+    "journal": ("The journal's files: check, export, repair.", group(JOURNAL)),
     "config": ("The configuration.", group(CONFIG)),
     "token": ("Tokens of access.", group(TOKEN)),
     "feed": (

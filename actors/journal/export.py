@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from actors.journal import schema
 from actors.journal.file import Files, connect
-from actors.journal.records import OUTBOX
+from actors.journal.records import OUTBOX, Codec
 from actors.journal.salvage import (
     Aside,
     Place,
@@ -25,7 +26,7 @@ from actors.journal.salvage import (
 Line: TypeAlias = dict[str, Any]
 
 
-def export(files: Files, kind: str | None) -> Iterator[Line | Aside]:
+def export(files: Files, kind: str | None, codecs: Mapping[str, Codec]) -> Iterator[Line | Aside]:
     """Every row that is whole, and in the place of each other why it is left out.
 
     While a node writes, what is exported is as of one commit.
@@ -33,61 +34,96 @@ def export(files: Files, kind: str | None) -> Iterator[Line | Aside]:
     Args:
         files: of the journal.
         kind: only rows of this kind; None for all.
+        codecs: by kind: what they read is told by the names of its fields.
     """
     done: set[Place] = set()
     try:
         with closing(connect(files.database, read_only=True)) as connection:
-            yield from _through_sqlite(connection, kind, done)
+            yield from _through_sqlite(connection, kind, codecs, done)
     except sqlite3.Error as error:
         yield Aside("the rest", f"SQLite says {error}; what follows is read page by page")
-        yield from _page_by_page(files, kind, done)
+        yield from _page_by_page(files, kind, codecs, done)
 
 
 def _through_sqlite(
-    connection: sqlite3.Connection, kind: str | None, done: set[Place]
+    connection: sqlite3.Connection,
+    kind: str | None,
+    codecs: Mapping[str, Codec],
+    done: set[Place],
 ) -> Iterator[Line | Aside]:
+    for row, checksum in _rows(connection, kind):
+        done.add(row.place)
+        try:
+            reckoned = row.checksum()
+        except TypeError:  # damage may have made text or nothing of a number
+            yield Aside(row.name, "its columns are not of their types")
+            continue
+        if reckoned == checksum:
+            yield plain(row, codecs)
+        else:
+            yield Aside(row.name, "its checksum does not match")
+
+
+def _rows(
+    connection: sqlite3.Connection, kind: str | None
+) -> Iterator[tuple[WholeEntry | WholeItem, int]]:
     connection.execute("BEGIN")
-    if kind != OUTBOX:
-        query = f"{schema.ENTRIES} WHERE ?1 IS NULL OR kind = ?1"
-        for of_kind, key, version, number, checksum, body in connection.execute(query, (kind,)):
-            entry = WholeEntry(of_kind, key, version, number, body)
-            done.add((of_kind, key))
-            yield _checked(entry, checksum)
+    query = f"{schema.ENTRIES} WHERE ?1 IS NULL OR kind = ?1"
+    for of_kind, key, version, number, checksum, body in connection.execute(query, (kind,)):
+        yield WholeEntry(of_kind, key, version, number, body), checksum
     if kind in (None, OUTBOX):
         for seq, version, number, checksum, *names, body in connection.execute(schema.OUTBOX_ROWS):
             session, call, ani = names
-            done.add(seq)
-            yield _checked(WholeItem(seq, version, number, (session, call, ani), body), checksum)
+            yield WholeItem(seq, version, number, (session, call, ani), body), checksum
 
 
-def _checked(row: WholeEntry | WholeItem, checksum: int) -> Line | Aside:
-    try:
-        reckoned = row.checksum()
-    except TypeError:  # damage may have made text or nothing of a number
-        return Aside(row.name, "its columns are not of their types")
-    if reckoned != checksum:
-        return Aside(row.name, "its checksum does not match")
-    return plain(row)
-
-
-def _page_by_page(files: Files, kind: str | None, done: set[Place]) -> Iterator[Line | Aside]:
+def _page_by_page(
+    files: Files, kind: str | None, codecs: Mapping[str, Codec], done: set[Place]
+) -> Iterator[Line | Aside]:
     found = salvage(files.database, files.wal, {})
     yield from found.aside
     for row in in_order(found):
-        of_kind = row.kind if isinstance(row, WholeEntry) else OUTBOX
-        if row.place not in done and kind in (None, of_kind):
-            yield plain(row)
+        if row.place not in done and kind in (None, row.kind):
+            yield plain(row, codecs)
 
 
-def plain(row: WholeEntry | WholeItem) -> Line:
-    """A row as plain data; a body that is no JSON as ``body_base64``."""
+def plain(row: WholeEntry | WholeItem, codecs: Mapping[str, Codec]) -> Line:
+    """A row as plain data; a body that nothing can read as ``body_base64``.
+
+    Args:
+        row: whole.
+        codecs: by kind.
+    """
+    head: Line = {"kind": row.kind}
     if isinstance(row, WholeEntry):
-        head: Line = {"kind": row.kind, "key": row.key}
+        head["key"] = row.key
     else:
         session, call, ani = row.names
-        head = {"kind": OUTBOX, "seq": row.seq, "session": session, "call": call, "ani": ani}
+        head |= {"seq": row.seq, "session": session, "call": call, "ani": ani}
     head |= {"version": row.version, "number": row.number}
     try:
-        return head | {"body": msgspec.json.decode(row.body)}
+        return head | {"body": _body(row, codecs.get(row.kind))}
     except ValueError:
         return head | {"body_base64": b64encode(row.body).decode()}
+
+
+def _body(row: WholeEntry | WholeItem, codec: Codec | None) -> Any:
+    if codec is None or codec.version < row.version:
+        return msgspec.json.decode(row.body)
+    try:
+        return named(codec.decode(row.body, row.version))
+    except ValueError:
+        return msgspec.json.decode(row.body)
+
+
+def named(value: Any) -> Any:
+    """Plain data of a value, records as objects even where they are written as arrays."""
+    if isinstance(value, Struct):
+        return {name: named(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, dict):
+        return {str(key): named(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [named(one) for one in value]
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    return value if isinstance(value, str | int | float | None) else repr(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -122,14 +123,14 @@ def _replaced(files: Files, source: Files) -> bool:
 
 def _set_aside(files: Files) -> Path:
     """Give the damaged files second names in a directory of their own, all at once."""
-    name = time.strftime(f"{DIRECTORY}%Y%m%dT%H%M%SZ", time.gmtime())
-    final, made = files.directory / name, files.directory / f"{name}.new"
-    made.mkdir(mode=0o700, exist_ok=True)
+    for half in files.directory.glob(f"{DIRECTORY}*.new"):
+        shutil.rmtree(half)
+    final = files.directory / time.strftime(f"{DIRECTORY}%Y%m%dT%H%M%SZ", time.gmtime())
+    made = final.with_suffix(".new")
+    made.mkdir(mode=0o700)
     for path in (files.database, files.wal, files.acknowledged):
-        second = made / path.name
-        second.unlink(missing_ok=True)
         if path.exists():
-            second.hardlink_to(path)
+            (made / path.name).hardlink_to(path)
     made.rename(final)
     _sync(files.directory)
     return final

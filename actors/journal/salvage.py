@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
@@ -51,6 +51,8 @@ class WholeEntry(Struct, frozen=True):
 
 class WholeItem(Struct, frozen=True):
     """A row of the outbox as it is stored, checksum apart."""
+
+    kind: ClassVar[str] = OUTBOX
 
     seq: int
     version: int
@@ -108,8 +110,7 @@ class Salvaged(Struct):
         """How many rows are kept, by kind."""
         counts: dict[str, int] = {}
         for row in self.kept.values():
-            kind = row.kind if isinstance(row, WholeEntry) else OUTBOX
-            counts[kind] = counts.get(kind, 0) + 1
+            counts[row.kind] = counts.get(row.kind, 0) + 1
         return counts
 
     @property

@@ -29,13 +29,16 @@ class Written:
         last: the number of the last commit, which was acknowledged.
     """
 
-    def __init__(self, directory, *, commits, rows=8, seed=1, checkpoint_after=(), size=600):
+    def __init__(
+        self, directory, *, commits, rows=8, seed=1, checkpoint_after=(), size=600, codec=PLAIN
+    ):
         self.files = Files(directory)
         self.states = {0: {}}
         self.last = 0
         self._random = random.Random(seed)
         self._seq = 0
         self._size = size
+        self._codecs = dict.fromkeys(CODECS, codec)
         directory.mkdir(parents=True, exist_ok=True)
         self._connection = open_database(self.files)
         self._told = Acknowledged(self.files.acknowledged)
@@ -56,7 +59,7 @@ class Written:
         batch, state = Batch(), dict(self.states[number - 1])
         for _ in range(self._random.randint(1, rows)):
             self._change(batch, state)
-        encoding = Encoding(batch, number, CODECS)
+        encoding = Encoding(batch, number, self._codecs)
         while not encoding.step(100):
             pass
         commit = encoding.commit()
