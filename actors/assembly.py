@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from actors.alarms import Alarms
 from actors.call_messages import CallSettings
-from actors.call_sup import CallSupArgs
+from actors.call_sup import CallSupArgs, SessionSupArgs
 from actors.config import send_list
+from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
+from actors.cti_table import LinkTable, TableLimits
 from actors.http_server import HttpServerArgs
+from actors.journal.journal import Journal
+from actors.journal.thread import ThreadWriter
+from actors.journal_codecs import codecs
 from actors.log_writer import LogSettings
 from actors.node_counts import counter
 from actors.node_reports import NodeCollector, count_given_up, registry_of, to_events
@@ -54,7 +59,10 @@ class Assembly:
         data: the data directory.
         listeners: the inherited listening sockets, by name.
         services: what the API uses.
+        journal: what must not be forgotten.
+        alarms: what is wrong now.
         pool: the sessions that live.
+        links: the link sessions and their connections.
         openings: how sessions are opened.
         control_api: what the control channel offers.
         operator_token: the operator's secret, at the first start only.
@@ -64,7 +72,10 @@ class Assembly:
     data: Path
     listeners: Mapping[str, socket.socket]
     services: Services
+    journal: Journal
+    alarms: Alarms
     pool: SessionPool
+    links: LinkTable
     openings: Openings
     control_api: Api
     operator_token: str | None
@@ -91,29 +102,25 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
         """
         tokens, operator_token = open_store(data, kernel.clock.wall())
-        alarms = Alarms(kernel)
-        pool = SessionPool()
-        count = OpenCount(data / "sessions.open")
-        openings = _openings(config, pool, count)
+        pool, count = SessionPool(), OpenCount(data / "sessions.open")
+        journal = _journal(kernel, config, data)
+        openings = _openings(config, pool, count, journal)
+        made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings)
         kernel.reports.subscribe(count_given_up(count))
-        services = Services(
-            version=version,
-            config=config.http,
-            readiness=NodeReadiness(kernel),
-            introspection=Introspection(kernel, NAME, _limits(config, data)),
-            sessions=CallSessions(kernel, pool, StoredSessions(kernel), openings),
-            events=_events(kernel, config, epoch),
-            tokens=tokens,
-            metrics=registry_of(NodeCollector(kernel, pool.count, count.lost)),
-            region=config.routing.region,
-            counts=counter(kernel, pool),
-            alarms=alarms.active,
-            overload=Overload(kernel, config.overload, alarms),
-            send_list=partial(send_list, config),
-            wall=kernel.clock.wall,
+        services = made.services(version, epoch)
+        return cls(
+            config,
+            data,
+            listeners,
+            services,
+            journal,
+            made.alarms,
+            pool,
+            _links(kernel, config, journal),
+            openings,
+            Api(services, operations.control(version)),
+            operator_token,
         )
-        api = Api(services, operations.control(version))
-        return cls(config, data, listeners, services, pool, openings, api, operator_token)
 
     def arguments(self) -> NodeArgs:
         """What the top of the tree starts with."""
@@ -122,12 +129,17 @@ class Assembly:
             supervision=config.supervision,
             log=_log_settings(self),
             database=OdbcSettings(
-                config.database, config.supervision.intensity, config.supervision.period_s
+                config.database,
+                config.supervision.intensity,
+                config.supervision.period_s,
+                self.journal,
+                self.alarms,
             ),
             call=CallSupArgs(
                 config.supervision,
                 self.openings.settings.table,
-                self.pool,
+                _store_args(self),
+                SessionSupArgs(config.supervision, self.pool, self.openings.settings),
                 _listener_args(self, self.services.tokens),
             ),
             http=_http_args(self),
@@ -146,9 +158,61 @@ class Assembly:
         return await control.answer(self.control_api, args)
 
 
-def _openings(config: Config, pool: SessionPool, count: OpenCount) -> Openings:
-    settings = CallSettings(table_of(config), config.routing, config.sessions, count)
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the services are made of."""
+
+    kernel: Kernel
+    config: Config
+    data: Path
+    tokens: TokenStore
+    alarms: Alarms
+    pool: SessionPool
+    openings: Openings
+
+    def services(self, version: str, epoch: str) -> Services:
+        """What the API uses."""
+        kernel, config, pool = self.kernel, self.config, self.pool
+        journal = self.openings.settings.journal
+        return Services(
+            version=version,
+            config=config.http,
+            readiness=NodeReadiness(kernel, journal, pool),
+            introspection=Introspection(kernel, NAME, _limits(config, self.data)),
+            sessions=CallSessions(kernel, pool, StoredSessions(kernel), self.openings),
+            events=_events(kernel, config, epoch),
+            tokens=self.tokens,
+            metrics=registry_of(NodeCollector(kernel, pool, self.openings.settings)),
+            region=config.routing.region,
+            counts=counter(kernel, pool),
+            alarms=self.alarms.active,
+            overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
+            send_list=partial(send_list, config),
+            wall=kernel.clock.wall,
+        )
+
+
+def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
+    clock = kernel.clock
+    writer = ThreadWriter(kernel, data / "journal", config.journal)
+    return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
+
+
+def _openings(config: Config, pool: SessionPool, count: OpenCount, journal: Journal) -> Openings:
+    settings = CallSettings(
+        table_of(config),
+        config.routing,
+        config.sessions,
+        count,
+        journal,
+        config.journal.on_stall,
+    )
     return Openings(settings, config.routing.region, pool.count)
+
+
+def _store_args(node: Assembly) -> StoreArgs:
+    least = node.config.journal.min_free_mb
+    return StoreArgs(node.journal, node.pool, node.links, node.alarms, least)
 
 
 def _events(kernel: Kernel, config: Config, epoch: str) -> EventHub:
@@ -190,12 +254,19 @@ def _log_settings(node: Assembly) -> LogSettings:
 def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
     return ListenerArgs(
         socket=node.listeners["cti"],
-        max_links=node.config.cti.max_links,
-        link=_link_config(node.config.cti, node.config.routing.request_timeout_ms),
+        table=node.links,
         settings=node.openings.settings,
         tokens=tokens,
         openings=node.openings,
+        overload=node.services.overload,
     )
+
+
+def _links(kernel: Kernel, config: Config, journal: Journal) -> LinkTable:
+    cti = config.cti
+    limits = TableLimits(cti.max_links, cti.max_link_sessions, cti.resume_s)
+    link = _link_config(cti, config.routing.request_timeout_ms)
+    return LinkTable(kernel, journal, link, limits)
 
 
 def _link_config(cti: CtiConfig, request_timeout_ms: int) -> LinkConfig:
@@ -205,6 +276,8 @@ def _link_config(cti: CtiConfig, request_timeout_ms: int) -> LinkConfig:
         window=cti.window,
         max_frames_per_s=cti.max_frames_per_s,
         write_buffer_bytes=cti.write_buffer_bytes,
+        replay_frames=cti.replay_frames,
+        replay_bytes=cti.replay_bytes,
         request_timeout_ms=request_timeout_ms,
         hb=HeartbeatTimes(
             interval_ms=cti.hb.interval_ms,

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors import dialogues, metrics, session_data
+from actors import dialogues, metrics
+from actors.call_answers import AnsweringCall, Caller
 from actors.call_messages import (
     GuardAnswered,
     RerouteAsked,
     RouteAnswered,
     RouteAsked,
-    RouteRefused,
     RouteTold,
 )
-from actors.call_names import link_name, xref_name
+from actors.call_names import xref_name
 from actors.dialogues import Asker, Dialogue
 from actors.router import NAME as ROUTER
 from actors.router import Decide
-from actors.routing import Decision, late_default, marks
+from actors.routing import late_default, marks
 from actors.session_api import RouteFromIvr, SessionOver
 from actors.session_data import Session, dialogue_of, with_dialogue
 from protocols.cti.messages import RouteEnd
@@ -34,83 +34,96 @@ from supervision import (
     Reply,
     Response,
     SetTimeout,
-    StateMachine,
     Transition,
 )
 
 if TYPE_CHECKING:
-    from actors.call_messages import SessionArgs
-    from protocols.cti.messages import ErrorCode
+    from collections.abc import Hashable
+
     from supervision.eventloop.calls import PendingCall
 
 ASK_AGAIN_S = 0.01
 
 
-class RoutedCall(StateMachine):
+class RoutedCall(AnsweringCall):
     """The dialogues of one call; ``CallSession`` is the whole session."""
 
-    data: Session
-    _args: SessionArgs
-    # Callers that wait for an IVR's routing: they are told at once should this incarnation end, so
-    # they need not be part of the data that outlives it.
-    _callers: dict[str, PendingCall] | None = None
     _questions: int = 0
 
     # Being asked
 
     def _route_asked(self, event: RouteAsked, state: str, data: Session) -> Transition:
-        message = event.message
-        known = dialogue_of(data, message.xref)
+        known = dialogue_of(data, event.message.xref)
         if known is None:
             return self._new_dialogue(event, state, data)
+        return self._asked_too(event, known, data)
+
+    def _asked_too(
+        self, event: RouteAsked | RerouteAsked, known: Dialogue, data: Session
+    ) -> Transition:
+        """One more asks for a decision, or for one more time."""
+        xref, i = event.message.xref, event.message.i
+        asker = Asker(event.link, i, event.marks)
         if known.decision is not None:
-            self._answer_one(data, message.xref, known, Asker(event.link, message.i, event.marks))
-            return Keep()
-        joined = dialogues.joined(known, Asker(event.link, message.i, event.marks))
-        data = with_dialogue(data, message.xref, joined)
-        return Keep(data, self._until_default(message.xref, joined))
+            answered: Transition = self._answer_again(data, xref, known, asker)
+            return answered
+        for other in known.askers:
+            if other.link == event.link and other.i != i:
+                self._confirm(other.link, other.i)
+        joined = dialogues.joined(known, asker)
+        return Keep(with_dialogue(data, xref, joined), self._until_default(xref, joined))
 
     def _new_dialogue(self, event: RouteAsked, state: str, data: Session) -> Transition:
         message = event.message
+        xref, i = message.xref, message.i
         limit = self._args.settings.sessions.max_dialogues
         if len(data.dialogues) >= limit:
             oldest, dialogue = data.dialogues[0]
             if dialogue.decision is None:
-                self._refuse(event, 429, f"sessions.max_dialogues is {limit}")
+                self._refuse(event.link, xref, i, 429, f"sessions.max_dialogues is {limit}")
                 return Keep()
             self.unregister(xref_name(oldest))
             data = with_dialogue(data, oldest, None)
         try:
-            self.register(xref_name(message.xref))
+            self.register(xref_name(xref))
         except NameTaken:
-            self._refuse(event, 409, "xref is another call's")
-            return Keep()
-        asker = Asker(event.link, message.i, event.marks)
+            self._refuse(event.link, xref, i, 409, "xref is another call's")
+            return Keep(data)
+        asker = Asker(event.link, i, event.marks)
         dialogue = Dialogue(message.rp, (asker,), event.marks.read_at)
-        data = self._asked(replace(data, rp=message.rp), message.xref, dialogue)
-        return Next(state, data, self._until_default(message.xref, dialogue))
+        data = self._asked(replace(data, rp=message.rp), xref, dialogue)
+        return Next(state, data, self._until_default(xref, dialogue))
 
     def _reroute_asked(self, event: RerouteAsked, _state: str, data: Session) -> Transition:
         message = event.message
         xref = message.xref
         known = dialogue_of(data, xref)
         if known is None:
-            self._refuse(event, 404, "xref is not of an open dialogue")
+            self._refuse(event.link, xref, message.i, 404, "xref is not of an open dialogue")
             return Keep()
-        asker = Asker(event.link, message.i, event.marks)
-        what, dialogue = dialogues.rerouted(known, event.message.failed, asker)
-        if what == "unanswered":
-            self._refuse(event, 409, "the dialogue has not been answered yet")
+        what, dialogue = dialogues.rerouted(
+            known, message.failed, Asker(event.link, message.i, event.marks)
+        )
+        promise = (self._promises or {}).get(xref)
+        if what == "unanswered" or (what == "ask" and promise is not None and not promise.told):
+            rule = "the dialogue has not been answered yet"
+            self._refuse(event.link, xref, message.i, 409, rule)
             return Keep()
-        if what == "repeat":
-            self._answer_one(data, xref, dialogue, asker)
-            return Keep()
-        if what == "ask":
-            data = self._asked(data, xref, dialogue)
-        else:
-            data = with_dialogue(data, xref, dialogue)
+        if what != "ask":
+            return self._asked_too(event, known, data)
+        data = self._asked(data, xref, dialogue)
         heard = CancelTimeout(("abandon", xref))
         return Keep(data, heard, self._until_default(xref, dialogue))
+
+    def repeated(self, event: Any, data: Session) -> Transition:
+        """Answer a frame that has been applied: the decision again, or that it is handled."""
+        message = event.message
+        if isinstance(event, RouteAsked | RerouteAsked):
+            known = dialogue_of(data, message.xref)
+            if known is not None:
+                return self._asked_too(event, known, data)
+        self._confirm(event.link, message.i)
+        return Keep()
 
     def route_for_application(
         self, request: RouteFromIvr, from_: PendingCall, state: str, data: Session
@@ -118,39 +131,40 @@ class RoutedCall(StateMachine):
         """Decide for an IVR application, which waits for the answer of its call."""
         if state == "closed":
             return Keep(data, Reply(from_, SessionOver()))
+        callers = self._callers or {}
+        for xref, caller in callers.items():
+            if request.once is not None and caller.once == request.once:
+                self._callers = {**callers, xref: Caller((*caller.calls, from_), caller.once)}
+                return Keep()
         self._questions += 1
         xref = f"ivr-{data.session}-{self.address.incarnation}-{self._questions}"
-        self._callers = {**(self._callers or {}), xref: from_}
+        self._callers = {**callers, xref: Caller((from_,), request.once)}
         deadlines = marks(self._args.settings.routing, self.now(), None)
         dialogue = Dialogue(request.rp, (Asker(None, 0, deadlines),), deadlines.read_at)
         data = self._asked(replace(data, rp=request.rp), xref, dialogue)
         return Keep(data, self._until_default(xref, dialogue))
 
-    def _refuse(self, event: RouteAsked | RerouteAsked, code: ErrorCode, msg: str) -> None:
-        message = event.message
-        self._tell(event.link, RouteRefused(message.xref, message.i, code, msg, "xref"))
-
-    def _tell(self, link: str, message: Any) -> None:
-        """Tell a link, if it is there; one that is between two lives hears it later."""
-        name = link_name(link)
-        address = self.whereis(name)
-        if address is not None:
-            self.send(address, message)
-        else:
-            self.kernel.dead_letter(name, message, self.address, "dead")
-
     def _resumed(self, data: Session) -> tuple[Session, list[Any]]:
         """Take the dialogues up where the last incarnation left them."""
         actions: list[Any] = []
         for xref, dialogue in data.dialogues:
-            if dialogues.of_application(dialogue):
+            if dialogues.are_applications(dialogue.askers):
                 data = with_dialogue(data, xref, None)
                 continue
-            self.register(xref_name(xref))
+            self._take_name(xref_name(xref))
             if dialogue.decision is None:
                 data = self._asked(data, xref, dialogue)
                 actions.append(self._until_default(xref, dialogue))
+            elif dialogue.silent_since is not None:
+                actions.append(self._until_abandoned(xref, dialogue))
         return data, actions
+
+    def _take_name(self, name: Hashable) -> None:
+        """Take a name again; one that has another owner by now is not worth this session."""
+        try:
+            self.register(name)
+        except NameTaken as taken:
+            self.kernel.report("name_taken", self.address.path, name=str(name), why=str(taken))
 
     # Asking the router
 
@@ -160,11 +174,7 @@ class RoutedCall(StateMachine):
         return with_dialogue(data, xref, replace(dialogue, request_id=request_id))
 
     def _until_default(self, xref: str, dialogue: Dialogue) -> SetTimeout:
-        return SetTimeout(("default", xref), dialogues.first_default(dialogue) - self.now())
-
-    def _until_abandoned(self, xref: str) -> SetTimeout:
-        settings = self._args.settings.routing
-        return SetTimeout(("abandon", xref), settings.abandon_timeout_ms / 1000)
+        return SetTimeout(("default", xref), dialogues.first_default(dialogue.askers) - self.now())
 
     def _response(self, event: Response, _state: str, data: Session) -> Transition:
         for xref, dialogue in data.dialogues:
@@ -181,6 +191,9 @@ class RoutedCall(StateMachine):
         return Keep(self._asked(data, xref, dialogue))
 
     def _default_due(self, xref: str, _state: str, data: Session) -> Transition:
+        promise = (self._promises or {}).get(xref)
+        if promise is not None:
+            return self._promise_due(xref, promise, data)
         dialogue = dialogue_of(data, xref)
         if dialogue is None or dialogue.decision is not None:
             return Keep()
@@ -192,89 +205,83 @@ class RoutedCall(StateMachine):
         address = self.whereis(name)
         return name if address is None else address.path
 
-    # Answering
-
-    def _decided(
-        self, data: Session, xref: str, dialogue: Dialogue, decision: Decision
-    ) -> Transition:
-        dialogue = replace(dialogue, decision=decision, request_id=None)
-        for asker in dialogue.askers:
-            self._answer_one(data, xref, dialogue, asker)
-        data = session_data.routed(data, dialogue, self.now(), self.wall())
-        forever_over = dialogues.of_application(dialogue)
-        dialogue = replace(dialogue, askers=())
-        return Keep(
-            with_dialogue(data, xref, None if forever_over else dialogue),
-            CancelTimeout(("default", xref)),
-            CancelTimeout(("ask", xref)),
-            CancelTimeout(("abandon", xref)) if forever_over else self._until_abandoned(xref),
-        )
-
-    def _answer_one(
-        self,
-        data: Session,
-        xref: str,
-        dialogue: Dialogue,
-        asker: Asker,
-    ) -> None:
-        decision = dialogue.decision
-        assert decision is not None
-        if asker.link is None:
-            self._answer_ivr(data, xref, decision)
-            return
-        message = dialogues.for_link(decision, xref, data.session, data.rev)
-        answer = RouteAnswered(message, asker.i, decision.reason, dialogue.rp, ROUTER)
-        self._tell(asker.link, answer)
-
-    def _answer_ivr(self, data: Session, xref: str, decision: Decision) -> None:
-        caller = (self._callers or {}).pop(xref, None)
-        if caller is not None:
-            answer = dialogues.for_application(decision, data.session, data.rev)
-            self.reply(caller, answer)
-
     # Being told
 
     def _guard_answered(self, event: GuardAnswered, _state: str, data: Session) -> Transition:
-        dialogue = dialogue_of(data, event.xref)
+        """A link has answered in our place: so it is, unless somebody was told otherwise."""
+        xref = event.xref
+        self._confirm(event.link, event.i)
+        dialogue = dialogue_of(data, xref)
         if dialogue is None:
             try:
-                self.register(xref_name(event.xref))
+                self.register(xref_name(xref))
             except NameTaken:
                 return Keep()
             dialogue = Dialogue(event.rp, (), self.now())
-        if dialogue.decision is not None:
-            return Keep()
+        elif dialogue.decision is not None:
+            promise = (self._promises or {}).get(xref)
+            if promise is None or promise.told:
+                return Keep()
+            promise.void = True
+            self._forget_promise(xref, promise)
+            dialogue = replace(dialogue, askers=tuple(promise.askers))
         others = dialogues.without(dialogue, event.link)
-        return self._decided(data, event.xref, others, event.decision)
+        return self._decided(data, xref, others, event.decision)
 
     def _route_told(self, event: RouteTold, _state: str, data: Session) -> Transition:
         xref = event.message.xref
-        if not isinstance(event.message, RouteEnd):
-            return Keep(replace(data, updated=self.wall()), CancelTimeout(("abandon", xref)))
-        self._end_for_others(xref, event, data)
-        self.unregister(xref_name(xref))
-        timers = (("default", xref), ("ask", xref), ("abandon", xref))
-        return Keep(with_dialogue(data, xref, None), *(CancelTimeout(name) for name in timers))
+        self._confirm(event.link, event.message.i)
+        dialogue = dialogue_of(data, xref)
+        if isinstance(event.message, RouteEnd):
+            return self._ended(xref, dialogue, event, data)
+        if dialogue is not None:
+            data = with_dialogue(data, xref, replace(dialogue, silent_since=None))
+        return Keep(replace(data, updated=self.wall()), CancelTimeout(("abandon", xref)))
 
-    def _heard(self, data: Session) -> tuple[CancelTimeout, ...]:
+    def _heard(self, data: Session) -> tuple[Session, tuple[CancelTimeout, ...]]:
         """The call lives: none of its dialogues is abandoned."""
-        return tuple(CancelTimeout(("abandon", xref)) for xref, _ in data.dialogues)
+        if not any(dialogue.silent_since is not None for _, dialogue in data.dialogues):
+            return data, ()
+        heard = tuple((xref, replace(one, silent_since=None)) for xref, one in data.dialogues)
+        cancelled = tuple(CancelTimeout(("abandon", xref)) for xref, _ in heard)
+        return replace(data, dialogues=heard), cancelled
 
     def _abandoned(self, xref: str, _state: str, data: Session) -> Transition:
         """Nothing was heard after the answer; its decision stays known while the session does."""
         metrics.ROUTES_ABANDONED.inc()
         self.kernel.report("abandoned", self.address.path, xref=xref, call=data.call)
-        return Keep()
-
-    def _end_for_others(self, xref: str, event: RouteTold, data: Session) -> None:
         dialogue = dialogue_of(data, xref)
         if dialogue is None:
+            return Keep()
+        return Keep(with_dialogue(data, xref, replace(dialogue, silent_since=None)))
+
+    def _ended(
+        self, xref: str, dialogue: Dialogue | None, event: RouteTold, data: Session
+    ) -> Transition:
+        promise = (self._promises or {}).get(xref)
+        waiting = () if dialogue is None else dialogue.askers
+        if promise is not None:
+            promise.void = True
+            self._forget_promise(xref, promise)
+            waiting = (*waiting, *promise.askers)
+        for asker in waiting:
+            self._end_for(asker, xref, dialogue, event)
+        self.unregister(xref_name(xref))
+        timers = (("default", xref), ("ask", xref), ("abandon", xref))
+        ended = data if dialogue is None else with_dialogue(data, xref, None)
+        return Keep(ended, *(CancelTimeout(name) for name in timers))
+
+    def _end_for(
+        self, asker: Asker, xref: str, dialogue: Dialogue | None, event: RouteTold
+    ) -> None:
+        """The link that ended the dialogue waits no more; the other is told."""
+        if asker.link is None or asker.link == event.link:
+            self._confirm(asker.link, asker.i)
             return
-        for asker in dialogue.askers:
-            if asker.link is not None and asker.link != event.link:
-                assert isinstance(event.message, RouteEnd)
-                end = RouteEnd(xref=xref, cause=event.message.cause)
-                self._tell(asker.link, RouteAnswered(end, asker.i, "ended", dialogue.rp, ""))
+        assert isinstance(event.message, RouteEnd)
+        end = RouteEnd(xref=xref, cause=event.message.cause)
+        rp = "" if dialogue is None else dialogue.rp
+        self._tell(asker.link, RouteAnswered(end, asker.i, "ended", rp, ""))
 
     DIALOGUE_EVENTS: ClassVar[dict[type, Any]] = {
         RouteAsked: _route_asked,

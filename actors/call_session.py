@@ -3,6 +3,7 @@
 Its states are those of the outside contract. It decides once for each routing dialogue and gives
 the same answer to everyone who asks with the same xref, on whichever link. Its handlers are
 synchronous: look-ups are messages, so that the default answer leaves in time whatever is pending.
+What it is goes to the journal after each event that changed it, see ``call_saving``.
 """
 
 from __future__ import annotations
@@ -12,20 +13,32 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from msgspec.structs import replace
 
 from actors import session_data
-from actors.call_messages import CallTold, SessionArgs, StoreSession
-from actors.call_names import ani_group, call_name
+from actors.call_messages import (
+    CallTold,
+    RerouteAsked,
+    RouteAsked,
+    RouteTold,
+    SessionArgs,
+    StoreSession,
+)
+from actors.call_names import ani_group, call_name, once_name
 from actors.call_routing import RoutedCall
+from actors.call_saving import KIND
 from actors.call_states import OPEN, after
+from actors.journal.records import OutboxItem
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
     GetSession,
+    KeyReused,
+    OpenAgain,
     PatchSession,
+    Repeated,
     RouteFromIvr,
     SessionOver,
     SessionState,
 )
-from actors.session_data import Session
+from actors.session_data import Once, Session
 from supervision import (
     CancelTimeout,
     Keep,
@@ -40,15 +53,10 @@ from supervision import (
 from supervision.reasons import error
 
 if TYPE_CHECKING:
-    from actors.session_api import SessionView
+    from actors.session_api import IdempotentKey, SessionView
     from protocols.cti.messages import CallEvent
     from supervision.eventloop.calls import PendingCall
-    from supervision.reasons import Reason
 
-STORE = "sessionStore"
-
-
-STORE = "sessionStore"
 MAX_NAMES = 16
 """Ids of a call's transfers that are remembered; the oldest give way."""
 
@@ -58,7 +66,10 @@ class CallSession(RoutedCall):
 
     states: ClassVar = frozenset(get_args(SessionState))
     fixed_fields: ClassVar = frozenset(
-        {"session", "call", "opened", "ani", "names", "leg", "heard", "dialogues", "closed"}
+        {
+            *("session", "call", "opened", "ani", "names", "leg", "heard", "dialogues", "closed"),
+            *("events", "applied", "once"),
+        }
     )
 
     # Beginning
@@ -69,17 +80,27 @@ class CallSession(RoutedCall):
         first = args.first
         assert first is not None, "a session begins once"
         try:
+            for once in first.once:
+                self.register(once_name(once.key.key))
             self.register(call_name(first.call))
         except NameTaken:
             return Stop(error("already_open"))
         args.first = None
+        self._put(args.state, first)
         return self._begun(args.state, first)
 
     def restore(self, args: SessionArgs, state: str, data: Session) -> Any:
-        """Go on where the last incarnation was killed: names, timers and pending questions."""
+        """Go on where the last incarnation was killed: names, timers and pending questions.
+
+        The last incarnation may be one of another process: then all is saved as it is.
+        """
         self._args = args
         for name in (data.call, *data.names):
-            self.register(call_name(name))
+            self._take_name(call_name(name))
+        for once in data.once:
+            self._take_name(once_name(once.key.key))
+        if self.address.incarnation > 1:
+            self._put(state, data)
         data, resumed = self._resumed(data)
         return *self._begun(state, data), *resumed
 
@@ -90,16 +111,12 @@ class CallSession(RoutedCall):
             left = data.closed[0] + self._args.settings.sessions.linger_s - self.wall()
             return state, data, SetTimeout("linger", left)
         self._args.settings.count.opened(data.session)
-        return state, data, SetTimeout("idle", self._args.settings.sessions.idle_expiry_s)
-
-    def terminate(self, reason: Reason) -> None:
-        """A session that ends while its call goes on is open no more; a crash may bring it back."""
-        if reason.clean:
-            self._args.settings.count.ended(self.data.session)
+        left = data.updated + self._args.settings.sessions.idle_expiry_s - self.wall()
+        return state, data, SetTimeout("idle", left)
 
     # Events
 
-    def handle_event(self, kind: Any, event: Any, state: str, data: Any) -> Transition:
+    def handled(self, kind: Any, event: Any, state: str, data: Session) -> Transition:
         """Hand an event to its method."""
         transition: Transition
         if kind == "call":
@@ -107,6 +124,8 @@ class CallSession(RoutedCall):
             transition = self._CALLS[type(request)](self, request, from_, state, data)
         elif kind == "timeout":
             transition = self._timeout_event(event[0], state, data)
+        elif type(event) in self._FRAMES:
+            transition = self._frame_of(event, state, data, self._EVENTS[type(event)])
         else:
             transition = self._EVENTS[type(event)](self, event, state, data)
         return transition
@@ -120,18 +139,20 @@ class CallSession(RoutedCall):
 
     def _call_told(self, event: CallTold, state: str, data: Session) -> Transition:
         message = event.message
+        self._confirm(event.link, message.i)
         if state == "closed" or session_data.repeated(data, message):
             return Keep()
         old_leg = session_data.is_of_old_leg(data, message)
         data = session_data.told(data, message, self.wall())
         if data.leg is not None and data.leg not in (data.call, *data.names):
             data = self._also_known_as(data.leg, data)
+        data, heard = self._heard(data)
         reached = after(state, message.ev)  # type: ignore[arg-type]
         if reached != "closed":
-            return Next(reached, data, *self._heard(data))
+            return Next(reached, data, *heard)
         if old_leg:  # the leg that a transfer has left behind is cleared; the call goes on
-            return Keep(data, *self._heard(data))
-        return self._closed(data, _why(message))
+            return Keep(data, *heard)
+        return self._closed(data, _why(message), *heard)
 
     def _also_known_as(self, call: str, data: Session) -> Session:
         try:
@@ -143,22 +164,25 @@ class CallSession(RoutedCall):
             self.unregister(call_name(forgotten))
         return replace(data, names=names[-MAX_NAMES:])
 
-    def _closed(self, data: Session, why: str) -> Transition:
+    def _closed(self, data: Session, why: str, *actions: Any) -> Transition:
         """Answer for a while yet, to whoever asks by the call's names."""
         wall = self.wall()
         self._args.settings.count.ended(data.session)
         data = replace(data, closed=(wall, why), updated=wall)
-        self.cast(STORE, StoreSession(session_data.view(data, "closed", None), wall, why))
+        stored = StoreSession(session_data.view(data, "closed", None), wall, why)
+        self._item = OutboxItem(data.session, data.call, data.ani, stored)
         linger = SetTimeout("linger", self._args.settings.sessions.linger_s)
-        return Next("closed", data, CancelTimeout("idle"), linger, *self._heard(data))
+        return Next("closed", data, CancelTimeout("idle"), linger, *actions)
 
     def _idle(self, _state: str, data: Session) -> Transition:
         left = data.updated + self._args.settings.sessions.idle_expiry_s - self.wall()
         if left > 0:
             return Keep(data, SetTimeout("idle", left))
-        return self._closed(data, "idle")
+        data, heard = self._heard(data)
+        return self._closed(data, "idle", *heard)
 
-    def _lingered(self, _state: str, _data: Session) -> Transition:
+    def _lingered(self, _state: str, data: Session) -> Transition:
+        self._args.settings.journal.delete(KIND, data.session)
         return StopMachine()
 
     # IVR applications
@@ -184,27 +208,64 @@ class CallSession(RoutedCall):
         return Keep(changed, Reply(from_, self._view(state, changed)))
 
     def _step(self, request: AddJourneyStep, from_: PendingCall, state: str, data: Session) -> Any:
-        if state == "closed":
-            return Keep(data, Reply(from_, SessionOver()))
+        known = self._known(request.once, "step", state, data)
+        if known is not None or state == "closed":
+            return Keep(data, Reply(from_, known or SessionOver()))
         longest = self._args.settings.sessions.max_journey
         data = session_data.with_step(data, request, longest, self.wall())
+        if request.once is not None:
+            data = self._with_once(data, Once(request.once, "step", len(data.journey)))
         state = "ivr" if state == "new" else state
         return Next(state, data, Reply(from_, self._view(state, data)))
 
     def _close(self, request: CloseSession, from_: PendingCall, state: str, data: Session) -> Any:
-        if state not in OPEN:
-            return Keep(data, Reply(from_, self._view(state, data)))
-        transition = self._closed(data, request.reason or "ivr")
+        known = self._known(request.once, "close", state, data)
+        if known is not None or state not in OPEN:
+            return Keep(data, Reply(from_, known or self._view(state, data)))
+        if request.once is not None:
+            data = self._with_once(data, Once(request.once, "close"))
+        data, heard = self._heard(data)
+        transition = self._closed(data, request.reason or "ivr", *heard)
         answer = Reply(from_, self._view("closed", transition.data))
         return Next("closed", transition.data, *transition.actions, answer)
+
+    def _route(self, request: RouteFromIvr, from_: PendingCall, state: str, data: Session) -> Any:
+        known = self._known(request.once, "route", state, data)
+        if known is not None:
+            return Keep(data, Reply(from_, known))
+        return self.route_for_application(request, from_, state, data)
+
+    def _open(self, request: OpenAgain, from_: PendingCall, state: str, data: Session) -> Any:
+        """The call has a session: that is the answer, this time and the next."""
+        known = self._known(request.once, "open", state, data)
+        if known is not None:
+            return Keep(data, Reply(from_, known))
+        data = self._with_once(data, Once(request.once, "open"))
+        return Keep(data, Reply(from_, self._view(state, data)))
+
+    def _known(
+        self, key: IdempotentKey | None, kind: str, state: str, data: Session
+    ) -> Repeated | KeyReused | None:
+        """What a request is answered whose idempotency key has been used; None where it is new."""
+        if key is None:
+            return None
+        owner = self.whereis(once_name(key.key))
+        known = session_data.once_of(data, key.key)
+        if known is None:
+            return None if owner is None else KeyReused()
+        if known.key != key or known.kind != kind:
+            return KeyReused()
+        return Repeated(known.answer or self._view(state, data), known.detail)
 
     _CALLS: ClassVar[dict[type, Any]] = {
         GetSession: _get,
         PatchSession: _patch,
         AddJourneyStep: _step,
-        RouteFromIvr: RoutedCall.route_for_application,
+        RouteFromIvr: _route,
         CloseSession: _close,
+        OpenAgain: _open,
     }
+    _FRAMES: ClassVar = frozenset({RouteAsked, RerouteAsked, RouteTold, CallTold})
     _EVENTS: ClassVar[dict[type, Any]] = {
         **RoutedCall.DIALOGUE_EVENTS,
         CallTold: _call_told,

@@ -1,4 +1,4 @@
-"""callSup and what is below it: the router, the pool of sessions, the CTI links.
+"""callSup and what is below it: contextStore, the router, the pool of sessions, the CTI links.
 
 Its parts find each other by name and survive each other's restart.
 """
@@ -6,11 +6,15 @@ Its parts find each other by name and survive each other's restart.
 from __future__ import annotations
 
 import asyncio
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from actors.call_messages import SessionArgs
 from actors.call_session import CallSession
+from actors.context_store import ContextStore, StoreArgs
 from actors.cti_listener import SUPERVISOR as CTI_SUP
 from actors.cti_listener import CtiListener, ListenerArgs
 from actors.router import Router
@@ -18,8 +22,9 @@ from actors.session_opening import SUPERVISOR as SESSION_SUP
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from actors.call_messages import CallSettings
     from actors.config import SupervisionConfig
     from actors.routing import RoutingTable
     from actors.session_pool import SessionPool
@@ -38,17 +43,19 @@ class CallSupArgs(Struct, frozen=True):
 
     supervision: SupervisionConfig
     table: RoutingTable
-    pool: SessionPool
+    store: StoreArgs
+    sessions: SessionSupArgs
     listener: ListenerArgs
 
 
 class CallSup(Supervisor):
-    """one_for_one over router, sessionSup and ctiSup."""
+    """one_for_one over contextStore, router, sessionSup and ctiSup."""
 
     def init(self, args: CallSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
-        """The router first: whoever comes after may ask it."""
-        sessions = SessionSupArgs(args.supervision, args.pool)
+        """First who recovers the others' state, then the router, whom the others ask."""
+        sessions = args.sessions
         children = [
+            ChildSpec("contextStore", ContextStore, args.store),
             ChildSpec("router", Router, args.table),
             ChildSpec("sessionSup", SessionSup, sessions, type="supervisor"),
             ChildSpec("ctiSup", CtiSup, args, type="supervisor"),
@@ -61,6 +68,7 @@ class SessionSupArgs(Struct, frozen=True):
 
     supervision: SupervisionConfig
     pool: SessionPool
+    settings: CallSettings
 
 
 class SessionSup(Supervisor):
@@ -68,7 +76,8 @@ class SessionSup(Supervisor):
 
     A session that crashes goes on from its last handled state. One that crashes again and again is
     given up alone; the pool as a whole bears restarts in proportion to its size. Where sessionSup
-    itself dies or is restarted, its sessions go on under the next one.
+    itself dies or is restarted, its sessions go on under the next one; so do those that the journal
+    has given back, of the process before.
     """
 
     def init(self, args: SessionSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
@@ -88,24 +97,47 @@ class SessionSup(Supervisor):
             restart="transient",
             shutdown=SESSION_STOP_S,
             keep_state=True,
+            on_restart="keep",
         )
         return pool, [session]
 
     async def on_start(self, args: SessionSupArgs) -> Any:
-        """Take over the sessions that the last incarnation left."""
+        """Take over the sessions that the last incarnation left, or the last process."""
         refused = await super().on_start(args)
         if refused is None:
+            self.state.children = args.pool.children
             await self._take_over(args.pool)
+            with _no_collection():
+                await self._take_in(args)
+            args.pool.ready = True
+            args.settings.count.begin()
         return refused
 
     async def _take_over(self, pool: SessionPool) -> None:
-        self.state.children = pool.children
         for number, child in enumerate(list(pool.children.values()), 1):
             if child.kept is None:
                 del pool.children[child.id]
                 continue
             await self._start(child)
             child.restarts += 1
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def _take_in(self, args: SessionSupArgs) -> None:
+        """Start what was recovered; whoever cuts this short leaves the rest to the next one."""
+        recovered = args.pool.recovered
+        template = self.state.template
+        assert template is not None
+        same = SessionArgs(args.settings, None)  # a session that goes on needs no more
+        number = 0
+        while recovered:
+            session, kept = recovered.popitem()
+            if session in self.state.children:
+                continue
+            child = self._add(template, session, same)
+            child.kept = kept
+            await self._start(child)
+            number += 1
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -124,6 +156,18 @@ class CtiSup(Supervisor):
         """The listener; it has the links started."""
         self.register(CTI_SUP)
         return flags(args.supervision), [ChildSpec("ctiListener", CtiListener, args.listener)]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Many objects come and all of them stay: looking for garbage among them is in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def flags(config: SupervisionConfig) -> SupervisorFlags:

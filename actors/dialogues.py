@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -87,14 +88,19 @@ def without(dialogue: Dialogue, link: str) -> Dialogue:
     return replace(dialogue, askers=tuple(asker for asker in dialogue.askers if asker.link != link))
 
 
-def of_application(dialogue: Dialogue) -> bool:
+def are_applications(askers: Sequence[Asker]) -> bool:
     """Whether only an IVR application waits, which is told at once when the session dies."""
-    return bool(dialogue.askers) and all(asker.link is None for asker in dialogue.askers)
+    return bool(askers) and all(asker.link is None for asker in askers)
 
 
-def first_default(dialogue: Dialogue) -> float:
+def first_default(askers: Sequence[Asker]) -> float:
     """When the default answer leaves: the earliest of those who wait, monotonic seconds."""
-    return min(asker.marks.default_at for asker in dialogue.askers)
+    return min(asker.marks.default_at for asker in askers)
+
+
+def last_moment(askers: Sequence[Asker]) -> float:
+    """Until when a default answer may wait to be durable, before links answer by themselves."""
+    return min((asker.marks.default_at + asker.marks.guard_at) / 2 for asker in askers)
 
 
 def for_link(

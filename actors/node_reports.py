@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from actors.call_messages import CallSettings
     from actors.open_count import OpenCount
+    from actors.session_pool import SessionPool
     from actors.web.event_hub import EventHub, EventKind
     from supervision import Report
     from supervision.eventloop.kernel import Kernel
@@ -63,22 +65,19 @@ class NodeCollector(Collector):
 
     Args:
         kernel: the node.
-        sessions: how many sessions there are.
-        lost: sessions that went down with the last process.
+        pool: the sessions that live.
+        settings: of calls: what counts and saves them.
     """
 
-    def __init__(self, kernel: Kernel, sessions: Callable[[], int], lost: int) -> None:
+    def __init__(self, kernel: Kernel, pool: SessionPool, settings: CallSettings) -> None:
         self._kernel = kernel
-        self._sessions = sessions
-        self._lost = lost
+        self._pool = pool
+        self._settings = settings
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, as Prometheus wants them."""
         kernel = self._kernel
-        yield GaugeMetricFamily("vigie_sessions", "Sessions in memory.", self._sessions())
-        yield GaugeMetricFamily(
-            "vigie_sessions_lost", "Sessions open when the last node crashed.", self._lost
-        )
+        yield from self._calls()
         yield GaugeMetricFamily(
             "vigie_mailbox_messages", "Messages waiting in mailboxes.", kernel.waiting
         )
@@ -98,6 +97,21 @@ class NodeCollector(Collector):
             "vigie_handler_holds", "Handlers that held the loop past the limit.", kernel.holds
         )
         yield self._latencies()
+
+    def _calls(self) -> Iterator[Metric]:
+        count, journal = self._settings.count, self._settings.journal
+        yield GaugeMetricFamily("vigie_sessions", "Sessions in memory.", self._pool.count())
+        yield GaugeMetricFamily(
+            "vigie_sessions_lost",
+            "Sessions open when the last node ended that did not come back.",
+            count.lost,
+        )
+        yield GaugeMetricFamily(
+            "vigie_journal_waiting", "Records that wait for their commit.", journal.waiting
+        )
+        yield GaugeMetricFamily(
+            "vigie_journal_failing", "1 while commits fail.", int(bool(journal.failing))
+        )
 
     def _latencies(self) -> Metric:
         family = HistogramMetricFamily(

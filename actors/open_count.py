@@ -1,8 +1,8 @@
 """How many sessions are open, kept where a killed process leaves it behind.
 
 Eight bytes of a shared mapping: an update is a write to memory, and the kernel keeps what a killed
-process has written. The next node reads it and can say how many sessions went down with the last
-one. (A crash of the whole machine leaves what was last flushed, which no session survives either.)
+process has written. The next node reads it, compares it with what the journal gives back, and can
+say how many sessions went down with the last one: none, while all is well.
 
 It counts sessions, not events: a session may be told of any number of times, by each of its
 incarnations and by whoever sees that it does not come back.
@@ -28,7 +28,7 @@ class OpenCount:
         path: of the file; its directory exists.
 
     Attributes:
-        lost: sessions that were open when the last process that used the file ended.
+        before: sessions that were open when the last process that used the file ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,14 +38,27 @@ class OpenCount:
             self._map = mmap.mmap(descriptor, _COUNT.size)
         finally:
             os.close(descriptor)
-        (self.lost,) = _COUNT.unpack_from(self._map)
+        (self.before,) = _COUNT.unpack_from(self._map)
         self._sessions: set[str] = set()
-        self._write()
+        self._begun = False
+        self._lost = 0
 
     @property
     def open(self) -> int:
         """Sessions that are open now."""
         return len(self._sessions)
+
+    @property
+    def lost(self) -> int:
+        """Sessions that were open when the last process ended and did not come back."""
+        return self._lost
+
+    def begin(self) -> None:
+        """All that comes back of the last process has: from now on this one is counted."""
+        if not self._begun:
+            self._lost = max(0, self.before - len(self._sessions))
+            self._begun = True
+            self._write()
 
     def opened(self, session: str) -> None:
         """A session is open, or is open again after a crash.
@@ -66,4 +79,5 @@ class OpenCount:
         self._write()
 
     def _write(self) -> None:
-        _COUNT.pack_into(self._map, 0, len(self._sessions))
+        if self._begun:  # a process that ends before has changed nothing of what the next is told
+            _COUNT.pack_into(self._map, 0, len(self._sessions))

@@ -10,6 +10,8 @@ from actors.odbc_server import database_state
 from actors.web.ports import ReadinessReport
 
 if TYPE_CHECKING:
+    from actors.journal.journal import Journal
+    from actors.session_pool import SessionPool
     from supervision.eventloop.kernel import Kernel
 
 
@@ -18,20 +20,35 @@ class NodeReadiness:
 
     Args:
         kernel: the node.
+        journal: what must be open.
+        pool: where the sessions of the last process must have come back.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, journal: Journal, pool: SessionPool) -> None:
         self._kernel = kernel
+        self._journal = journal
+        self._pool = pool
 
     def report(self) -> ReadinessReport:
         """The state of each part, now."""
         accepting = self._accepting()
         parts = {
+            "journal": self._journal_state(),
             "cti": "accepting" if accepting else "not accepting",
             "sessions": "routing" if self._routing() else "restarting",
             "database": database_state(self._kernel),  # told, but PostgreSQL never makes it red
         }
-        return ReadinessReport(ready=accepting, parts=parts)
+        return ReadinessReport(ready=accepting and self.recovered(), parts=parts)
+
+    def recovered(self) -> bool:
+        """Whether the journal has been opened and all sessions that were in it are back."""
+        return self._pool.ready
+
+    def _journal_state(self) -> str:
+        if not self.recovered():
+            return "recovering"
+        failing = self._journal.failing
+        return f"failing: {failing}" if failing else "open"
 
     def _accepting(self) -> bool:
         actor = self._actor(LISTENER)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from actors import outbox_limits
 from actors.call_messages import SessionArgs
-from actors.session_data import NO_USER_DATA, Session
+from actors.session_data import NO_USER_DATA, Once, Session
 from protocols.numbering import normalise
 from supervision import StartChild
 
@@ -99,16 +100,23 @@ class Openings(Struct, frozen=True):
             dnis=request.dnis,
             lang=request.lang,
             ud=request.ud or NO_USER_DATA,
+            once=() if request.once is None else (Once(request.once, "open", 1),),
         )
         return self._opening(first, "ivr", "")
 
     def _opening(self, first: Session, state: str, xref: str) -> Opening:
-        limit = self.settings.sessions.max_open
-        if self.count() >= limit:
-            refusal = f"sessions.max_open is {limit}"
+        refusal = self._refusal()
+        if refusal:
             return Opening(first.session, first.call, xref, None, refusal)
         args = SessionArgs(self.settings, first, state)
         return Opening(first.session, first.call, xref, StartChild(id=first.session, args=args))
+
+    def _refusal(self) -> str:
+        limit = self.settings.sessions.max_open
+        if self.count() >= limit:
+            return f"sessions.max_open is {limit}"
+        journal = self.settings.journal
+        return outbox_limits.refusal(journal.outbox_rows, journal.config)
 
     def _number(
         self, ani: str | None, ani_type: AniType | None

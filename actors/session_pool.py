@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from actors.session_data import Session
     from supervision.eventloop.cell import LocalAddress
     from supervision.strategy import Child
 
@@ -18,10 +19,15 @@ class SessionPool:
 
     Attributes:
         children: what the supervisor of sessions knows of each; its own dictionary.
+        recovered: state and data of those that the journal has given back and that nobody has
+            started again yet.
+        ready: whether those of the last process have been started.
     """
 
     def __init__(self) -> None:
         self.children: dict[str, Child] = {}
+        self.recovered: dict[str, tuple[str, Session]] = {}
+        self.ready = False
 
     def address_of(self, session: str) -> LocalAddress | None:
         """Where a session lives, also while it is being restarted."""

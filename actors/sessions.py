@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actors.call_names import ani_group, call_name
+from msgspec.structs import replace
+
+from actors.call_names import ani_group, call_name, once_name
 from actors.session_api import (
     AddJourneyStep,
     Busy,
     CloseSession,
+    Done,
     FindSessions,
     GetSession,
+    IdempotentKey,
+    KeyReused,
+    KeyUsedOtherwise,
     NoSuchSession,
+    NotDurable,
+    OpenAgain,
     OpenSession,
     PatchSession,
+    Repeated,
     RevConflict,
     RevStale,
     RouteAnswer,
@@ -74,26 +83,41 @@ class CallSessions:
         self._pool = pool
         self._archive = archive
         self._openings = openings
+        self._journal = openings.settings.journal
 
-    async def open(self, request: OpenSession) -> tuple[SessionView, bool]:
+    def knows(self, call: str, once: IdempotentKey | None) -> bool:
+        """Whether a request to open a session would open none, for there is one."""
+        return self._known(call, once) is not None
+
+    def _known(self, call: str, once: IdempotentKey | None) -> LocalAddress | None:
+        whereis = self._kernel.registry.whereis
+        asked = None if once is None else whereis(once_name(once.key))
+        return asked or whereis(call_name(call))
+
+    async def open(self, request: OpenSession) -> Done:
         """Open a session, or find the one that the call has."""
         limit = self._openings.settings.sessions.max_user_data_bytes
         if user_data_bytes(request.ud) > limit:
             raise UserDataLimit(limit)
-        known = self._kernel.registry.whereis(call_name(request.call))
+        known = self._known(request.call, request.once)
         if known is not None:
-            return await self._view(known), False
+            return await self._open_again(known, request)
         opening = self._openings.for_application(request, self._kernel.clock.wall())
-        if opening.request is None:
+        if opening.request is None or self._journal.failing:
             raise Busy(RETRY_AFTER_S)
         started = await self._ask(self._openings.supervisor, opening.request)
         if isinstance(started, Started):
-            return await self._view(started.address), True
+            return Done(await self._view(started.address), created=True)
         # Somebody else opened it at the same time.
-        known = self._kernel.registry.whereis(call_name(request.call))
+        known = self._known(request.call, request.once)
         if known is None:
             raise Busy(RETRY_AFTER_S)
-        return await self._view(known), False
+        return await self._open_again(known, request)
+
+    async def _open_again(self, known: LocalAddress, request: OpenSession) -> Done:
+        if request.once is None:
+            return Done(await self._view(known))
+        return await self._done(known, OpenAgain(request.once))
 
     async def get(self, session: str) -> SessionView:
         """The session as it is now."""
@@ -127,29 +151,53 @@ class CallSessions:
 
     async def patch(self, session: str, request: PatchSession) -> SessionView:
         """Change a session."""
-        return await self._changed(session, request)
+        view = (await self._change(session, request, None)).value
+        assert isinstance(view, SessionView)
+        return view
 
-    async def add_step(self, session: str, request: AddJourneyStep) -> SessionView:
+    async def add_step(self, session: str, request: AddJourneyStep) -> Done:
         """Note a step of the caller's journey."""
         limit = self._openings.settings.sessions.max_step_data_bytes
         if user_data_bytes(request.data) > limit:
             raise StepDataLimit(limit)
-        return await self._changed(session, request)
+        done = await self._change(session, request, request.once)
+        if done.repeated:
+            return done
+        assert isinstance(done.value, SessionView)
+        return replace(done, steps=len(done.value.journey))
 
-    async def close(self, session: str, request: CloseSession) -> SessionView:
+    async def close(self, session: str, request: CloseSession) -> Done:
         """End the session."""
-        return await self._changed(session, request)
+        return await self._change(session, request, request.once)
 
-    async def route(self, session: str, request: RouteFromIvr) -> RouteAnswer:
+    async def route(self, session: str, request: RouteFromIvr) -> Done:
         """Decide where the call goes."""
-        answer = await self._ask_session(await self._address(session), request)
-        assert isinstance(answer, RouteAnswer)
-        return answer
+        return await self._done(await self._asked(session, request.once), request)
 
-    async def _changed(self, session: str, request: Any) -> SessionView:
-        answer = await self._ask_session(await self._address(session), request)
-        assert isinstance(answer, SessionView)
-        return answer
+    async def _change(self, session: str, request: Any, once: IdempotentKey | None) -> Done:
+        address = await self._asked(session, once)
+        if self._journal.failing:  # it would wait for longer than anybody does
+            raise Busy(RETRY_AFTER_S)
+        return await self._done(address, request)
+
+    async def _asked(self, session: str, once: IdempotentKey | None) -> LocalAddress:
+        """Where a session lives; no other may have been asked under the same key."""
+        address = await self._address(session)
+        owner = None if once is None else self._kernel.registry.whereis(once_name(once.key))
+        if owner is not None and owner is not address:
+            raise KeyUsedOtherwise(session)
+        return address
+
+    async def _done(self, address: LocalAddress, request: Any) -> Done:
+        answer = await self._ask_session(address, request)
+        match answer:
+            case Repeated(value, detail):
+                opened = isinstance(request, OpenAgain)
+                created, steps = (bool(detail), 0) if opened else (False, detail)
+                return Done(value, created, steps, repeated=True)
+            case SessionView() | RouteAnswer():
+                return Done(answer)
+        raise TypeError(f"a session answered {type(answer).__name__}")
 
     async def _view(self, address: LocalAddress) -> SessionView:
         answer = await self._ask_session(address, GetSession())
@@ -196,6 +244,10 @@ class CallSessions:
                 raise UserDataLimit(limit)
             case SessionOver():
                 raise SessionClosed(str(address.name))
+            case KeyReused():
+                raise KeyUsedOtherwise(str(address.name))
+            case NotDurable():
+                raise Busy(RETRY_AFTER_S)
         return answer
 
     async def _ask(self, target: LocalAddress | str, request: Any) -> Any:

@@ -36,13 +36,16 @@ class Node(Supervisor):
     """one_for_one over independent parts; where it gives up, the process ends."""
 
     def init(self, args: NodeArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
-        """The log first, so that it hears of the others; the web last: it shows them."""
+        """The log first, so that it hears of the others; calls last, for there is most to do.
+
+        While they are recovered, and at the end while they are saved, the web says so.
+        """
         bounds = flags(args.supervision)
         web = WebSupArgs(server=args.http, flags=bounds)
         return bounds, [
             ChildSpec("logSup", LogSup, args.log, type="supervisor"),
             ChildSpec("timeServer", TimeServer),
             ChildSpec("odbcServer", OdbcServer, args.database, type="supervisor"),
-            ChildSpec("callSup", CallSup, args.call, type="supervisor"),
             ChildSpec("webSup", WebSup, web, type="supervisor"),
+            ChildSpec("callSup", CallSup, args.call, type="supervisor"),
         ]

@@ -1,7 +1,7 @@
 import gc
 
 import pytest
-from call_kit import CallKit, route_request
+from call_kit import CallKit, frame, route_request
 
 from actors.call_messages import (
     CallTold,
@@ -10,7 +10,6 @@ from actors.call_messages import (
     RouteAsked,
     RouteRefused,
     RouteTold,
-    StoreSession,
 )
 from actors.call_names import ani_group, call_name, xref_name
 from actors.call_sup import SessionSup, SessionSupArgs
@@ -49,7 +48,7 @@ def ask(kit, session, link="link-1", **fields):
 
 
 def tell(kit, session, ev, **fields):
-    kit.send(session, CallTold(CallEvent(i=1, call="c1", ev=ev, ts=1.0, **fields), "link-1"))
+    kit.send(session, CallTold(CallEvent(i=frame(), call="c1", ev=ev, ts=1.0, **fields), "link-1"))
     kit.settle()
 
 
@@ -77,7 +76,7 @@ def test_the_same_xref_gets_the_same_answer_on_both_links(kit):
     ask(kit, session)
     ask(kit, session, link="link-2")
     kit.settle()
-    [first], [second] = kit.answers(), [one.message for one in backup.take()]
+    [first], [second] = kit.answers(), kit.answers(backup)
     assert first == second
     assert kit.actor("router").state.decided == {"rp-default": 1}
 
@@ -173,7 +172,7 @@ def test_a_session_that_is_killed_while_it_waits_still_sends_its_default_in_time
 
 
 def reroute(kit, session, failed, link="link-1", **fields):
-    message = RerouteRequest(i=2, xref="x1", failed=failed, cause="busy", **fields)
+    message = RerouteRequest(i=frame(), xref="x1", failed=failed, cause="busy", **fields)
     kit.send(session, RerouteAsked(message, link, kit.marks()))
     kit.settle()
 
@@ -191,7 +190,7 @@ def test_the_same_reroute_on_both_links_gets_one_answer(kit, together):
     kit.kernel.make_ready(kit.router.cell)
     kit.settle()
     assert [one.target for one in kit.answers()] == ["7002"]
-    assert [one.message.target for one in backup.take()] == ["7002"]
+    assert [one.target for one in kit.answers(backup)] == ["7002"]
 
 
 def test_a_slow_router_makes_a_reroute_answer_with_a_target_that_was_not_tried(kit):
@@ -212,7 +211,7 @@ def test_a_link_that_joins_with_less_time_is_answered_in_its_own_time(kit):
     ask(kit, session)
     ask(kit, session, link="link-2", reply_ms=100)
     kit.advance(0.081)
-    assert len(backup.take()) == len(kit.answers()) == 1
+    assert len(kit.answers(backup)) == len(kit.answers()) == 1
 
 
 def test_that_no_target_is_left_does_not_change_what_was_routed(kit):
@@ -230,7 +229,7 @@ def test_a_reroute_gives_a_target_that_was_not_tried_until_none_is_left(kit):
     kit.settle()
     targets = [kit.answers()[0].target]
     for failed in ("7001", "7002", "7009"):
-        message = RerouteRequest(i=2, xref="x1", failed=failed, cause="busy")
+        message = RerouteRequest(i=frame(), xref="x1", failed=failed, cause="busy")
         kit.send(session, RerouteAsked(message, "link-1", kit.marks()))
         kit.settle()
         [answer] = kit.answers()
@@ -240,7 +239,7 @@ def test_a_reroute_gives_a_target_that_was_not_tried_until_none_is_left(kit):
 
 def test_a_reroute_of_an_unknown_dialogue_is_refused(kit):
     session = kit.open()
-    message = RerouteRequest(i=2, xref="other", failed="7001", cause="busy")
+    message = RerouteRequest(i=frame(), xref="other", failed="7001", cause="busy")
     kit.send(session, RerouteAsked(message, "link-1", kit.marks()))
     kit.settle()
     [refusal] = kit.link.of_type(RouteRefused)
@@ -253,7 +252,7 @@ def test_the_guards_answer_is_the_decision_from_then_on(kit):
     ask(kit, session)
     kit.settle()
     decision = decide(kit.table, "sales")
-    kit.send(session, GuardAnswered("x1", 1, "sales", decision, "link-1"))
+    kit.send(session, GuardAnswered("x1", frame(), "sales", decision, "link-1"))
     kit.advance(1.0)
     assert kit.answers() == []
     ask(kit, session)
@@ -278,13 +277,13 @@ def test_a_dialogue_of_which_something_is_heard_is_not_abandoned(kit, what):
     ask(kit, session)
     kit.advance(4.9)
     if what == "used":
-        used = RouteUsed(i=3, xref="x1", target="7001", reason="ok")
+        used = RouteUsed(i=frame(), xref="x1", target="7001", reason="ok")
         kit.send(session, RouteTold(used, "link-1"))
     elif what == "event":
         tell(kit, session, "delivered")
     else:
         reroute(kit, session, "7001")
-        used = RouteUsed(i=3, xref="x1", target="7002", reason="ok")
+        used = RouteUsed(i=frame(), xref="x1", target="7002", reason="ok")
         kit.send(session, RouteTold(used, "link-1"))
     kit.advance(20.0)
     assert kit.reported("abandoned") == []
@@ -299,9 +298,9 @@ def test_a_route_end_ends_the_dialogue_and_tells_the_other_link(kit):
     ask(kit, session)
     ask(kit, session, link="link-2")
     kit.settle()
-    kit.send(session, RouteTold(RouteEnd(i=4, xref="x1", cause="ok"), "link-1"))
+    kit.send(session, RouteTold(RouteEnd(i=frame(), xref="x1", cause="ok"), "link-1"))
     kit.settle()
-    assert [one.message.cause for one in backup.take()] == ["ok"]
+    assert [one.cause for one in kit.answers(backup)] == ["ok"]
     assert kit.kernel.registry.whereis(xref_name("x1")) is None
     assert kit.actor(session).data.dialogues == ()
 
@@ -341,8 +340,8 @@ def test_a_transferred_call_is_found_by_its_new_id_too(kit):
 def test_a_cleared_call_is_stored_lingers_and_ends(kit):
     session = kit.open()
     tell(kit, session, "cleared")
-    [stored] = kit.store.of_type(StoreSession)
-    assert stored.view.state == "closed"
+    [stored] = kit.stored()
+    assert stored["view"]["state"] == "closed"
     assert kit.call(session, GetSession()).state == "closed"
     kit.advance(59.0)
     assert kit.alive(session)
@@ -360,7 +359,7 @@ def test_a_closed_session_that_is_killed_lingers_no_longer_than_it_would_have(ki
     assert kit.state(session) == "closed"
     kit.advance(0.2)
     assert not kit.alive(session)
-    assert len(kit.store.of_type(StoreSession)) == 1
+    assert len(kit.stored()) == 1
 
 
 def test_the_id_of_a_call_is_free_again_when_its_session_has_lingered(kit):
@@ -376,7 +375,7 @@ def test_an_event_that_both_links_report_is_applied_once(kit):
     session = kit.open()
     for _ in ("primary", "backup"):
         for number, ev in enumerate(("queued", "delivered", "established")):
-            event = CallEvent(i=1, call="c1", ev=ev, ts=10.0 + number, seq=number)
+            event = CallEvent(i=frame(), call="c1", ev=ev, ts=10.0 + number, seq=number)
             kit.send(session, CallTold(event, "link-1"))
     kit.settle()
     assert kit.state(session) == "connected"
@@ -388,7 +387,7 @@ def test_clearing_the_leg_that_a_transfer_left_behind_does_not_end_the_call(kit)
     tell(kit, session, "transferred", new_call="c9")
     tell(kit, session, "cleared")
     assert kit.state(session) == "connected"
-    kit.send(session, CallTold(CallEvent(i=1, call="c9", ev="cleared", ts=3.0), "link-1"))
+    kit.send(session, CallTold(CallEvent(i=frame(), call="c9", ev="cleared", ts=3.0), "link-1"))
     kit.settle()
     assert kit.state(session) == "closed"
 
@@ -531,7 +530,7 @@ def test_the_count_of_open_sessions_follows_calls_not_incarnations(kit):
     kit.advance(61.0)
     assert kit.count.open == 1
     kit.stop(kit.sessions)
-    assert kit.count.open == 0
+    assert kit.count.open == 1
 
 
 def test_a_session_that_ends_leaves_nothing_for_the_garbage_collector(kit):
@@ -542,7 +541,6 @@ def test_a_session_that_ends_leaves_nothing_for_the_garbage_collector(kit):
         tell(kit, session, "cleared")
         kit.advance(70.0)
         kit.link.take()
-        kit.store.take()
 
     life()
     gc.collect()
@@ -584,5 +582,5 @@ def test_sessions_go_on_when_their_supervisor_is_restarted(kit, how):
 
 class Restarted(Supervisor):
     def init(self, kit):
-        args = SessionSupArgs(kit.config.supervision, kit.pool)
+        args = SessionSupArgs(kit.config.supervision, kit.pool, kit.settings)
         return SupervisorFlags(), [ChildSpec("sessionSup", SessionSup, args, type="supervisor")]

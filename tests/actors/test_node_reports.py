@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from prometheus_client import generate_latest
 
@@ -14,7 +16,10 @@ def kit():
 
 
 def shown(kernel, sessions):
-    registry = registry_of(NodeCollector(kernel, lambda: sessions, lost=0))
+    journal = SimpleNamespace(outbox_rows=4, waiting=5, failing="disk full")
+    settings = SimpleNamespace(count=SimpleNamespace(lost=0), journal=journal)
+    pool = SimpleNamespace(count=lambda: sessions)
+    registry = registry_of(NodeCollector(kernel, pool, settings))
     return generate_latest(registry).decode()
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from call_kit import CallKit
 
-from actors.session_api import AddJourneyStep, Busy, FindSessions, StepDataLimit
+from actors.session_api import AddJourneyStep, FindSessions, StepDataLimit
 from actors.sessions import GATHER, CallSessions
 from supervision import KILLED, NORMAL
 
@@ -41,11 +41,10 @@ def test_a_session_that_ends_while_sessions_are_found_is_left_out(kit):
     assert find(kit, lambda: kit.kernel.exit(second.cell, NORMAL)) == ["c0", "c2"]
 
 
-def test_a_session_that_comes_back_is_not_said_to_be_gone(kit):
+def test_a_session_that_comes_back_answers_in_its_next_life(kit):
     session = kit.open("c0", ani=NUMBER)
-    with pytest.raises(Busy):
-        find(kit, lambda: kit.kernel.exit(session.cell, KILLED))
-    assert find(kit) == ["c0"]
+    assert find(kit, lambda: kit.kernel.exit(session.cell, KILLED)) == ["c0"]
+    assert session.incarnation == 2
 
 
 def test_more_sessions_than_are_asked_at_once_are_found_in_their_order(kit):
@@ -60,7 +59,7 @@ def test_the_data_of_a_step_has_a_bound_of_its_own():
         session = str(kit.open().name)
         sessions = CallSessions(kit.kernel, kit.pool, EmptyArchive(), kit.openings)
         step = AddJourneyStep(ev="in", step="menu", data={"k": "x" * 1_000})
-        assert len(kit.run(sessions.add_step(session, step)).journey) == 1
+        assert len(kit.run(sessions.add_step(session, step)).value.journey) == 1
         step.data["more"] = "x" * 100
         with pytest.raises(StepDataLimit, match="1024"):
             kit.run(sessions.add_step(session, step))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from actors.call_messages import CallSettings
+from itertools import count
+
+from journal_kit import StepWriter, journal
+
+from actors.call_messages import CallSettings, RouteAnswered
 from actors.call_names import link_name
 from actors.call_sup import SessionSup, SessionSupArgs
 from actors.config import Config, RoutingPoint, SessionsConfig
+from actors.journal_codecs import codecs
 from actors.router import Router
 from actors.routing import marks, table_of
 from actors.session_opening import Openings
@@ -26,6 +31,10 @@ class Count:
 
     def __init__(self):
         self.sessions = set()
+        self.begun = False
+
+    def begin(self):
+        self.begun = True
 
     @property
     def open(self):
@@ -39,21 +48,37 @@ class Count:
 
 
 class CallKit(Kit):
-    """Router, sessionSup and a probe in the place of sessionStore."""
+    """Router, sessionSup and a journal that commits at once, or as a test says.
 
-    def __init__(self, **sessions):
+    Args:
+        writer: the disk; that of an earlier kit has what was committed there.
+        on_stall: of the journal.
+        sessions: keys of ``[sessions]``.
+    """
+
+    def __init__(self, writer=None, on_stall="answer", **sessions):
         super().__init__()
         self.config = config(**sessions)
         self.table = table_of(self.config)
         self.count = Count()
+        self.disk = StepWriter() if writer is None else writer
+        clock = self.kernel.clock
+        kinds = codecs(clock.wall, clock.monotonic)
+        self.journal = journal(self, kinds, self.disk, gather_ms=0)
+        recovered = self.recovered = self.run(self.journal.open())
         self.settings = CallSettings(
-            self.table, self.config.routing, self.config.sessions, self.count
+            self.table,
+            self.config.routing,
+            self.config.sessions,
+            self.count,
+            self.journal,
+            on_stall,
         )
-        self.store = self.probe("sessionStore")
         self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.table)])
         self.router = self.base.whereis("router")
         self.pool = SessionPool()
-        args = SessionSupArgs(self.config.supervision, self.pool)
+        self.pool.recovered = recovered.values.get("session", {})
+        args = SessionSupArgs(self.config.supervision, self.pool, self.settings)
         spec = ChildSpec("sessionSup", SessionSup, args, type="supervisor")
         top = self.start_supervisor(SupervisorFlags(intensity=100), [spec], name="callSup")
         self.sessions = self.base.whereis("sessionSup")
@@ -79,10 +104,25 @@ class CallKit(Kit):
     def state(self, session):
         return self.actor(session).state
 
-    def answers(self):
-        """The messages that sessions have sent to the link."""
-        return [one.message for one in self.link.take()]
+    def answers(self, link=None):
+        """The messages that sessions have sent to the link for its peer."""
+        told = (self.link if link is None else link).take()
+        return [one.message for one in told if isinstance(one, RouteAnswered)]
+
+    def stored(self):
+        """The closed sessions in the outbox, those included that are not committed."""
+        committed = [value for _, value in self.disk.outbox()]
+        return [*committed, *(item.value for item in self.journal.unwritten())]
+
+
+_numbers = count(1)
+
+
+def frame():
+    """The number of one more frame, whatever link it is of."""
+    return next(_numbers)
 
 
 def route_request(call="c1", xref="x1", rp="sales", **fields):
-    return RouteRequest(i=1, xref=xref, call=call, rp=rp, ts=1.0, **fields)
+    number = fields.pop("i", None) or frame()
+    return RouteRequest(i=number, xref=xref, call=call, rp=rp, ts=1.0, **fields)

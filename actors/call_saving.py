@@ -1,0 +1,155 @@
+"""What the session of a call saves, and what it tells others once that is durable.
+
+After every event that has changed the state or the data, both go to the journal; what the event
+has others told leaves after the commit. What is told of a session that is not saved yet waits too:
+nobody hears what a crash would take back. A frame of a link is applied once, however often it is
+handed over, and confirmed each time.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actors.call_messages import FrameHandled
+from actors.call_names import link_name
+from actors.session_data import is_applied, with_frame
+from supervision import Reply, StateMachine, Transition
+from supervision.gen_statem.actions import AGAIN, SAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from actors.call_messages import SessionArgs
+    from actors.journal.records import OutboxItem
+    from actors.session_data import Session
+    from supervision.eventloop.calls import PendingCall
+    from supervision.eventloop.cell import LocalAddress
+    from supervision.eventloop.kernel import Kernel
+
+KIND = "session"
+"""Of sessions in the journal."""
+
+
+class SavedCall(StateMachine):
+    """The saving of one call's session; ``CallSession`` is the whole of it."""
+
+    data: Session
+    _args: SessionArgs
+    # What the event that is handled now leaves to be done once it is saved.
+    _effects: list[Callable[[], None]] | None = None
+    _item: OutboxItem | None = None
+    _frame: tuple[str, int] | None = None
+
+    @abstractmethod
+    def handled(self, kind: Any, event: Any, state: str, data: Session) -> Transition:
+        """Answer an event."""
+
+    @abstractmethod
+    def repeated(self, event: Any, data: Session) -> Transition:
+        """Answer a frame that has been applied already."""
+
+    # Saving
+
+    def handle_event(self, kind: Any, event: Any, state: str, data: Any) -> Transition:
+        """Answer an event, save what it has changed, then have others told of it."""
+        return self._saved(self.handled(kind, event, state, data), state, data)
+
+    def _saved(self, transition: Transition, state: str, data: Session) -> Transition:
+        after = data if transition.data is SAME else transition.data
+        reached = state if transition.state in (SAME, AGAIN) else transition.state
+        waits = after is not data or reached != state
+        if self._frame is not None:  # alone it is nothing to be saved: it is told again or not
+            after, self._frame = with_frame(after, *self._frame), None
+        if waits:
+            self._put(reached, after)
+        waits = waits or not self._is_saved(data)
+        actions = self._held_back(transition.actions) if waits else transition.actions
+        self._let_go(waits)
+        return Transition(transition.state, after, actions, transition.stop)
+
+    def _put(self, state: str, data: Session) -> None:
+        journal = self._args.settings.journal
+        journal.put(KIND, data.session, (state, data))
+        if self._item is not None:
+            journal.append(self._item)
+            self._item = None
+
+    def _is_saved(self, data: Session) -> bool:
+        return self._args.settings.journal.clean(KIND, data.session)
+
+    def _held_back(self, actions: tuple[Any, ...]) -> tuple[Any, ...]:
+        replies = [action for action in actions if type(action) is Reply]
+        if not replies:
+            return actions
+        for action in replies:
+            self._later(partial(self._give, action.to, action.value))
+        return tuple(action for action in actions if type(action) is not Reply)
+
+    def _let_go(self, waits: bool) -> None:
+        effects, self._effects = self._effects, None
+        if effects is None:
+            return
+        if not waits:
+            _do_all(effects)
+        elif len(effects) == 1:
+            self._args.settings.journal.after(effects[0])
+        else:
+            self._args.settings.journal.after(partial(_do_all, effects))
+
+    # Frames of links
+
+    def _frame_of(self, event: Any, state: str, data: Session, handle: Any) -> Transition:
+        """Apply a frame, unless that has been done."""
+        link, i = event.link, event.message.i
+        if link and i:
+            if is_applied(data, link, i):
+                return self.repeated(event, data)
+            self._frame = (link, i)
+        transition: Transition = handle(self, event, state, data)
+        return transition
+
+    # Telling others
+
+    def _later(self, effect: Callable[[], None]) -> None:
+        """Have something done once what is known now is durable."""
+        self._effects = self._effects if self._effects is not None else []
+        self._effects.append(effect)
+
+    def _tell(self, link: str, message: Any) -> None:
+        """Tell a link, once what is known now is durable."""
+        self._later(partial(tell, self.kernel, self.address, link_name(link), message))
+
+    def _tell_now(self, link: str, message: Any) -> None:
+        tell(self.kernel, self.address, link_name(link), message)
+
+    def _confirm(self, link: str | None, i: int) -> None:
+        """Have a link know that a frame of it is handled."""
+        if link and i:
+            self._tell(link, FrameHandled(i))
+
+    def _give(self, caller: PendingCall, answer: Any) -> None:
+        if not caller.settled:  # else it has given up, or has been told that we were killed
+            self.reply(caller, answer)
+
+
+def tell(kernel: Kernel, sender: LocalAddress, name: Hashable, message: Any) -> None:
+    """Send to whoever has a name; who is between two lives hears it in the next.
+
+    Args:
+        kernel: the node.
+        sender: who tells.
+        name: that of the receiver.
+        message: what is told.
+    """
+    address = kernel.registry.whereis(name)
+    if address is None:
+        kernel.dead_letter(name, message, sender, "dead")
+    else:
+        kernel.send(address, message, sender)
+
+
+def _do_all(effects: list[Callable[[], None]]) -> None:
+    for effect in effects:
+        effect()
