@@ -22,7 +22,7 @@ from actors.journal import acknowledged
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.check import check
 from actors.journal.file import Files, Lock, connect, prepare
-from actors.journal.records import Codec, JournalUnusable
+from actors.journal.records import OUTBOX, Codec, JournalUnusable
 from actors.journal.salvage import Aside, Salvaged, WholeEntry, WholeItem, in_order, salvage
 
 REPORT = "report.jsonl"
@@ -83,7 +83,8 @@ def _repair(files: Files, codecs: Mapping[str, Codec]) -> Repaired:
     if begun is None:
         findings = check(files, codecs)
         if not findings.damage:
-            return Repaired([], kept=findings.kinds, number=findings.acknowledged)
+            kept = findings.kinds | ({OUTBOX: findings.items} if findings.items else {})
+            return Repaired([], kept, missing_commits=findings.missing_commits)
         begun = _set_aside(files)
     else:
         findings = check(Files(begun), codecs)
