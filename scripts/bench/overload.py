@@ -21,7 +21,6 @@ import argparse
 import contextlib
 import http.client
 import json
-import math
 import subprocess
 import sys
 import tempfile
@@ -191,7 +190,7 @@ def recovered_after(seconds: list[Report], since: int) -> float:
         for second in range(since, len(good) - RECOVERED_FOR + 1)
         if all(good[second : second + RECOVERED_FOR])
     ]
-    return float(found[0] - since) if found else math.inf
+    return float((found[0] if found else len(seconds)) - since)
 
 
 def refused(tally: Report, rule: str = "") -> int:
