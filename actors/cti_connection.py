@@ -1,13 +1,16 @@
 """The asyncio side of a CTI connection: bytes to an actor, bytes to the peer, both bounded.
 
-The connection belongs to the loop, not to the actor: while the actor is not there yet, or has
-ended, nothing is read, and both are bounded in time: who accepted the connection may have been
-killed before an actor was there, and a peer that does not read would keep it for ever.
+The connection belongs to the node's table of links, not to an actor: what was read and not handled
+is kept here, for whichever actor handles it. While there is none, nothing is read, and that is
+bounded in time, as is the patience with a peer that does not read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import socket
+from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
@@ -15,6 +18,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from protocols.cti.link import Link
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Kernel
 
@@ -23,6 +27,9 @@ MAX_READS = 8
 
 CLOSE_S = 5.0
 """Seconds that a peer has to read what is left when its connection is closed."""
+
+PROBES = 3
+"""Probes of TCP without an answer after which it takes a peer for gone."""
 
 
 class BytesRead(Struct, frozen=True):
@@ -38,16 +45,27 @@ class EndOfFile(Struct, frozen=True):
     error: str | None
 
 
+class Readable(Struct, frozen=True):
+    """There is something for the actor in its connection: a read, or its end."""
+
+
+READABLE = Readable()
+
+
 class ConnectionLimits(Struct, frozen=True):
     """The bounds of a connection.
 
     Attributes:
         write: bytes that a slow peer may leave unread.
-        attach_s: seconds until an actor must have attached.
+        attach_s: seconds until a first actor must have attached.
+        orphan_s: seconds until another must have, when that one has ended.
+        silence_s: seconds after which TCP itself takes a peer for gone that confirms nothing.
     """
 
     write: int
     attach_s: float
+    orphan_s: float
+    silence_s: float
 
 
 class CtiConnection(asyncio.Protocol):
@@ -58,7 +76,14 @@ class CtiConnection(asyncio.Protocol):
         accepted: called with the connection when it is made.
         lost: called with the connection when its socket is closed.
         limits: its bounds.
+
+    Attributes:
+        link: the protocol's end of it, which ``accepted`` gives it.
+        peer: where it comes from.
+        lost: how it ended; None while it is open.
     """
+
+    link: Link
 
     def __init__(
         self,
@@ -73,9 +98,10 @@ class CtiConnection(asyncio.Protocol):
         self._limits = limits
         self._transport: asyncio.Transport | None = None
         self._abort_due: asyncio.TimerHandle | None = None
-        self._link: LocalAddress | None = None
-        self._waiting = 0
-        self._lost: EndOfFile | None = None
+        self._owner: LocalAddress | None = None
+        self._unread: deque[BytesRead] = deque()
+        self._held = False
+        self.lost: EndOfFile | None = None
         self.peer = ""
 
     # What asyncio calls
@@ -87,44 +113,71 @@ class CtiConnection(asyncio.Protocol):
         self._abort_in(self._limits.attach_s)
         host, port, *_ = transport.get_extra_info("peername") or ("?", 0)
         self.peer = f"{host}:{port}"
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            watch_silence(raw, self._limits.silence_s)
         self._accepted(self)
 
     def data_received(self, data: bytes) -> None:
-        """Hand bytes to the actor, with the instant at which they were read."""
-        if self._link is None or self._transport is None:
+        """Keep bytes for the actor, with the instant at which they were read, and tell it."""
+        if self._transport is None:
             return
-        self._waiting += 1
-        if self._waiting >= MAX_READS:
-            self._transport.pause_reading()
         kernel = self._kernel
         kernel.now = at = kernel.clock.monotonic()
-        kernel.send(self._link, BytesRead(data, at), None)
+        self._unread.append(BytesRead(data, at))
+        if len(self._unread) >= MAX_READS:
+            self._transport.pause_reading()
+        if self._owner is not None:
+            kernel.send(self._owner, READABLE, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the actor that nothing more will come."""
         self._transport = None
         self._keep()
+        self.lost = EndOfFile(None if exc is None else str(exc))
         self._told_lost(self)
-        self._lost = EndOfFile(None if exc is None else str(exc))
-        if self._link is not None and self._link.cell is not None:
-            self._kernel.send(self._link, self._lost, None)
+        if self._owner is not None:
+            self._kernel.send(self._owner, READABLE, None)
 
     # What the actor calls
 
-    def attach(self, link: LocalAddress) -> None:
-        """Begin to read for an actor."""
-        self._link = link
+    def attach(self, owner: LocalAddress) -> None:
+        """Begin to read for an actor, and tell it of what has been read already."""
+        self._owner = owner
         self._keep()
-        if self._lost is not None:
-            self._kernel.send(link, self._lost, None)
-        elif self._transport is not None:
-            self._transport.resume_reading()
+        for _ in range(len(self._unread) + (self.lost is not None)):
+            self._kernel.send(owner, READABLE, None)
+        self._read_on()
 
-    def handled(self) -> None:
-        """The actor has handled one read."""
-        self._waiting -= 1
-        if self._waiting == MAX_READS - 1 and self._transport is not None:
-            self._transport.resume_reading()
+    def detach(self) -> None:
+        """The actor has ended: wait for its next incarnation."""
+        if self._owner is None:
+            return
+        self._owner = None
+        if self._transport is not None:
+            self._transport.pause_reading()
+            self._abort_in(self._limits.orphan_s)
+
+    def take(self) -> BytesRead | None:
+        """The next read that has not been handled; None where there is none."""
+        if not self._unread:
+            return None
+        read = self._unread.popleft()
+        if len(self._unread) == MAX_READS - 1:
+            self._read_on()
+        return read
+
+    def hold(self) -> None:
+        """Read nothing more until ``release``."""
+        self._held = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def release(self) -> None:
+        """Read again."""
+        self._held = False
+        if self._owner is not None:
+            self.attach(self._owner)
 
     def write(self, data: bytes) -> bool:
         """Send bytes; False where the peer has left too much unread, or is gone."""
@@ -136,6 +189,7 @@ class CtiConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what is left, then close; what is not read in ``CLOSE_S`` is lost."""
+        self._owner = None
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -144,8 +198,19 @@ class CtiConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once; what is left is lost."""
+        self._owner = None
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def unread(self) -> int:
+        """Reads that wait for the actor."""
+        return len(self._unread)
+
+    def _read_on(self) -> None:
+        full = len(self._unread) >= MAX_READS
+        if self._transport is not None and not self._held and not full and self._owner is not None:
+            self._transport.resume_reading()
 
     def _abort_in(self, seconds: float) -> None:
         self._keep()
@@ -155,3 +220,19 @@ class CtiConnection(asyncio.Protocol):
         due, self._abort_due = self._abort_due, None
         if due is not None:
             due.cancel()
+
+
+def watch_silence(raw: socket.socket, seconds: float) -> None:
+    """Have TCP find out that a peer is gone whose machine or network is, within ``seconds``.
+
+    Heartbeats find it as well, but only while an actor sends them; and what is written to such a
+    peer must not wait for minutes.
+    """
+    if raw.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    probe_s = max(1, math.ceil(seconds / (PROBES + 1)))
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, probe_s)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, probe_s)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from protocols.cti.messages import Message, RerouteRequest, RouteRequest
+
 if TYPE_CHECKING:
     from actors.routing import Marks
-    from protocols.cti.messages import RerouteRequest, RouteRequest
-    from supervision.eventloop.cell import LocalAddress
+
+_REQUESTS = RouteRequest | RerouteRequest
 
 
 class Question(Struct):
@@ -23,13 +25,13 @@ class Question(Struct):
         message: as it came.
         marks: its deadlines.
         session: the id of the call's session, or of the one that is being opened for it.
-        address: of the session that was asked; None while it is being opened.
+        handed: whether the session was asked; not while it is being opened.
     """
 
     message: RouteRequest | RerouteRequest
     marks: Marks
     session: str = ""
-    address: LocalAddress | None = None
+    handed: bool = False
 
 
 class Counts(Struct):
@@ -79,10 +81,16 @@ class Questions:
             self.counts.late += 1
         return question
 
-    def refuse(self, xref: str) -> Question | None:
-        """Take the question that an error is for."""
-        question = self.open.pop(xref, None)
+    def asked(self, message: Message) -> Question | None:
+        """The open question of this very frame."""
+        question = self.open.get(message.xref) if isinstance(message, _REQUESTS) else None
+        return question if question is not None and question.message.i == message.i else None
+
+    def refuse(self, message: Message) -> Question | None:
+        """Take the question of a frame that gets an error."""
+        question = self.asked(message)
         if question is not None:
+            del self.open[question.message.xref]
             self.counts.refused += 1
         return question
 

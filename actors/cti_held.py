@@ -1,76 +1,88 @@
 """Frames of a CTI link that came before the session they are about; a pure core.
 
 A session that is being opened, or is between two lives, has no name for a moment. What is about it
-waits that long, in order, and only then is it about nothing.
+waits that long, in order, and only then is it about nothing. How many may wait is bounded by the
+link's window.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Container, Hashable
 
-    from protocols.cti.messages import Message
+    from actors.cti_row import Pending
+    from supervision.eventloop.cell import LocalAddress
 
 HOLD_S = 0.05
 """How long a frame waits for its session."""
-
-MAX_HELD = 1_000
-"""Frames of one link that may wait; one more is refused."""
-
-
-class HeldFrame(Struct, frozen=True):
-    """A frame, and when its bytes were read (monotonic seconds)."""
-
-    message: Message
-    at: float
 
 
 class Held:
     """The frames of one link that wait, by the name of their session."""
 
     def __init__(self) -> None:
-        self._frames: dict[Hashable, list[HeldFrame]] = {}
-        self._count = 0
+        self._frames: dict[Hashable, list[tuple[Pending, float]]] = {}
 
     def __len__(self) -> int:
-        return self._count
+        return sum(map(len, self._frames.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._frames)
 
     def __contains__(self, name: Hashable) -> bool:
         return name in self._frames
 
-    @property
-    def names(self) -> tuple[Hashable, ...]:
-        """The names of the sessions that are waited for."""
-        return tuple(self._frames)
+    def hold(self, name: Hashable, frame: Pending, now: float) -> None:
+        """Keep a frame (``now``: monotonic seconds)."""
+        self._frames.setdefault(name, []).append((frame, now))
 
-    def hold(self, name: Hashable, frame: HeldFrame) -> bool:
-        """Keep a frame; False where as many wait as may."""
-        if self._count >= MAX_HELD:
-            return False
-        self._frames.setdefault(name, []).append(frame)
-        self._count += 1
-        return True
-
-    def release(self, name: Hashable) -> list[HeldFrame]:
+    def release(self, name: Hashable) -> list[Pending]:
         """Take the frames of a session that has been found, in the order they came."""
-        frames = self._frames.pop(name, [])
-        self._count -= len(frames)
-        return frames
+        return [frame for frame, _ in self._frames.pop(name, ())]
 
-    def overdue(self, now: float) -> list[HeldFrame]:
-        """Take the frames that have waited for ``HOLD_S``; their sessions do not exist."""
-        gone: list[HeldFrame] = []
-        for name in self.names:
+    def found(
+        self, whereis: Callable[[Hashable], LocalAddress | None]
+    ) -> list[tuple[Pending, LocalAddress]]:
+        """Take the frames whose sessions are there now.
+
+        Returns:
+            Each with its session, in the order they came, by whichever name.
+        """
+        taken: list[tuple[Pending, LocalAddress]] = []
+        for name in tuple(self._frames):
+            session = whereis(name)
+            if session is not None:
+                taken += [(frame, session) for frame in self.release(name)]
+        return sorted(taken, key=_number)
+
+    def overdue(self, now: float, opening: Container[Hashable]) -> list[Pending]:
+        """Take the frames that have waited for ``HOLD_S``; their sessions do not exist.
+
+        Args:
+            now: monotonic seconds.
+            opening: the names of sessions that are being opened.
+        """
+        gone: list[Pending] = []
+        for name in tuple(self._frames):
+            if name in opening:
+                continue
             waiting = self._frames[name]
-            late = [frame for frame in waiting if frame.at + HOLD_S <= now]
+            late = [frame for frame, since in waiting if since + HOLD_S <= now]
             if late:
                 gone += late
                 self._frames[name] = waiting[len(late) :]
                 if not self._frames[name]:
                     del self._frames[name]
-        self._count -= len(gone)
         return gone
+
+    def take_all(self) -> list[Pending]:
+        """Take every frame, in the order they came."""
+        frames = [frame for waiting in self._frames.values() for frame, _ in waiting]
+        self._frames.clear()
+        return sorted(frames, key=lambda frame: frame.message.i)
+
+
+def _number(entry: tuple[Pending, LocalAddress]) -> int:
+    return entry[0].message.i

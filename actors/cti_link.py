@@ -1,101 +1,173 @@
-"""ctiLink: the actor of one CTI connection, around the sans-IO link of ``protocols.cti``.
+"""ctiLink: the actor of one link session, around the sans-IO protocol of ``protocols.cti``.
 
-Its handlers are synchronous: what it asks of others comes back as messages, so that heartbeats and
-deadlines always get through.
+All that it knows is in the node's table of links: its next incarnation goes on where it stopped,
+and the peer notices nothing but a pause. It begins with a connection; it goes on without one, for
+as long as the peer may resume. Its handlers are synchronous: what it asks of others comes back as
+messages, so that heartbeats and deadlines always get through.
 """
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
+from actors import metrics
 from actors.call_names import link_name
-from actors.cti_connection import BytesRead, CtiConnection, EndOfFile
-from actors.cti_dialogues import Question
-from actors.cti_routing import RoutingLink
-from actors.session_opening import Openings
-from actors.web.tokens import TokenStore, includes
-from protocols.cti.events import Closed, FramingB, HelloReceived, Received, Refused, Transmit
-from protocols.cti.link import Link
+from actors.cti_connection import Readable
+from actors.cti_greeting import GreetingLink
+from actors.cti_row import Pending, forget_unconfirmed, queue
+from actors.cti_table import LinkTable, Over, Resumed
+from protocols.cti import link_session
+from protocols.cti.events import Closed, FramingB, HelloReceived, Received, Refused
 from protocols.cti.messages import (
-    Error,
-    ErrorCode,
-    Message,
     RouteRequest,
     RpAbort,
     RpCancel,
     RpRegister,
     RpRegistered,
 )
-from supervision import Timeout
+from supervision import IGNORE, Continue, Timeout
 from supervision.reasons import shutdown
 
 if TYPE_CHECKING:
-    from actors.call_messages import CallSettings
-    from protocols.cti.events import Event
-    from protocols.cti.link_state import LinkConfig
-    from supervision.eventloop.timers import Timer
-    from supervision.reasons import Reason
+    from collections.abc import Sequence
 
-SESSION_BYTES = 12
+    from actors.call_messages import CallSettings
+    from actors.cti_row import LinkRow
+    from actors.overload import Overload
+    from actors.session_opening import Openings
+    from actors.web.tokens import TokenStore
+    from protocols.cti.events import Event
+    from supervision.eventloop.timers import Timer
+
 LINKS = "ctiLinks"
 """The group of the links that are open."""
 
 MAX_REGISTRATIONS = 1_000
+
+_OF_LINK = frozenset({RpRegister, RpCancel, RpAbort})
+
+MAX_CRASHES = 3
+"""Frames that may crash a link session's actor before its connection is closed."""
 
 
 class LinkArgs(Struct, frozen=True):
     """What a link starts with.
 
     Attributes:
-        connection: accepted, not yet read.
-        config: the limits of the protocol.
+        row: its link session, or its connection that has not said hello.
+        table: of the node's links.
         settings: those of calls.
         tokens: who may connect.
         openings: how sessions of new calls are opened.
+        overload: what is refused so that the rest is answered in time.
     """
 
-    connection: CtiConnection
-    config: LinkConfig
+    row: LinkRow
+    table: LinkTable
     settings: CallSettings
     tokens: TokenStore
     openings: Openings
+    overload: Overload
 
 
-class CtiLink(RoutingLink):
-    """One CTI connection; see the module."""
+class CtiLink(GreetingLink):
+    """One link session; see the module."""
 
     # Beginning and end
 
-    def init(self, args: LinkArgs) -> None:
-        """Attach to the connection, which is read from now on."""
+    def init(self, args: LinkArgs) -> Any:
+        """Adopt what the table has of this link session."""
+        row = self._row = args.row
+        if row.over:
+            return IGNORE
         self._args = args
-        self._link = Link(args.config, now=self.now(), wall=self.wall())
-        self._registrations: dict[str, tuple[str, ...]] = {}
+        self._table = args.table
         self._timer: Timer | None = None
+        self._carrying = False
+        row.owner = self.address
         self._begin_routing(args.settings, args.openings)
-        self._set_timer()
-        self.join(LINKS)
-        self.at_end(args.connection.close)  # also when it is killed, and terminate is not called
-        args.connection.attach(self.address)
+        if row.session is not None:
+            self.register(link_name(row.id))
+        self.at_end(self._leave)  # also when it is killed, and terminate is not called
+        return Continue("adopt")
 
-    def terminate(self, reason: Reason) -> None:
-        """Tell the peer where vigie stops."""
-        if reason.clean:
-            self._carry_out(self._link.close("shutdown", "vigie stops this link", 503))
+    def _leave(self) -> None:
+        """The actor has ended, the link session has not: its next incarnation goes on."""
+        if self._row.connection is not None:
+            self._row.connection.detach()
+
+    def handle_continue(self, term: Any) -> None:
+        """Go on where the last incarnation stopped."""
+        del term
+        row = self._row
+        if row.reading:
+            self._reading_crashed()
+        if row.handling:
+            self._handling_crashed()
+        if row.session is not None:
+            link_session.adopted(row.session, self.now())
+            self._give_all()
+            due = row.questions.next_guard
+            if due is not None:
+                self._guard_at(due)
+        self._attach()
+        self._note()
+
+    def _attach(self) -> None:
+        """Read the connection, if there is one."""
+        row = self._row
+        self._carry_on()
+        if row.connection is None:
+            return
+        if row.open:
+            self._opened_connection()
+        self._set_timer_anew()
+        row.connection.attach(self.address)
+
+    def _reading_crashed(self) -> None:
+        row = self._row
+        row.reading = False
+        forget_unconfirmed(row)
+        if row.connection is not None:
+            why = "vigie failed while reading this connection"
+            self._take(row.connection.link.close("malformed", why, 500))
+
+    def _handling_crashed(self) -> None:
+        """Refuse the frame whose handling was the end of the last incarnation."""
+        row = self._row
+        i, row.handling = row.handling, 0
+        row.crashes += 1
+        metrics.LINK_FRAMES_FAILED.inc()
+        self._log("crashed", i=i)
+        pending = row.pending.get(i)
+        if pending is not None:
+            row.questions.refuse(pending.message)
+            self._error(pending.message, 500, "vigie failed while handling this frame", None)
+        if row.connection is not None and row.crashes % MAX_CRASHES == 0:
+            why = f"{MAX_CRASHES} frames made vigie fail"
+            self._take(row.connection.link.close("malformed", why, 500))
 
     def status(self) -> Any:
         """The link's counters and what it waits for."""
+        row, session = self._row, self._row.session
+        connection = row.connection
         return {
-            "peer": self._args.connection.peer,
-            "link": self._link.statistics(),
-            "questions": len(self._questions.open),
-            "counts": self._questions.counts,
+            "peer": None if connection is None else connection.peer,
+            "session": row.id,
+            "link": None if connection is None else connection.link.statistics(),
+            "numbers": None if session is None else link_session.count(session),
+            "last_in": 0 if session is None else session.next_in - 1,
+            "confirmed": 0 if session is None else session.confirmed_in,
+            "acknowledged": 0 if session is None else session.durable_in,
+            "pending": len(row.pending),
+            "unread": 0 if connection is None else connection.unread,
+            "questions": len(row.questions.open),
+            "counts": row.questions.counts,
             "opening": len(self._opening),
             "held": len(self._held),
-            "registrations": {reg: list(rp) for reg, rp in self._registrations.items()},
+            "registrations": {reg: list(rp) for reg, rp in row.registrations.items()},
         }
 
     # Messages of the connection, of time and of other actors
@@ -104,72 +176,117 @@ class CtiLink(RoutingLink):
         """Hand a message to its method."""
         del sender
         self._INFO[type(message)](self, message)
+        self._note()
 
-    def _bytes_read(self, message: BytesRead) -> None:
-        self._carry_out(self._link.receive(message.data, message.at))
-        self._args.connection.handled()
-
-    def _end_of_file(self, message: EndOfFile) -> None:
+    def _readable(self, message: Readable) -> None:
         del message
-        self._carry_out(self._link.eof())
+        connection = self._row.connection
+        if connection is None or self._pressed():
+            return
+        read = connection.take()
+        if read is None:
+            if connection.lost is not None:
+                self._take(connection.link.eof())
+            return
+        self._args.overload.note(self.now() - read.at)
+        repeated = connection.link.state.repetitions
+        self._row.reading = True
+        events = connection.link.receive(read.data, read.at)
+        self._row.reading = False
+        self._take(events)
+        if connection.link.state.repetitions != repeated:
+            metrics.LINK_FRAMES_REPEATED.inc(connection.link.state.repetitions - repeated)
 
     def _timeout(self, message: Timeout) -> None:
-        if isinstance(message.payload, Question):
-            self._open_again(message.payload)
-        elif message.ref is self._guard:
+        what, ref = message.payload, message.ref
+        if ref is self._guard:
             self._guard_due()
-        elif message.ref is self._look:
+        elif ref is self._ack:
+            self._ack_due()
+        elif ref is self._look:
             self._look_again()
-        elif message.ref is self._timer:  # one that was set anew after it had fired is none of them
+        elif ref is self._again:
+            self._again_due()
+        elif ref is self._timer:  # one that was set anew after it had fired is none of them
             self._timer = None
-            self._carry_out(self._link.timeout(self.now()))
+            self._link_due()
+        elif what == "press":
+            self._press_again()
+        elif not isinstance(what, str):
+            self._open_again(what)
+
+    def _link_due(self) -> None:
+        connection = self._row.connection
+        if connection is not None:
+            self._take(connection.link.timeout(self.now()))
             self._set_timer()
 
-    def _set_timer(self) -> None:
-        due = self._link.next_timeout
-        if due is not None and self._timer is None:
-            self._timer = self.start_timer(due - self.now(), "link")
-
-    def _carry_out(self, events: list[Event]) -> None:
-        for event in events:
-            self._EVENTS[type(event)](self, event)
-
-    # Events of the link
-
-    def _transmit(self, event: Transmit) -> None:
-        self._write(event.data)
-
-    def _write(self, data: bytes) -> bool:
-        written = self._args.connection.write(data)
-        if not written and self._link.state.phase != "closed":
-            self._carry_out(self._link.close("slow-reader", "the peer does not read its answers"))
-            self._args.connection.abort()
-        return written
-
-    def _hello(self, event: HelloReceived) -> None:
-        token = self._args.tokens.authenticate(event.hello.token, self.wall())
-        if token is None:
-            events = self._link.refuse(401, "token is unknown or has expired", "token")
-        elif not includes(token.scope, ("cti",)):
-            events = self._link.refuse(401, "token must be of scope cti or admin", "token")
-        elif event.hello.resume is not None:
-            events = self._link.resume_lost(self.now())
-        else:
-            events = self._link.accept(secrets.token_hex(SESSION_BYTES), self.now())
-            self.register(link_name(self._session_id()))
-        self._carry_out(events)
+    def _set_timer_anew(self) -> None:
         if self._timer is not None:  # an open link is due earlier than a handshake
             self.cancel_timer(self._timer)
             self._timer = None
         self._set_timer()
 
+    def _set_timer(self) -> None:
+        connection = self._row.connection
+        due = None if connection is None else connection.link.next_timeout
+        if due is not None and self._timer is None:
+            self._timer = self.start_timer(due - self.now(), "link")
+
+    def _resumed(self, message: Resumed) -> None:
+        """Another connection carries the link session from now on."""
+        del message
+        self._log("resumed")
+        self._attach()
+
+    def _over(self, message: Over) -> None:
+        self._log("over", why=message.why)
+        self.stop(shutdown(message.why))
+
+    # Events of the link
+
+    def _take(self, events: Sequence[Event]) -> None:
+        """Write what a read or the time gave, then carry out the rest."""
+        data = queue(self._row, events)
+        if data:
+            self._write(data)
+        self._carry_on()
+
+    def _carry_on(self) -> None:
+        if self._carrying:
+            return  # whoever does goes on
+        self._carrying = True
+        events = self._row.events
+        while events and not self._row.over:
+            event = events.popleft()
+            self._EVENTS[type(event)](self, event)
+        self._carrying = False
+
+    def _write(self, data: bytes) -> None:
+        connection = self._row.connection
+        if connection is None or connection.write(data):
+            return
+        if connection.link.state.phase != "closed" and connection.lost is None:
+            closed = connection.link.close("slow-reader", "the peer does not read its answers")
+            connection.abort()
+            self._take(closed)
+
     def _received(self, event: Received) -> None:
-        handler = self._MESSAGES.get(type(event.message))
-        if handler is not None:
-            handler(self, event.message, event.at)
+        row, message = self._row, event.message
+        row.handling = message.i
+        pending = row.pending.get(message.i)
+        if pending is None:  # it was done with before its peer sent it again
+            pending = Pending(message, event.at)
+        elif event.again:
+            pending.at = event.at
+        pending.taken = True
+        if event.again or type(message) in _OF_LINK or not self._shed(pending):
+            self._MESSAGES[type(message)](self, pending)
+        row.handling = 0
 
     def _refused(self, event: Refused) -> None:
-        count = self._link.state.refused[event.code]
+        connection = self._row.connection
+        count = 1 if connection is None else connection.link.state.refused.get(event.code, 1)
         if count.bit_count() == 1:  # the 1st, 2nd, 4th, 8th, ...: a flood leaves a trace, no flood
             particulars = {"msg": event.msg, "field": event.field, "ref": event.ref}
             self._log("refused", code=event.code, count=count, **particulars)
@@ -179,62 +296,76 @@ class CtiLink(RoutingLink):
         self._log("framing B is not served yet")
 
     def _closed(self, event: Closed) -> None:
+        """The connection has ended; the link session waits for another."""
+        row = self._row
         self._log("closed", why=event.reason, msg=event.msg, code=event.code)
-        self._args.connection.close()
-        self.stop(shutdown(event.reason))
-
-    def _session_id(self) -> str:
-        return self._link.state.session or ""
+        connection, row.connection = row.connection, None
+        if connection is not None:
+            connection.close()
+        self.leave(LINKS)
+        if row.session is None:
+            self._table.end(row)
+            self.stop(shutdown(event.reason))
+        else:
+            self._table.rest(row)
 
     def _log(self, what: str, **particulars: Any) -> None:
-        peer = self._args.connection.peer
-        name = self._link.state.name
-        self.kernel.report(
-            "link", self.address.path, what=what, peer=peer, name=name, **particulars
-        )
+        connection, session = self._row.connection, self._row.session
+        named = {
+            "peer": None if connection is None else connection.peer,
+            "name": connection.link.state.name if session is None and connection else None,
+            "session": self._row.id,
+        }
+        if session is not None:
+            named["name"] = session.name
+        self.kernel.report("link", self.address.path, what=what, **named, **particulars)
 
-    # Frames of the peer
+    # Frames about the link itself
 
-    def _send(self, message: Message) -> bool:
-        if self._link.state.phase != "open":
-            return False
-        return self._write(self._link.send(message, self.now()))
+    def _opened_connection(self) -> None:
+        self.join(LINKS)
 
-    def _error(self, message: Message, code: ErrorCode, msg: str, field: str) -> None:
-        self._send(Error(code=code, ref=message.i, msg=msg, field=field))
-
-    def _rp_register(self, message: RpRegister, _at: float) -> None:
-        if len(self._registrations) >= MAX_REGISTRATIONS:
+    def _rp_register(self, pending: Pending) -> None:
+        message, registrations = pending.message, self._row.registrations
+        assert isinstance(message, RpRegister)
+        if len(registrations) >= MAX_REGISTRATIONS:
             rule = f"a link has at most {MAX_REGISTRATIONS} registrations"
             self._error(message, 429, rule, "rp")
             return
         reg = f"reg-{message.i}"
-        self._registrations[reg] = tuple(message.rp)
+        registrations[reg] = tuple(message.rp)
         self._send(RpRegistered(reg=reg))
+        self._confirm(message.i)
 
-    def _rp_end(self, message: RpCancel | RpAbort, _at: float) -> None:
-        if self._registrations.pop(message.reg, None) is None:
+    def _rp_end(self, pending: Pending) -> None:
+        message = pending.message
+        assert isinstance(message, RpCancel | RpAbort)
+        if self._row.registrations.pop(message.reg, None) is None:
             self._error(message, 404, "reg is not a registration of this link", "reg")
+        else:
+            self._confirm(message.i)
 
-    def _route_request(self, message: RouteRequest, at: float) -> None:
+    def _route_request(self, pending: Pending) -> None:
+        message = pending.message
+        assert isinstance(message, RouteRequest)
         if message.reg is not None and not self._covers(message.reg, message.rp):
             self._error(message, 404, "reg is not a registration of this link for this rp", "reg")
             return
-        self._route(message, at)
+        self._request_of(pending)
 
     def _covers(self, reg: str, rp: str) -> bool:
-        points = self._registrations.get(reg, ())
+        points = self._row.registrations.get(reg, ())
         return rp in points or "*" in points
 
     _INFO: ClassVar[dict[type, Any]] = {
-        BytesRead: _bytes_read,
-        EndOfFile: _end_of_file,
+        Readable: _readable,
+        Resumed: _resumed,
+        Over: _over,
         Timeout: _timeout,
-        **RoutingLink.ROUTING_INFO,
+        **GreetingLink.ROUTING_INFO,
     }
     _EVENTS: ClassVar[dict[type, Any]] = {
-        Transmit: _transmit,
-        HelloReceived: _hello,
+        HelloReceived: GreetingLink._hello,  # noqa: SLF001 - of this very class
         Received: _received,
         Refused: _refused,
         FramingB: _framing_b,
@@ -245,5 +376,5 @@ class CtiLink(RoutingLink):
         RpCancel: _rp_end,
         RpAbort: _rp_end,
         RouteRequest: _route_request,
-        **RoutingLink.ROUTING_FRAMES,
+        **GreetingLink.ROUTING_FRAMES,
     }

@@ -1,7 +1,8 @@
-"""ctiListener: accepts CTI connections and has a link started for each.
+"""ctiListener: accepts CTI connections and sees to it that every link session has an actor.
 
-It listens on a duplicate of the inherited socket, so that its next incarnation can listen again,
-and its own end closes no connection.
+It listens on a duplicate of the inherited socket, so that its next incarnation can listen again.
+What it has accepted is in the node's table of links: its own end closes no connection, and a new
+listener finds there whose actor has to be started.
 """
 
 from __future__ import annotations
@@ -9,24 +10,45 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from actors.cti_connection import ConnectionLimits, CtiConnection
+from actors.cti_greeting import LISTENER, EnsureLink
 from actors.cti_link import CtiLink, LinkArgs
 from protocols.cti.framing import encode
-from supervision import ChildSpec, GenServer, Response, StartChild, Started
+from supervision import (
+    ChildSpec,
+    DeleteChild,
+    GenServer,
+    Refused,
+    Response,
+    StartChild,
+    Started,
+    Timeout,
+)
 
 if TYPE_CHECKING:
     import socket
 
     from actors.call_messages import CallSettings
+    from actors.cti_row import LinkRow
+    from actors.cti_table import LinkTable
+    from actors.overload import Overload
     from actors.session_opening import Openings
     from actors.web.tokens import TokenStore
     from protocols.cti.link_state import LinkConfig
 
-NAME = "ctiListener"
+NAME = LISTENER
 SUPERVISOR = "ctiSup"
 BACKLOG = 256
+ACCEPTS = 64
+"""Connections that are accepted in one turn of the loop."""
+
+SWEEP_S = 1.0
+"""How often link sessions are looked for that nobody has resumed in time."""
+
+KEEP_LIMIT = 10_000
+"""Messages that wait for the next incarnation of a link's actor."""
 
 
 class ListenerArgs(Struct, frozen=True):
@@ -34,22 +56,19 @@ class ListenerArgs(Struct, frozen=True):
 
     Attributes:
         socket: listening; stays the owner's.
-        max_links: connections that may be open at once.
-        link: the limits of each link.
+        table: of the node's links.
         settings: those of calls.
         tokens: who may connect.
         openings: how sessions are opened.
-        open: connections that are open now, those included whose link has ended and whose peer
-            has not read the rest yet; every incarnation adds to it.
+        overload: what is refused so that the rest is answered in time.
     """
 
     socket: socket.socket
-    max_links: int
-    link: LinkConfig
+    table: LinkTable
     settings: CallSettings
     tokens: TokenStore
     openings: Openings
-    open: set[CtiConnection] = field(default_factory=set)
+    overload: Overload
 
 
 class ListenerState(Struct):
@@ -72,18 +91,21 @@ class CtiListener(GenServer):
     state: ListenerState
 
     async def init(self, args: ListenerArgs) -> None:
-        """Listen."""
+        """Listen, and adopt the links that have no actor."""
         self._args = args
         self.state = ListenerState()
-        self._starting: dict[int, CtiConnection] = {}
-        self._limits = ConnectionLimits(
-            args.link.write_buffer_bytes, args.link.handshake_timeout_ms / 1000
-        )
+        self._starting: dict[int, LinkRow] = {}
+        self._forgetting: dict[int, str] = {}
+        self._limits = limits(args.table.config, args.table.limits.resume_s)
         self._server = await self._listening(args.socket.dup())
         self.at_end(self._stop_accepting)  # killed too: two would share what comes
         self.state.accepting = True
         await self._server.start_serving()
+        args.socket.listen(BACKLOG)  # for asyncio's backlog is also how many it accepts at once
         self.register(NAME)
+        for row in args.table.rows.values():
+            self._ensure(row)
+        self.start_timer(SWEEP_S, "sweep")
 
     def _stop_accepting(self) -> None:
         """Called when the listener has ended; the links go on."""
@@ -94,55 +116,100 @@ class CtiListener(GenServer):
         # It does not serve yet, so that no other turn comes before the actor owns it.
         try:
             return await asyncio.get_running_loop().create_server(
-                self._connection, sock=listening, backlog=BACKLOG, start_serving=False
+                self._connection, sock=listening, backlog=ACCEPTS, start_serving=False
             )
         except BaseException:
             listening.close()
             raise
 
     def _connection(self) -> CtiConnection:
-        return CtiConnection(self.kernel, self._accepted, self._args.open.discard, self._limits)
+        table = self._args.table
+        return CtiConnection(self.kernel, self._accepted, table.closed, self._limits)
 
     def _accepted(self, connection: CtiConnection) -> None:
         """Called by the loop with each new connection."""
         if not self.state.accepting:
             connection.abort()  # the loop had accepted it just before the listener ended
             return
-        if len(self._args.open) >= self._args.max_links:
+        row = self._args.table.accept(connection)
+        if row is None:
             self._refuse(connection)
             return
-        self._args.open.add(connection)
         self.state.accepted += 1
-        args = LinkArgs(
-            connection,
-            self._args.link,
-            self._args.settings,
-            self._args.tokens,
-            self._args.openings,
-        )
-        number = self._next_number()
-        spec = ChildSpec(f"ctiLink-{number}", CtiLink, args, restart="temporary")
-        self._starting[self.request(SUPERVISOR, StartChild(spec))] = connection
-
-    def _next_number(self) -> str:
-        # Names go on where the last incarnation stopped: its links may still be there.
-        incarnation = self.address.incarnation
-        return (
-            str(self.state.accepted) if incarnation == 1 else f"{incarnation}-{self.state.accepted}"
-        )
+        self._ensure(row)
 
     def _refuse(self, connection: CtiConnection) -> None:
         self.state.refused += 1
-        limit = self._args.max_links
-        msg = f"cti.max_links is {limit}"
+        table = self._args.table
+        msg = "vigie stops" if table.stopping else f"cti.max_links is {table.limits.max_links}"
         connection.write(encode({"t": "error", "code": 503, "ref": 0, "msg": msg}))
         connection.close()
 
+    # The actors of links
+
+    def _ensure(self, row: LinkRow) -> None:
+        """Have an actor started for a link, where it has none."""
+        given = self._args
+        args = LinkArgs(
+            row, given.table, given.settings, given.tokens, given.openings, given.overload
+        )
+        spec = ChildSpec(
+            row.child,
+            CtiLink,
+            args,
+            restart="transient",
+            on_restart="keep",
+            keep_limit=KEEP_LIMIT,
+        )
+        self._starting[self.request(SUPERVISOR, StartChild(spec), None)] = row
+
+    def handle_cast(self, request: EnsureLink) -> None:
+        """A peer goes on with a link session that may have no actor."""
+        row = self._args.table.rows.get(request.number)
+        if row is not None:
+            self._ensure(row)
+
     def handle_info(self, message: Any, sender: Any) -> None:
-        """A link has started, or could not."""
-        if not isinstance(message, Response):
-            super().handle_info(message, sender)
+        """A link has started, or could not; or its supervisor has forgotten it."""
+        match message:
+            case Response(request_id=number) if number in self._starting:
+                self._started(self._starting.pop(number), message.value)
+            case Response(request_id=number) if number in self._forgetting:
+                self._forgotten(self._forgetting.pop(number), message.value)
+            case Timeout():
+                self._sweep()
+            case _:
+                super().handle_info(message, sender)
+
+    def _started(self, row: LinkRow, outcome: Any) -> None:
+        if isinstance(outcome, Started):
             return
-        connection = self._starting.pop(message.request_id)
-        if not isinstance(message.value, Started):
-            connection.abort()
+        why = outcome.why if isinstance(outcome, Refused) else ""
+        if why == "already_present" and not row.over:  # somebody had it terminated
+            self._forgetting[self.request(SUPERVISOR, DeleteChild(row.child), None)] = ""
+            self._ensure(row)
+        elif why != "already_started" and row.connection is not None and not row.over:
+            row.connection.abort()
+
+    def _sweep(self) -> None:
+        table = self._args.table
+        table.sweep()
+        for child in table.leavers - set(self._forgetting.values()):
+            self._forgetting[self.request(SUPERVISOR, DeleteChild(child), None)] = child
+        self.start_timer(SWEEP_S, "sweep")
+
+    def _forgotten(self, child: str, outcome: Any) -> None:
+        if outcome is True or (isinstance(outcome, Refused) and outcome.why == "not_found"):
+            self._args.table.leavers.discard(child)
+
+
+def limits(config: LinkConfig, resume_s: float) -> ConnectionLimits:
+    """The bounds of a connection; TCP is as patient as heartbeats are."""
+    beats = config.hb
+    silence_ms = beats.interval_ms + beats.limit * (beats.timeout_ms + beats.retry_ms)
+    return ConnectionLimits(
+        write=config.write_buffer_bytes,
+        attach_s=config.handshake_timeout_ms / 1000,
+        orphan_s=resume_s,
+        silence_s=max(1.0, silence_ms / 1000),
+    )

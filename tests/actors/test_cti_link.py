@@ -3,7 +3,6 @@ import random
 import pytest
 from link_kit import LinkKit
 
-from actors.cti_connection import BytesRead
 from actors.session_api import GetSession
 from protocols.cti.framing import encode
 from protocols.cti.link_state import LinkConfig
@@ -35,15 +34,6 @@ def test_any_other_token_gets_401_and_the_link_is_closed(kit, token):
     assert not peer.alive
 
 
-def test_resuming_is_lost_until_there_is_a_journal(kit):
-    peer = kit.connect(hello=False)
-    peer.hello(resume={"session": "s", "last_i": 4})
-    [answer] = peer.frames()
-    assert (answer["code"], answer["msg"]) == (409, "resume-lost")
-    peer.hello()
-    assert peer.frames()[0]["t"] == "hello"
-
-
 def test_a_route_request_of_a_new_call_opens_its_session_and_is_answered(kit):
     peer = kit.connect()
     peer.route(ani="0612345678", ud={"offer": "gold"})
@@ -65,11 +55,9 @@ def test_primary_and_backup_get_one_answer_to_one_xref(kit):
 
 def test_both_links_may_open_the_same_call_at_the_same_instant(kit):
     primary, backup = kit.connect(), kit.connect(side="backup")
-    at = kit.clock.monotonic()
+    frame = {"t": "route.request", "i": 1, "xref": "x", "call": "c", "rp": "sales", "ts": 1.0}
     for peer in (primary, backup):
-        peer.sent = 1
-        frame = {"t": "route.request", "i": 1, "xref": "x", "call": "c", "rp": "sales", "ts": 1.0}
-        kit.send(peer.address, BytesRead(encode(frame), at))
+        kit.loop.run(peer.wire.feed, encode(frame))
     kit.settle()
     assert primary.frames()[0]["session"] == backup.frames()[0]["session"]
     assert kit.pool.count() == 1
@@ -255,16 +243,16 @@ def test_framing_b_is_recognised_and_closed_with_a_log_line(kit):
     assert kit.reported("link", what="framing B is not served yet")
 
 
-def test_the_end_of_the_connection_ends_the_link_in_order(kit):
-    peer = kit.connect()
+def test_the_end_of_a_connection_that_said_no_hello_ends_its_actor_in_order(kit):
+    peer = kit.connect(hello=False)
     peer.eof()
-    assert not peer.alive
+    assert kit.links.rows == {}
     assert kit.reported("crash") == []
 
 
 def test_vigie_tells_its_peers_when_it_stops(kit):
     peer = kit.connect()
-    kit.stop(peer.address)
+    kit.loop.run(kit.links.stop)
     [frame] = peer.frames()
     assert (frame["t"], frame["code"]) == ("error", 503)
     assert peer.wire.ended == "closed"

@@ -1,0 +1,117 @@
+"""What a link's actor says to its peer, and how it knows that a frame is done with.
+
+A frame of the peer is confirmed when its effect is durable, or when it was refused. Up to where all
+of them are is recorded in the journal and acknowledged after that. What is not confirmed in a
+second is handed over again, for somebody may have died with it: who gets it knows by its number
+whether it has been applied.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from actors import cti_row, metrics
+from protocols.cti import link_session
+from protocols.cti.messages import Error, RerouteRequest, RouteRequest
+from supervision import GenServer
+
+if TYPE_CHECKING:
+    from actors.cti_row import LinkRow, Pending
+    from actors.cti_table import LinkTable
+    from protocols.cti.messages import ErrorCode, Message
+    from supervision.eventloop.timers import Timer
+
+AGAIN_S = 1.0
+"""Seconds after which a frame that is not confirmed is handed over again."""
+
+MAX_TRIES = 3
+
+
+class ConfirmingLink(GenServer):
+    """The confirmations of one link; ``CtiLink`` is the whole actor."""
+
+    _row: LinkRow
+    _table: LinkTable
+    _ack: Timer | None = None
+    _again: Timer | None = None
+
+    @abstractmethod
+    def _write(self, data: bytes) -> None:
+        """Write to the peer; closes the link of one that does not read."""
+
+    @abstractmethod
+    def _give(self, pending: Pending) -> None:
+        """Hand a frame to its session, or have it wait for it."""
+
+    @abstractmethod
+    def _log(self, what: str, **particulars: Any) -> None:
+        """Tell operators."""
+
+    # To the peer
+
+    def _send(self, message: Message) -> bool:
+        """Send a message, now or when the peer resumes; False where there is no link session."""
+        row, now = self._row, self.now()
+        if row.connection is not None and row.open:
+            self._write(row.connection.link.send(message, now))
+            return True
+        if row.session is None or row.session.next_out == 0:
+            return False
+        link_session.send(row.session, message, now)
+        return True
+
+    def _error(self, message: Message, code: ErrorCode, msg: str, field: str | None) -> None:
+        """Refuse a frame of the peer, which confirms it."""
+        self._row.pending.pop(message.i, None)
+        self._send(Error(code=code, ref=message.i, msg=msg, field=field))
+
+    # Confirming
+
+    def _confirm(self, i: int) -> None:
+        cti_row.confirm(self._row, i, self.now())
+
+    def _note(self) -> None:
+        """After each message: see to what has come of it."""
+        row, session = self._row, self._row.session
+        if session is None or row.over:
+            return
+        if session.ack_at is not None:
+            last_in = link_session.ackable(session, self.now())
+            if last_in is not None:
+                self._table.record(row, last_in)
+            elif self._ack is None:
+                self._ack = self.start_timer(session.ack_at - self.now(), "ack")
+        if self._again is None and row.pending:
+            self._again = self.start_timer(AGAIN_S, "again")
+
+    def _ack_due(self) -> None:
+        self._ack = None  # `_note` follows
+
+    # Handing over again
+
+    def _again_due(self) -> None:
+        self._again = None
+        if self._table.journal.failing:
+            return
+        late = self.now() - AGAIN_S
+        for pending in tuple(self._row.pending.values()):
+            if not pending.handed or pending.handed > late:
+                continue
+            if pending.tries >= MAX_TRIES:
+                self._failed(pending)
+                continue
+            pending.tries += 1
+            metrics.LINK_FRAMES_HANDED_AGAIN.inc()
+            self._give(pending)
+
+    def _failed(self, pending: Pending) -> None:
+        """Nobody has handled a frame, however often it was handed over."""
+        metrics.LINK_FRAMES_FAILED.inc()
+        message = pending.message
+        self._log("failed", i=message.i, frame=type(message).__name__)
+        request = isinstance(message, RouteRequest | RerouteRequest)
+        if request and self._row.questions.refuse(message) is None:
+            self._confirm(message.i)  # it was answered, or its peer waits no more
+            return
+        self._error(message, 500, "vigie could not handle this frame", None)

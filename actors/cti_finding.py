@@ -1,0 +1,184 @@
+"""How a link's actor finds the sessions of its frames, in order, or has them opened.
+
+Frames of one call reach its session in the order of their numbers. What is about a session that is
+being opened, or is between two lives, waits for it; where the pool of sessions as a whole was
+restarted, what it had not confirmed is handed over again before anything newer.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actors.call_names import call_name, xref_name
+from actors.cti_confirming import ConfirmingLink
+from actors.cti_held import Held
+from protocols.cti.messages import CallEvent, RouteRequest
+from supervision import Down, Response
+from supervision.eventloop.lifecycle import starting
+
+if TYPE_CHECKING:
+    from actors.cti_row import Pending
+    from actors.session_opening import Opening, Openings
+    from protocols.cti.messages import ErrorCode, Message
+    from supervision.eventloop.cell import LocalAddress
+    from supervision.eventloop.links import Monitor
+    from supervision.eventloop.timers import Timer
+
+LOOK_AGAIN_S = 0.01
+"""Wait before a session that is not there yet is looked for again."""
+
+OPEN_FOR_S = 1.0
+"""How long a link tries to have a session opened, before it waits for the next round."""
+
+
+class FindingLink(ConfirmingLink):
+    """The look-ups of one link; ``CtiLink`` is the whole actor."""
+
+    def _begin_finding(self, openings: Openings) -> None:
+        self._openings = openings
+        self._held = Held()
+        self._opening: dict[int, tuple[Opening, Pending]] = {}
+        self._opening_calls: dict[tuple[str, str], str] = {}
+        self._look: Timer | None = None
+        self._pool: Monitor | None = None
+        self._watch_pool()
+
+    @abstractmethod
+    def _hand(self, pending: Pending, session: LocalAddress) -> None:
+        """Hand a frame to its session."""
+
+    @abstractmethod
+    def _about_nothing(self, message: Message) -> None:
+        """Refuse a frame whose session does not exist."""
+
+    def _refuse(self, message: Message, code: ErrorCode, msg: str, field: str) -> None:
+        """Refuse a frame, and its question where it has one."""
+        self._row.questions.refuse(message)
+        self._error(message, code, msg, field)
+
+    # Where a frame belongs
+
+    def _give(self, pending: Pending) -> None:
+        """Hand a frame to its session, or have it wait for it."""
+        name = self._name(pending.message)
+        waits = name in self._opening_calls or name in self._held
+        session = None if waits else self.whereis(name)
+        if session is not None:
+            self._hand(pending, session)
+        elif not waits and self._pool is not None and isinstance(pending.message, RouteRequest):
+            self._open(pending)
+        else:
+            pending.handed = 0.0
+            self._held.hold(name, pending, self.now())
+            self._look_later()
+
+    def _name(self, message: Any) -> tuple[str, str]:
+        """The name of the session that a frame is about."""
+        if isinstance(message, RouteRequest):
+            return call_name(message.call)
+        if isinstance(message, CallEvent):
+            return self._name_of_call(message)
+        name = xref_name(message.xref)
+        call = self._opening_calls.get(name)
+        return name if call is None else call_name(call)
+
+    def _name_of_call(self, message: CallEvent) -> tuple[str, str]:
+        name = call_name(message.call)
+        if message.prev_call is None or name in self._opening_calls:
+            return name
+        return name if self.whereis(name) is not None else call_name(message.prev_call)
+
+    # Opening
+
+    def _open(self, pending: Pending) -> None:
+        message = pending.message
+        assert isinstance(message, RouteRequest)
+        opening = self._openings.for_route(message, self.wall())
+        question = self._row.questions.asked(message)
+        if question is not None:
+            question.session = opening.session
+        if opening.request is None:
+            self._refuse(message, 503, opening.refusal, "call")
+            return
+        self._opening_calls[call_name(message.call)] = message.call
+        self._opening_calls[xref_name(message.xref)] = message.call
+        request_id = self.request(self._openings.supervisor, opening.request)
+        self._opening[request_id] = (opening, pending)
+
+    def _opened(self, response: Response) -> None:
+        opening, pending = self._opening.pop(response.request_id, (None, None))
+        if opening is None or pending is None:
+            return
+        session = self.whereis(call_name(opening.call))
+        if session is None:
+            # The pool is between two lives: try again.
+            self.start_timer(LOOK_AGAIN_S, pending)
+            return
+        self._no_longer_opening(pending.message)
+        self._hand(pending, session)
+        for frame in self._held.release(call_name(opening.call)):
+            self._hand(frame, session)
+
+    def _open_again(self, pending: Pending) -> None:
+        message = pending.message
+        assert isinstance(message, RouteRequest)
+        if call_name(message.call) not in self._opening_calls:
+            return  # the pool is gone: all that waits is given anew
+        if message.i in self._row.pending and self.now() < pending.at + OPEN_FOR_S:
+            self._open(pending)
+            return
+        self._no_longer_opening(message)
+        pending.handed = self.now()
+
+    def _no_longer_opening(self, message: Any) -> None:
+        self._opening_calls.pop(call_name(message.call), None)
+        self._opening_calls.pop(xref_name(message.xref), None)
+
+    # Waiting
+
+    def _look_later(self) -> None:
+        if self._look is None:
+            self._look = self.start_timer(LOOK_AGAIN_S, "look")
+
+    def _look_again(self) -> None:
+        self._look = None
+        if self._pool is None:
+            self._watch_pool()
+        for pending, session in self._held.found(self.whereis):
+            self._hand(pending, session)
+        if self._pool is not None:
+            for pending in self._held.overdue(self.now(), self._opening_calls):
+                self._about_nothing(pending.message)
+        if self._held or self._pool is None:
+            self._look_later()
+
+    # The pool of sessions
+
+    def _watch_pool(self) -> None:
+        """See whether the pool is there; what waits has its time from then on."""
+        address = self.whereis(self._openings.supervisor)
+        if address is None or address.cell is None or starting(address.cell):
+            self._look_later()
+            return
+        self._pool = self.monitor(address)
+        for pending in self._held.take_all():
+            self._give(pending)
+
+    def _down(self, down: Down) -> None:
+        if down.ref is not self._pool:
+            return
+        self._pool = None
+        self._give_all()
+        self._look_later()
+
+    def _give_all(self) -> None:
+        """Hand over all that is not confirmed, in order, to whoever is there now."""
+        self._opening.clear()
+        self._opening_calls.clear()
+        self._held = Held()
+        for pending in tuple(self._row.pending.values()):
+            if pending.taken:
+                self._give(pending)
+
+    FINDING_INFO: ClassVar[dict[type, Any]] = {Response: _opened, Down: _down}

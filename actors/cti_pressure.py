@@ -1,0 +1,85 @@
+"""What a link's actor refuses, or does not even read, while the node has more to do than it can.
+
+Where the journal has more to write than it may, frames get 429, and beyond that the connection is
+not read. What ends a call or a dialogue always passes: it makes room.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.call_names import call_name, xref_name
+from actors.cti_routing import RoutingLink
+from protocols.cti.messages import CallEvent, RerouteRequest, RouteEnd, RouteRequest
+
+if TYPE_CHECKING:
+    from actors.cti_link import LinkArgs
+    from actors.cti_row import Pending
+    from protocols.cti.messages import Message
+
+STOP_READING = 1.5
+READ_AGAIN = 0.8
+"""Shares of ``journal.queue_limit`` in use."""
+
+PRESS_S = 0.01
+"""Wait before the journal's load is looked at again."""
+
+PENDING_WINDOWS = 10
+"""Frames that are answered and not durable, in windows: more are refused."""
+
+
+class PressedLink(RoutingLink):
+    """The back-pressure of one link; ``CtiLink`` is the whole actor."""
+
+    _args: LinkArgs
+    _pressing = False
+    _full = False
+
+    def _pressed(self) -> bool:
+        """Whether nothing may be read now."""
+        load = self._table.journal.load
+        self._full = load > 1
+        if self._pressing or load <= STOP_READING:
+            return self._pressing
+        self._pressing = True
+        connection = self._row.connection
+        if connection is not None:
+            connection.hold()
+        self.start_timer(PRESS_S, "press")
+        return True
+
+    def _press_again(self) -> None:
+        if self._table.journal.load >= READ_AGAIN:
+            self.start_timer(PRESS_S, "press")
+            return
+        self._pressing = False
+        connection = self._row.connection
+        if connection is not None:
+            connection.release()
+
+    def _shed(self, pending: Pending) -> bool:
+        """Refuse a frame of a call where there is too much; True where it was."""
+        message = pending.message
+        if type(message) is RouteEnd or (type(message) is CallEvent and message.ev == "cleared"):
+            return False
+        rule = self._rule(message)
+        if rule:
+            self._error(message, 429, rule, None)
+        return bool(rule)
+
+    def _rule(self, message: Message) -> str:
+        if self._full:
+            return "the journal is full: journal.queue_limit"
+        most = PENDING_WINDOWS * self._table.config.window
+        if len(self._row.pending) > most:
+            return f"{most} frames wait to be durable: {PENDING_WINDOWS} times cti.window"
+        overload = self._args.overload
+        if type(message) is RouteRequest:
+            return overload.refuses("established" if self._knows(message) else "new")
+        return overload.refuses("established") if type(message) is RerouteRequest else ""
+
+    def _knows(self, message: Any) -> bool:
+        return (
+            self.whereis(call_name(message.call)) is not None
+            or self.whereis(xref_name(message.xref)) is not None
+        )

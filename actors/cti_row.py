@@ -1,0 +1,132 @@
+"""A link session as the node's table keeps it: plain data, whichever actor works with it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from actors.cti_dialogues import Questions
+from protocols.cti import link_session
+from protocols.cti.events import Event, Received, Transmit
+from protocols.cti.link_session import LinkSession
+from protocols.cti.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.cti_connection import CtiConnection
+    from actors.routing import Decision
+    from supervision.eventloop.cell import LocalAddress
+
+
+class Pending(Struct):
+    """A frame of the peer whose effect is not known to be durable.
+
+    Attributes:
+        message: as it came.
+        at: when its bytes were read, monotonic seconds.
+        taken: whether it has been carried out, but for what others have to do.
+        handed: when it was handed to its session, monotonic seconds; 0 while it waits for one.
+        tries: how often it has been handed over again.
+        guarded: the routing point and the decision, where the link has answered in the place of
+            the session.
+    """
+
+    message: Message
+    at: float
+    taken: bool = False
+    handed: float = 0.0
+    tries: int = 0
+    guarded: tuple[str, Decision] | None = None
+
+
+class LinkRow(Struct, kw_only=True, eq=False):
+    """One link session, or a connection that has not said hello yet.
+
+    Attributes:
+        number: names its actor.
+        session: the protocol's part of it; None until a hello was accepted.
+        connection: that carries it; None while there is none.
+        owner: where its actor lives, or has lived.
+        events: of reads, not carried out yet.
+        reading: a read is being taken apart.
+        handling: the number of the frame that is being handled, 0 while none is.
+        pending: the frames that are not confirmed, by their numbers, in their order.
+        questions: the requests that wait for an answer.
+        registrations: routing points by the name of their registration.
+        over: it has ended.
+        crashes: how often a frame crashed its actor.
+    """
+
+    number: int
+    session: LinkSession | None = None
+    connection: CtiConnection | None = None
+    owner: LocalAddress | None = None
+    events: deque[Event] = field(default_factory=deque)
+    reading: bool = False
+    handling: int = 0
+    pending: dict[int, Pending] = field(default_factory=dict)
+    questions: Questions = field(default_factory=Questions)
+    registrations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    over: bool = False
+    crashes: int = 0
+
+    @property
+    def id(self) -> str:
+        """Of the link session; empty before there is one."""
+        return "" if self.session is None else self.session.id
+
+    @property
+    def child(self) -> str:
+        """The id of its actor below ctiSup."""
+        return f"ctiLink-{self.number}"
+
+    @property
+    def open(self) -> bool:
+        """Whether a connection carries it."""
+        return self.connection is not None and self.connection.link.state.phase == "open"
+
+
+def queue(row: LinkRow, events: Iterable[Event]) -> bytes:
+    """Keep the events of a read until they have been carried out.
+
+    Args:
+        row: whose they are.
+        events: of its connection.
+
+    Returns:
+        What is to be written now: its frames have their numbers, so they leave before those that
+        carrying out the other events makes.
+    """
+    data = b""
+    for event in events:
+        kind = type(event)
+        if kind is Transmit:
+            data += event.data  # type: ignore[union-attr]
+            continue
+        if kind is Received and not event.again:  # type: ignore[union-attr]
+            message = event.message  # type: ignore[union-attr]
+            row.pending[message.i] = Pending(message, event.at)  # type: ignore[union-attr]
+        row.events.append(event)
+    return data
+
+
+def forget_unconfirmed(row: LinkRow) -> None:
+    """Be as if nothing had come after what is confirmed: the peer sends it again."""
+    session = row.session
+    if session is None:
+        return
+    row.pending.clear()
+    row.events.clear()
+    session.early.clear()
+    session.others.clear()
+    session.next_in = session.confirmed_in + 1
+
+
+def confirm(row: LinkRow, i: int, now: float) -> None:
+    """A frame of the peer is done with: what it has changed is durable (``now``: monotonic s)."""
+    row.pending.pop(i, None)
+    if row.session is not None:
+        link_session.confirm(row.session, i, now)

@@ -1,0 +1,291 @@
+"""The links of a node: sockets, unread bytes and link sessions, outside of any actor.
+
+Actors come and go; the table is what they adopt. A connection ends by the protocol, by its peer or
+with the node; a link session ends when nobody has resumed it for a while. What has to survive the
+node goes into the journal and comes back from there.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+from actors import metrics
+from actors.cti_record import KIND, LinkRecord
+from actors.cti_row import LinkRow, queue
+from protocols.cti import link_session
+from protocols.cti.events import Received
+from protocols.cti.link import Link
+from protocols.cti.link_state import session_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from actors.cti_connection import CtiConnection
+    from protocols.cti.events import Event
+    from protocols.cti.link_session import LinkSession
+    from protocols.cti.link_state import LinkConfig
+    from supervision.eventloop.kernel import Kernel
+
+
+class LinkJournal(Protocol):
+    """What links need of the journal."""
+
+    failing: str
+
+    def put(self, kind: str, key: str, value: Any) -> None:
+        """Keep the latest state of a key."""
+
+    def delete(self, kind: str, key: str) -> None:
+        """Forget a key."""
+
+    def after(self, effect: Callable[[], None]) -> None:
+        """Have something done once all that was put is durable."""
+
+    @property
+    def load(self) -> float:
+        """The share of its queue that is in use."""
+
+
+class TableLimits(Struct, frozen=True):
+    """The bounds of the table, keys of ``[cti]``.
+
+    Attributes:
+        max_links: connections that may be open at once.
+        max_link_sessions: link sessions without a connection; the oldest give way.
+        resume_s: seconds that a peer has to resume.
+    """
+
+    max_links: int = 256
+    max_link_sessions: int = 1_000
+    resume_s: float = 300.0
+
+
+class TableCounts(Struct):
+    """What has become of link sessions.
+
+    Attributes:
+        accepted: connections.
+        refused: connections, because there were as many as may be.
+        resumed: link sessions that went on by another connection.
+        lost: hellos that named a link session which could not be resumed.
+        expired: link sessions that nobody resumed in time.
+        displaced: link sessions that gave way to younger ones.
+    """
+
+    accepted: int = 0
+    refused: int = 0
+    resumed: int = 0
+    lost: int = 0
+    expired: int = 0
+    displaced: int = 0
+
+
+class Over(Struct, frozen=True):
+    """Tells an actor that its link session has been given up."""
+
+    why: str
+
+
+class Resumed(Struct, frozen=True):
+    """Tells an actor that another connection carries its link session."""
+
+
+class LinkTable:
+    """The table; one for each node, used on its loop only.
+
+    Args:
+        kernel: the node.
+        journal: where link sessions survive it.
+        config: the limits of each link.
+        limits: its own.
+
+    Attributes:
+        connections: that are open, those included whose link has ended and whose peer has not
+            read the rest yet.
+        rows: by number, those whose actor runs or is to run.
+        resting: link sessions without a connection: monotonic seconds since when, the oldest first.
+        leavers: ids of actors whose link session is over; who starts them forgets them.
+        counts: what has become of them.
+        stopping: whether the node stops.
+    """
+
+    def __init__(
+        self, kernel: Kernel, journal: LinkJournal, config: LinkConfig, limits: TableLimits
+    ) -> None:
+        self.journal = journal
+        self.config = config
+        self.limits = limits
+        self.connections: set[CtiConnection] = set()
+        self.rows: dict[int, LinkRow] = {}
+        self.resting: dict[str, float] = {}
+        self.leavers: set[str] = set()
+        self.counts = TableCounts()
+        self.stopping = False
+        self._kernel = kernel
+        self._sessions: dict[str, LinkRow] = {}
+        self._last = 0
+
+    # Connections
+
+    def accept(self, connection: CtiConnection) -> LinkRow | None:
+        """Take a connection in; None where there are as many as may be, or the node stops."""
+        clock = self._kernel.clock
+        connection.link = Link(self.config, now=clock.monotonic(), wall=clock.wall())
+        if self.stopping or len(self.connections) >= self.limits.max_links:
+            self.counts.refused += 1
+            return None
+        self.counts.accepted += 1
+        self.connections.add(connection)
+        row = self._new_row()
+        row.connection = connection
+        return row
+
+    def _new_row(self) -> LinkRow:
+        self._last += 1
+        row = self.rows[self._last] = LinkRow(number=self._last)
+        return row
+
+    def closed(self, connection: CtiConnection) -> None:
+        """A connection's socket is closed; one that nobody has taken leaves no row behind."""
+        self.connections.discard(connection)
+        for row in tuple(self.rows.values()):
+            if row.connection is connection and row.session is None and row.owner is None:
+                self.end(row)
+
+    # Link sessions
+
+    def find(self, session: str) -> LinkRow | None:
+        """The link session with an id; None where there is none, or no more."""
+        return self._sessions.get(session)
+
+    @property
+    def sessions(self) -> int:
+        """How many link sessions there are."""
+        return len(self._sessions)
+
+    def begin(self, row: LinkRow, session: LinkSession) -> None:
+        """A peer was let in with a new link session."""
+        row.session = session
+        self._sessions[session.id] = row
+        self.record(row, 0)
+
+    def rest(self, row: LinkRow) -> None:
+        """The connection of a link session has ended: its peer may resume it for a while."""
+        row.connection = None
+        if row.over:
+            return
+        self.resting[row.id] = self._kernel.clock.monotonic()
+        while len(self.resting) > self.limits.max_link_sessions:
+            self._give_up(next(iter(self.resting)), "displaced")
+
+    def resume(self, row: LinkRow, connection: CtiConnection, events: Sequence[Event]) -> None:
+        """Have another connection carry a link session; the one before is cut off.
+
+        Args:
+            row: the link session.
+            connection: whose link has let the peer resume.
+            events: what that gave.
+        """
+        if row.connection is not None:
+            row.connection.link.replaced()
+            row.connection.abort()
+        kept = [event for event in row.events if type(event) is Received]
+        row.events.clear()
+        row.events.extend(kept)
+        row.connection = connection
+        self.rows[row.number] = row
+        self.resting.pop(row.id, None)
+        self.counts.resumed += 1
+        metrics.LINKS_RESUMED.inc()
+        connection.write(queue(row, events))  # as long as it is: the peer asked for it
+
+    def lose(self) -> None:
+        """Count a peer that could not resume."""
+        self.counts.lost += 1
+        metrics.LINKS_RESUME_LOST.inc()
+
+    def end(self, row: LinkRow) -> None:
+        """Forget a link session, or a connection that never became one."""
+        row.over = True
+        self.rows.pop(row.number, None)
+        self.leavers.add(row.child)
+        if row.session is not None and self._sessions.pop(row.id, None) is not None:
+            self.resting.pop(row.id, None)
+            self.journal.delete(KIND, row.id)
+
+    def sweep(self) -> None:
+        """Give up what nobody has resumed in time."""
+        oldest = self._kernel.clock.monotonic() - self.limits.resume_s
+        for session, since in tuple(self.resting.items()):
+            if since > oldest:
+                return
+            self._give_up(session, "expired")
+
+    def _give_up(self, session: str, why: str) -> None:
+        row = self._sessions[session]
+        self.end(row)
+        if why == "expired":
+            self.counts.expired += 1
+        else:
+            self.counts.displaced += 1
+        metrics.LINK_SESSIONS_GIVEN_UP.labels(why).inc()
+        if row.owner is not None and row.owner.cell is not None:
+            self._kernel.send(row.owner, Over(why), None)
+
+    # What survives the node
+
+    def record(self, row: LinkRow, last_in: int) -> None:
+        """Put a link session into the journal, and acknowledge once that is durable.
+
+        Args:
+            row: which one.
+            last_in: the number up to which that covers the peer's frames.
+        """
+        session = row.session
+        if session is None or row.over:
+            return
+        wall = self._kernel.clock.wall()
+        record = LinkRecord(link_session.record(session), dict(row.registrations), wall)
+        self.journal.put(KIND, session.id, record)
+        self.journal.after(partial(self._recorded, row, session, last_in))
+
+    def _recorded(self, row: LinkRow, session: LinkSession, last_in: int) -> None:
+        link_session.recorded(session, last_in)
+        connection = row.connection
+        if connection is None or not row.open:
+            return
+        data = connection.link.ack(self._kernel.clock.monotonic())
+        if data:
+            connection.write(data)
+
+    def restore(self, records: Mapping[str, LinkRecord]) -> None:
+        """Take in the link sessions of the node before; their peers have ``resume_s`` from now."""
+        now = self._kernel.clock.monotonic()
+        limits = session_limits(self.config)
+        latest = sorted(records.items(), key=lambda item: item[1].at)
+        for session, record in latest:
+            if session in self._sessions:
+                continue
+            self._last += 1
+            row = LinkRow(number=self._last, registrations=dict(record.registrations))
+            row.session = link_session.restore(record.record, limits)
+            self._sessions[session] = row
+            self.resting[session] = now
+        while len(self.resting) > self.limits.max_link_sessions:
+            self._give_up(next(iter(self.resting)), "displaced")
+
+    def stop(self) -> None:
+        """The node stops: tell every peer, which resumes when the next node is there.
+
+        What is not acknowledged is not acknowledged: the peer sends it again.
+        """
+        self.stopping = True
+        for connection in tuple(self.connections):
+            events = connection.link.close("shutdown", "vigie stops", 503)
+            data = queue(LinkRow(number=0), events)
+            if data:
+                connection.write(data)
+            connection.close()
