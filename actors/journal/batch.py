@@ -96,8 +96,8 @@ class Encoding:
         self._number = number
         self._codecs = codecs
         self._work: list[tuple[Any, ...]] = []
-        self._bodies: list[bytes] = []
-        self._offset = 1
+        self._bodies: list[bytes] = [b"\0"]  # of an empty blob SQLite's parts are NULL, not empty
+        self._offset = 2
         self._rows = len(batch)
         self._appends = 0
         self._trims = len(batch.trimmed)

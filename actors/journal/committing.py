@@ -61,6 +61,7 @@ class Committing:
         connection: to it; belongs to the thread from now on.
         told: the second file.
         standing: what the last commit left.
+        wal_max_bytes: how long the log may get before commits wait for a checkpoint.
         post: has something run on the loop.
         heard: who is told.
 
@@ -74,6 +75,7 @@ class Committing:
         connection: sqlite3.Connection | None,
         told: Acknowledged,
         standing: Standing,
+        wal_max_bytes: int,
         *,
         post: Callable[..., None],
         heard: Heard,
@@ -83,6 +85,8 @@ class Committing:
         self._connection = connection
         self._told = told
         self._standing = standing
+        self._wal_max_rows = wal_max_bytes // schema.FRAME_BYTES
+        self._logged_rows = 0
         self._post = post
         self._heard = heard
         self._queue: SimpleQueue[tuple[Commit, float] | Tidy | None] = SimpleQueue()
@@ -112,8 +116,10 @@ class Committing:
             while (item := self._queue.get()) is not None:
                 if isinstance(item, Tidy):
                     self._tidy(item)
-                else:
-                    self._commit(*item)
+                    continue
+                self._commit(*item)
+                if self._logged_rows > self._wal_max_rows:  # the keeper cannot keep up
+                    self._tidy(Tidy(checkpoint=True))
         except BaseException as exception:  # noqa: BLE001 - told to whoever supervises the journal
             self._post(self._heard.crashed, exception)
 
@@ -131,6 +137,7 @@ class Committing:
             self._post(self._heard.failed, commit.number, f"{error.strerror} (acknowledged)")
         else:
             self.rows += commit.rows
+            self._logged_rows += commit.rows
             self._post(self._heard.committed, self._standing, time.perf_counter() - since)
 
     def _write(self, commit: Commit) -> None:
@@ -153,6 +160,7 @@ class Committing:
             return
         try:
             if what.checkpoint:
+                self._logged_rows = 0
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             if what.vacuum:
                 vacuum = f"PRAGMA incremental_vacuum({VACUUM_PAGES})"

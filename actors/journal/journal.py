@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.journal import effects
@@ -19,6 +20,7 @@ from actors.journal.records import (
     Codec,
     Crashed,
     Failing,
+    JournalError,
     JournalStatistics,
     OutboxItem,
     Recovered,
@@ -48,6 +50,10 @@ class Journal:
         writer: what writes.
         codecs: of every kind that is put, ``outbox`` included.
         config: its bounds.
+
+    Attributes:
+        failing: why commits do not succeed now; empty while they do.
+        refused: why it could not be opened; None where it was.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Journal:
         self._failing_since = 0.0
         self._idle: list[asyncio.Future[None]] = []
         self.failing = ""
+        self.refused: JournalError | None = None
         writer.attach(self)
 
     # What actors put
@@ -242,6 +249,9 @@ class Journal:
         except TimeoutError:
             waiting = {"records": self.waiting, "effects": self.effects, "why": self.failing}
             self._kernel.report("unsaved", "journal", **waiting)
+        told = self._kernel.loop.create_future()
+        self._released.add(partial(told.set_result, None))
+        await told  # whoever waited for the last commit
         self._working = False
         self._closing = self._kernel.loop.create_task(self._writer.close())
         await asyncio.shield(self._closing)
@@ -253,7 +263,12 @@ class Journal:
         if self._crashed:
             self._begin(await self._writer.revive())
             return None
-        found = await self._writer.open(self._codecs)
+        try:
+            found = await self._writer.open(self._codecs)
+        except JournalError as refused:
+            self.refused = refused
+            raise
+        self.refused = None
         self._seq = max(self._seq, found.seq)
         self._begin(Standing(found.number, found.items))
         return found.recovered
@@ -329,7 +344,7 @@ class Journal:
             self._works_again()
         self._released.extend(batch.effects)
         if batch.appended:
-            self._outbox_listener(self._items)
+            self._released.add(partial(self._outbox_listener, self._items))
         if len(self._gathering) and not self._scheduled:
             self._schedule()
         self._tell_idle()
@@ -365,7 +380,7 @@ class Journal:
 
     def _tell(self, event: Failing | Working | Crashed) -> None:
         for listener in tuple(self._listeners):
-            listener(event)
+            self._released.add(partial(listener, event))
 
     def _tell_idle(self) -> None:
         if self._flying is None and not len(self._gathering):

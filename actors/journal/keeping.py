@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from actors.journal.committing import Committing, Tidy, named
 from actors.journal.file import Files, connect
 from actors.journal.schema import FRAME_BYTES
@@ -64,6 +66,7 @@ class Keeping:
         self._connection: sqlite3.Connection | None = None
         self._rows = 0
         self._rested_at = 0.0
+        self._vacuuming = False
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -101,12 +104,14 @@ class Keeping:
             self._measure()
             rows, now = committing.rows, time.monotonic()
             grown = (rows - self._rows) * FRAME_BYTES
-            rested = now - self._rested_at >= REST_S
-            if grown * SHARE < self._wal_max_bytes and not (rested and grown):
-                return
-            self._rows, self._rested_at = rows, now
-            committing.tidy(Tidy(checkpoint=self._checkpoint(), vacuum=self._has_room()))
-            self._told.sync()
+            if grown * SHARE >= self._wal_max_bytes or now - self._rested_at >= REST_S:
+                if grown or self._vacuuming:
+                    self._tidy(committing)
+                    self._rows = rows
+                self._rested_at = now
+            elif self._vacuuming:
+                committing.tidy(Tidy(vacuum=True))
+                self._vacuuming = self._has_room()
         except sqlite3.Error as error:
             self._let_go()
             if named(error) is None:
@@ -114,26 +119,31 @@ class Keeping:
         except OSError:  # commits meet it too, and tell
             return
 
-    def _checkpoint(self) -> bool:
-        """Bring frames into the database; return whether any may be left in the log."""
+    def _tidy(self, committing: Committing) -> None:
+        """Bring frames into the database, and both files to the disk."""
+        row = self._connected().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, frames, _ = row
+        self.sizes = replace(self.sizes, wal=max(0, frames) * FRAME_BYTES)
+        self._vacuuming = self._has_room()
+        committing.tidy(Tidy(checkpoint=frames > 0, vacuum=self._vacuuming))
+        self._told.sync()
+
+    def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connect(self._files.database)
-        row = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        _, frames, _ = row
-        self.sizes = Sizes(self.sizes.database, max(0, frames) * FRAME_BYTES, self.sizes.free)
-        return bool(frames > 0)
+        return self._connection
 
     def _has_room(self) -> bool:
         """Whether a good part of the database is free pages."""
-        assert self._connection is not None
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        connection = self._connected()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
         return bool(free > FREE_PAGES and free * 4 > pages)
 
     def _measure(self) -> None:
         room = os.statvfs(self._files.directory)
         size = self._files.database.stat().st_size
-        self.sizes = Sizes(size, self.sizes.wal, room.f_bavail * room.f_frsize)
+        self.sizes = replace(self.sizes, database=size, free=room.f_bavail * room.f_frsize)
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None

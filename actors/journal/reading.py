@@ -41,6 +41,8 @@ class Reading:
         self._failed = failed
         self._connection: sqlite3.Connection | None = None
         self._since: float | None = None
+        self._ended = False
+        self._guard = threading.Lock()
         self._queue: SimpleQueue[tuple[Question[Any], Answered[Any]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="vigie-journal-read", daemon=True)
         self._thread.start()
@@ -48,11 +50,20 @@ class Reading:
     # For other threads
 
     def ask(self, question: Question[Any], then: Answered[Any]) -> None:
-        """Have a question answered."""
+        """Have a question answered; where it cannot be taken, with an error."""
+        with self._guard:  # what comes after the end would never be answered
+            why = self._refusal()
+            if not why:
+                self._queue.put((question, then))
+        if why:
+            self._post(then, JournalError(why))
+
+    def _refusal(self) -> str:
+        if self._ended:
+            return "the journal is not open"
         if self._queue.qsize() >= MOST_QUESTIONS:
-            self._post(then, JournalError(f"{MOST_QUESTIONS} questions wait for the journal"))
-        else:
-            self._queue.put((question, then))
+            return f"{MOST_QUESTIONS} questions wait for the journal"
+        return ""
 
     def look(self) -> None:
         """Break off a question that takes too long."""
@@ -62,7 +73,9 @@ class Reading:
 
     def end(self) -> None:
         """End the thread after the questions that wait."""
-        self._queue.put(None)
+        with self._guard:
+            self._ended = True
+            self._queue.put(None)
         self._thread.join()
 
     # The thread

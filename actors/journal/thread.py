@@ -89,13 +89,12 @@ class ThreadWriter:
         heard, told, database = self._heard, self._told, self._files.database
         assert heard is not None
         assert told is not None
+        wal_max_bytes = self._config.wal_max_mb * MEBIBYTE
         self._committing = Committing(
-            database, connection, told, standing, post=self._post, heard=heard
+            database, connection, told, standing, wal_max_bytes, post=self._post, heard=heard
         )
         self._reading = Reading(database, self._post, self._question_failed)
-        self._keeping = Keeping(
-            self._files, told, self._config.wal_max_mb * MEBIBYTE, self._keeper_failed
-        )
+        self._keeping = Keeping(self._files, told, wal_max_bytes, self._keeper_failed)
         self._keeping.begin(self._committing, self._reading)
 
     def _end(self) -> sqlite3.Connection | None:

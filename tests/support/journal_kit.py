@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 import msgspec
@@ -10,9 +11,20 @@ from actors.config import JournalConfig
 from actors.journal import committing, file, recovery
 from actors.journal.journal import Journal
 from actors.journal.records import Codec, JournalError, OutboxItem
+from actors.journal.thread import ThreadWriter
 from actors.journal.writer import Sizes
+from supervision import actor_system
 
-__all__ = ["PLAIN", "OutboxItem", "StepWriter", "journal", "opened"]
+__all__ = [
+    "PLAIN",
+    "OutboxItem",
+    "StepWriter",
+    "durable",
+    "journal",
+    "on_disk",
+    "opened",
+    "plain_codecs",
+]
 
 PLAIN = Codec(1, msgspec.json.encode, lambda body, _: msgspec.json.decode(body))
 """For values that are plain data."""
@@ -146,8 +158,7 @@ def journal(kit, codecs=None, writer=None, **config):
         writer: one that was used before, to recover from; None is a new one.
         config: keys of ``[journal]``.
     """
-    kinds = ("session", "link", "refused", "outbox")
-    codecs = dict.fromkeys(kinds, PLAIN) if codecs is None else codecs
+    codecs = plain_codecs() if codecs is None else codecs
     writer = StepWriter() if writer is None else writer
     return Journal(kit.kernel, writer, codecs, JournalConfig(**config))
 
@@ -157,3 +168,39 @@ def opened(kit, codecs=None, writer=None, **config):
     one = journal(kit, codecs, writer, **config)
     kit.run(one.open())
     return one, one._writer
+
+
+def plain_codecs():
+    """Codecs of plain data for every kind that a node has."""
+    return dict.fromkeys(("session", "link", "refused", "outbox"), PLAIN)
+
+
+def on_disk(directory, scenario, codecs=None, **config):
+    """Run a scenario with a journal on the disk, on a loop and a node of its own, in real time.
+
+    Args:
+        directory: where its files are.
+        scenario: a coroutine function of the journal, which is not open yet; what it returns is
+            returned. The journal is closed at its end.
+        codecs: by kind; None is plain data.
+        config: keys of ``[journal]``.
+    """
+
+    async def run():
+        kernel = actor_system(loop=asyncio.get_running_loop())._systemBase.kernel
+        settings = JournalConfig(**config)
+        writer = ThreadWriter(kernel, directory, settings)
+        one = Journal(kernel, writer, plain_codecs() if codecs is None else codecs, settings)
+        try:
+            return await scenario(one)
+        finally:
+            await one.close()
+
+    return asyncio.run(run())
+
+
+async def durable(one):
+    """Wait until everything put so far is durable."""
+    done = asyncio.get_running_loop().create_future()
+    one.after(lambda: done.set_result(None))
+    await asyncio.wait_for(done, 30)
