@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from actors.journal import acknowledged
-from actors.journal.file import Files, connect, opened, refuse_lost
+from actors.journal.file import REFUSED, Files, connect, opened, refuse_lost
 from actors.journal.records import Codec, JournalDamaged, JournalTooNew, JournalUnusable
 from actors.journal.recovery import Findings, examine
 from actors.journal.schema import FORMAT
@@ -49,7 +49,7 @@ def _examined(files: Files, codecs: Mapping[str, Codec]) -> Findings:
         with closing(connect(files.database, read_only=True)) as connection:
             if not _is_new(connection, lost):
                 return examine(connection, codecs, files.acknowledged)
-    except sqlite3.Error as error:
+    except REFUSED as error:
         raise opened(error) from error
     return Findings()
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.journal import schema
-from actors.journal.file import Files, connect
+from actors.journal.file import REFUSED, Files, connect
 from actors.journal.records import OUTBOX, Codec
 from actors.journal.salvage import (
     Aside,
@@ -40,7 +40,7 @@ def export(files: Files, kind: str | None, codecs: Mapping[str, Codec]) -> Itera
     try:
         with closing(connect(files.database, read_only=True)) as connection:
             yield from _through_sqlite(connection, kind, codecs, done)
-    except sqlite3.Error as error:
+    except REFUSED as error:
         yield Aside("the rest", f"SQLite says {error}; what follows is read page by page")
         yield from _page_by_page(files, kind, codecs, done)
 

@@ -23,6 +23,9 @@ BUSY_S = 0.2
 
 DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 
+REFUSED = (sqlite3.Error, UnicodeDecodeError)
+"""What comes of a database that is damaged: SQLite quotes from it, and Python decodes that."""
+
 
 class Files(Struct, frozen=True):
     """The files of a journal.
@@ -120,7 +123,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     )
     try:
         settle(connection, read_only=read_only)
-    except sqlite3.Error:
+    except REFUSED:
         connection.close()
         raise
     return connection
@@ -177,11 +180,11 @@ def open_database(files: Files) -> sqlite3.Connection:
     lost = refuse_lost(files)
     try:
         connection = connect(files.database)
-    except sqlite3.Error as error:
+    except REFUSED as error:
         raise opened(error) from error
     try:
         prepare(connection, lost)
-    except sqlite3.Error as error:
+    except REFUSED as error:
         connection.close()
         raise opened(error) from error
     except JournalError:
@@ -214,8 +217,10 @@ def refuse_lost(files: Files) -> str:
     return lost
 
 
-def opened(error: sqlite3.Error) -> JournalError:
+def opened(error: sqlite3.Error | UnicodeDecodeError) -> JournalError:
     """What an error of SQLite means for who opens the journal."""
+    if isinstance(error, UnicodeDecodeError):
+        return JournalDamaged(("SQLite says what is no text",))
     name = getattr(error, "sqlite_errorname", "")
     if any(name.startswith(kind) for kind in DAMAGED):
         return JournalDamaged((f"SQLite says {error} ({name})",))

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.journal import acknowledged, schema
-from actors.journal.file import Files, connect, opened
+from actors.journal.file import REFUSED, Files, connect, opened
 from actors.journal.records import (
     OUTBOX,
     Codec,
@@ -94,7 +94,7 @@ def verify(directory: Path) -> Findings:
     files = Files(directory)
     try:
         connection = connect(files.database, read_only=True)
-    except sqlite3.Error as error:
+    except REFUSED as error:
         raise opened(error) from error
     try:
         return examine(connection, {}, files.acknowledged, files.database)
@@ -126,7 +126,7 @@ def examine(
             if checked is None:
                 findings.damage += integrity(connection)
             _read(connection, codecs, findings)
-        except sqlite3.DatabaseError as error:
+        except REFUSED as error:
             findings.add(f"reading ended: SQLite says {error}")
     if checked is not None:
         findings.damage[:0] = checked.result()
@@ -149,7 +149,7 @@ def _integrity_of(database: Path) -> list[str]:
     try:
         with closing(connect(database, read_only=True)) as connection:
             return integrity(connection)
-    except sqlite3.DatabaseError as error:
+    except REFUSED as error:
         return [f"SQLite's check ended: {error}"]
 
 
