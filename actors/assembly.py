@@ -14,6 +14,7 @@ from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
 from actors.http_server import HttpServerArgs
+from actors.journal.collector import JournalCollector
 from actors.journal.journal import Journal
 from actors.journal.thread import ThreadWriter
 from actors.journal_codecs import codecs
@@ -173,7 +174,8 @@ class _Made:
     def services(self, version: str, epoch: str) -> Services:
         """What the API uses."""
         kernel, config, pool = self.kernel, self.config, self.pool
-        journal = self.openings.settings.journal
+        settings = self.openings.settings
+        journal, collector = settings.journal, NodeCollector(kernel, pool, settings.count)
         return Services(
             version=version,
             config=config.http,
@@ -182,7 +184,7 @@ class _Made:
             sessions=CallSessions(kernel, pool, StoredSessions(kernel), self.openings),
             events=_events(kernel, config, epoch),
             tokens=self.tokens,
-            metrics=registry_of(NodeCollector(kernel, pool, self.openings.settings)),
+            metrics=registry_of(collector, JournalCollector(journal)),
             region=config.routing.region,
             counts=counter(kernel, pool),
             alarms=self.alarms.active,

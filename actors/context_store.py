@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from actors.session_pool import SessionPool
 
 NAME = "contextStore"
-LOOK_S = 2.0
-"""How often the disk is looked at."""
+LOOK_S = 1.0
+"""How often the disk is looked at, and whether a commit hangs without an error."""
 
 FREE_AGAIN = 1.1
 """Of ``journal.min_free_mb``: above it the disk is not low any more."""
@@ -70,7 +70,6 @@ class ContextStore(GenServer):
             self._hand_on(recovered)
         self.register(NAME)
         self.at_end(args.journal.subscribe(self._heard))
-        self._note_failing(args.journal.failing)
         self._look()
         return None
 
@@ -85,6 +84,9 @@ class ContextStore(GenServer):
         if missing:
             text = f"{missing} commits that were acknowledged are not in the journal"
             self._args.alarms.raised("journal-shortfall", self.address.path, text, "critical")
+        elif recovered.notes:
+            text = "; ".join(recovered.notes)
+            self._args.alarms.raised("journal-shortfall", self.address.path, text, "warning")
 
     # What the journal tells
 
@@ -97,22 +99,27 @@ class ContextStore(GenServer):
         del sender
         match message:
             case Failing() | Working():
-                self._note_failing(self._args.journal.failing)
+                self._look_at_commits()
             case Crashed(why=why):
                 self.stop(error(f"the journal's thread crashed: {why}"))
             case Timeout():
                 self._look()
 
-    def _note_failing(self, why: str) -> None:
-        alarms = self._args.alarms
-        if why:
+    def _look(self) -> None:
+        self._look_at_commits()
+        self._look_at_disk()
+        self.start_timer(LOOK_S, "look")
+
+    def _look_at_commits(self) -> None:
+        journal, alarms = self._args.journal, self._args.alarms
+        if journal.stalled(self.now()):
+            limit = journal.config.stall_ms
+            why = journal.failing or f"a commit takes longer than journal.stall_ms, {limit} ms"
             alarms.raised("journal-failing", self.address.path, why, "critical")
         else:
             alarms.cleared("journal-failing")
 
-    # The disk
-
-    def _look(self) -> None:
+    def _look_at_disk(self) -> None:
         free = self._args.journal.statistics().free_bytes
         least = self._args.min_free_mb * MB
         if 0 <= free < least:
@@ -120,7 +127,6 @@ class ContextStore(GenServer):
             self._args.alarms.raised("disk-low", self.address.path, text)
         elif free < 0 or free >= FREE_AGAIN * least:
             self._args.alarms.cleared("disk-low")
-        self.start_timer(LOOK_S, "look")
 
     # For operators
 

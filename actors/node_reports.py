@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from actors.call_messages import CallSettings
     from actors.open_count import OpenCount
     from actors.session_pool import SessionPool
     from actors.web.event_hub import EventHub, EventKind
@@ -66,13 +65,13 @@ class NodeCollector(Collector):
     Args:
         kernel: the node.
         pool: the sessions that live.
-        settings: of calls: what counts and saves them.
+        count: of those that are open.
     """
 
-    def __init__(self, kernel: Kernel, pool: SessionPool, settings: CallSettings) -> None:
+    def __init__(self, kernel: Kernel, pool: SessionPool, count: OpenCount) -> None:
         self._kernel = kernel
         self._pool = pool
-        self._settings = settings
+        self._count = count
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, as Prometheus wants them."""
@@ -99,18 +98,11 @@ class NodeCollector(Collector):
         yield self._latencies()
 
     def _calls(self) -> Iterator[Metric]:
-        count, journal = self._settings.count, self._settings.journal
         yield GaugeMetricFamily("vigie_sessions", "Sessions in memory.", self._pool.count())
         yield GaugeMetricFamily(
             "vigie_sessions_lost",
             "Sessions open when the last node ended that did not come back.",
-            count.lost,
-        )
-        yield GaugeMetricFamily(
-            "vigie_journal_waiting", "Records that wait for their commit.", journal.waiting
-        )
-        yield GaugeMetricFamily(
-            "vigie_journal_failing", "1 while commits fail.", int(bool(journal.failing))
+            self._count.lost,
         )
 
     def _latencies(self) -> Metric:
@@ -128,9 +120,10 @@ class NodeCollector(Collector):
         return family
 
 
-def registry_of(collector: NodeCollector) -> CollectorRegistry:
-    """The metrics of a node: those of its process, and what its kernel counts."""
+def registry_of(*collectors: Collector) -> CollectorRegistry:
+    """The metrics of a node: those of its process, and what its parts count."""
     registry = CollectorRegistry()
     registry.register(metrics.REGISTRY)
-    registry.register(collector)
+    for collector in collectors:
+        registry.register(collector)
     return registry

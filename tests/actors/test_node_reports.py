@@ -16,10 +16,8 @@ def kit():
 
 
 def shown(kernel, sessions):
-    journal = SimpleNamespace(outbox_rows=4, waiting=5, failing="disk full")
-    settings = SimpleNamespace(count=SimpleNamespace(lost=0), journal=journal)
-    pool = SimpleNamespace(count=lambda: sessions)
-    registry = registry_of(NodeCollector(kernel, pool, settings))
+    pool, count = SimpleNamespace(count=lambda: sessions), SimpleNamespace(lost=0)
+    registry = registry_of(NodeCollector(kernel, pool, count))
     return generate_latest(registry).decode()
 
 

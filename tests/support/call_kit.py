@@ -53,11 +53,12 @@ class CallKit(Kit):
     Args:
         writer: the disk; that of an earlier kit has what was committed there.
         on_stall: of the journal.
+        clock: that of an earlier kit goes on; None is a new one.
         sessions: keys of ``[sessions]``.
     """
 
-    def __init__(self, writer=None, on_stall="answer", **sessions):
-        super().__init__()
+    def __init__(self, writer=None, on_stall="answer", clock=None, **sessions):
+        super().__init__(clock=clock)
         self.config = config(**sessions)
         self.table = table_of(self.config)
         self.count = Count()
@@ -74,6 +75,7 @@ class CallKit(Kit):
             self.journal,
             on_stall,
         )
+        self.link = self.peer("link-1")
         self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.table)])
         self.router = self.base.whereis("router")
         self.pool = SessionPool()
@@ -84,7 +86,6 @@ class CallKit(Kit):
         self.sessions = self.base.whereis("sessionSup")
         self.top = top
         self.openings = Openings(self.settings, "FR", self.pool.count)
-        self.link = self.peer("link-1")
 
     def peer(self, link):
         """A probe in the place of the actor of a link session."""
