@@ -136,10 +136,11 @@ def _session(peer: Peer, call: str) -> dict[str, Any] | None:
 
 def _lines(report: dict[str, Any]) -> list[str]:
     """The report for humans: a line per figure, latencies in milliseconds."""
-    nested = ("comparison", "answers", "errors", "faults")
+    nested = ("comparison", "answers", "errors", "faults", "contradictions")
     lines = [f"{key:<24} {_figure(value)}" for key, value in report.items() if key not in nested]
     lines += [f"error {code:<18} {count}" for code, count in report["errors"].items()]
     lines += [f"against the contract    {fault}" for fault in report["faults"]]
+    lines += [f"two answers            {answers}" for answers in report["contradictions"]]
     if (comparison := report["comparison"]) is None:
         lines.append("not compared: the node cannot tell what it knows")
     else:

@@ -57,11 +57,14 @@ def compare(
         region: by whose plan vigie reads national numbers, ISO 3166-1; "" reads none.
 
     Returns:
-        What differs, in the order of the calls; empty when all is well.
+        What differs, in the order of the calls; empty when all is well. A call that was refused
+        need have no session.
     """
     differences: list[Difference] = []
     for entry in calls:
         session = sessions.get(entry.call)
+        if session is None and entry.refused:
+            continue
         if session is None:
             differences.append(Difference(entry.call, "session", "open or closed", None))
         else:

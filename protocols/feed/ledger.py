@@ -29,6 +29,7 @@ class CallEntry(Struct):
         target: the last that was selected.
         events: `ev` of each call event in the order of their sending; "" for a refused one.
         acked: how many of them vigie has said to be durable.
+        refused: whether its route request was refused, so that it need have no session.
     """
 
     call: str
@@ -38,6 +39,7 @@ class CallEntry(Struct):
     target: str | None = None
     events: list[str] = field(default_factory=list)
     acked: int = 0
+    refused: bool = False
 
     @property
     def last_event(self) -> str | None:
@@ -56,6 +58,7 @@ class Dialogue(Struct):
     Attributes:
         due: when its last request was scheduled; sent: when it was written, monotonic seconds.
         target: the last answer's.
+        durable: whether that answer was: one that was not may be forgotten by vigie.
         tried: targets of the answers before a reroute.
         answered: whether its last request has been answered, given up or not.
         broken: whether there was a time without a link since its last request was due.
@@ -66,6 +69,7 @@ class Dialogue(Struct):
     due: float
     sent: float
     target: str | None = None
+    durable: bool = True
     tried: tuple[str, ...] = ()
     answered: bool = False
     broken: bool = False
@@ -99,6 +103,7 @@ class Ledger(Struct, kw_only=True):
         next_i: the number after the greatest that is known to be in use.
         unacked: frames sent that vigie has not said to be durable, by their number.
         recent: the latest that it has: they may yet turn out to have been refused.
+        contradictions: the dialogues that got two different answers, and these answers.
         faults: what vigie has sent against the contract, for which the link was ended.
     """
 
@@ -122,6 +127,8 @@ class Ledger(Struct, kw_only=True):
     acked: int = 0
     refused: int = 0
     answered_after_resume: int = 0
+    not_durable: int = 0
+    redecided: int = 0
     given_up: int = 0
     first_request: float | None = None
     last_request: float | None = None
@@ -136,6 +143,7 @@ class Ledger(Struct, kw_only=True):
     next_i: int = 1
     unacked: dict[int, Sent] = field(default_factory=dict)
     recent: dict[int, Sent] = field(default_factory=dict)
+    contradictions: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
@@ -249,6 +257,9 @@ def note_error(ledger: Ledger, error: Error, xref: str | None, now: float) -> No
     if dialogue is not None:
         ledger.refused += 1
         _answer(ledger, dialogue, now)
+        entry = ledger.calls.get(dialogue.call)
+        if entry is not None:
+            entry.refused = entry.session is None
 
 
 def note_disconnected(ledger: Ledger) -> None:
@@ -292,9 +303,12 @@ def _note_refused(ledger: Ledger, i: int) -> None:
 
 def _note_target(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None:
     dialogue.target, dialogue.answered = answer.target, True
+    dialogue.durable = answer.durable is not False
+    ledger.not_durable += not dialogue.durable
     entry = ledger.calls.get(dialogue.call)
     if entry is not None:
-        entry.target, entry.session = answer.target, answer.session
+        entry.target = answer.target if dialogue.durable else None
+        entry.session, entry.refused = answer.session, False
 
 
 def _open_dialogue(ledger: Ledger, frame: Mapping[str, Any], due: float, now: float) -> None:
@@ -349,6 +363,10 @@ def _lose(ledger: Ledger, xref: str) -> None:
     if dialogue is not None:
         ledger.given_up += dialogue.broken
         ledger.lost += not dialogue.broken
+        entry = ledger.calls.get(dialogue.call)
+        if entry is not None:
+            # Vigie may have decided all the same, which nobody has heard.
+            entry.target = None
 
 
 def _note_again(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None:
@@ -358,8 +376,13 @@ def _note_again(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None
         _note_target(ledger, dialogue, answer)
     elif dialogue.target == answer.target:
         ledger.repeated += 1
+    elif not dialogue.durable:
+        # The first answer said of itself that it might be forgotten.
+        ledger.redecided += 1
+        _note_target(ledger, dialogue, answer)
     else:
         ledger.doubled += 1
+        ledger.contradictions.append(f"{answer.xref}: {dialogue.target}, then {answer.target}")
 
 
 def _count_answer(ledger: Ledger, kind: tuple[str, str, str]) -> None:

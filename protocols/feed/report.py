@@ -19,6 +19,7 @@ MAX_DIFFERENCES = 100
 _COUNTS = (
     *("frames", "answered", "lost", "doubled", "repeated", "unasked", "late", "skipped", "held"),
     *("answered_after_resume", "given_up", "refused", "acked"),
+    *("not_durable", "redecided"),
     *("resumed", "resume_lost", "resent", "asked_again"),
 )
 """What ledger and report call the same."""
@@ -57,6 +58,8 @@ class FeedReport(Struct, frozen=True, kw_only=True):
         answered: of them, answered in any way, `error` included.
         lost: of them, not answered within `wait_s` though the link was there all the time.
         answered_after_resume: of the answered, those that saw the link end meanwhile.
+        not_durable: answers that said of themselves that a crash may take them back.
+        redecided: other answers that came after one of these.
         given_up: not answered within `wait_s` in which the link had ended.
         refused: of the answered, those with `error`.
         doubled: answers that contradict the one given for the same xref before.
@@ -72,6 +75,7 @@ class FeedReport(Struct, frozen=True, kw_only=True):
             acknowledged and their answer did not come.
         acked: frames that vigie has said to be durable.
         unacked: frames of which it has not, at the end.
+        contradictions: the first of the doubled.
         faults: what it sent against the contract, for which the feed ended the link.
         reconnects: how often the link had to be made again.
         errors: `error` frames by code.
@@ -100,6 +104,8 @@ class FeedReport(Struct, frozen=True, kw_only=True):
     comparison: Comparison | None = None
     answers: Sequence[AnswerCount] | None = None
     answered_after_resume: int = 0
+    not_durable: int = 0
+    redecided: int = 0
     given_up: int = 0
     refused: int = 0
     held: int = 0
@@ -109,6 +115,7 @@ class FeedReport(Struct, frozen=True, kw_only=True):
     asked_again: int = 0
     acked: int = 0
     unacked: int = 0
+    contradictions: Sequence[str] = ()
     faults: Sequence[str] = ()
 
 
@@ -128,6 +135,7 @@ def make_report(
         sent=ledger.requests,
         reconnects=reconnects,
         unacked=len(ledger.unacked) + len(ledger.unnumbered),
+        contradictions=ledger.contradictions[:MAX_DIFFERENCES],
         faults=ledger.faults[:MAX_DIFFERENCES],
         errors=dict(ledger.errors),
         rate=round(_rate(ledger), 1),
