@@ -21,7 +21,11 @@ from actors.journal.records import (
 BUSY_S = 0.2
 """Seconds that a connection waits for another of the same process."""
 
-DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"}
+"""The last: our statements are always the same; what they cannot be done on is no journal."""
+
+HEADER = b"SQLite format 3\0" + schema.PAGE_BYTES.to_bytes(2, "big") + b"\2\2\0\100\40\40"
+"""How every journal begins: the size of a page, WAL mode, what SQLite wants (file format, 1.3)."""
 
 REFUSED = (sqlite3.Error, UnicodeDecodeError)
 """What comes of a database that is damaged: SQLite quotes from it, and Python decodes that."""
@@ -214,7 +218,20 @@ def refuse_lost(files: Files) -> str:
     if size < schema.PAGE_BYTES and (lost or files.wal.exists()):
         what = f"has {size} bytes" if size >= 0 else "is missing"
         raise JournalDamaged((f"journal.db {what}, {lost or 'beside its log'}",))
+    if lost:
+        _check_header(files.database)
     return lost
+
+
+def _check_header(database: Path) -> None:
+    """SQLite takes some damage here for another kind of database, and is silent or says so."""
+    try:
+        with database.open("rb") as file:
+            header = file.read(len(HEADER))
+    except OSError as error:
+        raise JournalUnusable(f"{database}: {error.strerror}") from error
+    if header != HEADER:
+        raise JournalDamaged(("journal.db does not begin as a journal does",))
 
 
 def opened(error: sqlite3.Error | UnicodeDecodeError) -> JournalError:

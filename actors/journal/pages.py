@@ -1,6 +1,7 @@
 """A damaged SQLite database, read page by page: what SQLite itself refuses as a whole.
 
-Only what a journal needs: tables with rowids, text in UTF-8, no encryption. After "Database File
+Only what a journal needs: tables with rowids, text in UTF-8, pages of a size that is known and
+without a reserved end. The header, which tells these, is believed in nothing. After "Database File
 Format" of the SQLite documentation, sections 1.3, 1.5, 1.6, 2.1 and 4.1 to 4.4.
 """
 
@@ -11,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
@@ -21,7 +21,6 @@ WAL_MAGIC = 0x377F0682
 LEAF, INTERIOR = 13, 5
 """Types of the pages of tables."""
 
-MIN_PAGE_BYTES, MAX_PAGE_BYTES = 512, 65_536
 MAX_VARINT_BYTES = 9
 MAX_COLUMNS = 64
 _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
@@ -64,9 +63,7 @@ class Image:
         self._log = log
         self.page_bytes = page_bytes
         self.count = max(-(-len(file) // page_bytes), max(log, default=0))
-        self.usable = page_bytes - (file[20] if len(file) >= HEADER_BYTES else 0)
-        if self.usable < MIN_PAGE_BYTES - 32:
-            self.usable = page_bytes
+        self.usable = page_bytes
 
     def page(self, number: int) -> bytes:
         """A page by its number, from 1; filled up with zeros where the file ends early.
@@ -187,19 +184,6 @@ class Image:
             size -= len(part)
             number = int.from_bytes(page[:4], "big")
         return b"".join(parts)
-
-
-def page_size(file: bytes, log: bytes) -> int:
-    """The size of a page, by the header of the file or else of the log.
-
-    Raises:
-        Unreadable: Neither says one that can be.
-    """
-    said = [int.from_bytes(file[16:18], "big"), int.from_bytes(log[8:12], "big")]
-    for size in (MAX_PAGE_BYTES if one == 1 else one for one in said):
-        if MIN_PAGE_BYTES <= size <= MAX_PAGE_BYTES and size & (size - 1) == 0:
-            return size
-    raise Unreadable("neither the database nor its log says how long a page is")
 
 
 def logged(log: bytes) -> dict[int, bytes]:

@@ -13,9 +13,9 @@ from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
-from actors.journal.pages import LEAF, Image, Row, Unreadable, logged, page_size
+from actors.journal.pages import LEAF, Image, Row, Unreadable, logged
 from actors.journal.records import OUTBOX, Codec
-from actors.journal.schema import entry_checksum, item_checksum, meta_guard
+from actors.journal.schema import PAGE_BYTES, entry_checksum, item_checksum, meta_guard
 
 TABLES = ("entry", "outbox", "meta")
 SCHEMA_ROOT = 1
@@ -128,14 +128,10 @@ def salvage(database: Path, log: Path, codecs: Mapping[str, Codec]) -> Salvaged:
         codecs: by kind; a row that its codec cannot read is set aside as well.
     """
     file, wal = _content(database), _content(log)
-    try:
-        size = page_size(file, wal)
-    except Unreadable as error:
-        return Salvaged(aside=[Aside(database.name, str(error))])
-    found = _salvage(Image(file, size, logged(wal)), codecs)
+    found = _salvage(Image(file, PAGE_BYTES, logged(wal)), codecs)
     if wal:
         # A log that has lost its end may lie before what was brought into the file already.
-        alone = _salvage(Image(file, size, {}), codecs)
+        alone = _salvage(Image(file, PAGE_BYTES, {}), codecs)
         if alone.number > found.number:
             return alone
     return found
