@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from protocols.feed.comparison import compare
 from soak_parts import archive, verdict
@@ -16,7 +19,8 @@ from soak_parts.vigie import NotStarted, Vigie
 
 SETTLE_S = 60.0
 CLOSED_AFTER = frozenset({"cleared", "abandoned"})
-LINGER_TRIES = 20
+DIFFERENCES = "differences.jsonl"
+LINGER_TRIES = 40
 
 
 async def judge(outcome: Outcome) -> list[Promise]:
@@ -30,6 +34,7 @@ async def judge(outcome: Outcome) -> list[Promise]:
     await archive.wait_stored(node, closed, SETTLE_S)
     stored = await archive.stored(node)
     views = await _views(node, outcome, stored)
+    _write_both_sides(outcome, views)
     return [
         *_of_calls(outcome, views),
         *_of_requests(outcome),
@@ -77,6 +82,16 @@ async def _wait_lingered(node: Vigie, wanted: int) -> int:
             break
         await asyncio.sleep(1.0)
     return count
+
+
+def _write_both_sides(outcome: Outcome, views: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write down what both sides know of each call that they know differently."""
+    entries = {entry.call: entry for _, ledger in outcome.feeds for entry in ledger.calls.values()}
+    differing = {one.call for one in compare(entries.values(), views, outcome.region)}
+    with (outcome.chaos.node.data / DIFFERENCES).open("w", encoding="utf-8") as file:
+        for call in sorted(differing):
+            sides = {"sent": msgspec.to_builtins(entries[call]), "known": views.get(call)}
+            file.write(json.dumps(sides) + "\n")
 
 
 def _closed_by_peers(outcome: Outcome) -> int:
