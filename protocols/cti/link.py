@@ -1,8 +1,9 @@
 """vigie's end of one CTI connection: bytes and times in, events out; no socket, no clock.
 
 The caller owns the connection, passes what it read to `receive`, calls `timeout` when
-`next_timeout` comes, and does what the returned events say, in their order. After `Closed` the link
-says nothing.
+`next_timeout` comes, and does what the returned events say, in their order; but every `Transmit` of
+a list is written before anything else is sent, for it has its number already. After `Closed` the
+link says nothing.
 
 A link carries a *link session* (`link_session.LinkSession`), which goes on when the link has ended:
 the peer resumes it by another connection.
