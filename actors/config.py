@@ -206,7 +206,7 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
     reconnect_min_s: Seconds = 0.1
     reconnect_max_s: Seconds = 10.0
     migrate_timeout_s: Seconds = 60.0
-    store_batch: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    store_batch: Annotated[int, Meta(ge=1, le=10_000)] = 200
     store_interval_ms: Milliseconds = 200
     store_timeout_ms: Milliseconds = 5_000
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 90

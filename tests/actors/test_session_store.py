@@ -1,6 +1,7 @@
 """Closed sessions in a real PostgreSQL: stored once, found again, kept while it is down."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from store_kit import Storing, view
@@ -10,9 +11,10 @@ from actors.closed_sessions import Closed
 from actors.database import NOT_CONFIGURED, DatabaseDown
 from actors.etc_files import etc_file
 from actors.migrations import load
-from actors.session_api import Busy
+from actors.session_api import Busy, SessionClosed
 from actors.session_archive import StoredSessions
 from actors.session_store import NAME
+from actors.sessions import CallSessions
 from actors.time_server import Tick
 
 pytestmark = pytest.mark.system
@@ -260,3 +262,59 @@ def test_what_a_stop_leaves_in_the_outbox_the_next_start_stores(on_node, postgre
 
     on_node(scenario)
     assert postgres.run("SELECT count(*) FROM closed_session", dsn)[0][0] == 250
+
+
+def test_what_closes_while_the_database_is_down_outlives_the_node_on_the_disk(
+    on_node, postgres, tmp_path
+):
+    """With the journal's own threads and files; the next node stores what this one could not."""
+    dsn = postgres.new_database()
+
+    async def scenario(node):
+        postgres.kill()
+        first = await Storing(node, dsn, tmp_path / "journal").start()
+        first.close(*(view(number) for number in range(1_000)))
+        await first.alarmed("database-down")
+        await node.until(lambda: first.journal.outbox_rows == 1_000)
+        assert (await first.find("call", "c-999")).views == [view(999)]
+        await node.stop(first.top)
+        await first.journal.close()
+        await asyncio.to_thread(postgres.start)
+        second = await Storing(node, dsn, tmp_path / "journal").start()
+        assert second.journal.outbox_rows == 1_000
+        await second.drained()
+        await node.stop(second.top)
+        await second.journal.close()
+
+    on_node(scenario)
+    assert postgres.run("SELECT count(*) FROM closed_session", dsn)[0][0] == 1_000
+
+
+class Nobody:
+    """In the place of the pool of sessions that live."""
+
+    def address_of(self, _):
+        return None
+
+
+def test_without_a_database_a_closed_session_is_gone_and_of_another_nothing_is_said(
+    on_node, postgres
+):
+    dsn = postgres.new_database()
+
+    async def scenario(node):
+        store = await Storing(node, dsn).ready()
+        openings = SimpleNamespace(settings=SimpleNamespace(journal=store.journal))
+        sessions = CallSessions(node.kernel, Nobody(), StoredSessions(node.kernel), openings)
+        await asyncio.to_thread(postgres.kill)
+        await store.alarmed("database-down")
+        store.close(view(1))
+        for _ in range(2):  # before its commit and after it
+            with pytest.raises(SessionClosed):
+                await sessions.get(view(1).session)
+            with pytest.raises(Busy) as busy:
+                await sessions.get(view(2).session)
+            assert busy.value.retry_after_s > 0
+            await node.until(lambda: store.journal.outbox_rows == 1)
+
+    on_node(scenario)

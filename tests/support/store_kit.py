@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from journal_kit import OutboxItem, journal
 
 from actors.alarms import Alarms
 from actors.call_messages import StoreSession
-from actors.config import DatabaseConfig
+from actors.config import DatabaseConfig, JournalConfig
+from actors.journal.journal import Journal
+from actors.journal.thread import ThreadWriter
 from actors.odbc_server import OdbcServer, OdbcSettings
 from actors.outbox_records import OUTBOX_CODEC, REFUSED_CODEC
 from actors.session_api import JourneyStep, Routing, SessionView
@@ -56,15 +60,21 @@ class Storing:
     Args:
         node: a ``LiveNode`` or a ``Kit``.
         dsn: of the database.
-        writer: of a journal that was there before; None begins a new one.
+        writer: of a journal that was there before; None begins a new one; a path is the directory
+            of a journal on the disk, with threads.
         limits: keys of ``[journal]``.
         changes: keys of ``[database]``.
     """
 
     def __init__(self, node, dsn, writer=None, limits=None, **changes):
         self.node = node
-        self.journal = journal(node, CODECS, writer, **(limits or {}))
-        self.writer = self.journal._writer
+        if isinstance(writer, Path):
+            config = JournalConfig(**(limits or {}))
+            self.writer = ThreadWriter(node.kernel, writer, config)
+            self.journal = Journal(node.kernel, self.writer, CODECS, config)
+        else:
+            self.journal = journal(node, CODECS, writer, **(limits or {}))
+            self.writer = self.journal._writer
         self.alarms = Alarms(node.kernel)
         self.settings = OdbcSettings(
             DatabaseConfig(dsn=dsn, **{**QUICK, **changes}),
