@@ -123,7 +123,7 @@ def _write_log(outcome: Outcome, data: Path) -> None:
 def _stop(data: Path) -> None:
     """Stop the node where it still runs: after a failure."""
     try:
-        Vigie(data).run("stop")
+        Vigie(data, {}).run("stop")
     except NotStarted:
         return
 

@@ -45,6 +45,8 @@ class Chaos:
         log: every blow: when, what.
         choice: whom actors' blows hit.
         deaths: processes of nodes that were killed.
+        early: blows to actors of a node that was starting: its start may fail of that, and the
+            anchor starts another.
     """
 
     node: Vigie
@@ -55,6 +57,7 @@ class Chaos:
     log: list[dict[str, Any]] = field(default_factory=list)
     choice: Choice = field(default_factory=Choice)
     deaths: list[int] = field(default_factory=list)
+    early: int = 0
 
     async def carry_out(self, plan: list[Blow]) -> None:
         """Strike all blows of a plan; those that come late follow each other at once."""
@@ -132,7 +135,9 @@ class Chaos:
                 rows = (await self.node.api("GET", "actors", query))["items"]
                 paths += [row["path"] for row in rows]
         path = self.choice.choose(paths, pools, blow.draw, blow.more)
+        state = (await self.node.ask("status"))["programs"]["node"]["state"]
         await self.node.kill_actor(path)
+        self.early += state != "running"
         self.choice.struck(path, pools)
         return path
 

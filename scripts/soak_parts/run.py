@@ -18,7 +18,7 @@ from soak_parts.ivr import Caller, Worker, connections
 from soak_parts.ivr_ledger import IvrBook
 from soak_parts.plan import Pace, draw_plan
 from soak_parts.proxy import ChaosProxy
-from soak_parts.vigie import Vigie, footprint
+from soak_parts.vigie import Vigie, footprint, settings_for
 
 NAMES = ("cti", "http")
 LINKS = ("soak-a", "soak-b")
@@ -72,7 +72,7 @@ class Outcome:
 
 async def run(settings: Settings, data: Path, say: Say) -> Outcome:
     """Start a node, run calls and blows on it, and let it heal; the node still runs afterwards."""
-    node = Vigie(data)
+    node = Vigie(data, settings_for(settings.seconds))
     await asyncio.to_thread(node.run, "start")
     info = await wait_healed(node)
     links, http = [ChaosProxy("127.0.0.1", info["listeners"][name]["port"]) for name in NAMES]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,11 +34,22 @@ SETTINGS = {
     "VIGIE_ANCHOR__RESTART_MIN_S": "0.05",
     "VIGIE_ANCHOR__RESTART_MAX_S": "1",
     "VIGIE_ANCHOR__RESTART_RESET_S": "5",
-    "VIGIE_SESSIONS__LINGER_S": "15",
     "VIGIE_POSTGRES__MAX_CONNECTIONS": "16",
     "VIGIE_POSTGRES__SHARED_BUFFERS_MB": "32",
 }
 """What differs from the defaults."""
+
+SHORTEST_LINGER_S = 5.0
+LONGEST_LINGER_S = 30.0
+
+
+def settings_for(seconds: float) -> dict[str, str]:
+    """What differs from the defaults in a run of so many seconds.
+
+    Closed sessions linger for a part of it, so that the end is not waited for longer than the run.
+    """
+    linger_s = min(max(seconds / 4, SHORTEST_LINGER_S), LONGEST_LINGER_S)
+    return SETTINGS | {"VIGIE_SESSIONS__LINGER_S": f"{linger_s:g}"}
 
 
 class NotStarted(Exception):  # noqa: N818 - what happened
@@ -55,7 +66,7 @@ class Vigie:
     """
 
     data: Path
-    settings: Mapping[str, str] = field(default_factory=lambda: dict(SETTINGS))
+    settings: Mapping[str, str]
 
     def run(self, *words: str) -> Any:
         """Run one of its commands and return what it prints.
