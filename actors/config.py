@@ -191,7 +191,7 @@ class OverloadConfig(Struct, frozen=True, kw_only=True):
     all_after_ms: Milliseconds = 150
     new_above_journal_load: Annotated[float, Meta(gt=0, le=1)] = 0.5
     all_above_journal_load: Annotated[float, Meta(gt=0, le=1)] = 0.9
-    recover_s: Seconds = 4.0
+    recover_s: Seconds = 2.0
     max_memory_mb: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
 
 

@@ -15,6 +15,7 @@ from protocols.cti.messages import CallEvent, RerouteRequest, RouteEnd, RouteReq
 if TYPE_CHECKING:
     from actors.cti_link import LinkArgs
     from actors.cti_row import Pending
+    from actors.overload import Priority
     from protocols.cti.messages import Message
 
 STOP_READING = 1.5
@@ -62,20 +63,23 @@ class PressedLink(RoutingLink):
         message = pending.message
         if type(message) is RouteEnd or (type(message) is CallEvent and message.ev == "cleared"):
             return False
-        rule = self._rule(message)
+        rule = self._rule(message, pending.at)
         if rule:
             self._error(message, 429, rule, None)
         return bool(rule)
 
-    def _rule(self, message: Message) -> str:
+    def _rule(self, message: Message, at: float) -> str:
         if self._full:
             return "the journal is full: journal.queue_limit"
         most = PENDING_WINDOWS * self._table.config.window
         if len(self._row.pending) > most:
             return f"{most} frames wait to be durable: {PENDING_WINDOWS} times cti.window"
         overload = self._args.overload
+        if overload.calm:
+            return ""
         if type(message) is RouteRequest:
-            return overload.refuses("established" if self._knows(message) else "new")
+            who: Priority = "established" if self._knows(message) else "new"
+            return overload.refuses(who, self.now() - at)
         return overload.refuses("established") if type(message) is RerouteRequest else ""
 
     def _knows(self, message: Any) -> bool:

@@ -38,12 +38,18 @@ ALARM = "overload"
 RETRY_AFTER_S = 1.0
 """When whoever was refused should ask again, seconds."""
 
-INTERVAL_S = 0.1
+INTERVAL_S = 0.05
 SAMPLES = 2
 """Of the loop's own wait in an interval."""
 
-RISE_S = 1.0
+HANDS = 5
+"""Actors that a route request goes through, one after the other: in each mailbox it waits anew."""
+
+RISE_S = 0.25
 """Until everything new is refused while the wait is at twice its limit, seconds."""
+
+RISE_ALL_S = 1.0
+"""The same for everything else: what waits already has to go first."""
 
 MOST_EXCESS = 4.0
 MEMORY_S = 1.0
@@ -116,15 +122,15 @@ def _moved(
     shed: float, strain_new: float, strain_all: float, seconds: float, recover_s: float
 ) -> float:
     if strain_new > 1 and shed < 1:
-        return min(1.0, shed + _rise(strain_new, seconds))
+        return min(1.0, shed + _excess(strain_new) * seconds / RISE_S)
     if strain_all > 1:
-        return min(_ALL, shed + _rise(strain_all, seconds))
+        return min(_ALL, shed + _excess(strain_all) * seconds / RISE_ALL_S)
     least = 1.0 if strain_new > 1 else 0.0
     return max(least, shed - _ALL * seconds / recover_s)
 
 
-def _rise(strain: float, seconds: float) -> float:
-    return min(strain - 1, MOST_EXCESS) * seconds / RISE_S
+def _excess(strain: float) -> float:
+    return min(strain - 1, MOST_EXCESS)
 
 
 def too_much_memory(was: bool, used_mb: float, limit_mb: int) -> bool:
@@ -173,6 +179,11 @@ class Overload:
         """How much is refused now."""
         return self._level
 
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is refused: who would have to look something up need not."""
+        return self._calm
+
     def begin(self) -> None:
         """Look at the loop, the journal and the memory from now on; once for all."""
         if not self._begun:
@@ -189,19 +200,24 @@ class Overload:
         self._handled += 1
         self._waited_s += age_s
 
-    def refuses(self, who: Priority) -> str:
+    def refuses(self, who: Priority, age_s: float = 0.0) -> str:
         """Ask before something is begun; each refusal is counted.
 
         Args:
             who: ``new`` where it would begin a call, ``established`` where it goes on with one.
+            age_s: how long it has waited itself, seconds. Under overload a new call that has waited
+                too long for an established one is too late whatever the share.
 
         Returns:
             The rule to refuse it by; empty where it is to be done.
         """
         if self._calm:
             return ""
-        if self._memory and who == "new":
-            return self._refused(who, "memory")
+        if who == "new":
+            if self._memory:
+                return self._refused(who, "memory")
+            if age_s * 1_000 > self._config.all_after_ms:
+                return self._refused(who, "wait")
         # Of three in ten every third or fourth is refused: even shares, and nothing left to chance.
         due = self._due[who] + self._level.share(who)
         refused = due >= 1
@@ -233,7 +249,7 @@ class Overload:
         now = self._kernel.present()
         self._sample_soon()
         late_s = max(0.0, now - timer.when)
-        self._samples.append(late_s + self._kernel.next_wait_s(now))
+        self._samples.append(late_s + HANDS * self._kernel.next_wait_s(now))
         if len(self._samples) >= SAMPLES:
             self._end_interval(now)
 

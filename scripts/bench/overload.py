@@ -39,7 +39,10 @@ CALM_S = 15.0
 AFTER_S = 20.0
 RECOVERED_S = 10.0
 RECOVERED_FOR = 3
-LATE_SHARE = 0.01
+LATE_SHARE = 0.02
+"""Of what was not refused: late, or so late that nothing was sent any more. The first tenths of a
+second of an overload are over before anybody can know."""
+
 DESCRIPTORS_SPARE = 64
 MEMORY_GROWTH = 1.5
 """Of the second half's greatest over the first half's: what is bounded has levelled off."""
@@ -196,6 +199,13 @@ def recovered_after(seconds: list[Report], since: int) -> float:
 def refused(tally: Report, rule: str = "") -> int:
     """How many were refused, by one rule or by any."""
     return sum(count for name, count in tally["refused"].items() if rule in name)
+
+
+def in_time(tally: Report) -> bool:
+    """Whether what was not refused was answered in time, but for the onset of the overload."""
+    taken = tally["answered"] + tally["unanswered"]
+    late: int = tally["late"] + tally["unanswered"]
+    return late <= LATE_SHARE * taken
 
 
 def rows_of(rate: float, report: Report, watch: Watch) -> list[Row]:
