@@ -11,11 +11,14 @@ import asyncpg
 from soak_parts.vigie import Vigie
 
 ASK_AGAIN_S = 0.5
-_ALL = "SELECT session, call, view FROM closed_session"
+COMPARED = (
+    *("session", "call", "state", "ani", "rp", "routing", "timings", "events"),
+    *("rev", "ud", "journey"),
+)
 
 
 async def stored(node: Vigie) -> list[dict[str, Any]]:
-    """All closed sessions as the API showed them when they closed.
+    """All closed sessions as the API showed them when they closed, of it what is compared.
 
     Raises:
         OSError: PostgreSQL is away.
@@ -23,10 +26,17 @@ async def stored(node: Vigie) -> list[dict[str, Any]]:
     """
     connection = await asyncpg.connect(node.dsn(), timeout=5.0)
     try:
-        rows = await connection.fetch(_ALL, timeout=60.0)
+        async with connection.transaction():
+            return [
+                _compared(json.loads(row["view"]))
+                async for row in connection.cursor("SELECT view FROM closed_session", prefetch=1000)
+            ]
     finally:
         await connection.close()
-    return [json.loads(row["view"]) for row in rows]
+
+
+def _compared(view: dict[str, Any]) -> dict[str, Any]:
+    return {name: view[name] for name in COMPARED if name in view}
 
 
 async def count_stored(node: Vigie) -> int:
