@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from actors.config import DatabaseConfig
 from actors.database import ROUTER, Execute, Executed
+from actors.database_words import words
 from actors.time_server import ClockStarted, Tick, subscribe
 from supervision import GenServer, Response
 
@@ -76,7 +77,7 @@ class SessionSweeper(GenServer):
 
     def _swept(self, outcome: Any) -> None:
         if not isinstance(outcome, Executed):
-            self.state.why = str(outcome)
+            self.state.why = words(outcome)
             self.kernel.report(
                 "degraded", self.address.path, part="session sweeper", why=self.state.why
             )

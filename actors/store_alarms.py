@@ -41,7 +41,8 @@ class StoreAlarms:
         self._kernel = kernel
         self._path = path
         self.why = ""
-        self.level: Level = ""
+        # A store before this one may have raised it.
+        self.level: Level = next((one for one, name in LEVELS.items() if name in alarms), "")
         self._told: set[str] = set()
 
     def raised(self, name: Name, text: str) -> None:

@@ -139,6 +139,38 @@ def test_the_store_and_its_connections_are_killed_at_random_while_it_drains(on_n
     play(on_node, postgres, scenario, 1_500, store_batch=10)
 
 
+def test_sessions_that_close_meanwhile_arrive_in_order_whatever_is_killed(
+    on_node, postgres, tmp_path
+):
+    """With the journal's own threads; the server's side of the connections is killed, too."""
+    database = Arrivals(postgres, postgres.new_database())
+    chance = random.Random(11)
+
+    async def kill_one(node):
+        victim = chance.choice([NAME, "connectionRouter", "odbcConnection-2", "server", ""])
+        cell = node.kernel.roots["odbcServer"].children.get(victim)
+        if victim == "server":
+            await end_connections(database)
+        elif cell is not None:
+            node.kernel.exit(cell, KILLED)
+
+    async def scenario(node):
+        store = await Storing(node, database.dsn, tmp_path / "journal", store_batch=7).ready()
+        await database.watch()
+        for number in range(1_200):
+            store.close(view(number))
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.random() * 0.004)
+            if number % 30 == 0:
+                await kill_one(node)
+        await store.drained()
+        await node.stop(store.top)
+        await store.journal.close()
+
+    on_node(scenario)
+    assert database.sessions() == list(range(1_200))
+
+
 def test_a_node_that_is_killed_leaves_the_rest_to_the_next_one(on_node, postgres):
     """The next node opens what the last one has committed; its trims may be lost."""
     database = Arrivals(postgres, postgres.new_database())

@@ -397,6 +397,19 @@ def test_the_outbox_is_an_alarm_when_it_fills_and_drops_the_oldest_when_it_is_fu
     assert kit.active() == {}
 
 
+def test_an_alarm_of_a_store_that_was_killed_is_cleared_by_the_next(make):
+    kit = make(outbox_limit=20, on_outbox_full="refuse").begin()
+    kit.database.failure = DOWN
+    kit.close_sessions(*range(20))
+    kit.settle()
+    assert {"outbox-full", "database-down"} == kit.active().keys()
+    kit.faults.kill(NAME)
+    kit.database.failure = None
+    kit.drained()
+    kit.settle()
+    assert kit.active() == {}
+
+
 def test_where_new_sessions_are_refused_nothing_is_dropped(make):
     kit = make(outbox_limit=20, on_outbox_full="refuse").begin()
     kit.database.failure = DOWN
