@@ -33,6 +33,7 @@ class ConfirmingLink(GenServer):
 
     _row: LinkRow
     _table: LinkTable
+    _now: float  # monotonic seconds at which the message that is handled now was taken up
     _ack: Timer | None = None
     _again: Timer | None = None
 
@@ -52,13 +53,14 @@ class ConfirmingLink(GenServer):
 
     def _send(self, message: Message) -> bool:
         """Send a message, now or when the peer resumes; False where there is no link session."""
-        row, now = self._row, self.now()
-        if row.connection is not None and row.open:
-            self._write(row.connection.link.send(message, now))
+        row = self._row
+        connection = row.connection
+        if connection is not None and connection.link.state.phase == "open":
+            self._write(connection.link.send(message, self._now))
             return True
         if row.session is None or row.session.next_out == 0:
             return False
-        link_session.send(row.session, message, now)
+        link_session.send(row.session, message, self._now)
         return True
 
     def _error(self, message: Message, code: ErrorCode, msg: str, field: str | None) -> None:
@@ -69,7 +71,7 @@ class ConfirmingLink(GenServer):
     # Confirming
 
     def _confirm(self, i: int) -> None:
-        cti_row.confirm(self._row, i, self.now())
+        cti_row.confirm(self._row, i, self._now)
 
     def _note(self) -> None:
         """After each message: see to what has come of it."""
@@ -77,11 +79,11 @@ class ConfirmingLink(GenServer):
         if session is None or row.over:
             return
         if session.ack_at is not None:
-            last_in = link_session.ackable(session, self.now())
+            last_in = link_session.ackable(session, self._now)
             if last_in is not None:
                 self._table.record(row, last_in)
             elif self._ack is None:
-                self._ack = self.start_timer(session.ack_at - self.now(), "ack")
+                self._ack = self.start_timer(session.ack_at - self._now, "ack")
         if self._again is None and row.pending:
             self._again = self.start_timer(AGAIN_S, "again")
 
@@ -94,7 +96,7 @@ class ConfirmingLink(GenServer):
         self._again = None
         if self._table.journal.failing:
             return
-        late = self.now() - AGAIN_S
+        late = self._now - AGAIN_S
         for pending in tuple(self._row.pending.values()):
             if not pending.handed or pending.handed > late:
                 continue

@@ -70,7 +70,7 @@ class FindingLink(ConfirmingLink):
             self._open(pending)
         else:
             pending.handed = 0.0
-            self._held.hold(name, pending, self.now())
+            self._held.hold(name, pending, self._now)
             self._look_later()
 
     def _name(self, message: Any) -> tuple[str, str]:
@@ -125,11 +125,11 @@ class FindingLink(ConfirmingLink):
         assert isinstance(message, RouteRequest)
         if call_name(message.call) not in self._opening_calls:
             return  # the pool is gone: all that waits is given anew
-        if message.i in self._row.pending and self.now() < pending.at + OPEN_FOR_S:
+        if message.i in self._row.pending and self._now < pending.at + OPEN_FOR_S:
             self._open(pending)
             return
         self._no_longer_opening(message)
-        pending.handed = self.now()
+        pending.handed = self._now
 
     def _no_longer_opening(self, message: Any) -> None:
         self._opening_calls.pop(call_name(message.call), None)
@@ -148,7 +148,7 @@ class FindingLink(ConfirmingLink):
         for pending, session in self._held.found(self.whereis):
             self._hand(pending, session)
         if self._pool is not None:
-            for pending in self._held.overdue(self.now(), self._opening_calls):
+            for pending in self._held.overdue(self._now, self._opening_calls):
                 self._about_nothing(pending.message)
         if self._held or self._pool is None:
             self._look_later()

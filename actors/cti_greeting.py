@@ -63,7 +63,7 @@ class GreetingLink(PressedLink):
         self._set_timer_anew()
 
     def _let_in(self, link: Link) -> None:
-        events = link.accept(secrets.token_hex(SESSION_BYTES), self.now())
+        events = link.accept(secrets.token_hex(SESSION_BYTES), self._now)
         assert link.session is not None
         self._table.begin(self._row, link.session)
         self.register(link_name(self._row.id))
@@ -78,9 +78,9 @@ class GreetingLink(PressedLink):
         row = self._table.find(session)
         if row is None or row.session is None or not link.can_resume(row.session):
             self._table.lose()
-            self._take(link.resume_lost(self.now()))
+            self._take(link.resume_lost(self._now))
             return
-        self._hand_over(row, link.resume(row.session, self.now()))
+        self._hand_over(row, link.resume(row.session, self._now))
 
     def _hand_over(self, row: LinkRow, events: Sequence[Event]) -> None:
         """Give the connection to the actor of its link session; this one is not needed."""

@@ -87,6 +87,7 @@ class CtiLink(GreetingLink):
         self._timer: Timer | None = None
         self._carrying = False
         row.owner = self.address
+        self._now = self.now()
         self._begin_routing(args.settings, args.openings)
         if row.session is not None:
             self.register(link_name(row.id))
@@ -101,13 +102,14 @@ class CtiLink(GreetingLink):
     def handle_continue(self, term: Any) -> None:
         """Go on where the last incarnation stopped."""
         del term
+        self._now = self.now()
         row = self._row
         if row.reading:
             self._reading_crashed()
         if row.handling:
             self._handling_crashed()
         if row.session is not None:
-            link_session.adopted(row.session, self.now())
+            link_session.adopted(row.session, self._now)
             self._give_all()
             due = row.questions.next_guard
             if due is not None:
@@ -175,6 +177,7 @@ class CtiLink(GreetingLink):
     def handle_info(self, message: Any, sender: Any) -> None:
         """Hand a message to its method."""
         del sender
+        self._now = self.now()
         self._INFO[type(message)](self, message)
         self._note()
 
@@ -188,7 +191,7 @@ class CtiLink(GreetingLink):
             if connection.lost is not None:
                 self._take(connection.link.eof())
             return
-        self._args.overload.note(self.now() - read.at)
+        self._args.overload.note(self._now - read.at)
         repeated = connection.link.state.repetitions
         self._row.reading = True
         events = connection.link.receive(read.data, read.at)
@@ -218,7 +221,7 @@ class CtiLink(GreetingLink):
     def _link_due(self) -> None:
         connection = self._row.connection
         if connection is not None:
-            self._take(connection.link.timeout(self.now()))
+            self._take(connection.link.timeout(self._now))
             self._set_timer()
 
     def _set_timer_anew(self) -> None:
@@ -231,7 +234,7 @@ class CtiLink(GreetingLink):
         connection = self._row.connection
         due = None if connection is None else connection.link.next_timeout
         if due is not None and self._timer is None:
-            self._timer = self.start_timer(due - self.now(), "link")
+            self._timer = self.start_timer(due - self._now, "link")
 
     def _resumed(self, message: Resumed) -> None:
         """Another connection carries the link session from now on."""

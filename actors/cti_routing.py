@@ -77,7 +77,7 @@ class RoutingLink(FindingLink):
             self.cancel_timer(self._guard)
             self._guard = None
         if self._guard is None:
-            self._guard = self.start_timer(due - self.now(), "guard")
+            self._guard = self.start_timer(due - self._now, "guard")
 
     def _end_told(self, pending: Pending) -> None:
         """The peer waits no more for this dialogue."""
@@ -89,7 +89,7 @@ class RoutingLink(FindingLink):
 
     def _hand(self, pending: Pending, session: LocalAddress) -> None:
         """Hand a frame to its session."""
-        pending.handed = self.now()
+        pending.handed = self._now
         message, link = pending.message, self._row.id
         match message:
             case RouteRequest() | RerouteRequest():
@@ -122,14 +122,14 @@ class RoutingLink(FindingLink):
 
     def _answered(self, answer: RouteAnswered) -> None:
         message = answer.message
-        question = self._row.questions.answer(message.xref, self.now())
+        question = self._row.questions.answer(message.xref, self._now)
         if question is not None and self._send(message):
             self._measure(question, answer.rp, answer.reason, answer.waited_for)
         if not (type(message) is RouteSelect and message.durable is False):
             self._confirm(answer.i)
 
     def _measure(self, question: Question, rp: str, reason: str, waited_for: str) -> None:
-        now = self.now()
+        now = self._now
         spent = now - question.marks.read_at
         known = rp in self._settings.table.points
         metrics.ROUTE_SECONDS.labels(rp if known else "other", reason).observe(spent)
@@ -158,15 +158,15 @@ class RoutingLink(FindingLink):
 
     def _guard_due(self) -> None:
         questions = self._row.questions
-        for question in questions.mute(self.now()):
+        for question in questions.mute(self._now):
             self._answer_for(question)
         due = questions.next_guard
-        self._guard = None if due is None else self.start_timer(due - self.now(), "guard")
+        self._guard = None if due is None else self.start_timer(due - self._now, "guard")
 
     def _answer_for(self, question: Question) -> None:
         """The session is mute: answer in its place, and tell it so."""
         message = question.message
-        if self._row.questions.answer(message.xref, self.now()) is None:
+        if self._row.questions.answer(message.xref, self._now) is None:
             return
         self._row.questions.counts.guarded += 1
         if isinstance(message, RerouteRequest):
