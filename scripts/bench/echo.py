@@ -1,8 +1,8 @@
 """The least that can answer a CTI: what the routing bench measures vigie beside.
 
 A bare asyncio server of framing A. It answers `hello`, and each `route.request` with the same
-`route.select`, at once and without looking at it: no checks, no actors, no session. It imports
-nothing of vigie. Prints its port when it listens.
+`route.select`, at once and without looking at it: no checks, no actors, no session. What it has read
+it acknowledges once a read, or the feed would hold its frames back. It imports nothing of vigie. Prints its port when it listens.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ class Echo(asyncio.Protocol):
     def __init__(self) -> None:
         self.buffer = b""
         self.number = 0
+        self.last_i = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -37,15 +38,17 @@ class Echo(asyncio.Protocol):
                 break
             answer = self.answer(msgpack.unpackb(self.buffer[start + HEADER.size : end]))
             if answer is not None:
-                payload = msgpack.packb(answer)
-                out.append(HEADER.pack(len(payload)) + payload)
+                out.append(self.framed(answer))
             start = end
         self.buffer = self.buffer[start:]
+        if start and self.last_i:
+            out.append(self.framed(self.numbered({"t": "ack", "last_i": self.last_i})))
         if out:
             self.transport.write(b"".join(out))
 
     def answer(self, frame: dict) -> dict | None:
         """Give the answer to one frame, if it gets one."""
+        self.last_i = frame.get("i", 0)
         if frame["t"] == "hello":
             return {"t": "hello", "proto": 1, "session": "echo", "hb": HEARTBEATS, "last_i": 0}
         if frame["t"] == "hb":
@@ -63,6 +66,11 @@ class Echo(asyncio.Protocol):
                 }
             )
         return None
+
+    def framed(self, frame: dict) -> bytes:
+        """Give the bytes of a frame."""
+        payload = msgpack.packb(frame)
+        return HEADER.pack(len(payload)) + payload
 
     def numbered(self, frame: dict) -> dict:
         """Give the frame the next number."""
