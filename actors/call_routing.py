@@ -5,6 +5,7 @@ One decision for each dialogue, whoever asks and however often; the default answ
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
@@ -40,6 +41,7 @@ from supervision import (
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from protocols.cti.messages import EndCause
     from supervision.eventloop.calls import PendingCall
 
 ASK_AGAIN_S = 0.01
@@ -118,11 +120,15 @@ class RoutedCall(AnsweringCall):
     def repeated(self, event: Any, data: Session) -> Transition:
         """Answer a frame that has been applied: the decision again, or that it is handled."""
         message = event.message
-        if isinstance(event, RouteAsked | RerouteAsked):
-            known = dialogue_of(data, message.xref)
-            if known is not None:
-                return self._asked_too(event, known, data)
-        self._confirm(event.link, message.i)
+        if not isinstance(event, RouteAsked | RerouteAsked):
+            self._confirm(event.link, message.i)
+            return Keep()
+        known = dialogue_of(data, message.xref)
+        if known is not None:
+            return self._asked_too(event, known, data)
+        cause: EndCause = "ok" if data.closed is None else "abandoned"
+        end = RouteEnd(xref=message.xref, cause=cause)
+        self._tell(event.link, RouteAnswered(end, message.i, "ended", data.rp or "", ""))
         return Keep()
 
     def route_for_application(
@@ -254,6 +260,22 @@ class RoutedCall(AnsweringCall):
         if dialogue is None:
             return Keep()
         return Keep(with_dialogue(data, xref, replace(dialogue, silent_since=None)))
+
+    def _give_up_pending(self, data: Session) -> tuple[Session, tuple[Any, ...]]:
+        """The call is over: whoever waits for a decision is told so instead, and none is made."""
+        actions: list[Any] = []
+        for xref, dialogue in data.dialogues:
+            if dialogue.decision is not None:
+                continue
+            for asker in dialogue.askers:
+                end = RouteEnd(xref=xref, cause="abandoned")
+                answer = RouteAnswered(end, asker.i, "ended", dialogue.rp, "")
+                over = SessionOver() if asker.link is None else answer
+                self._later(partial(self._answer_one, xref, asker, over))
+            self.unregister(xref_name(xref))
+            data = with_dialogue(data, xref, None)
+            actions += (CancelTimeout(("default", xref)), CancelTimeout(("ask", xref)))
+        return data, tuple(actions)
 
     def _ended(
         self, xref: str, dialogue: Dialogue | None, event: RouteTold, data: Session

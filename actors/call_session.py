@@ -168,11 +168,12 @@ class CallSession(RoutedCall):
         """Answer for a while yet, to whoever asks by the call's names."""
         wall = self.wall()
         self._args.settings.count.ended(data.session)
+        data, given_up = self._give_up_pending(data)
         data = replace(data, closed=(wall, why), updated=wall)
         stored = StoreSession(session_data.view(data, "closed", None), wall, why)
         self._item = OutboxItem(data.session, data.call, data.ani, stored)
         linger = SetTimeout("linger", self._args.settings.sessions.linger_s)
-        return Next("closed", data, CancelTimeout("idle"), linger, *actions)
+        return Next("closed", data, CancelTimeout("idle"), linger, *actions, *given_up)
 
     def _idle(self, _state: str, data: Session) -> Transition:
         left = data.updated + self._args.settings.sessions.idle_expiry_s - self.wall()

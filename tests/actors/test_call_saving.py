@@ -27,6 +27,7 @@ from actors.session_api import (
     PatchSession,
     Repeated,
     RouteFromIvr,
+    SessionOver,
 )
 from protocols.cti.messages import CallEvent, RerouteRequest, RouteEnd, RouteUsed
 
@@ -177,8 +178,28 @@ def test_a_route_request_that_comes_again_gets_its_decision_or_is_confirmed(kit)
     kit.settle()
     kit.link.take()
     ask(kit, session, i=i)
-    assert kit.link.take() == [FrameHandled(i)]
+    [over] = kit.link.take()
+    assert (over.i, over.message.cause) == (i, "ok")
     assert kit.actor(session).data.dialogues == ()
+
+
+def test_a_call_that_is_over_before_its_decision_is_given_up_and_stays_so(kit):
+    session = kit.open()
+    kit.router.cell.suspended = True
+    i = ask(kit, session)
+    asked = begin(kit, session, RouteFromIvr("sales"))
+    gone = tell(kit, session, "abandoned")
+    handled, over = kit.link.take()
+    assert (handled, over.i) == (FrameHandled(gone), i)
+    assert (over.message.xref, over.message.cause) == ("x1", "abandoned")
+    assert asked.result() == SessionOver()
+    kit.router.cell.suspended = False
+    kit.kernel.make_ready(kit.router.cell)
+    kit.advance(1.0)
+    assert kit.link.take() == []
+    assert kit.stored()[0]["view"]["routing"] is kit.actor(session).data.routing is None
+    ask(kit, session, i=i)
+    assert [answer.cause for answer in kit.answers()] == ["abandoned"]
 
 
 def test_a_request_that_a_link_sends_anew_before_its_answer_confirms_the_older_frame(kit):
