@@ -124,6 +124,11 @@ class Alarms:
         """The alarms that are active, the oldest first."""
         return list(self._active.values())
 
+    def text(self, name: str) -> str:
+        """The latest word on an alarm; empty where it is not active."""
+        alarm = self._active.get(name)
+        return "" if alarm is None else alarm.text
+
     def __contains__(self, name: str) -> bool:
         """Whether an alarm is active."""
         return name in self._active

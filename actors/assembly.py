@@ -179,7 +179,7 @@ class _Made:
         return Services(
             version=version,
             config=config.http,
-            readiness=NodeReadiness(kernel, journal, pool),
+            readiness=NodeReadiness(kernel, journal, pool, self.alarms),
             introspection=Introspection(kernel, NAME, _limits(config, self.data)),
             sessions=CallSessions(kernel, pool, StoredSessions(kernel), self.openings),
             events=_events(kernel, config, epoch),

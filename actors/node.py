@@ -23,6 +23,7 @@ from actors import config as configuration
 from actors import descriptors, metrics
 from actors.assembly import Assembly
 from actors.descriptors import DescriptorWatch
+from actors.journal.records import JournalDamaged, JournalTooNew
 from actors.tree import NAME, Node
 from supervision import SHUTDOWN, SchedulerLimits, Started, actor_system
 from supervision.anchor import worker
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.config import Config, SchedulerConfig
+    from actors.journal.records import JournalError
     from supervision.anchor.worker import Inherited
     from supervision.eventloop.kernel import Kernel
 
@@ -94,14 +96,15 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     given_up = asyncio.Event()
     if not await _started(kernel, assembly, given_up):
         await assembly.journal.close()
-        return ExitCode.FAILED
+        return _why(assembly.journal.refused, data, channel)
     _settle_memory()
     channel.ready(assembly.info())
     await _first(stopping.wait(), channel.closed(), given_up.wait())
+    code = ExitCode.FAILED if given_up.is_set() else ExitCode.DONE
     assembly.links.stop()
     await _stop(kernel, inherited.stop_timeout_s)
     await assembly.journal.close(inherited.stop_timeout_s * SAVING_SHARE)
-    return ExitCode.FAILED if given_up.is_set() else ExitCode.DONE
+    return code
 
 
 def _assembly(kernel: Kernel, config: Config, data: Path, inherited: Inherited) -> Assembly:
@@ -142,6 +145,21 @@ async def _started(kernel: Kernel, assembly: Assembly, given_up: asyncio.Event) 
         return True
     print(f"the tree did not start: {outcome}", file=sys.stderr)  # noqa: T201 - the log is part of it
     return False
+
+
+def _why(refused: JournalError | None, data: Path, channel: worker.Channel) -> ExitCode:
+    """Tell the anchor why the tree did not start, and whether another try may help."""
+    match refused:
+        case None:
+            return ExitCode.FAILED
+        case JournalDamaged():
+            channel.ending(f"{refused}; it is mended with: vigie journal repair --data {data}")
+            return ExitCode.DATA_ERROR
+        case JournalTooNew():
+            channel.ending(str(refused))
+            return ExitCode.DATA_ERROR
+    channel.ending(str(refused))  # locked, no room, no permission: that may pass
+    return ExitCode.TRY_AGAIN
 
 
 def _settle_memory() -> None:

@@ -10,6 +10,7 @@ from actors.odbc_server import database_state
 from actors.web.ports import ReadinessReport
 
 if TYPE_CHECKING:
+    from actors.alarms import Alarms
     from actors.journal.journal import Journal
     from actors.session_pool import SessionPool
     from supervision.eventloop.kernel import Kernel
@@ -22,12 +23,14 @@ class NodeReadiness:
         kernel: the node.
         journal: what must be open.
         pool: where the sessions of the last process must have come back.
+        alarms: of which one is told here too: that the journal was not whole.
     """
 
-    def __init__(self, kernel: Kernel, journal: Journal, pool: SessionPool) -> None:
+    def __init__(self, kernel: Kernel, journal: Journal, pool: SessionPool, alarms: Alarms) -> None:
         self._kernel = kernel
         self._journal = journal
         self._pool = pool
+        self._alarms = alarms
 
     def report(self) -> ReadinessReport:
         """The state of each part, now."""
@@ -48,7 +51,9 @@ class NodeReadiness:
         if not self.recovered():
             return "recovering"
         failing = self._journal.failing
-        return f"failing: {failing}" if failing else "open"
+        state = f"failing: {failing}" if failing else "open"
+        shortfall = self._alarms.text("journal-shortfall")
+        return f"{state}; {shortfall}" if shortfall else state
 
     def _accepting(self) -> bool:
         actor = self._actor(LISTENER)

@@ -66,7 +66,7 @@ def ping(options: Namespace) -> Answer:
 def status(options: Namespace) -> Answer:
     """How the programs are."""
     with Peer(options.data) as peer:
-        found = peer.ask("status")
+        found = peer.ask("status") | {"alarms": _alarms(peer)}
     heading = ("PROGRAM", "STATE", "PID", "RESTARTS", "FOR", "LAST EXIT")
     programs = found["programs"].items()
     rows = [_status_row(name, item) for name, item in programs]
@@ -75,7 +75,8 @@ def status(options: Namespace) -> Answer:
         for name, item in programs
         if item["state"] == "failed"
     ]
-    return Answer(found, [f"anchor {found['state']}", *columns([heading, *rows]), *failed])
+    alarms = [f"alarm {item['name']}: {item['text']}" for item in found["alarms"]]
+    return Answer(found, [f"anchor {found['state']}", *columns([heading, *rows]), *failed, *alarms])
 
 
 def info(options: Namespace) -> Answer:
@@ -141,6 +142,15 @@ def _counts(peer: Peer) -> dict[str, int]:
             return {}
         raise
     return {name: node[name] for name in COUNTS if name in node}
+
+
+def _alarms(peer: Peer) -> list[dict[str, Any]]:
+    """The alarms that are active; none while there is no node to tell them."""
+    try:
+        found: list[dict[str, Any]] = peer.api("GET", "alarms", {"sort": "severity"})["items"]
+    except Refusal:
+        return []
+    return found
 
 
 def _address(listener: dict[str, Any]) -> str:

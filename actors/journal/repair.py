@@ -90,21 +90,25 @@ def _repair(files: Files, codecs: Mapping[str, Codec]) -> Repaired:
         findings = check(Files(begun), codecs)
     source = Files(begun)
     found = salvage(source.database, source.wal, codecs)
-    told = acknowledged.read(source.acknowledged).number
-    done = Repaired(
-        findings.damage,
-        found.kinds(),
-        found.aside,
-        max(0, (found.rows or 0) - len(found.kept)),
-        max(0, told - found.last),
-        max(told, found.last),
-        begun,
-    )
+    done = _sum_up(source, findings.damage, found)
     if not _replaced(files, source):
         _build(files, found, done.number)
         _replace(files, done.number)
     _report(begun / REPORT, done)
     return done
+
+
+def _sum_up(source: Files, damage: list[str], found: Salvaged) -> Repaired:
+    told = acknowledged.read(source.acknowledged).number
+    return Repaired(
+        findings=damage,
+        kept=found.kinds(),
+        aside=found.aside,
+        unaccounted=max(0, (found.rows or 0) - len(found.kept)),
+        missing_commits=max(0, told - found.last),
+        number=max(told, found.last),
+        directory=source.directory,
+    )
 
 
 def _unfinished(files: Files) -> Path | None:
