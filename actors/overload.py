@@ -45,7 +45,7 @@ SAMPLES = 2
 HANDS = 5
 """Actors that a route request goes through, one after the other: in each mailbox it waits anew."""
 
-RISE_S = 0.25
+RISE_S = 0.4
 """Until everything new is refused while the wait is at twice its limit, seconds."""
 
 RISE_ALL_S = 1.0
