@@ -6,7 +6,7 @@ write. Only where that fails for want of a table or a column they are made.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,11 @@ from msgspec import Struct
 from actors import migrations
 from actors.database import DatabaseRequest, Executed, QueryFailed, Rows
 from actors.migrations import Applied, Migration, SchemaRefused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.config import DatabaseConfig
 
 UNIQUE_VIOLATION = "23505"
 _MISSING = ("42P01", "42703", "3F000")
@@ -52,13 +57,15 @@ class Upkeep(Struct):
 
     Attributes:
         migrations: Those that ship, in order.
-        timeout_ms: Deadline of a step.
+        timeout_ms: Deadline of a step that changes the schema.
+        read_timeout_ms: Deadline of the one that reads it.
         phase: How far it is; `ready` is when sessions are stored.
         prepared: Whether the table of what is applied has been made, this time.
     """
 
     migrations: list[Migration]
     timeout_ms: int
+    read_timeout_ms: int
     phase: Phase = "waiting"
     prepared: bool = False
 
@@ -66,6 +73,20 @@ class Upkeep(Struct):
     def under_way(self) -> bool:
         """Whether a step is being waited for."""
         return self.phase in ("reading", "preparing", "migrating")
+
+
+def of(database: DatabaseConfig, directory: Path) -> Upkeep:
+    """Return what is known before anything was asked.
+
+    Args:
+        database: The configuration.
+        directory: Of the migrations that ship.
+
+    Raises:
+        SchemaRefused: They are not as they have to be.
+    """
+    timeout_ms = round(database.migrate_timeout_s * 1000)
+    return Upkeep(migrations.load(directory), timeout_ms, database.store_timeout_ms)
 
 
 def begin(state: Upkeep) -> Ask:
@@ -94,7 +115,7 @@ def answered(state: Upkeep, answer: Any) -> Step:
 
 def _read(state: Upkeep) -> Ask:
     state.phase = "reading"
-    return Ask(migrations.applied(state.timeout_ms))
+    return Ask(migrations.applied(state.read_timeout_ms))
 
 
 def _apply(state: Upkeep, rows: list[dict[str, Any]]) -> Step:

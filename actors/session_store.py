@@ -20,7 +20,6 @@ from actors import (
     backoff,
     closed_sessions,
     metrics,
-    migrations,
     outbox_drain,
     outbox_limits,
     outbox_reading,
@@ -132,7 +131,7 @@ class SessionStore(GenServer):
         self.state = StoreState(
             args,
             outbox_drain.begin(database.store_batch),
-            Upkeep(migrations.load(etc_file("sql")), round(database.migrate_timeout_s * 1000)),
+            schema_upkeep.of(database, etc_file("sql")),
             StoreAlarms(args.alarms, self.kernel, self.address.path),
         )
         self.register(NAME)

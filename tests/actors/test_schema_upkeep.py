@@ -8,7 +8,7 @@ from actors.migrations import Migration
 from actors.schema_upkeep import Ask, Failed, Ready, Refused, Upkeep
 
 SHIPPED = [Migration(1, "001_one.sql", "CREATE TABLE one ()", "a")]
-READ = Ask(migrations.applied(50))
+READ = Ask(migrations.applied(5))
 PREPARE = Ask(migrations.prepare(50))
 APPLY = Ask(migrations.apply(SHIPPED, 50))
 DONE = Rows([{"number": 1, "name": "001_one.sql", "checksum": "a", "serves": None}])
@@ -18,7 +18,7 @@ NO_COLUMN = QueryFailed("42703", "no such column")
 
 def play(*answers):
     """The steps that follow each other, the first included."""
-    state = Upkeep(SHIPPED, 50)
+    state = Upkeep(SHIPPED, 50, 5)
     steps = [schema_upkeep.begin(state)]
     steps += [schema_upkeep.answered(state, answer) for answer in answers]
     return steps, state
