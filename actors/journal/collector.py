@@ -23,7 +23,6 @@ _GAUGES = (
     ("waiting", "Records that are not durable yet.", "waiting"),
     ("effects", "Answers and acknowledgements that wait for a commit.", "effects"),
     ("number", "Number of the last commit.", "number"),
-    ("outbox_rows", "Closed sessions on their way to the database.", "outbox"),
     ("size_bytes", "Size of the journal's database.", "size_bytes"),
     ("wal_bytes", "Write-ahead log in use, when last looked at.", "wal_bytes"),
     ("free_bytes", "Free on the journal's file system; -1 before the first look.", "free_bytes"),

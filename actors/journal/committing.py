@@ -14,7 +14,7 @@ from msgspec import Struct
 from actors.journal import schema
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.batch import Commit
-from actors.journal.file import connect
+from actors.journal.file import REFUSED, connect
 from actors.journal.writer import Standing
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Committing:
         try:
             self._write(commit)
             self._told.write(commit.number, time.time())
-        except sqlite3.Error as error:
+        except REFUSED as error:
             name = named(error)
             if name is None:
                 raise
@@ -165,7 +165,7 @@ class Committing:
             if what.vacuum:
                 vacuum = f"PRAGMA incremental_vacuum({VACUUM_PAGES})"
                 self._connection.execute(vacuum).fetchall()
-        except sqlite3.Error as error:  # the next commit meets it too, and tells
+        except REFUSED as error:  # the next commit meets it too, and tells
             if named(error) is None:
                 raise
 
@@ -194,7 +194,9 @@ def standing_of(connection: sqlite3.Connection) -> Standing:
     return Standing(number, items)
 
 
-def named(error: sqlite3.Error) -> str | None:
+def named(error: sqlite3.Error | UnicodeDecodeError) -> str | None:
     """SQLite's name of what disks and permissions do; None where it is a fault of the program."""
+    if isinstance(error, UnicodeDecodeError):
+        return "SQLITE_CORRUPT"
     name: str = getattr(error, "sqlite_errorname", "")
     return name if name.startswith(NAMED) else None

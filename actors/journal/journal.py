@@ -181,9 +181,14 @@ class Journal:
         Args:
             now: monotonic seconds.
         """
-        if self.failing:
-            return True
-        return self._flying is not None and now - self._flown_at > self.config.stall_ms / 1000
+        return bool(self.trouble(now))
+
+    def trouble(self, now: float) -> str:
+        """Why the journal is stalled; empty where it is not."""
+        lasts = 0.0 if self._flying is None else now - self._flown_at
+        if self.failing or lasts <= self.config.stall_ms / 1000:
+            return self.failing
+        return f"a commit has been under way for {lasts:.1f} s"
 
     def statistics(self) -> JournalStatistics:
         """What it has done and how it stands."""
@@ -228,10 +233,12 @@ class Journal:
             self._opening = self._kernel.loop.create_task(self._open())
         opening = self._opening
         try:
-            return await asyncio.shield(opening)
-        finally:
-            if opening.done() and self._opening is opening:
-                self._opening = None
+            recovered = await asyncio.shield(opening)
+        except Exception:
+            self._opening = None
+            raise
+        self._opening = None  # not where this was cut short, though it may be done by then
+        return recovered
 
     async def close(self, patience_s: float = 5.0) -> None:
         """Commit all that waits, for a bounded time, and let go of the disk.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from actors.journal.committing import Committing, Tidy, named
-from actors.journal.file import Files, connect
+from actors.journal.file import REFUSED, Files, connect
 from actors.journal.schema import FRAME_BYTES
 from actors.journal.writer import Sizes
 
@@ -112,7 +112,7 @@ class Keeping:
             elif self._vacuuming:
                 committing.tidy(Tidy(vacuum=True))
                 self._vacuuming = self._has_room()
-        except sqlite3.Error as error:
+        except REFUSED as error:
             self._let_go()
             if named(error) is None:
                 raise

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from actors.journal.file import connect
+from actors.journal.file import REFUSED, connect
 from actors.journal.records import JournalError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Reading:
                 self._connection = connect(self._path, read_only=True)
             self._since = time.monotonic()
             return question(self._connection)
-        except sqlite3.Error as error:
+        except REFUSED as error:
             return JournalError(f"SQLite says {error}")
         except JournalError as error:
             return error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from actors.journal import effects, recovery
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.committing import Committing, standing_of
-from actors.journal.file import Files, Lock, connect, open_database, opened
+from actors.journal.file import REFUSED, Files, Lock, connect, open_database, opened
 from actors.journal.keeping import Keeping
 from actors.journal.reading import Reading
 from actors.journal.records import Codec, JournalError, JournalUnusable
@@ -71,11 +71,11 @@ class ThreadWriter:
             found = recovery.load(connection, codecs, self._files)
             self._told = Acknowledged(self._files.acknowledged)
             self._told.begin(found.number, time.time())
-        except (JournalError, sqlite3.Error, OSError) as error:
+        except BaseException as error:
             self._abandon(connection)
-            if isinstance(error, JournalError):
-                raise
-            raise _unusable(error) from error
+            if isinstance(error, (*REFUSED, OSError)):
+                raise _unusable(error) from error
+            raise
         self._begin(connection, Standing(found.number, found.items))
         return found
 
@@ -112,7 +112,7 @@ class ThreadWriter:
         try:
             connection = connect(self._files.database)
             standing = standing_of(connection)
-        except sqlite3.Error as error:
+        except REFUSED as error:
             raise opened(error) from error
         self._begin(connection, standing)
         return standing
@@ -124,7 +124,7 @@ class ThreadWriter:
             if connection is None:
                 connection = connect(self._files.database)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.Error:  # the log is kept: the next start reads it
+        except REFUSED:  # the log is kept: the next start reads it
             pass
         finally:
             self._let_go(connection)
@@ -174,7 +174,7 @@ class ThreadWriter:
         self._post(self._heard.crashed, exception)
 
 
-def _unusable(error: sqlite3.Error | OSError) -> JournalError:
-    if isinstance(error, sqlite3.Error):
-        return opened(error)
-    return JournalUnusable(f"the journal cannot be opened: {error.strerror}")
+def _unusable(error: sqlite3.Error | UnicodeDecodeError | OSError) -> JournalError:
+    if isinstance(error, OSError):
+        return JournalUnusable(f"the journal cannot be opened: {error.strerror}")
+    return opened(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from journal_kit import OutboxItem, StepWriter, journal, opened
 
+from actors.journal.collector import JournalCollector
+from actors.journal.records import Crashed, Failing, JournalError, Working
 from supervision.testing import Kit
 
 
@@ -108,3 +110,181 @@ def test_a_crashed_writer_is_followed_by_another_that_goes_on(kit) -> None:
 
 def test_a_step_writer_is_empty_at_first() -> None:
     assert StepWriter().outbox() == []
+
+
+def test_a_commit_that_takes_long_is_trouble_before_it_fails(kit) -> None:
+    one, writer = opened(kit, stall_ms=1_000)
+    writer.hold()
+    one.put("session", "a", 1)
+    kit.advance(0.9)
+    assert one.trouble(kit.clock.monotonic()) == ""
+    kit.advance(0.3)
+    assert one.stalled(kit.clock.monotonic())
+    assert one.trouble(kit.clock.monotonic()) == "a commit has been under way for 1.2 s"
+    writer.release()
+    assert not one.stalled(kit.clock.monotonic())
+
+
+def test_after_a_rest_a_commit_begins_at_once_and_others_keep_their_distance(kit) -> None:
+    one, writer = opened(kit, gather_ms=5.0)
+    for number in range(3):
+        one.put("session", "a", number)
+        kit.settle()
+    assert writer.value("session", "a") == 0
+    kit.advance(0.005)
+    assert writer.value("session", "a") == 2
+    assert len(writer.commits) == 2
+
+
+def test_what_gathers_amid_a_commit_is_committed_after_it(kit) -> None:
+    one, writer = opened(kit, gather_ms=0)
+    writer.hold()
+    one.put("session", "a", 1)
+    kit.settle()
+    one.put("session", "a", 2)
+    assert not one.clean("session", "a")
+    writer.step()
+    assert not one.clean("session", "a")
+    kit.settle()
+    writer.step()
+    assert one.clean("session", "a")
+    assert [commit.number for commit in writer.commits] == [1, 2]
+
+
+def test_a_great_batch_is_encoded_between_other_things_of_the_loop(kit) -> None:
+    one, writer = opened(kit)
+    seen = []
+    for number in range(2_000):
+        one.put("session", f"s{number}", number)
+    kit.loop.call_soon(lambda: kit.loop.call_soon(lambda: seen.append(len(writer.commits))))
+    kit.settle()
+    assert seen == [0]
+    assert writer.commits[0].rows == 2_000
+
+
+def test_commits_are_said_to_fail_until_what_gathered_meanwhile_is_caught_up_with(
+    kit, monkeypatch
+) -> None:
+    monkeypatch.setattr("actors.journal.journal.CATCHING_UP", 10)
+    one, writer = opened(kit, retry_s=0.5)
+    writer.fail()
+    one.put("session", "first", 1)
+    kit.settle()
+    for number in range(20):
+        one.put("session", f"s{number}", number)
+    writer.heal()
+    said = []
+    one.after(lambda: said.append(one.failing))
+    one.subscribe(lambda event: said.append(type(event)))
+    kit.advance(1.0)
+    assert one.failing == ""
+    assert writer.value("session", "s19") == 19
+    assert said == [Working, ""]
+
+
+def test_a_commit_that_was_done_when_the_writer_crashed_is_not_done_again(kit) -> None:
+    one, writer = opened(kit)
+    heard, done = [], []
+    one.subscribe(heard.append)
+    writer.hold()
+    one.append(OutboxItem("a", "c", None, 1))
+    one.after(lambda: done.append(1))
+    kit.settle()
+    heard_of, writer._heard = writer._heard, Deaf()
+    writer.step()
+    writer._heard = heard_of
+    writer.crash()
+    assert done == []
+    kit.run(one.open())
+    assert done == [1]
+    assert writer.outbox() == [(1, 1)]
+    assert one.outbox_rows == 1
+    assert [type(event) for event in heard] == [Crashed, Working]
+
+
+class Deaf:
+    """Hears of commits when nobody can be told any more."""
+
+    def committed(self, standing, seconds):
+        """Do nothing."""
+
+
+def test_a_retry_that_was_due_when_the_writer_crashed_is_not_one_too_many(kit) -> None:
+    one, writer = opened(kit, retry_s=0.5)
+    writer.fail()
+    one.put("session", "a", 1)
+    kit.settle()
+    writer.crash()
+    writer.heal()
+    kit.run(one.open())
+    kit.advance(1.0)
+    assert writer.value("session", "a") == 1
+    assert len(writer.commits) == 1
+
+
+def test_the_outbox_is_told_of_commits_to_it_and_shows_what_is_not_committed(kit) -> None:
+    one, writer = opened(kit)
+    told = []
+    one.subscribe_outbox(lambda rows: told.append("replaced"))
+    one.subscribe_outbox(told.append)
+    writer.hold()
+    one.append(OutboxItem("a", "c1", None, 1))
+    kit.settle()
+    one.append(OutboxItem("b", "c2", None, 1))
+    assert [item.session for item in one.unwritten()] == ["a", "b"]
+    assert (one.outbox_rows, told) == (0, [])
+    writer.release()
+    kit.advance(0.01)
+    assert (one.outbox_rows, told) == (2, [1, 2])
+    assert list(one.unwritten()) == []
+
+
+def test_a_listener_that_fails_hinders_no_commit(kit) -> None:
+    one, writer = opened(kit)
+    one.subscribe_outbox(lambda rows: 1 / 0)
+    one.append(OutboxItem("a", "c1", None, 1))
+    kit.settle()
+    one.put("session", "a", 1)
+    kit.advance(0.01)
+    assert writer.value("session", "a") == 1
+    assert [report.data["message"] for report in kit.reports if report.kind == "crash"] == [
+        "an effect"
+    ]
+
+
+def test_who_has_unsubscribed_is_told_nothing(kit) -> None:
+    one, writer = opened(kit)
+    heard = []
+    end = one.subscribe(heard.append)
+    writer.fail("disk I/O error")
+    one.put("session", "a", 1)
+    kit.settle()
+    assert heard == [Failing("disk I/O error")]
+    end()
+    writer.heal()
+    kit.advance(1.0)
+    assert len(heard) == 1
+
+
+def test_questions_are_answered_from_what_is_committed(kit) -> None:
+    one, _ = opened(kit)
+    answers = []
+    one.put("session", "a", 1)
+    kit.settle()
+    one.read(lambda db: db.execute("SELECT count(*) FROM entry").fetchone(), answers.append)
+    one.read(lambda db: db.execute("SELECT * FROM nowhere"), answers.append)
+    kit.settle()
+    assert answers[0] == (1,)
+    assert isinstance(answers[1], JournalError)
+
+
+def test_prometheus_gets_the_journals_counters(kit) -> None:
+    one, _ = opened(kit, queue_limit=10)
+    one.put("session", "a", 1)
+    kit.settle()
+    one.put("session", "b", 1)
+    found = {family.name: family.samples[0].value for family in JournalCollector(one).collect()}
+    assert found["vigie_journal_commits"] == 1
+    assert found["vigie_journal_waiting"] == 1
+    assert found["vigie_journal_load"] == pytest.approx(0.1)
+    assert found["vigie_journal_failing"] == 0
