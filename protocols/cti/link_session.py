@@ -49,6 +49,10 @@ MAX_NUMBER = 2**53 - 1
 
 Recent: TypeAlias = Error | RpRegistered
 
+_RECENT = (Error, RpRegistered)
+_NOT_REPEATED = (Ack, Heartbeat, HeartbeatOk, Void)
+_FOR_EVER = float("inf")
+
 
 class Limits(Struct, frozen=True):
     """What a link session may hold.
@@ -210,12 +214,13 @@ def confirm(session: LinkSession, i: int, now: float) -> None:
     if i <= session.confirmed_in or i >= session.next_in:
         return
     session.others.discard(i)
+    early = session.early
     if i != session.confirmed_in + 1:
-        session.early.add(i)
+        early.add(i)
         return
-    while i + 1 in session.early:
+    while i + 1 in early:
         i += 1
-        session.early.discard(i)
+        early.discard(i)
     session.confirmed_in = i
     if session.ack_at is None:
         session.ack_at = now + ACK_S
@@ -284,7 +289,6 @@ def send(session: LinkSession, message: Message, now: float) -> bytes:
     i = session.next_out
     data = number(session, message)
     _keep(session, i, message, data, now)
-    _trim(session, now)
     return data
 
 
@@ -337,44 +341,53 @@ def _go_on(session: LinkSession, last_i: int) -> None:
         if message.i > last_i:
             data = framing.encode(to_frame(message), max_bytes=session.limits.max_frame_bytes)
             ref = message.ref if isinstance(message, Error) else 0
-            session.lasting[message.i] = Kept(data, float("inf"), ref)
+            session.lasting[message.i] = Kept(data, _FOR_EVER, ref)
             session.kept_bytes += len(data)
     session.next_out = max([last_i, *session.lasting]) + 1
 
 
 def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: float) -> None:
-    match message:
-        case Heartbeat() | HeartbeatOk() | Ack() | Void() | Error(ref=0):
-            return
-        case RouteSelect():
-            ref, request = flow.answered(session.window, message.xref)
-            until = now + session.limits.request_s if request is None else request.until
-            session.answers[i] = Kept(data, until, ref)
-        case RouteEnd():
-            ref, _ = flow.answered(session.window, message.xref)
-            session.lasting[i] = Kept(data, float("inf"), ref)
-        case Error():
-            flow.close(session.window, message.ref)
-            confirm(session, message.ref, now)
-            session.lasting[i] = Kept(data, float("inf"), message.ref)
-        case _:
-            session.lasting[i] = Kept(data, float("inf"))
+    if isinstance(message, RouteSelect):  # by far the most frequent
+        ref, request = flow.answered(session.window, message.xref)
+        until = now + session.limits.request_s if request is None else request.until
+        session.answers[i] = Kept(data, until, ref)
+    elif isinstance(message, _NOT_REPEATED):
+        return
+    else:
+        session.lasting[i] = Kept(data, _FOR_EVER, _handled(session, i, message, now))
     session.kept_bytes += len(data)
-    if isinstance(message, Error | RpRegistered):
+    _trim(session, now)
+
+
+def _handled(session: LinkSession, i: int, message: Message, now: float) -> int:
+    """Note what a message of vigie's, other than an answer, does to the frame that it is about.
+
+    Returns:
+        That frame's number, 0 where there is none.
+    """
+    if isinstance(message, _RECENT):
         session.recent = [*session.recent[1 - MAX_RECENT :], structs.replace(message, i=i)]
+    if isinstance(message, Error):
+        flow.close(session.window, message.ref)
+        confirm(session, message.ref, now)
+        return message.ref
+    if isinstance(message, RouteEnd):
+        return flow.answered(session.window, message.xref)[0]
+    return 0
 
 
 def _trim(session: LinkSession, now: float) -> None:
     """Forget what has expired, and the oldest beyond the bounds."""
-    limits = session.limits
-    session.floor = max(session.floor, session.next_out - 1 - limits.replay_frames)
+    session.floor = max(session.floor, session.next_out - 1 - session.limits.replay_frames)
     for frames in (session.answers, session.lasting):
         while frames:
             i = next(iter(frames))
-            if i > session.floor and frames[i].until > now:
+            kept = frames[i]
+            if kept.until > now and i > session.floor:
                 break
-            session.kept_bytes -= len(frames.pop(i).data)
-    while session.kept_bytes > limits.replay_bytes:
+            del frames[i]
+            session.kept_bytes -= len(kept.data)
+    while session.kept_bytes > session.limits.replay_bytes:
         i = min(next(iter(frames)) for frames in (session.answers, session.lasting) if frames)
         kept = session.lasting.pop(i, None) or session.answers.pop(i)
         session.kept_bytes -= len(kept.data)
