@@ -21,13 +21,14 @@ from protocols.cti.client import (
 from protocols.cti.events import Closed, Received, Transmit
 from protocols.cti.messages import Error, Hello, RouteEnd, RouteSelect
 from protocols.feed import ledger as books
+from protocols.feed.records import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
     from protocols.cti.client_session import ClientSession
-    from protocols.feed.ledger import Ledger
+    from protocols.feed.records import Ledger
 
 MAX_UNWRITTEN_BYTES = 8 * 1024 * 1024
 """Output that vigie has not read; over it frames are skipped, as a switch would."""
@@ -210,7 +211,7 @@ class FeedConnection(asyncio.Protocol):
         """Send everything that is not durable, and ask what was not answered, in a new session."""
         unacked = books.note_resume_lost(self._ledger)
         sent = {frame.get("xref") for one in unacked if (frame := one.frame)["t"] in books.REQUESTS}
-        asked = [books.Sent(one.frame) for one in lost.unanswered if one.xref not in sent]
+        asked = [Sent(one.frame) for one in lost.unanswered if one.xref not in sent]
         self._ledger.asked_again += len(asked)
         for one in (*asked, *unacked):
             self._unwritten.append(self._client.send_frame(one.frame, now))
@@ -222,7 +223,7 @@ class FeedConnection(asyncio.Protocol):
         for asked in self._client.acked_unanswered():
             self._unwritten.append(self._client.ask_again(asked.xref, now))
             self._ledger.asked_again += 1
-            books.note_sent_again(self._ledger, books.Sent(asked.frame))
+            books.note_sent_again(self._ledger, Sent(asked.frame))
         self._note_numbers()
         self.flush()
 

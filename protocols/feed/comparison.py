@@ -12,7 +12,7 @@ from protocols.numbering import normalise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from protocols.feed.ledger import CallEntry
+    from protocols.feed.records import CallEntry
 
 STATES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from protocols.feed.comparison import Difference
-    from protocols.feed.ledger import Ledger
+    from protocols.feed.records import Ledger
 
 MAX_DIFFERENCES = 100
 

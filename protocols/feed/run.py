@@ -16,7 +16,7 @@ from protocols.feed import ledger as books
 from protocols.feed.calls import Step
 from protocols.feed.client import FeedConnection, FeedRefusedError, open_connection
 from protocols.feed.comparison import Difference, compare
-from protocols.feed.ledger import CallEntry, Ledger
+from protocols.feed.records import CallEntry, Ledger
 from protocols.feed.report import Comparison, FeedReport, make_comparison, make_report
 from protocols.feed.schedule import Load, generate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -92,11 +93,15 @@ class Chaos:
             self._missed(blow, "nobody there")
             return
         self.counts[blow.kind] += 1
-        self.log.append(asdict(blow) | {"what": what})
+        self._write(blow, {"what": what})
 
     def _missed(self, blow: Blow, why: str) -> None:
         self.missed[blow.kind] += 1
-        self.log.append(asdict(blow) | {"missed": why})
+        self._write(blow, {"missed": why})
+
+    def _write(self, blow: Blow, outcome: dict[str, str]) -> None:
+        done = {"time": time.time(), "clock": asyncio.get_running_loop().time()}
+        self.log.append(asdict(blow) | outcome | done)
 
     async def _blow(self, blow: Blow) -> str | None:
         match blow.kind:

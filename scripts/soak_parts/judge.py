@@ -92,6 +92,9 @@ def _write_both_sides(outcome: Outcome, views: Mapping[str, Mapping[str, Any]]) 
         for call in sorted(differing):
             sides = {"sent": msgspec.to_builtins(entries[call]), "known": views.get(call)}
             file.write(json.dumps(sides) + "\n")
+        for _, ledger in outcome.feeds:
+            for one in ledger.unanswered:
+                file.write(json.dumps({"unanswered": msgspec.to_builtins(one)}) + "\n")
 
 
 def _closed_by_peers(outcome: Outcome) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from protocols.feed.ledger import Ledger
+from protocols.feed.records import Ledger
 from protocols.feed.report import FeedReport
 from protocols.feed.run import FeedOptions, run_with_books
 from protocols.feed.schedule import Load

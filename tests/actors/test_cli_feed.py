@@ -3,7 +3,7 @@
 import pytest
 
 from actors.cli.feed import clean
-from protocols.feed.ledger import Ledger, Sent
+from protocols.feed.records import Ledger, Sent
 from protocols.feed.report import Comparison, make_report
 
 

@@ -4,7 +4,7 @@ from protocols.cti.messages import Error, RouteEnd, RouteSelect
 from protocols.feed import ledger as books
 from protocols.feed.comparison import Difference, compare
 from protocols.feed.latency import Latencies, add, quantile, summary
-from protocols.feed.ledger import CallEntry, Ledger
+from protocols.feed.records import CallEntry, Ledger
 from protocols.feed.report import make_comparison, make_report
 
 
