@@ -172,6 +172,7 @@ class SessionsConfig(Struct, frozen=True, kw_only=True):
 class JournalConfig(Struct, frozen=True, kw_only=True):
     """`[journal]`: what survives a crash, `DATA/journal/`."""
 
+    mode: Literal["durable", "off"] = "durable"
     gather_ms: Annotated[float, Meta(ge=0, le=5)] = 2.0
     queue_limit: Count = 200_000
     retry_s: Seconds = 0.5
@@ -187,8 +188,8 @@ class JournalConfig(Struct, frozen=True, kw_only=True):
 class OverloadConfig(Struct, frozen=True, kw_only=True):
     """`[overload]`: when requests are refused so that the others are answered in time."""
 
-    new_after_ms: Milliseconds = 50
-    all_after_ms: Milliseconds = 150
+    new_after_ms: Milliseconds = 30
+    all_after_ms: Milliseconds = 100
     new_above_journal_load: Annotated[float, Meta(gt=0, le=1)] = 0.5
     all_above_journal_load: Annotated[float, Meta(gt=0, le=1)] = 0.9
     recover_s: Seconds = 2.0

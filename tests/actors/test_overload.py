@@ -20,7 +20,7 @@ from actors.overload import (
 )
 from supervision.testing import Kit
 
-LIMITS = OverloadConfig()
+LIMITS = OverloadConfig(new_after_ms=50, all_after_ms=150)
 
 
 def after(level, *intervals, limits=LIMITS):
@@ -105,7 +105,7 @@ class Node:
         self.kit = kit
         self.load = journal_load
         self.alarms = Alarms(kit.kernel)
-        config = OverloadConfig(**limits)
+        config = OverloadConfig(new_after_ms=50, all_after_ms=150, **limits)
         self.overload = Overload(kit.kernel, config, self.alarms, lambda: self.load)
         self.overload.begin()
 
