@@ -50,6 +50,22 @@ class Batch:
             if self.appended.pop(seq, None) is None:
                 self.trimmed.add(seq)
 
+    def renumber(self, taken: int, last: int) -> int:
+        """Have new rows of the outbox come after those that were found in it.
+
+        Args:
+            taken: the greatest number that was found.
+            last: the greatest number that was given.
+
+        Returns:
+            The greatest number now.
+        """
+        if not self.appended or min(self.appended) > taken:
+            return max(taken, last)
+        items = self.appended.values()
+        self.appended = dict(enumerate(items, taken + 1))
+        return taken + len(self.appended)
+
 
 class Commit(Struct, frozen=True):
     """A batch as it is written.

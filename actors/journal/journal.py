@@ -75,16 +75,13 @@ class Journal:
         self._flying: Batch | None = None
         self._commit: Commit | None = None
         self._released = effects.Queue(kernel)
-        self._scheduled = False
+        self._scheduled = self._crashed = False
         self._working = False  # open, and its writer lives
-        self._crashed = False
         self._opening: asyncio.Task[Recovered | None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._retrying: asyncio.TimerHandle | None = None
-        self._number = self._seq = 0
-        self._items = 0
-        self._flown_at = self._flush_after = 0.0
-        self._failing_since = 0.0
+        self._number = self._seq = self._items = 0
+        self._flown_at = self._flush_after = self._failing_since = 0.0
         self._idle: list[asyncio.Future[None]] = []
         self.failing = ""
         self.refused: JournalError | None = None
@@ -265,7 +262,7 @@ class Journal:
 
     async def _open(self) -> Recovered | None:
         if self._closing is not None:  # whoever began that may have been killed
-            await self._closing
+            await asyncio.wait([self._closing])
             self._closing = None
         if self._crashed:
             self._begin(await self._writer.revive())
@@ -276,7 +273,7 @@ class Journal:
             self.refused = refused
             raise
         self.refused = None
-        self._seq = max(self._seq, found.seq)
+        self._seq = self._gathering.renumber(found.seq, self._seq)
         self._begin(Standing(found.number, found.items))
         return found.recovered
 

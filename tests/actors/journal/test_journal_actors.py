@@ -288,3 +288,32 @@ def test_prometheus_gets_the_journals_counters(kit) -> None:
     assert found["vigie_journal_waiting"] == 1
     assert found["vigie_journal_load"] == pytest.approx(0.1)
     assert found["vigie_journal_failing"] == 0
+
+
+def test_what_is_appended_before_the_opening_comes_after_what_is_found(kit) -> None:
+    one, writer = opened(kit)
+    for name in "ab":
+        one.append(OutboxItem(name, "c", None, name))
+    kit.settle()
+    one.trim([1])
+    kit.advance(0.01)
+    with Kit() as next_kit:
+        late = journal(next_kit, writer=writer)
+        for name in "cd":
+            late.append(OutboxItem(name, "c", None, name))
+        next_kit.run(late.open())
+        late.append(OutboxItem("e", "c", None, "e"))
+        next_kit.advance(0.01)
+    assert writer.outbox() == [(2, "b"), (3, "c"), (4, "d"), (5, "e")]
+
+
+def test_a_close_that_failed_does_not_hinder_the_next_opening(kit) -> None:
+    one, writer = opened(kit)
+
+    async def close():
+        raise OSError(5, "Input/output error")
+
+    writer.close = close
+    with pytest.raises(OSError, match="Input/output error"):
+        kit.run(one.close())
+    assert kit.run(one.open()) is not None

@@ -507,7 +507,7 @@ def test_the_log_is_bounded_while_commits_never_pause(directory) -> None:
             sizes.append(Files(directory).wal.stat().st_size)
 
     on_disk(directory, scenario, wal_max_mb=1)
-    assert max(sizes) < 3 * 1_048_576  # written: some 48 MB
+    assert max(sizes) < 8 * 1_048_576  # written: some 48 MB
 
 
 def test_room_is_given_back(directory, monkeypatch) -> None:
