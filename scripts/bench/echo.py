@@ -1,8 +1,9 @@
 """The least that can answer a CTI: what the routing bench measures vigie beside.
 
 A bare asyncio server of framing A. It answers `hello`, and each `route.request` with the same
-`route.select`, at once and without looking at it: no checks, no actors, no session. What it has read
-it acknowledges once a read, or the feed would hold its frames back. It imports nothing of vigie. Prints its port when it listens.
+`route.select`, at once and without looking at it: no checks, no actors, no session. What it has
+read it acknowledges once a read, or the feed would hold its frames back. It imports nothing of
+vigie. Prints its port when it listens.
 """
 
 import asyncio
