@@ -16,6 +16,7 @@ from actors.cti_table import LinkTable, TableLimits
 from actors.http_server import HttpServerArgs
 from actors.journal.collector import JournalCollector
 from actors.journal.journal import Journal
+from actors.journal.no_writer import NoWriter
 from actors.journal.thread import ThreadWriter
 from actors.journal_codecs import codecs
 from actors.log_writer import LogSettings
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config import Config, CtiConfig
+    from actors.journal.writer import Writer
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
 
@@ -196,7 +198,9 @@ class _Made:
 
 def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
     clock = kernel.clock
-    writer = ThreadWriter(kernel, data / "journal", config.journal)
+    writer: Writer = NoWriter(kernel)
+    if config.journal.mode == "durable":
+        writer = ThreadWriter(kernel, data / "journal", config.journal)
     return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
 
 
