@@ -94,8 +94,8 @@ class ConfirmingLink(GenServer):
 
     def _again_due(self) -> None:
         self._again = None
-        if self._table.journal.failing:
-            return
+        if self._table.journal.stalled(self._now):
+            return  # what was handed over is done, and only waits to be durable
         late = self._now - AGAIN_S
         for pending in tuple(self._row.pending.values()):
             if not pending.handed or pending.handed > late:

@@ -149,9 +149,19 @@ class FindingLink(ConfirmingLink):
             self._hand(pending, session)
         if self._pool is not None:
             for pending in self._held.overdue(self._now, self._opening_calls):
-                self._about_nothing(pending.message)
+                self._overdue(pending)
         if self._held or self._pool is None:
             self._look_later()
+
+    def _overdue(self, pending: Pending) -> None:
+        """There is no session for a frame: a request has one opened, any other is about nothing."""
+        name = self._name(pending.message)
+        if name in self._opening_calls:
+            self._held.hold(name, pending, self._now)
+        elif isinstance(pending.message, RouteRequest):
+            self._open(pending)
+        else:
+            self._about_nothing(pending.message)
 
     # The pool of sessions
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Hashable
+    from collections.abc import Callable, Container, Hashable, Iterable
 
     from actors.cti_row import Pending
     from supervision.eventloop.cell import LocalAddress
@@ -40,7 +40,7 @@ class Held:
 
     def release(self, name: Hashable) -> list[Pending]:
         """Take the frames of a session that has been found, in the order they came."""
-        return [frame for frame, _ in self._frames.pop(name, ())]
+        return _in_order(frame for frame, _ in self._frames.pop(name, ()))
 
     def found(
         self, whereis: Callable[[Hashable], LocalAddress | None]
@@ -81,7 +81,11 @@ class Held:
         """Take every frame, in the order they came."""
         frames = [frame for waiting in self._frames.values() for frame, _ in waiting]
         self._frames.clear()
-        return sorted(frames, key=lambda frame: frame.message.i)
+        return _in_order(frames)
+
+
+def _in_order(frames: Iterable[Pending]) -> list[Pending]:
+    return sorted(frames, key=lambda frame: frame.message.i)
 
 
 def _number(entry: tuple[Pending, LocalAddress]) -> int:

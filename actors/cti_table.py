@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 class LinkJournal(Protocol):
     """What links need of the journal."""
 
-    failing: str
-
     def put(self, kind: str, key: str, value: Any) -> None:
         """Keep the latest state of a key."""
 
@@ -43,6 +41,9 @@ class LinkJournal(Protocol):
 
     def after(self, effect: Callable[[], None]) -> None:
         """Have something done once all that was put is durable."""
+
+    def stalled(self, now: float) -> bool:
+        """Whether commits fail, or take too long."""
 
     @property
     def load(self) -> float:

@@ -65,6 +65,34 @@ def test_frames_reach_their_session_in_their_order_whatever_name_they_have(kit):
     assert told.told == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_request_that_waits_behind_an_event_about_nothing_opens_its_session(kit):
+    peer = kit.connect()
+    peer.event(call="c9")
+    peer.route(call="c9", xref="x9")
+    peer.event(call="c9")
+    kit.advance(0.1)
+    error, answer = peer.frames()
+    assert (error["code"], error["ref"]) == (404, 1)
+    assert answer["xref"] == "x9"
+    kit.advance(0.1)
+    peer.frames()
+    assert peer.acked == 3
+
+
+def test_a_frame_that_only_waits_to_be_durable_is_not_given_up(patient):
+    kit = patient
+    peer = kit.connect()
+    peer.route()
+    kit.disk.hold()
+    peer.event()
+    kit.advance(10.0)
+    assert [frame["t"] for frame in peer.frames()] == ["route.select"]
+    kit.loop.run(kit.disk.release)
+    kit.advance(0.1)
+    peer.frames()
+    assert peer.acked == 2
+
+
 def test_a_frame_that_is_not_confirmed_is_handed_over_again_after_a_second(kit):
     peer = kit.connect()
     told = session(kit, confirms=False)
