@@ -388,7 +388,7 @@ def _trim(session: LinkSession, now: float) -> None:
             del frames[i]
             session.kept_bytes -= len(kept.data)
     while session.kept_bytes > session.limits.replay_bytes:
-        i = min(next(iter(frames)) for frames in (session.answers, session.lasting) if frames)
-        kept = session.lasting.pop(i, None) or session.answers.pop(i)
-        session.kept_bytes -= len(kept.data)
-        session.floor = i
+        kinds = [frames for frames in (session.answers, session.lasting) if frames]
+        oldest = min(kinds, key=lambda frames: next(iter(frames)))
+        session.floor = next(iter(oldest))
+        session.kept_bytes -= len(oldest.pop(session.floor).data)

@@ -1,5 +1,7 @@
 """The paragraphs of contract 3 on `hello`, `ack` and numbers, at vigie's end."""
 
+import random
+
 import msgspec
 import pytest
 
@@ -459,3 +461,49 @@ def test_refusals_of_a_resume_are_counted():
     assert (refused.code, refused.msg, refused.field) == (409, "resume-lost", "resume")
     assert link.statistics().refused == {409: 1}
     assert Limits() == session_limits(LinkConfig())
+
+
+def test_3000_lying_peers_are_refused_or_served_and_crash_nothing():
+    rng = random.Random(409)
+    numbers = [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        9,
+        2**31,
+        2**53 - 1,
+        2**53,
+        2**63,
+        2**64 - 1,
+        -1,
+        1.5,
+        "1",
+        None,
+    ]
+    session = open_link().session
+    for round_ in range(3_000):
+        at = START + round_
+        link = Link(LinkConfig(window=3), now=at, wall=0.0)
+        resume = {"session": "s1", "last_i": rng.choice(numbers)}
+        link.receive(stream(HELLO | {"resume": resume}), at)
+        if link.state.phase == "verifying":
+            link.resume(session, at)
+        kinds = [event, request, lambda i: {"t": "void", "i": i}, lambda i: {"t": "ack", "i": i}]
+        for _ in range(rng.randrange(6)):
+            i = rng.choice([session.next_in, session.durable_in + 1, *numbers])
+            link.receive(stream(rng.choice(kinds)(i)), at)
+            link_session.confirm(
+                session, rng.choice([0, 2**64, *range(session.durable_in, session.next_in + 2)]), at
+            )
+            last_i = link_session.ackable(session, at + rng.random() / 20)
+            if last_i is not None:
+                link_session.recorded(session, last_i)
+            if link.state.phase == "open":
+                link.ack(at)
+        assert session.durable_in <= session.confirmed_in < session.next_in
+        assert len(session.others) <= 1_000
+    assert session.next_in > 100
