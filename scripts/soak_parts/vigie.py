@@ -29,8 +29,9 @@ SETTINGS = {
     "VIGIE_SUPERVISION__POOL_INTENSITY_RATIO": "1",
     # After each kill the links bring all that they held in one moment; what is tested is that it
     # comes to no harm, not how much of it would be turned away.
-    "VIGIE_OVERLOAD__NEW_AFTER_MS": "2000",
-    "VIGIE_OVERLOAD__ALL_AFTER_MS": "5000",
+    "VIGIE_CTI__WINDOW": "200",
+    "VIGIE_OVERLOAD__NEW_AFTER_MS": "1000",
+    "VIGIE_OVERLOAD__ALL_AFTER_MS": "3000",
     "VIGIE_ANCHOR__RESTART_MIN_S": "0.05",
     "VIGIE_ANCHOR__RESTART_MAX_S": "1",
     "VIGIE_ANCHOR__RESTART_RESET_S": "5",
