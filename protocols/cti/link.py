@@ -324,12 +324,12 @@ class Link(LinkBase):
         return self._refuse_frame(Refused(429, rule, None, message.i), now)
 
     def _without_effect(self, session: LinkSession, message: Message, now: float) -> list[Event]:
+        """Take a frame that is about the link itself: it is done with as it comes."""
         link_session.confirm(session, message.i, now)
-        match message:
-            case Heartbeat():
-                return [Transmit(self.send(HeartbeatOk(ts=message.ts), now))]
-            case Error():
-                return [Received(message, now)]
+        if isinstance(message, Heartbeat):
+            return [Transmit(self.send(HeartbeatOk(ts=message.ts), now))]
+        if isinstance(message, Error):
+            self.state.complaints += 1
         return []
 
     def _admit(

@@ -76,6 +76,7 @@ class LinkState(Struct, kw_only=True):
     bytes_in: int = 0
     bytes_out: int = 0
     repetitions: int = 0
+    complaints: int = 0
     refused: dict[int, int] = field(default_factory=dict)
 
 
@@ -86,6 +87,7 @@ class LinkStatistics(Struct, frozen=True, kw_only=True):
         frames_in: frames received after the `hello`, repeated ones left out.
         frames_out: frames sent after the `hello`'s answer, repeated ones included.
         repetitions: frames whose number had been seen.
+        complaints: frames of vigie's that the peer answered with `error`.
         refused: frames answered with `error`, by code.
         waiting: requests in the window.
         unconfirmed: frames received whose effect is not durable yet.
@@ -104,6 +106,7 @@ class LinkStatistics(Struct, frozen=True, kw_only=True):
     bytes_in: int
     bytes_out: int
     repetitions: int
+    complaints: int
     refused: dict[int, int]
     waiting: int
     unconfirmed: int
@@ -154,6 +157,7 @@ def statistics(state: LinkState, session: LinkSession | None) -> LinkStatistics:
         bytes_in=state.bytes_in,
         bytes_out=state.bytes_out,
         repetitions=state.repetitions,
+        complaints=state.complaints,
         refused=dict(state.refused),
         waiting=counted.waiting,
         unconfirmed=counted.unconfirmed,

@@ -458,6 +458,14 @@ def test_a_link_is_closed_once():
     assert link.close("slow-reader", "again") == link.eof() == link.timeout(START + 9) == []
 
 
+def test_an_error_of_the_peer_is_counted_and_changes_nothing():
+    link = open_link()
+    error = {"t": "error", "i": 1, "code": 400, "ref": 3, "msg": "no"}
+    assert link.receive(stream(error), START) == []
+    assert link.statistics().complaints == 1
+    assert link_session.unconfirmed(link.session) == []
+
+
 def test_statistics_count_both_directions():
     link = open_link()
     link.receive(stream(request(1), heartbeat(2)), START + 1)
