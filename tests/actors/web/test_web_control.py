@@ -102,3 +102,13 @@ def test_an_answer_that_takes_too_long_is_503(make_site):
     path = "/api/v1/sessions/" + "d" * 20
     answer = site.do(control.answer(api, {"method": "GET", "path": path}))
     assert (answer["status"], answer["headers"]["Retry-After"]) == (503, "1")
+
+
+def test_a_token_is_made_each_time_for_nobody_keeps_its_secret_to_tell_it_again(site, ask):
+    headers = {"Idempotency-Key": "k1"}
+    answer = ask("POST", "/api/v1/tokens", {"scope": "viewer"}, headers=headers)
+    assert (answer["status"], answer["body"]["field"]) == (400, "Idempotency-Key")
+    killed = [ask("POST", "/api/v1/actors/node%2Fa1/kill", {}, headers=headers) for _ in range(2)]
+    assert killed[0]["body"] == killed[1]["body"]
+    assert killed[1]["headers"]["Idempotency-Replayed"] == "true"
+    assert len(site.services.introspection.done) == 1
