@@ -112,6 +112,17 @@ class CtiListener(GenServer):
         self.state.accepting = False
         self._server.close()
 
+    def status(self) -> Any:
+        """What it has accepted, and the node's link sessions."""
+        table = self._args.table
+        return {
+            "listener": self.state,
+            "connections": len(table.connections),
+            "link_sessions": table.sessions,
+            "resting": len(table.resting),
+            "counts": table.counts,
+        }
+
     async def _listening(self, listening: socket.socket) -> asyncio.Server:
         # It does not serve yet, so that no other turn comes before the actor owns it.
         try:

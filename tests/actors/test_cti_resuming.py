@@ -4,9 +4,10 @@ import pytest
 from link_kit import LinkKit
 
 from actors.cti_link import CtiLink
-from actors.cti_record import KIND
+from actors.cti_record import CODEC, KIND
 from actors.cti_table import TableLimits
 from protocols.cti.framing import encode
+from protocols.cti.link import Link
 from protocols.cti.messages import RouteRequest
 from supervision import TerminateChild
 
@@ -220,6 +221,32 @@ def test_a_peer_whose_frames_crash_its_link_again_and_again_is_cut_off_for_once(
     assert [frame["t"] for frame in peer.frames()] == ["route.select"]
 
 
+def test_a_read_that_crashes_the_protocol_closes_the_connection_and_loses_nothing(kit, monkeypatch):
+    peer = kit.connect()
+    receive = Link.receive
+
+    def crash_behind(link, data, now):
+        receive(link, data, now)
+        raise RuntimeError("behind the frames of this read")
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Link, "receive", crash_behind)
+        peer.event(call="c1")
+    assert [frame["code"] for frame in peer.frames()] == [500]
+    assert not peer.alive
+    answer, *_ = peer.resume()
+    assert answer["last_i"] == 0
+    peer.send("rp.register", i=1, rp=["sales"])
+    assert [frame["t"] for frame in peer.frames()] == ["rp.registered"]
+
+
+def test_the_listener_shows_how_many_link_sessions_there_are(kit):
+    peer, _other = kit.connect(), kit.connect(side="backup")
+    peer.cut()
+    shown = kit.actor(kit.listener).status()
+    assert (shown["connections"], shown["link_sessions"], shown["resting"]) == (1, 2, 1)
+
+
 def test_link_sessions_that_are_over_leave_no_child_behind(kit):
     for _ in range(3):
         peer = kit.connect()
@@ -393,3 +420,8 @@ def test_a_node_that_stops_lets_no_peer_in_and_keeps_their_link_sessions(kit):
     peer.dial()
     [frame] = peer.frames()
     assert (frame["code"], frame["msg"]) == (503, "vigie stops")
+
+
+def test_records_of_another_version_are_refused():
+    with pytest.raises(ValueError, match="version 2"):
+        CODEC.decode(b"{}", 2)
