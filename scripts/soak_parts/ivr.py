@@ -22,7 +22,8 @@ TRY_S = 5.0
 
 GIVE_UP_S = 90.0
 LONGEST_PAUSE_S = 1.0
-AGAIN = frozenset({409, 429, 502, 503})
+UNAVAILABLE = 503
+AGAIN = frozenset({409, 429, 502, UNAVAILABLE})
 PRECONDITION_FAILED = 412
 GONE = 410
 REFUSED = 400
@@ -40,13 +41,13 @@ class Said:
     """An answer for good.
 
     Attributes:
-        broken: connections that broke under the request before; what it asked for may have been
-            done by then.
+        tries: how often it was asked for in vain before: connections that broke, and answers 503,
+            which do not say that nothing was done.
     """
 
     status: int
     body: Any
-    broken: int
+    tries: int
 
 
 class Caller:
@@ -76,19 +77,20 @@ class Caller:
             Unanswered: no answer for longer than an application waits.
         """
         loop = asyncio.get_running_loop()
-        first, broken, in_a_row = loop.time(), 0, 0
+        first, tries, in_a_row = loop.time(), 0, 0
         while loop.time() - first < GIVE_UP_S:
             try:
                 status, said, pause = await self._try(method, path, body, headers)
             except (aiohttp.ClientError, TimeoutError, OSError):
-                broken, in_a_row = broken + 1, in_a_row + 1
+                tries, in_a_row = tries + 1, in_a_row + 1
                 self._note_broken(in_a_row)
                 await asyncio.sleep(0.02 * min(in_a_row, 10))
                 continue
             if status not in AGAIN:
                 self._book.longest_s = max(self._book.longest_s, loop.time() - first)
-                return Said(status, said, broken)
+                return Said(status, said, tries)
             in_a_row = 0
+            tries += status == UNAVAILABLE
             self._book.waited += 1
             await asyncio.sleep(pause)
         self._book.given_up.append(f"{method} {path}")
@@ -164,8 +166,8 @@ class Worker:
         body = {"set": {f"ud.{key}": value}}
         path, headers = f"sessions/{session.session}", {"If-Match": f'"{session.rev}"'}
         said = await self._caller.ask("PATCH", path, body, headers)
-        if said.status == PRECONDITION_FAILED and said.broken:
-            # The first one may have been applied before its connection broke.
+        if said.status == PRECONDITION_FAILED and said.tries:
+            # An earlier one may have been applied though no answer said so.
             said = await self._caller.ask("GET", path)
         session.rev, session.ud = session.rev + 1, session.ud | {key: value}
         if self._fine(session, "PATCH", said):
@@ -195,7 +197,7 @@ class Worker:
         said = await self._caller.ask("POST", path, {}, self._key())
         session.closed = True
         # Where it was closed by a try that broke, its time to linger may be over by now.
-        if not (said.status == GONE and said.broken) and self._fine(session, "close", said):
+        if not (said.status == GONE and said.tries) and self._fine(session, "close", said):
             self._check(session, said.body)
 
     async def _post(self, session: IvrSession, path: str, body: object) -> Any:
