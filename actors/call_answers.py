@@ -68,12 +68,6 @@ class Promise(Struct):
 class AnsweringCall(SavedCall):
     """The answers of one call; ``CallSession`` is the whole session."""
 
-    # Callers that wait for an IVR's routing: they are told at once should this incarnation end, so
-    # they need not be part of the data that outlives it. What was promised to links leaves then
-    # when it is durable; who asks again is answered by the next incarnation.
-    _callers: dict[str, Caller] | None = None
-    _promises: dict[str, Promise] | None = None
-
     # A decision
 
     def _decided(

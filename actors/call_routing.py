@@ -50,8 +50,6 @@ ASK_AGAIN_S = 0.01
 class RoutedCall(AnsweringCall):
     """The dialogues of one call; ``CallSession`` is the whole session."""
 
-    _questions: int = 0
-
     # Being asked
 
     def _route_asked(self, event: RouteAsked, state: str, data: Session) -> Transition:

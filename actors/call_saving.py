@@ -21,6 +21,7 @@ from supervision.gen_statem.actions import AGAIN, SAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from actors.call_answers import Caller, Promise
     from actors.call_messages import SessionArgs
     from actors.journal.records import OutboxItem
     from actors.session_data import Session
@@ -35,12 +36,25 @@ KIND = "session"
 class SavedCall(StateMachine):
     """The saving of one call's session; ``CallSession`` is the whole of it."""
 
+    # Slots: what is set now and then would make the dictionary of every instance its own, which
+    # costs each of many sessions 270 bytes.
+    __slots__ = ("_callers", "_effects", "_frame", "_item", "_promises", "_questions")
+
     data: Session
     _args: SessionArgs
-    # What the event that is handled now leaves to be done once it is saved.
-    _effects: list[Callable[[], None]] | None = None
-    _item: OutboxItem | None = None
-    _frame: tuple[str, int] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        # What the event that is handled now leaves to be done once it is saved.
+        self._effects: list[Callable[[], None]] | None = None
+        self._item: OutboxItem | None = None
+        self._frame: tuple[str, int] | None = None
+        # Callers that wait for an IVR's routing: they are told at once should this incarnation
+        # end, so they need not be part of the data that outlives it. What was promised to links
+        # leaves when it is durable; who asks again is answered by the next incarnation.
+        self._callers: dict[str, Caller] | None = None
+        self._promises: dict[str, Promise] | None = None
+        self._questions = 0
 
     @abstractmethod
     def handled(self, kind: Any, event: Any, state: str, data: Session) -> Transition:

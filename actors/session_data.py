@@ -7,7 +7,6 @@ gives it to the next one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from struct import Struct as Packing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,8 +42,6 @@ LINKS_KEPT = 4
 KEYS_KEPT = 16
 """Idempotency keys that are known."""
 
-_FRAME = Packing("<Q")
-
 
 class Once(Struct, frozen=True):
     """A request that is applied once, and what a repetition of it is told.
@@ -72,8 +69,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
         dialogues: routing dialogues by xref, until they are forgotten.
         closed: when and why it was closed.
         events: how many call events have been applied.
-        applied: by link session, the one heard last at the end: the numbers of the latest frames
-            that have been applied, 8 bytes each.
+        applied: link sessions, the one heard last at the end, each with the numbers of the latest
+            frames of it that have been applied, joined by commas: flat, for there are many of us.
         once: the latest requests that came with an idempotency key.
     """
 
@@ -100,7 +97,7 @@ class Session(Struct, frozen=True, omit_defaults=True):
     dialogues: tuple[tuple[str, Dialogue], ...] = ()
     closed: tuple[float, str] | None = None
     events: int = 0
-    applied: tuple[tuple[str, bytes], ...] = ()
+    applied: tuple[str, ...] = ()
     once: tuple[Once, ...] = ()
 
 
@@ -271,22 +268,25 @@ def is_applied(session: Session, link: str, i: int) -> bool:
         link: the link session.
         i: the frame's number.
     """
-    for known, frames in session.applied:
-        if known == link:
-            return i in memoryview(frames).cast("Q")
-    return False
+    applied = session.applied
+    if link not in applied[::2]:
+        return False
+    numbers = applied[2 * applied[::2].index(link) + 1]
+    return f",{i}," in f",{numbers},"
 
 
 def with_frame(session: Session, link: str, i: int) -> Session:
     """Note that a frame has been applied."""
-    frames, others = b"", session.applied
-    if others and others[-1][0] == link:
-        frames, others = others[-1][1], others[:-1]
-    else:
-        frames = next((known for name, known in others if name == link), b"")
-        others = tuple(pair for pair in others if pair[0] != link)[1 - LINKS_KEPT :]
-    kept = (frames + _FRAME.pack(i))[-FRAMES_KEPT * _FRAME.size :]
-    return replace(session, applied=(*others, (link, kept)))
+    applied, numbers = session.applied, ""
+    if link in applied[::2]:
+        at = 2 * applied[::2].index(link)
+        numbers = applied[at + 1]
+        applied = applied[:at] + applied[at + 2 :]
+    if numbers.count(",") + 1 >= FRAMES_KEPT:
+        numbers = numbers.partition(",")[2]
+    numbers = f"{numbers},{i}" if numbers else str(i)
+    others = applied[2 - 2 * LINKS_KEPT :]
+    return replace(session, applied=(*others, link, numbers))
 
 
 def with_once(session: Session, once: Once) -> Session:

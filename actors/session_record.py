@@ -90,7 +90,8 @@ class SessionRecords:
         dialogues = tuple(
             (xref, self._dialogue(dialogue, by, now)) for xref, dialogue in session.dialogues
         )
-        applied = tuple((self._one(link), frames) for link, frames in session.applied)
+        pairs = zip(session.applied[::2], session.applied[1::2], strict=True)
+        applied = tuple(part for link, frames in pairs for part in (self._one(link), frames))
         routing = session.routing
         if routing is not None:
             routing = replace(routing, target=self._one(routing.target), why=self._one(routing.why))
