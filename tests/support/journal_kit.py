@@ -30,6 +30,13 @@ PLAIN = Codec(1, msgspec.json.encode, lambda body, _: msgspec.json.decode(body))
 """For values that are plain data."""
 
 
+class InMemory(sqlite3.Connection):
+    """Closed when nobody has it any more, without a warning: it outlives kits by intent."""
+
+    def __del__(self):
+        self.close()
+
+
 class StepWriter:
     """In the place of the writer's thread; what it has committed outlives journals and kits.
 
@@ -47,7 +54,9 @@ class StepWriter:
         self.held = False
         self.why = ""
         self.commits = []
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False, factory=InMemory
+        )
         file.prepare(self.connection)
         self._heard = None
         self._loop = None

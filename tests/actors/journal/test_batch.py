@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, contextmanager
 
 import msgspec
 from hypothesis import given
@@ -29,10 +30,11 @@ def encoded(batch, number=1, codecs=None):
     return encoding
 
 
+@contextmanager
 def memory():
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    file.prepare(connection)
-    return connection
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        file.prepare(connection)
+        yield connection
 
 
 def rows_of(connection):
@@ -42,49 +44,49 @@ def rows_of(connection):
 
 @given(st.lists(STEPS, max_size=40))
 def test_commits_leave_what_one_change_after_the_other_would(steps) -> None:
-    connection = memory()
-    batch, number, seq = Batch(), 0, 0
-    entries, outbox = {}, {}
-    for step in [*steps, ("commit",)]:
-        match step:
-            case ("put", key, value):
-                batch.entries["session", key] = entries[key] = value
-            case ("delete", key):
-                batch.entries["session", key] = DELETED
-                entries.pop(key, None)
-            case ("append", name):
-                seq += 1
-                batch.appended[seq] = OutboxItem(name, "c", None, 1)
-                outbox[seq] = name.replace("\0", "\ufffd")
-            case ("trim", seqs):
-                seqs = [one for one in seqs if one <= seq]  # others nobody can know
-                batch.trim(seqs)
-                for one in seqs:
-                    outbox.pop(one, None)
-            case _:
-                number += 1
-                write(connection, encoded(batch, number).commit(), standing_of(connection))
-                batch = Batch()
-    found = recovery.load(connection, plain_codecs(), None)
-    assert found.recovered.values.get("session", {}) == entries
-    assert rows_of(connection) == outbox
-    assert (found.number, found.items) == (number, len(outbox))
+    with memory() as connection:
+        batch, number, seq = Batch(), 0, 0
+        entries, outbox = {}, {}
+        for step in [*steps, ("commit",)]:
+            match step:
+                case ("put", key, value):
+                    batch.entries["session", key] = entries[key] = value
+                case ("delete", key):
+                    batch.entries["session", key] = DELETED
+                    entries.pop(key, None)
+                case ("append", name):
+                    seq += 1
+                    batch.appended[seq] = OutboxItem(name, "c", None, 1)
+                    outbox[seq] = name.replace("\0", "\ufffd")
+                case ("trim", seqs):
+                    seqs = [one for one in seqs if one <= seq]  # others nobody can know
+                    batch.trim(seqs)
+                    for one in seqs:
+                        outbox.pop(one, None)
+                case _:
+                    number += 1
+                    write(connection, encoded(batch, number).commit(), standing_of(connection))
+                    batch = Batch()
+        found = recovery.load(connection, plain_codecs(), None)
+        assert found.recovered.values.get("session", {}) == entries
+        assert rows_of(connection) == outbox
+        assert (found.number, found.items) == (number, len(outbox))
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), max_size=20))
 def test_the_rows_of_the_outbox_are_counted_whatever_is_trimmed_again(steps) -> None:
-    connection = memory()
-    standing, seq = standing_of(connection), 0
-    for number, (trimmed, appends) in enumerate(steps, 1):
-        batch = Batch()
-        if appends:
-            seq += 1
-            batch.appended[seq] = OutboxItem("s", "c", "+331", None)
-        else:
-            batch.trim([trimmed, trimmed + 1])
-        standing = write(connection, encoded(batch, number).commit(), standing)
-        assert standing.items == len(rows_of(connection))
-        assert standing.number == number
+    with memory() as connection:
+        standing, seq = standing_of(connection), 0
+        for number, (trimmed, appends) in enumerate(steps, 1):
+            batch = Batch()
+            if appends:
+                seq += 1
+                batch.appended[seq] = OutboxItem("s", "c", "+331", None)
+            else:
+                batch.trim([trimmed, trimmed + 1])
+            standing = write(connection, encoded(batch, number).commit(), standing)
+            assert standing.items == len(rows_of(connection))
+            assert standing.number == number
 
 
 def test_what_is_trimmed_before_it_is_committed_is_not_written() -> None:
@@ -113,11 +115,11 @@ def test_a_value_that_cannot_be_encoded_does_not_hinder_the_others() -> None:
         ("session", "bad"),
         ("outbox", "bad too"),
     ]
-    connection = memory()
-    write(connection, encoding.commit(), standing_of(connection))
-    assert connection.execute("SELECT key, body FROM entry").fetchall() == [
-        ("good", msgspec.json.encode({"rev": 1}))
-    ]
+    with memory() as connection:
+        write(connection, encoding.commit(), standing_of(connection))
+        assert connection.execute("SELECT key, body FROM entry").fetchall() == [
+            ("good", msgspec.json.encode({"rev": 1}))
+        ]
 
 
 @given(st.text(), st.text(), st.none() | st.text(), st.binary(max_size=50))
@@ -127,21 +129,21 @@ def test_any_text_and_any_body_is_found_whole(key, call, ani, body) -> None:
     batch.appended[1] = OutboxItem(key, call, ani, body)
     codec = PLAIN.__class__(3, lambda value: value, lambda read, version: (read, version))
     codecs = dict.fromkeys(("session", "outbox"), codec)
-    connection = memory()
-    write(connection, encoded(batch, 1, codecs).commit(), standing_of(connection))
-    found = recovery.load(connection, codecs, None)
-    assert list(found.recovered.values["session"].values()) == [(body, 3)]
+    with memory() as connection:
+        write(connection, encoded(batch, 1, codecs).commit(), standing_of(connection))
+        found = recovery.load(connection, codecs, None)
+        assert list(found.recovered.values["session"].values()) == [(body, 3)]
 
 
 def test_a_number_is_committed_once() -> None:
-    connection = memory()
-    batch = Batch()
-    batch.entries["session", "a"] = 1
-    commit = encoded(batch).commit()
-    write(connection, commit, standing_of(connection))
-    refused = None
-    try:
+    with memory() as connection:
+        batch = Batch()
+        batch.entries["session", "a"] = 1
+        commit = encoded(batch).commit()
         write(connection, commit, standing_of(connection))
-    except sqlite3.IntegrityError as error:
-        refused = str(error)
-    assert refused == "this number has been committed"
+        refused = None
+        try:
+            write(connection, commit, standing_of(connection))
+        except sqlite3.IntegrityError as error:
+            refused = str(error)
+        assert refused == "this number has been committed"

@@ -400,7 +400,7 @@ def test_a_fault_of_the_thread_is_told_and_the_next_opening_goes_on(directory) -
     async def scenario(journal):
         told = Told(journal)
         await journal.open()
-        journal._writer._committing._connection = None
+        journal._writer._committing._let_go()
         journal._writer._committing._path = None  # a fault of the program
         journal.put("session", "a", 1)
         done = []
