@@ -71,18 +71,8 @@ async def run(
     *,
     sessions: FetchSessions | None = None,
     stop: asyncio.Event | None = None,
+    books: Ledger | None = None,
 ) -> FeedReport:
-    """Feed vigie until the load ends or `stop` is set, then report; see `run_with_books`."""
-    report, _ = await run_with_books(options, sessions=sessions, stop=stop)
-    return report
-
-
-async def run_with_books(
-    options: FeedOptions,
-    *,
-    sessions: FetchSessions | None = None,
-    stop: asyncio.Event | None = None,
-) -> tuple[FeedReport, Ledger]:
     """Feed vigie until the load ends or `stop` is set, then report.
 
     A link that ends is made again and its session resumed: what was due meanwhile is sent late,
@@ -92,15 +82,13 @@ async def run_with_books(
         options: what to feed, where.
         sessions: fetches what vigie knows, for the comparison; None compares nothing.
         stop: ends the feed early; a load without end needs it.
-
-    Returns:
-        The report, and the books that it was made of.
+        books: of `open_books`, for who reads them while the feed runs or afterwards.
 
     Raises:
         OSError: nothing accepts connections there, at the start.
         FeedRefusedError: vigie did not let the feed in, at the start.
     """
-    feed = _Feed(options)
+    feed = _Feed(options, open_books(options) if books is None else books)
     await feed.connect()
     async with asyncio.TaskGroup() as tasks:
         helpers = [tasks.create_task(feed.keep_connected()), tasks.create_task(feed.expire())]
@@ -112,14 +100,18 @@ async def run_with_books(
     comparison = await _compare(feed.ledger, options, sessions)
     feed.connection.close()
     await feed.connection.wait_closed()
-    report = make_report(
+    return make_report(
         feed.ledger,
         seconds=seconds,
         reconnects=feed.reconnects,
         comparison=comparison,
         with_answers=options.answer_report,
     )
-    return report, feed.ledger
+
+
+def open_books(options: FeedOptions) -> Ledger:
+    """Make the books of a feed, empty."""
+    return Ledger(late_s=options.late_ms / 1000, wait_s=options.wait_s, keep=options.keep)
 
 
 def _steps(options: FeedOptions) -> Iterable[Step]:
@@ -167,10 +159,8 @@ class _Feed:
 
     connection: FeedConnection
 
-    def __init__(self, options: FeedOptions) -> None:
-        self.ledger = Ledger(
-            late_s=options.late_ms / 1000, wait_s=options.wait_s, keep=options.keep
-        )
+    def __init__(self, options: FeedOptions, books: Ledger) -> None:
+        self.ledger = books
         self._session: ClientSession | None = None
         self.reconnects = 0
         self._options = options

@@ -116,7 +116,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _write_log(outcome: Outcome, data: Path) -> None:
     with (data / LOG).open("w", encoding="utf-8") as log:
-        for entry in outcome.chaos.log:
+        for entry in (*outcome.chaos.log, *outcome.watched):
             log.write(json.dumps(entry) + "\n")
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from protocols.feed.records import Ledger
 from protocols.feed.report import FeedReport
-from protocols.feed.run import FeedOptions, run_with_books
+from protocols.feed.run import FeedOptions, open_books
+from protocols.feed.run import run as run_feed
 from protocols.feed.schedule import Load
 from soak_parts.chaos import Chaos, wait_healed
 from soak_parts.ivr import Caller, Worker, connections
@@ -20,6 +22,7 @@ from soak_parts.plan import Pace, draw_plan
 from soak_parts.proxy import ChaosProxy
 from soak_parts.vigie import Vigie, footprint, settings_for
 
+WATCH_S = 0.5
 NAMES = ("cti", "http")
 LINKS = ("soak-a", "soak-b")
 REMEMBERED = 2_000_000
@@ -57,16 +60,20 @@ class Outcome:
     """What is left of a run, to be judged.
 
     Attributes:
+        books: of each link, by its name, while they are written.
         feeds: report and books of each link.
+        watched: what the links waited for, every half second.
         before: memory and descriptors of the node before and `after` the run.
     """
 
     chaos: Chaos
     ivr: IvrBook
     region: str
+    books: dict[str, Ledger] = field(default_factory=dict)
     feeds: list[tuple[FeedReport, Ledger]] = field(default_factory=list)
     before: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
+    watched: list[dict[str, Any]] = field(default_factory=list)
     restarts: dict[str, int] = field(default_factory=dict)
 
 
@@ -103,7 +110,10 @@ async def _under_chaos(settings: Settings, outcome: Outcome, port: int, say: Say
             for number in range(len(LINKS))
         ]
         applications = tasks.create_task(_applications(settings, outcome, port, ivr_token, stop))
-        watch = tasks.create_task(_progress(outcome, settings.seconds, say))
+        watches = [
+            tasks.create_task(_progress(outcome, settings.seconds, say)),
+            tasks.create_task(_watch(outcome)),
+        ]
         if settings.calm:
             await asyncio.sleep(settings.seconds)
         else:
@@ -116,7 +126,8 @@ async def _under_chaos(settings: Settings, outcome: Outcome, port: int, say: Say
         stop.set()
         await applications
         outcome.feeds = [await feed for feed in feeds]
-        watch.cancel()
+        for watch in watches:
+            watch.cancel()
 
 
 def _token(node: Vigie, scope: str) -> str:
@@ -147,7 +158,8 @@ async def _feed(
         keep=REMEMBERED,
         answer_report=True,
     )
-    return await run_with_books(options)
+    books = outcome.books[LINKS[number]] = open_books(options)
+    return await run_feed(options, books=books), books
 
 
 async def _applications(
@@ -174,3 +186,21 @@ async def _progress(outcome: Outcome, seconds: float, say: Say) -> None:
             f"{time.monotonic() - begun:4.0f} s: blows {dict(chaos.counts)}, applications answered "
             f"{book.answered.total()}, broken {book.broken}, wrong {len(book.wrong)}"
         )
+
+
+async def _watch(outcome: Outcome) -> None:
+    """Write down every half second what the links wait for."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(WATCH_S)
+        for name, books in outcome.books.items():
+            if books.unacked:
+                i, first = next(iter(books.unacked.items()))
+                waiting = {"i": i, "t": first.frame["t"], "call": first.frame.get("call")}
+            else:
+                waiting = {}
+            outcome.watched.append(
+                {"clock": loop.time(), "link": name, "first": waiting}
+                | {"unacked": len(books.unacked), "held": len(books.unnumbered)}
+                | {"open": len(books.open), "resumed": books.resumed}
+            )
