@@ -50,28 +50,33 @@ class Window(Struct):
         open: by the number `i` of their frame.
         by_xref: the number of the last request of each dialogue; one that is sent again takes the
             place of the earlier one, for both get the same answer.
+        repeated: numbers of requests in it that were sent again after a resume: they do not count,
+            for their peer may know them to be durable and have sent others instead.
     """
 
     limit: int
     open: dict[int, Request] = field(default_factory=dict)
     by_xref: dict[str, int] = field(default_factory=dict)
+    repeated: set[int] = field(default_factory=set)
 
 
 def admit(window: Window, i: int, request: Request, now: float) -> bool:
     """Let a request in; False when the window is full."""
     _drop_expired(window, now)
     answered(window, request.xref)
-    if len(window.open) >= window.limit:
+    if len(window.open) - len(window.repeated) >= window.limit:
         return False
-    place(window, i, request)
+    window.open[i] = request
+    window.by_xref[request.xref] = i
     return True
 
 
-def place(window: Window, i: int, request: Request) -> None:
-    """Let a request in that has been let in before, whatever the window holds."""
+def repeat(window: Window, i: int, request: Request) -> None:
+    """Let a request in again, whatever the window holds."""
     answered(window, request.xref)
     window.open[i] = request
     window.by_xref[request.xref] = i
+    window.repeated.add(i)
 
 
 def answered(window: Window, xref: str) -> tuple[int, Request | None]:
@@ -89,6 +94,7 @@ def close(window: Window, i: int) -> Request | None:
     request = window.open.pop(i, None)
     if request is not None:
         del window.by_xref[request.xref]
+        window.repeated.discard(i)
     return request
 
 

@@ -300,7 +300,7 @@ class Link(LinkBase):
         except FrameRefused:
             return []  # it was refused then, and that refusal has been or will be sent again
         assert isinstance(message, RouteRequest | RerouteRequest)
-        flow.place(session.window, message.i, self._request(message, now))
+        flow.repeat(session.window, message.i, self._request(message, now))
         return [Received(message, now, again=True)]
 
     def _parse(self, session: LinkSession, frame: Mapping[str, Any], now: float) -> list[Event]:

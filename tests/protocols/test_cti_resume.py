@@ -297,16 +297,20 @@ def test_a_request_whose_answer_is_repeated_is_not_asked_again():
     assert received(link.receive(repeated, START + 0.1)) == [(1, True)]
 
 
-def test_a_request_sent_again_is_let_in_whatever_the_window_holds():
+def test_requests_sent_again_take_no_place_in_the_window():
     old = open_link(window=1)
     old.receive(stream(request(1)), START)
     old.receive(stream(request(2)), START + 0.3)
     link = Link(LinkConfig(window=1), now=START, wall=0.0)
     link.receive(stream(HELLO | {"resume": {"session": "s1", "last_i": 0}}), START)
     link.resume(old.session, START + 0.4)
-    events = link.receive(stream(request(1), request(2)), START + 0.4)
-    assert received(events) == [(1, True), (2, True)]
-    assert sent(events) == []
+    events = link.receive(stream(request(1), request(2), request(3), request(4)), START + 0.4)
+    assert received(events) == [(1, True), (2, True), (3, False)]
+    assert [frame["ref"] for frame in sent(events)] == [4]
+    link.send(select(1), START + 0.4)
+    assert received(link.receive(stream(request(5)), START + 0.4)) == []
+    link.send(select(3), START + 0.4)
+    assert received(link.receive(stream(request(6)), START + 0.4)) == [(6, False)]
 
 
 # ack

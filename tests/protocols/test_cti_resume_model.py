@@ -417,4 +417,4 @@ class ResumingLinks(RuleBasedStateMachine):
 
 
 TestResumingLinks = ResumingLinks.TestCase
-TestResumingLinks.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestResumingLinks.settings = settings(max_examples=250, stateful_step_count=60, deadline=None)
