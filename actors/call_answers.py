@@ -161,12 +161,16 @@ class AnsweringCall(SavedCall):
 
     def _promise_due(self, xref: str, promise: Promise, data: Session) -> Transition:
         """The default answer is due, and the decision is not durable."""
+        if dialogues.are_guarded(promise.askers, self.now()):
+            return Keep(data)  # their links have answered in our place, and are about to tell so
         last = dialogues.last_moment(promise.askers)
         fresh = promise.made_at > 2 * dialogues.first_default(promise.askers) - last
         if fresh and self.now() < last and not self._args.settings.journal.stalled(self.now()):
             return Keep(data, SetTimeout(("default", xref), last - self.now()))
         self._forget_promise(xref, promise)
-        if not promise.told and self._args.settings.on_stall == "answer":
+        sent = promise.dialogue.decision
+        somewhere = sent is not None and bool(sent.target)
+        if somewhere and not promise.told and self._args.settings.on_stall == "answer":
             rp, tried = promise.dialogue.rp, promise.dialogue.tried
             decision = late_default(self._args.settings.table, rp, JOURNAL, tried)
             data, promise = self._superseded(data, xref, promise, decision)

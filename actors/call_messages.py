@@ -94,6 +94,7 @@ class GuardAnswered(Struct, frozen=True):
     """A link has answered for a mute session: that is the decision now.
 
     ``i`` is the request's frame: ``FrameHandled`` confirms it once the decision is durable.
+    ``failed`` is the target of a reroute request, empty for a first request.
     """
 
     xref: str
@@ -101,6 +102,7 @@ class GuardAnswered(Struct, frozen=True):
     rp: str
     decision: Decision
     link: str
+    failed: str = ""
 
 
 class CallTold(Struct, frozen=True):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors import dialogues, metrics
-from actors.call_answers import AnsweringCall, Caller
+from actors import dialogues, metrics, routing
+from actors.call_answers import AnsweringCall, Caller, Promise
 from actors.call_messages import (
     GuardAnswered,
     RerouteAsked,
@@ -54,9 +54,19 @@ class RoutedCall(AnsweringCall):
 
     def _route_asked(self, event: RouteAsked, state: str, data: Session) -> Transition:
         known = dialogue_of(data, event.message.xref)
-        if known is None:
-            return self._new_dialogue(event, state, data)
-        return self._asked_too(event, known, data)
+        if known is not None:
+            return self._asked_too(event, known, data)
+        if data.closed is not None:
+            return self._told_over(event, data)
+        return self._new_dialogue(event, state, data)
+
+    def _told_over(self, event: RouteAsked | RerouteAsked, data: Session) -> Transition:
+        """The dialogue is over, or the call is: nothing is decided any more."""
+        cause: EndCause = "ok" if data.closed is None else "abandoned"
+        end = RouteEnd(xref=event.message.xref, cause=cause)
+        answer = RouteAnswered(end, event.message.i, "ended", data.rp or "", "")
+        self._tell(event.link, answer)
+        return Keep()
 
     def _asked_too(
         self, event: RouteAsked | RerouteAsked, known: Dialogue, data: Session
@@ -111,6 +121,8 @@ class RoutedCall(AnsweringCall):
             return Keep()
         if what != "ask":
             return self._asked_too(event, known, data)
+        if data.closed is not None:
+            return self._told_over(event, data)
         data = self._asked(data, xref, dialogue)
         heard = CancelTimeout(("abandon", xref))
         return Keep(data, heard, self._until_default(xref, dialogue))
@@ -124,10 +136,7 @@ class RoutedCall(AnsweringCall):
         known = dialogue_of(data, message.xref)
         if known is not None:
             return self._asked_too(event, known, data)
-        cause: EndCause = "ok" if data.closed is None else "abandoned"
-        end = RouteEnd(xref=message.xref, cause=cause)
-        self._tell(event.link, RouteAnswered(end, message.i, "ended", data.rp or "", ""))
-        return Keep()
+        return self._told_over(event, data)
 
     def route_for_application(
         self, request: RouteFromIvr, from_: PendingCall, state: str, data: Session
@@ -224,13 +233,20 @@ class RoutedCall(AnsweringCall):
             dialogue = Dialogue(event.rp, (), self.now())
         elif dialogue.decision is not None:
             promise = (self._promises or {}).get(xref)
-            if promise is None or promise.told:
+            told = promise is None or promise.told
+            if told and not dialogues.stands_corrected(dialogue, event.failed, data.applied):
                 return Keep()
-            promise.void = True
-            self._forget_promise(xref, promise)
-            dialogue = replace(dialogue, askers=tuple(promise.askers))
+            dialogue = replace(dialogue, askers=self._withdrawn(xref, promise))
         others = dialogues.without(dialogue, event.link)
         return self._decided(data, xref, others, event.decision)
+
+    def _withdrawn(self, xref: str, promise: Promise | None) -> tuple[Asker, ...]:
+        """Have a promise not kept; return who waited for it."""
+        if promise is None:
+            return ()
+        promise.void = True
+        self._forget_promise(xref, promise)
+        return tuple(promise.askers)
 
     def _route_told(self, event: RouteTold, _state: str, data: Session) -> Transition:
         xref = event.message.xref
@@ -265,26 +281,23 @@ class RoutedCall(AnsweringCall):
         for xref, dialogue in data.dialogues:
             if dialogue.decision is not None:
                 continue
-            for asker in dialogue.askers:
-                end = RouteEnd(xref=xref, cause="abandoned")
-                answer = RouteAnswered(end, asker.i, "ended", dialogue.rp, "")
-                over = SessionOver() if asker.link is None else answer
-                self._later(partial(self._answer_one, xref, asker, over))
-            self.unregister(xref_name(xref))
-            data = with_dialogue(data, xref, None)
-            actions += (CancelTimeout(("default", xref)), CancelTimeout(("ask", xref)))
-        return data, tuple(actions)
+            if dialogues.are_applications(dialogue.askers):
+                [asker] = dialogue.askers
+                self._later(partial(self._answer_one, xref, asker, SessionOver()))
+                data = with_dialogue(data, xref, None)
+                actions += (CancelTimeout(("default", xref)), CancelTimeout(("ask", xref)))
+                continue
+            decided = self._decided(data, xref, dialogue, routing.call_over())
+            data = decided.data
+            actions += decided.actions
+        data, heard = self._heard(data)
+        return data, (*actions, *heard)
 
     def _ended(
         self, xref: str, dialogue: Dialogue | None, event: RouteTold, data: Session
     ) -> Transition:
-        promise = (self._promises or {}).get(xref)
         waiting = () if dialogue is None else dialogue.askers
-        if promise is not None:
-            promise.void = True
-            self._forget_promise(xref, promise)
-            waiting = (*waiting, *promise.askers)
-        for asker in waiting:
+        for asker in (*waiting, *self._withdrawn(xref, (self._promises or {}).get(xref))):
             self._end_for(asker, xref, dialogue, event)
         self.unregister(xref_name(xref))
         timers = (("default", xref), ("ask", xref), ("abandon", xref))

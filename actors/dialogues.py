@@ -8,9 +8,9 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.routing import Decision, Marks
+from actors.routing import ABANDONED, LATE, Decision, Marks
 from actors.session_api import RouteAnswer
-from protocols.cti.messages import RouteEnd, RouteSelect
+from protocols.cti.messages import EndCause, RouteEnd, RouteSelect
 
 
 class Asker(Struct, frozen=True, omit_defaults=True):
@@ -88,6 +88,21 @@ def without(dialogue: Dialogue, link: str) -> Dialogue:
     return replace(dialogue, askers=tuple(asker for asker in dialogue.askers if asker.link != link))
 
 
+def stands_corrected(dialogue: Dialogue, failed: str, applied: Sequence[str]) -> bool:
+    """Whether the answer that a link gave by itself takes the place of a decision that was told.
+
+    It does where it is to the question that was decided, and no link but that one can have heard
+    of the decision: what the link was told then came too late for its peer.
+
+    Args:
+        dialogue: decided.
+        failed: the target that the link was asked to replace; empty for a first request.
+        applied: of the session.
+    """
+    asked = dialogue.tried[-1] if dialogue.tried else ""
+    return asked == failed and len(applied) <= 2  # noqa: PLR2004 - one link session and its frames
+
+
 def are_applications(askers: Sequence[Asker]) -> bool:
     """Whether only an IVR application waits, which is told at once when the session dies."""
     return bool(askers) and all(asker.link is None for asker in askers)
@@ -96,6 +111,11 @@ def are_applications(askers: Sequence[Asker]) -> bool:
 def first_default(askers: Sequence[Asker]) -> float:
     """When the default answer leaves: the earliest of those who wait, monotonic seconds."""
     return min(asker.marks.default_at for asker in askers)
+
+
+def are_guarded(askers: Sequence[Asker], now: float) -> bool:
+    """Whether the links of all who wait have answered in the place of the session by ``now``."""
+    return all(asker.link is not None and asker.marks.guard_at <= now for asker in askers)
 
 
 def last_moment(askers: Sequence[Asker]) -> float:
@@ -116,7 +136,11 @@ def for_link(
         durable: False where it leaves before it is in the journal.
     """
     if not decision.target:
-        return RouteEnd(xref=xref, cause="no-agent", detail=decision.reason)
+        # Nobody but a link that answers for a mute session decides late for no target at all.
+        if decision.reason == ABANDONED:
+            return RouteEnd(xref=xref, cause="abandoned")
+        cause: EndCause = "timeout" if decision.reason == LATE else "no-agent"
+        return RouteEnd(xref=xref, cause=cause, detail=decision.reason)
     return RouteSelect(
         xref=xref,
         target=decision.target,

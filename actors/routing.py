@@ -18,6 +18,12 @@ DEFAULT_SHARE = 0.8
 """The part of a request's own ``reply_ms`` after which its default answer leaves."""
 
 
+LATE = "late-default"
+"""Why a call goes to the default target: something that was asked had not answered in time."""
+
+ABANDONED = "abandoned"
+"""Why a call goes nowhere: it was over before it had been decided where it goes."""
+
 GUARD_MS = 10.0
 """How long after a session's own default answer its link answers for it."""
 
@@ -101,8 +107,18 @@ def late_default(
         pending: who has not answered.
         tried: targets that did not take the call.
     """
-    decision = _first_left(table, rp, tried, "late-default", f"{pending} had not answered in time")
+    decision = _first_left(table, rp, tried, LATE, f"{pending} had not answered in time")
     return replace(decision, alt=())
+
+
+def late_end(pending: str) -> Decision:
+    """The end of a dialogue whose other target was not found in time, by ``pending``."""
+    return Decision("", "default", LATE, (), (f"{pending} had not answered in time",))
+
+
+def call_over() -> Decision:
+    """The decision that a call which is over is sent nowhere any more."""
+    return Decision("", "default", ABANDONED)
 
 
 def _first_left(

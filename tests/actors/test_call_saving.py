@@ -375,16 +375,50 @@ def test_the_guards_answer_takes_the_place_of_a_decision_that_nobody_was_told(ki
     assert [answer.reason for answer in kit.answers(backup)] == ["late-default"]
 
 
-def test_the_guards_answer_changes_nothing_that_was_told(kit):
+@pytest.mark.parametrize("links", [1, 2])
+@pytest.mark.parametrize("failed", ["", "7001"])
+def test_the_guards_answer_corrects_one_that_came_too_late_for_its_only_link(kit, links, failed):
     session = kit.open()
-    ask(kit, session)
+    kit.peer("link-2")
+    for link in ("link-1", "link-2")[:links]:
+        ask(kit, session, link=link)
     kit.link.take()
     i = frame()
     other = late_default(kit.table, "sales", "callSession")
-    kit.send(session, GuardAnswered("x1", i, "sales", other, "link-1"))
+    kit.send(session, GuardAnswered("x1", i, "sales", other, "link-1", failed))
     kit.settle()
     assert kit.link.take() == [FrameHandled(i)]
-    assert kit.actor(session).data.dialogues[0][1].decision == decide(kit.table, "sales")
+    decision = kit.actor(session).data.dialogues[0][1].decision
+    of_this_question = failed == ""
+    assert decision == (other if links == 1 and of_this_question else decide(kit.table, "sales"))
+
+
+def test_a_call_that_is_over_is_sent_nowhere_whoever_asks(kit):
+    session, backup = kit.open(), kit.peer("link-2")
+    ask(kit, session)
+    kit.answers()
+    tell(kit, session, "cleared")
+    kit.link.take()
+    ask(kit, session, xref="x2")
+    ask(kit, session, link="link-2", xref="x2")
+    rerouted = RerouteRequest(i=frame(), xref="x1", failed="7001", cause="busy")
+    kit.send(session, RerouteAsked(rerouted, "link-1", kit.marks()))
+    kit.settle()
+    assert [answer.cause for answer in kit.answers()] == ["abandoned", "abandoned"]
+    assert [answer.cause for answer in kit.answers(backup)] == ["abandoned"]
+    ask(kit, session)
+    assert [answer.target for answer in kit.answers()] == ["7001"]
+    assert kit.stored()[0]["view"]["routing"]["target"] == "7001"
+
+
+def test_the_other_link_is_told_too_that_a_call_was_over_before_its_decision(kit):
+    session, backup = kit.open(), kit.peer("link-2")
+    kit.router.cell.suspended = True
+    ask(kit, session)
+    tell(kit, session, "abandoned")
+    ask(kit, session, link="link-2")
+    for link in (kit.link, backup):
+        assert [answer.cause for answer in kit.answers(link)] == ["abandoned"]
 
 
 def test_a_reroute_of_a_decision_that_nobody_was_told_comes_too_early(kit):
