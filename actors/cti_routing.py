@@ -23,7 +23,7 @@ from actors.call_messages import (
 )
 from actors.cti_dialogues import Question
 from actors.cti_finding import FindingLink
-from actors.routing import late_default, marks
+from actors.routing import late_default, late_end, marks
 from protocols.cti.messages import (
     CallEvent,
     RerouteRequest,
@@ -36,6 +36,7 @@ from protocols.cti.messages import (
 if TYPE_CHECKING:
     from actors.call_messages import CallSettings
     from actors.cti_row import Pending
+    from actors.routing import Decision
     from actors.session_opening import Openings
     from protocols.cti.messages import Message
     from supervision.eventloop.cell import LocalAddress
@@ -104,7 +105,8 @@ class RoutingLink(FindingLink):
     ) -> None:
         link, question = self._row.id, self._row.questions.asked(message)
         if pending.guarded is not None:
-            told = GuardAnswered(message.xref, message.i, *pending.guarded, link)
+            failed = message.failed if isinstance(message, RerouteRequest) else ""
+            told = GuardAnswered(message.xref, message.i, *pending.guarded, link, failed)
             self.send(session, told)
             if question is None:
                 return
@@ -169,23 +171,28 @@ class RoutingLink(FindingLink):
         if self._row.questions.answer(message.xref, self._now) is None:
             return
         self._row.questions.counts.guarded += 1
-        if isinstance(message, RerouteRequest):
-            self._send(RouteEnd(xref=message.xref, cause="timeout"))
-            return
         waited_for = WORKS_ON if question.handed else self._openings.supervisor
-        decision = late_default(self._settings.table, message.rp, waited_for)
+        rp, decision = self._default_of(message, waited_for)
         # The session alone knows its revision; 0 is none that a change could be based on.
         answer = dialogues.for_link(decision, message.xref, question.session, rev=0)
         if isinstance(answer, RouteSelect):
             answer = replace(answer, durable=False)
         if self._send(answer):
-            self._measure(question, message.rp, decision.reason, waited_for)
+            self._measure(question, rp, decision.reason, waited_for)
         pending = self._row.pending.get(message.i)
         if pending is None:
             return
-        pending.guarded = (message.rp, decision)
+        pending.guarded = (rp, decision)
         if question.handed:
             self._give(pending)
+
+    def _default_of(
+        self, message: RouteRequest | RerouteRequest, waited_for: str
+    ) -> tuple[str, Decision]:
+        """The routing point, and what is decided for a request whose session is mute."""
+        if isinstance(message, RerouteRequest):
+            return "", late_end(waited_for)
+        return message.rp, late_default(self._settings.table, message.rp, waited_for)
 
     def _about_nothing(self, message: Message) -> None:
         field = "call" if isinstance(message, CallEvent) else "xref"

@@ -317,6 +317,25 @@ def test_a_reroute_of_a_suspended_session_is_ended_by_the_guard(kit):
     assert (end["t"], end["cause"]) == ("route.end", "timeout")
 
 
+def test_a_session_keeps_to_the_end_that_the_guard_has_told_for_a_reroute(kit):
+    peer, backup = kit.connect(), kit.connect(side="backup")
+    peer.route()
+    [answer] = peer.frames()
+    session = kit.pool.address_of(answer["session"])
+    session.cell.suspended = True
+    peer.send("reroute.request", xref="x1", failed="7001", cause="busy")
+    kit.advance(0.27)
+    [first] = peer.frames()
+    session.cell.suspended = False
+    kit.kernel.make_ready(session.cell)
+    kit.advance(0.1)
+    backup.send("reroute.request", xref="x1", failed="7001", cause="busy")
+    [second] = backup.frames()
+    assert (
+        (first["t"], first["cause"]) == (second["t"], second["cause"]) == ("route.end", "timeout")
+    )
+
+
 def test_a_session_that_is_opened_after_the_guard_has_answered_keeps_to_that_answer(kit):
     peer, backup = kit.connect(), kit.connect(side="backup")
     kit.sessions.cell.suspended = True
