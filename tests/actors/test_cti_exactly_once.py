@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from link_kit import LinkKit
 
 from actors.call_sup import ONE_SESSION_RESTARTS
+from actors.config import SupervisionConfig
 from protocols.cti.framing import encode
 from protocols.cti.link_state import LinkConfig
 from protocols.cti.messages import HeartbeatTimes
@@ -138,7 +139,9 @@ class Story:
     def kill_session(self, number):
         call = f"c{number % CALLS}"
         self.kills[call] = self.kills.get(call, 0) + 1
-        if self.kills[call] <= ONE_SESSION_RESTARTS:  # one more, and it is given up
+        # Beyond these a session is given up, or its pool gives up.
+        few = sum(self.kills.values()) < SupervisionConfig().intensity
+        if few and self.kills[call] <= ONE_SESSION_RESTARTS:
             self.kill(self.kit.kernel.registry.whereis(("call", call)))
 
     def kill_all_sessions(self, _number):
