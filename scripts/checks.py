@@ -25,7 +25,13 @@ ROOMS = ("actors", "protocols", "supervision")
 # Our tests mostly wait for processes and sockets, Thespian's for the clock: more than the cores.
 WORKERS = "4"
 CONFORMANCE_WORKERS = "12"
-BENCHES = ("actors", "routing", "supervision")
+BENCHES: dict[str, tuple[str, ...]] = {
+    "actors": (),
+    "recovery": ("--sessions=1000,20000", "--seconds=3", "--rounds=2"),
+    "routing": (),
+    "supervision": (),
+}
+"""With options that keep each to a few minutes."""
 MISSING = "system package "
 
 
@@ -161,8 +167,8 @@ def benches(tally: Tally) -> None:
     folder = ROOT / "scripts" / "bench"
     # The rooms first: a bench has the name of one of them.
     path = f"{ROOT}{os.pathsep}{folder}"
-    for name in BENCHES:
-        command = (sys.executable, folder / f"{name}.py", "--json")
+    for name, options in BENCHES.items():
+        command = (sys.executable, folder / f"{name}.py", "--json", *options)
         run(tally, f"bench: {name}", *command, python_path=path)
 
 
