@@ -159,8 +159,7 @@ def _of_requests(outcome: Outcome) -> list[Promise]:
             {name: total[name] for name in REQUESTS} | {"answered_in_time": in_time},
         ),
         Promise(
-            f"at most {UNANSWERED:.0%} of them are given up on a link that holds: their time ran out "
-            "in a pause",
+            f"at most {UNANSWERED:.0%} of them run out of time in a pause on a link that holds",
             total["lost"] <= UNANSWERED * total["sent"],
             total["lost"],
         ),
