@@ -6,14 +6,13 @@ Its parts find each other by name and survive each other's restart.
 from __future__ import annotations
 
 import asyncio
-import gc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from actors.call_messages import SessionArgs
 from actors.call_session import CallSession
+from actors.collecting import no_collection
 from actors.context_store import ContextStore, StoreArgs
 from actors.cti_listener import SUPERVISOR as CTI_SUP
 from actors.cti_listener import CtiListener, ListenerArgs
@@ -22,7 +21,7 @@ from actors.session_opening import SUPERVISOR as SESSION_SUP
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from actors.call_messages import CallSettings
     from actors.config import SupervisionConfig
@@ -107,7 +106,7 @@ class SessionSup(Supervisor):
         if refused is None:
             self.state.children = args.pool.children
             await self._take_over(args.pool)
-            with _no_collection():
+            with no_collection():
                 await self._take_in(args)
             args.pool.ready = True
             args.settings.count.begin()
@@ -156,18 +155,6 @@ class CtiSup(Supervisor):
         """The listener; it has the links started."""
         self.register(CTI_SUP)
         return flags(args.supervision), [ChildSpec("ctiListener", CtiListener, args.listener)]
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Many objects come and all of them stay: looking for garbage among them is in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def flags(config: SupervisionConfig) -> SupervisorFlags:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from actors import call_saving, cti_record
+from actors.collecting import no_collection
 from actors.journal.records import Crashed, Failing, JournalError, Recovered, Working
 from supervision import GenServer, Stop, Timeout
 from supervision.reasons import error
@@ -63,7 +64,8 @@ class ContextStore(GenServer):
         """Open the journal and hand on what it gives back; or adopt the one that is open."""
         self._args = args
         try:
-            recovered = await args.journal.open()
+            with no_collection():
+                recovered = await args.journal.open()
         except JournalError as refused:
             return Stop(error(str(refused)))
         if recovered is not None:

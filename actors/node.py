@@ -94,6 +94,8 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     assembly = _assembly(kernel, config, data, inherited)
     channel = await worker.open_channel(inherited, _operations(assembly))
     given_up = asyncio.Event()
+    gc.collect()
+    gc.disable()  # until all that is recovered is there: it would be gone through in vain
     if not await _started(kernel, assembly, given_up):
         await assembly.journal.close()
         return _why(assembly.journal.refused, data, channel)
@@ -164,9 +166,9 @@ def _why(refused: JournalError | None, data: Path, channel: worker.Channel) -> E
 
 def _settle_memory() -> None:
     """What is there now stays: leave it out of every collection."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 async def _first(*events: Any) -> None:
