@@ -18,16 +18,18 @@ from actors.cti_listener import SUPERVISOR as CTI_SUP
 from actors.cti_listener import CtiListener, ListenerArgs
 from actors.router import Router
 from actors.session_opening import SUPERVISOR as SESSION_SUP
-from supervision import ChildSpec, Supervisor, SupervisorFlags
+from supervision import ChildSpec, Supervisor, SupervisorFlags, strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from actors.call_messages import CallSettings
     from actors.config import SupervisionConfig
     from actors.routing import RoutingTable
     from actors.session_pool import SessionPool
     from supervision import Reason
+    from supervision.child import Child
+    from supervision.eventloop.lifecycle import ChildExited
 
 SESSION_STOP_S = 1.0
 ONE_SESSION_RESTARTS = 5
@@ -78,6 +80,8 @@ class SessionSup(Supervisor):
     itself dies or is restarted, its sessions go on under the next one; so do those that the journal
     has given back, of the process before.
     """
+
+    _leaver: Child | None = None
 
     def init(self, args: SessionSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
         """A pool."""
@@ -139,6 +143,17 @@ class SessionSup(Supervisor):
             number += 1
             if number % SLICE == 0:
                 await asyncio.sleep(0)
+
+    def _exited(self, event: ChildExited) -> Coroutine[Any, Any, None] | None:
+        self._leaver = self.state.children.get(str(event.address.name))
+        return super()._exited(event)
+
+    def _do(self, action: strategy.Action) -> None:
+        """Keep the session whose restart is one too many for this pool: the next one has it."""
+        leaver = self._leaver
+        if isinstance(action, strategy.Escalate) and leaver is not None and leaver.kept is not None:
+            self.state.children.setdefault(leaver.id, leaver)
+        super()._do(action)
 
     async def on_finish(self, reason: Reason) -> None:
         """Stop the sessions; what is kept of them stays for the next sessionSup."""

@@ -483,6 +483,23 @@ def test_a_killed_session_has_its_answered_dialogues_abandoned_when_they_would_h
     assert len(kit.reported("abandoned")) == 1
 
 
+def test_no_session_is_lost_where_more_crash_than_their_supervisor_bears(kit):
+    sessions = [kit.open(f"c{number}", ud={"n": number}) for number in range(12)]
+    kit.call(sessions[11], AddJourneyStep(ev="in", step="menu"))
+    first = kit.sessions.incarnation
+    for session in (*sessions, *sessions):
+        if kit.sessions.incarnation == first:
+            kit.faults.kill(session)
+            kit.settle()
+    assert kit.sessions.incarnation > first
+    views = [
+        kit.call(kit.base.whereis(call_name(f"c{number}")), GetSession()) for number in range(12)
+    ]
+    assert [view.ud for view in views] == [{"n": number} for number in range(12)]
+    assert len(views[11].journey) == 1
+    assert kit.count.open == 12
+
+
 # A node that is killed: the next one has what was committed, and nothing else
 
 
