@@ -73,7 +73,8 @@ def _open(outcome: Outcome) -> int:
 
 
 def _calls(outcome: Outcome) -> int:
-    return sum(len(ledger.calls) for _, ledger in outcome.feeds)
+    """How many calls have a session."""
+    return sum(not entry.refused for _, ledger in outcome.feeds for entry in ledger.calls.values())
 
 
 async def _wait_lingered(node: Vigie, wanted: int) -> int:
@@ -104,6 +105,7 @@ def _closed_by_peers(outcome: Outcome) -> int:
         entry.last_event in CLOSED_AFTER
         for _, ledger in outcome.feeds
         for entry in ledger.calls.values()
+        if not entry.refused
     )
     return calls + sum(session.closed for session in outcome.ivr.sessions)
 

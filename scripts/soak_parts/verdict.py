@@ -37,7 +37,7 @@ def none_of(text: str, cases: Sequence[Any], found: Any = None) -> Promise:
 
 def equal(text: str, found: Any, wanted: Any) -> Promise:
     """Promise a value."""
-    return Promise(text, found == wanted, found)
+    return Promise(text, found == wanted, found if found == wanted else f"{found}, not {wanted}")
 
 
 def kept(promises: Sequence[Promise]) -> bool:
