@@ -234,9 +234,13 @@ class RoutedCall(AnsweringCall):
         elif dialogue.decision is not None:
             promise = (self._promises or {}).get(xref)
             told = promise is None or promise.told
-            if told and not dialogues.stands_corrected(dialogue, event.failed, data.applied):
+            anew = dialogues.rerouted_without(dialogue, event.failed)
+            if anew is not None:  # a reroute that never came here, and has been answered
+                dialogue = anew
+            elif told and not dialogues.stands_corrected(dialogue, event.failed, data.applied):
                 return Keep()
-            dialogue = replace(dialogue, askers=self._withdrawn(xref, promise))
+            else:
+                dialogue = replace(dialogue, askers=self._withdrawn(xref, promise))
         others = dialogues.without(dialogue, event.link)
         return self._decided(data, xref, others, event.decision)
 

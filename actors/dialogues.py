@@ -83,6 +83,23 @@ def rerouted(dialogue: Dialogue, failed: str, asker: Asker) -> tuple[Rerouting, 
     return "ask", Dialogue(dialogue.rp, (asker,), asker.marks.read_at, tried=tuple(tried))
 
 
+def rerouted_without(dialogue: Dialogue, failed: str) -> Dialogue | None:
+    """The dialogue after a reroute that its link has answered by itself, and nobody waits for.
+
+    Args:
+        dialogue: decided.
+        failed: the target that did not take the call.
+
+    Returns:
+        None where the reroute is known.
+    """
+    decision = dialogue.decision
+    if decision is None or not failed or failed in dialogue.tried:
+        return None
+    tried = dict.fromkeys(target for target in (*dialogue.tried, decision.target, failed) if target)
+    return Dialogue(dialogue.rp, (), dialogue.asked_at, tried=tuple(tried))
+
+
 def without(dialogue: Dialogue, link: str) -> Dialogue:
     """A link waits no more: it has had its answer otherwise."""
     return replace(dialogue, askers=tuple(asker for asker in dialogue.askers if asker.link != link))

@@ -15,7 +15,7 @@ from actors.call_messages import (
     RouteTold,
 )
 from actors.call_names import call_name
-from actors.routing import decide, late_default
+from actors.routing import decide, late_default, late_end
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
@@ -376,8 +376,7 @@ def test_the_guards_answer_takes_the_place_of_a_decision_that_nobody_was_told(ki
 
 
 @pytest.mark.parametrize("links", [1, 2])
-@pytest.mark.parametrize("failed", ["", "7001"])
-def test_the_guards_answer_corrects_one_that_came_too_late_for_its_only_link(kit, links, failed):
+def test_the_guards_answer_corrects_one_that_came_too_late_for_its_only_link(kit, links):
     session = kit.open()
     kit.peer("link-2")
     for link in ("link-1", "link-2")[:links]:
@@ -385,12 +384,25 @@ def test_the_guards_answer_corrects_one_that_came_too_late_for_its_only_link(kit
     kit.link.take()
     i = frame()
     other = late_default(kit.table, "sales", "callSession")
-    kit.send(session, GuardAnswered("x1", i, "sales", other, "link-1", failed))
+    kit.send(session, GuardAnswered("x1", i, "sales", other, "link-1"))
     kit.settle()
     assert kit.link.take() == [FrameHandled(i)]
     decision = kit.actor(session).data.dialogues[0][1].decision
-    of_this_question = failed == ""
-    assert decision == (other if links == 1 and of_this_question else decide(kit.table, "sales"))
+    assert decision == (other if links == 1 else decide(kit.table, "sales"))
+
+
+def test_a_reroute_that_only_its_link_knows_of_is_answered_as_the_link_did(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.link.take()
+    i = frame()
+    kit.send(session, GuardAnswered("x1", i, "", late_end("callSession"), "link-1", "7001"))
+    kit.settle()
+    assert kit.link.take() == [FrameHandled(i)]
+    rerouted = RerouteRequest(i=i, xref="x1", failed="7001", cause="busy")
+    kit.send(session, RerouteAsked(rerouted, "link-1", kit.marks()))
+    kit.settle()
+    assert [answer.cause for answer in kit.answers()] == ["timeout"]
 
 
 def test_a_call_that_is_over_is_sent_nowhere_whoever_asks(kit):
