@@ -107,7 +107,7 @@ def test_the_database_all_over(crashed, tmp_path):
     files, written = crashed
     data = files.database.read_bytes()
     seen = set()
-    for place in regions(data, max(97, len(data) // 150)):
+    for place in regions(data, max(97, len(data) // 50)):
         copy = copied(files, tmp_path / "journal")
         flip(copy.database, place, 0x41)
         seen.add(survives(copy, written))
@@ -200,28 +200,42 @@ def test_a_database_that_is_gone_is_no_new_journal(copy, crashed):
     assert check(copy, CODECS).damage
 
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def examples(count):
+    return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@many
+@examples(50)
 @given(data=st.data())
 def test_random_damage(crashed, tmp_path_factory, data):
+    damaged_at_random(crashed, tmp_path_factory, data)
+
+
+@pytest.mark.long
+@examples(1_500)
+@given(data=st.data())
+def test_much_random_damage(crashed, tmp_path_factory, data):
+    damaged_at_random(crashed, tmp_path_factory, data)
+
+
+def damaged_at_random(crashed, tmp_path_factory, data):
     files, written = crashed
-    copy = copied(files, tmp_path_factory.mktemp("random") / "journal")
+    place = tmp_path_factory.mktemp("random")
+    copy = copied(files, place / "journal")
     path = data.draw(st.sampled_from([copy.database, copy.wal, copy.acknowledged]), "file")
     content = bytearray(path.read_bytes())
-    place = data.draw(st.integers(0, len(content) - 1), "place")
+    at = data.draw(st.integers(0, len(content) - 1), "at")
     what = data.draw(st.sampled_from(["flip", "zero", "cut", "noise"]), "what")
     if what == "cut":
-        del content[place:]
+        del content[at:]
     elif what == "flip":
-        content[place] ^= data.draw(st.integers(1, 255), "mask")
+        content[at] ^= data.draw(st.integers(1, 255), "mask")
     else:
-        length = min(data.draw(st.integers(1, 5_000), "length"), len(content) - place)
+        length = min(data.draw(st.integers(1, 5_000), "length"), len(content) - at)
         noise = bytes(length) if what == "zero" else data.draw(st.randoms()).randbytes(length)
-        content[place : place + length] = noise
+        content[at : at + length] = noise
     path.write_bytes(content)
     survives(copy, written)
+    shutil.rmtree(place)
 
 
 def test_a_newer_format_is_no_damage(copy):

@@ -196,7 +196,7 @@ def test_a_disk_that_does_not_take_the_new_journal_leaves_the_damaged_one(
     assert repair(files, CODECS).kept
 
 
-many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @many
@@ -204,7 +204,8 @@ many = settings(max_examples=100, deadline=None, suppress_health_check=list(Heal
 def test_what_a_repair_does_not_bring_back_it_tells_and_it_brings_back_nothing_old(
     crashed, tmp_path_factory, data
 ):
-    files = copied(crashed[0], tmp_path_factory.mktemp("random") / "journal")
+    directory = tmp_path_factory.mktemp("random") / "journal"
+    files = copied(crashed[0], directory)
     content = bytearray(files.database.read_bytes())
     place = data.draw(st.integers(0, len(content) - 1), "place")
     length = data.draw(st.sampled_from([1, 1, 4, 100, 4096]), "length")
@@ -222,3 +223,4 @@ def test_what_a_repair_does_not_bring_back_it_tells_and_it_brings_back_nothing_o
     last = crashed[1].states[crashed[1].last]
     assert state.items() <= last.items()
     assert len(last) - len(state) <= len(done.aside) + done.unaccounted
+    shutil.rmtree(directory)
