@@ -54,6 +54,19 @@ def test_a_configuration_key_that_is_named_exists(path):
             value_at(Config(), key)
 
 
+@pytest.mark.parametrize("page", ["semantics.md", "promises.md"])
+def test_every_guarantee_is_held_by_tests_that_exist(page):
+    claimed, table = (ROOT / "docs" / page).read_text(encoding="utf-8").split("## Who holds it")
+    numbers = re.findall(r"^- \*\*([A-Z]\d+)", claimed, re.MULTILINE)
+    rows = dict(re.findall(r"^\| ([A-Z]\d+) \| (.*) \|$", table, re.MULTILINE))
+    assert list(rows) == numbers
+    names = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    for number, held in rows.items():
+        tests = re.findall(r"`(test_\w+)`", held)
+        assert tests, number
+        assert [test for test in tests if f"def {test}(" not in names] == [], number
+
+
 def test_the_reader_of_commands_sees_what_the_readme_shows():
     shown = list(commands((ROOT / "README.md").read_text(encoding="utf-8")))
     assert ["tree"] in shown
