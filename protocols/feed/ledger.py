@@ -119,7 +119,8 @@ def note_end(ledger: Ledger, end: RouteEnd, now: float) -> None:
         ledger.unasked += 1
         return
     _answer(ledger, dialogue, now)
-    dialogue.ended = f"route.end {end.cause}"
+    dialogue.ended, dialogue.life = f"route.end {end.cause}", _life(ledger)
+    dialogue.durable = end.cause != "timeout"
     _count_answer(ledger, ("", "route.end", end.cause))
 
 
@@ -176,8 +177,8 @@ def _note_refused(ledger: Ledger, i: int) -> None:
 
 
 def _note_target(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None:
-    dialogue.target, dialogue.answered = answer.target, True
-    dialogue.durable = answer.durable is not False
+    dialogue.target, dialogue.answered, dialogue.ended = answer.target, True, ""
+    dialogue.durable, dialogue.life = answer.durable is not False, _life(ledger)
     ledger.not_durable += not dialogue.durable
     entry = ledger.calls.get(dialogue.call)
     if entry is not None:
@@ -254,14 +255,18 @@ def _note_again(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None
         _note_target(ledger, dialogue, answer)
     elif dialogue.target == answer.target and not dialogue.ended:
         ledger.repeated += 1
-    elif not dialogue.durable:
-        # The first answer said of itself that it might be forgotten.
+    elif not dialogue.durable and dialogue.life != _life(ledger):
+        # The first answer was given without promise, and there was a break since.
         ledger.redecided += 1
         _note_target(ledger, dialogue, answer)
     else:
         ledger.doubled += 1
         before = dialogue.ended or dialogue.target
         ledger.contradictions.append(f"{answer.xref}: {before}, then {answer.target}")
+
+
+def _life(ledger: Ledger) -> int:
+    return ledger.resumed + ledger.resume_lost
 
 
 def _count_answer(ledger: Ledger, kind: tuple[str, str, str]) -> None:

@@ -48,7 +48,9 @@ class Dialogue(Struct):
     Attributes:
         due: when its last request was scheduled; sent: when it was written, monotonic seconds.
         target: the last answer's.
-        durable: whether that answer was: one that was not may be forgotten by vigie.
+        durable: whether that answer was: one that was not may be forgotten by a node that is
+            killed; so may a route.end for want of time, which is given without asking anybody.
+        life: how often the link had been resumed when it came.
         ended: why vigie ended it, when that was its last answer.
         tried: targets of the answers before a reroute.
         answered: whether its last request has been answered, given up or not.
@@ -61,6 +63,7 @@ class Dialogue(Struct):
     sent: float
     target: str | None = None
     durable: bool = True
+    life: int = 0
     ended: str = ""
     tried: tuple[str, ...] = ()
     answered: bool = False

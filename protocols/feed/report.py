@@ -59,7 +59,8 @@ class FeedReport(Struct, frozen=True, kw_only=True):
         lost: of them, not answered within `wait_s` though the link was there all the time.
         answered_after_resume: of the answered, those that saw the link end meanwhile.
         not_durable: answers that said of themselves that a crash may take them back.
-        redecided: other answers that came after one of these.
+        redecided: other answers that came after one of these, or after a `route.end` for want of
+            time, when the link had been resumed meanwhile.
         given_up: not answered within `wait_s` in which the link had ended.
         refused: of the answered, those with `error`.
         doubled: answers that contradict the one given for the same xref before.

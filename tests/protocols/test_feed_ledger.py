@@ -1,4 +1,5 @@
 import pytest
+from msgspec import structs
 
 from protocols.cti.messages import Error, RouteEnd, RouteSelect
 from protocols.feed import ledger as books
@@ -157,6 +158,44 @@ def test_the_answer_before_a_reroute_repeated_is_not_the_reroutes():
     assert (ledger.repeated, list(ledger.open)) == (1, ["x"])
     books.note_select(ledger, select("x", "7002"), now=1.2)
     assert (ledger.answered, ledger.doubled) == (2, 0)
+
+
+def without_promise(ledger: Ledger, kind: str) -> None:
+    """Ask for a target, and answer so that a killed node may forget it."""
+    books.note_sent(ledger, request("x"), due=0, now=0)
+    if kind == "select":
+        answer = structs.replace(select("x"), durable=False)
+        books.note_select(ledger, answer, now=0.1)
+    else:
+        books.note_end(ledger, RouteEnd(xref="x", cause="timeout"), now=0.1)
+
+
+@pytest.mark.parametrize("kind", ["select", "end"])
+def test_another_answer_after_one_without_promise_and_a_break_is_no_double(kind):
+    ledger = new_ledger()
+    without_promise(ledger, kind)
+    assert ledger.calls["c"].target is None
+    books.note_resumed(ledger, 0)
+    books.note_select(ledger, select("x", "7002"), now=1)
+    assert (ledger.doubled, ledger.redecided, ledger.calls["c"].target) == (0, 1, "7002")
+    books.note_select(ledger, select("x", "7001"), now=2)
+    assert ledger.contradictions == ["x: 7002, then 7001"]
+
+
+@pytest.mark.parametrize("kind", ["select", "end"])
+def test_another_answer_on_the_same_connection_is_a_double_whatever_was_promised(kind):
+    ledger = new_ledger()
+    without_promise(ledger, kind)
+    books.note_select(ledger, select("x", "7002"), now=1)
+    assert (ledger.doubled, ledger.redecided) == (1, 0)
+
+
+def test_a_call_whose_request_was_refused_need_have_no_session():
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=0, now=0)
+    books.note_numbered(ledger, 1)
+    books.note_error(ledger, Error(code=429, ref=1, msg="no"), "x", now=0)
+    assert (ledger.refused, compare(ledger.calls.values(), {})) == (1, [])
 
 
 def test_only_the_latest_acknowledged_frames_are_remembered():
