@@ -10,7 +10,7 @@ the node has never nothing to do.
     scripts/bench/recovery.py [--json] [--sessions 1000,20000,200000] [--rates 200,1000]
         [--seconds S] [--rounds N] [--at-once N]
 
-Ends with 1 when a session was lost, or an answer at a steady rate.
+Ends with 1 when a session was lost or, at a steady rate, an answer was lost or doubled.
 """
 
 from __future__ import annotations
@@ -220,8 +220,10 @@ def steady_rows(rate: float, wanted: argparse.Namespace, node: Node, infos: Info
     seconds = wanted.rounds * wanted.seconds
     yield Row(f"journal commits {at}", round(commits / seconds), "commits/s")
     yield Row(f"journal rows {at}", round(rows / seconds), "rows/s")
-    lost = sum(one["lost"] + one["doubled"] + sum(one["errors"].values()) for one in reports[0])
+    lost = sum(one["lost"] + one["doubled"] for one in reports[0])
     yield Row(f"lost or doubled {at}", lost, "requests")
+    refused, refused_there = (sum(sum(one["errors"].values()) for one in said) for said in reports)
+    yield Row(f"refused {at}", refused, "requests", PEER, refused_there)
 
 
 def _median(reports: list[dict[str, Any]], key: str) -> float:
