@@ -65,6 +65,7 @@ class SupervisorFlags(msgspec.Struct, frozen=True):
             where that is more than ``intensity``: a bound that grows with the pool.
         child_intensity: for a pool, restarts of one child within ``period`` after which that
             child alone is given up; None charges the supervisor as OTP does.
+        child_backoff: how long a child waits instead, uncharged, from so many failures in a row on.
     """
 
     strategy: Strategy = "one_for_one"
@@ -75,6 +76,7 @@ class SupervisorFlags(msgspec.Struct, frozen=True):
     max_shutdown_s: float | None = None
     pool_ratio: float = 0.0
     child_intensity: int | None = None
+    child_backoff: Backoff | None = None
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
@@ -141,13 +143,10 @@ def as_flags(given: Any) -> SupervisorFlags:
     Raises:
         SpecError: naming the flag; ``shape`` begins with ``supervisor_data``.
     """
-    flags = _flags_of(given) if isinstance(given, Mapping) else given
-    check_flags(flags)
-    return flags
-
-
-def _flags_of(given: Mapping[str, Any]) -> SupervisorFlags:
-    return SupervisorFlags(**_known(given, SupervisorFlags))
+    if isinstance(given, Mapping):
+        given = SupervisorFlags(**_known(given, SupervisorFlags))
+    check_flags(given)
+    return given  # type: ignore[no-any-return]
 
 
 def unknown_keys(flags: Any, specs: Any) -> list[str]:
@@ -193,6 +192,7 @@ def check_flags(flags: Any) -> None:
     _flag(total is None or _is_time(total), "invalid_max_shutdown_s", total)
     each = flags.child_intensity
     _flag(each is None or _is_count(each), "invalid_child_intensity", each)
+    _flag(is_backoff(flags.child_backoff), "invalid_child_backoff", flags.child_backoff)
     alone = flags.strategy != "simple_one_for_one" or flags.auto_shutdown == "never"
     _flag(alone, "bad_combination", _pairs(flags, "strategy", "auto_shutdown"))
 

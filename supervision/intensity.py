@@ -32,10 +32,20 @@ def charge_child(state: SupervisorState, child: Child, now: float) -> bool:
     where the flags set no such bound.
     """
     allowed, trouble = state.flags.child_intensity, child.trouble
-    if allowed is None:
+    if allowed is None or state.flags.child_backoff is not None:
         return True
     assert trouble is not None  # it has failed
     recent = trouble.recent = trouble.recent if trouble.recent is not None else deque()
     drop_old(recent, now - state.flags.period)
     recent.append(now)
     return len(recent) <= allowed
+
+
+def is_held(state: SupervisorState, child: Child) -> bool:
+    """Whether a member of a pool has failed so often in a row that it has to wait.
+
+    Unlike ``charge_child`` this counts failures and not times: a child whose waits are longer than
+    the period would be as one that had never failed.
+    """
+    allowed = state.flags.child_intensity
+    return state.flags.child_backoff is not None and child.failures > (allowed or 0)

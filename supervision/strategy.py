@@ -319,6 +319,10 @@ def _counts(child: Child) -> bool:
 
 def _restart(state: SupervisorState, child: Child, now: float, roll: float) -> list[Action]:
     """Restart a child with its group, now or after a wait, unless that is once too often."""
+    if state.dynamic and intensity.is_held(state, child):
+        assert state.flags.child_backoff is not None  # it holds children
+        excess = child.failures - (state.flags.child_intensity or 0)
+        return _restart_later(state, child, now + state.flags.child_backoff.delay(excess, roll))
     if state.dynamic and not intensity.charge_child(state, child, now):
         state.children.pop(child.id, None)
         child.status = "stopped"
@@ -327,11 +331,16 @@ def _restart(state: SupervisorState, child: Child, now: float, roll: float) -> l
         state.children.pop(child.id, None)
         child.status = "stopped"
         return [Tell("shutdown", child, GAVE_UP), Escalate(GAVE_UP)]
-    child.restarts += 1
     backoff = state.backoff_of(child)
     if backoff is None:
+        child.restarts += 1
         return _start_group(state, child)
-    until = now + backoff.delay(child.failures, roll)
+    return _restart_later(state, child, now + backoff.delay(child.failures, roll))
+
+
+def _restart_later(state: SupervisorState, child: Child, until: float) -> list[Action]:
+    """Stop the group of a child now, and start it when the wait is over."""
+    child.restarts += 1
     stops = _stop_group(state, child)
     child.status = "restarting"
     assert child.trouble is not None  # it has failed

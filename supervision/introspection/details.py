@@ -291,4 +291,5 @@ def _flags_row(flags: SupervisorFlags) -> FlagsRow:
         max_shutdown_s=flags.max_shutdown_s,
         pool_ratio=flags.pool_ratio,
         child_intensity=flags.child_intensity,
+        child_backoff=to_builtins(flags.child_backoff),
     )

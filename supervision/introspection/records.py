@@ -122,6 +122,7 @@ class FlagsRow(Struct, frozen=True, kw_only=True):
     max_shutdown_s: float | None
     pool_ratio: float
     child_intensity: int | None
+    child_backoff: dict[str, Any] | None = None
 
 
 class ChildRow(Struct, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ GOOD_FLAGS = {
     "max_shutdown_s": [None, 0, 30.0],
     "pool_ratio": [0, 0.01, 1.0],
     "child_intensity": [None, 0, 5],
+    "child_backoff": [None, WAIT],
 }
 BAD_FLAGS = {
     "strategy": ["", None, "one_for_none", 1],
@@ -52,6 +53,7 @@ BAD_FLAGS = {
     "max_shutdown_s": [-1, "1", True, float("inf")],
     "pool_ratio": [-0.1, 1.1, None, "0.1", float("nan")],
     "child_intensity": [-1, 1.5, True, "1"],
+    "child_backoff": NO_WAITS,
 }
 GOOD_SPEC = {
     "id": ["a", "callSession-1", "with space"],
@@ -80,6 +82,7 @@ WORDS = {
     "period": "invalid_period",
     "pool_ratio": "invalid_pool_ratio",
     "child_intensity": "invalid_child_intensity",
+    "child_backoff": "invalid_child_backoff",
     "auto_shutdown": "invalid_auto_shutdown",
     "backoff": "invalid_backoff",
     "max_shutdown_s": "invalid_max_shutdown_s",

@@ -303,6 +303,23 @@ def test_one_bad_child_of_a_pool_is_given_up_alone():
     assert len(state.restarts) == 2
 
 
+def test_one_bad_child_of_a_pool_waits_alone_where_it_is_not_to_be_given_up():
+    wait = Backoff(1.0, 4.0, jitter=0.0)
+    state = pool(3, intensity=2, period=10.0, child_intensity=2, child_backoff=wait)
+    for _ in range(2):
+        assert crash(state, "c0", 0.0) == ["Tell", "Start"]
+    child, now, waits = state.children["c0"], 0.0, []
+    for _ in range(4):
+        *_, delay = strategy.exited(state, child, error("x"), now)
+        waits.append(delay.until - now)
+        now = delay.until
+        assert kinds(strategy.due(state, child, now)) == ["Start"]
+        strategy.started(child, now)
+    assert waits == [1.0, 2.0, 4.0, 4.0]
+    assert len(state.restarts) == 2
+    assert crash(state, "c0", now + 10.0)[-1] == "Start"
+
+
 def test_a_child_of_a_pool_that_holds_out_is_not_given_up():
     state = pool(1, intensity=100, period=5.0, child_intensity=2)
     for number in range(20):
