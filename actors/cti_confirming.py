@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from protocols.cti.messages import ErrorCode, Message
     from supervision.eventloop.timers import Timer
 
+LOOK_S = 0.1
+"""How often is looked whether sessions were restarted that have not confirmed all frames."""
+
 AGAIN_S = 1.0
 """Seconds after which a frame that is not confirmed is handed over again."""
 
@@ -79,21 +82,26 @@ class ConfirmingLink(GenServer):
         if session is None or row.over:
             return
         if session.ack_at is not None:
-            last_in = link_session.ackable(session, self._now)
+            last_in = link_session.ackable(session, self._now, urgent=row.ways.waiting)
             if last_in is not None:
                 self._table.record(row, last_in)
             elif self._ack is None:
                 self._ack = self.start_timer(session.ack_at - self._now, "ack")
         if self._again is None and row.pending:
-            self._again = self.start_timer(AGAIN_S, "again")
+            self._again = self.start_timer(LOOK_S, "again")
 
     def _ack_due(self) -> None:
         self._ack = None  # `_note` follows
 
     # Handing over again
 
+    @abstractmethod
+    def _look_after_sessions(self) -> None:
+        """Hand sessions that were restarted what they may have died with."""
+
     def _again_due(self) -> None:
         self._again = None
+        self._look_after_sessions()
         if self._table.journal.stalled(self._now):
             return  # what was handed over is done, and only waits to be durable
         late = self._now - AGAIN_S

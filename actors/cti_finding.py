@@ -10,15 +10,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from actors import metrics
 from actors.call_names import call_name, xref_name
 from actors.cti_confirming import ConfirmingLink
 from actors.cti_held import Held
+from actors.cti_table import Proceed
 from protocols.cti.messages import CallEvent, RouteRequest
 from supervision import Down, Response
 from supervision.eventloop.lifecycle import starting
 
 if TYPE_CHECKING:
     from actors.cti_row import Pending
+    from actors.cti_ways import Way
     from actors.session_opening import Opening, Openings
     from protocols.cti.messages import ErrorCode, Message
     from supervision.eventloop.cell import LocalAddress
@@ -65,13 +68,61 @@ class FindingLink(ConfirmingLink):
         waits = name in self._opening_calls or name in self._held
         session = None if waits else self.whereis(name)
         if session is not None:
-            self._hand(pending, session)
+            self._pass(pending, session)
         elif not waits and self._pool is not None and isinstance(pending.message, RouteRequest):
             self._open(pending)
         else:
             pending.handed = 0.0
             self._held.hold(name, pending, self._now)
             self._look_later()
+
+    def _pass(self, pending: Pending, session: LocalAddress) -> None:
+        """Hand a frame to its session, or have it wait until earlier ones are durable."""
+        row = self._row
+        way = row.ways.to(session)
+        if way.life != session.incarnation:
+            self._lives_again(way)
+        assert row.session is not None
+        if row.ways.admit(way, pending, row.session.confirmed_in + 1):
+            self._hand(pending, session)
+
+    def _lives_again(self, way: Way) -> None:
+        """Hand a session that was restarted what it may have died with, once for each frame."""
+        row, was = self._row, way.life
+        way.life = way.session.incarnation
+        if not was:
+            return  # nothing was handed to it before, or all of it is handed again
+        for i, pending in row.pending.items():
+            if pending.handed and not pending.hurried and row.ways.is_by(way, i):
+                pending.hurried = True
+                metrics.LINK_FRAMES_HANDED_AGAIN.inc()
+                self._hand(pending, way.session)
+
+    def _look_after_sessions(self) -> None:
+        for way in self._row.ways.restarted():
+            self._lives_again(way)
+
+    def _proceed(self, message: Proceed) -> None:
+        """Hand over what has waited for other frames to be durable."""
+        del message
+        row = self._row
+        while row.ways.ready:
+            way = row.ways.ready.popleft()
+            while (pending := row.ways.next_of(way, row.first)) is not None:
+                if row.pending.get(pending.message.i) is not pending:
+                    continue  # it has been refused meanwhile
+                if self.whereis(self._name(pending.message)) is not way.session:
+                    for frame in (pending, *row.ways.take_waiting(way)):
+                        self._give(frame)
+                    break
+                self._pass_on(way, pending)
+
+    def _pass_on(self, way: Way, pending: Pending) -> None:
+        """Hand over a frame that has waited: those after it still do."""
+        self._row.ways.note(pending.message.i, way)
+        if way.life != way.session.incarnation:
+            self._lives_again(way)
+        self._hand(pending, way.session)
 
     def _name(self, message: Any) -> tuple[str, str]:
         """The name of the session that a frame is about."""
@@ -116,9 +167,9 @@ class FindingLink(ConfirmingLink):
             self.start_timer(LOOK_AGAIN_S, pending)
             return
         self._no_longer_opening(pending.message)
-        self._hand(pending, session)
+        self._pass(pending, session)
         for frame in self._held.release(call_name(opening.call)):
-            self._hand(frame, session)
+            self._pass(frame, session)
 
     def _open_again(self, pending: Pending) -> None:
         message = pending.message
@@ -146,7 +197,7 @@ class FindingLink(ConfirmingLink):
         if self._pool is None:
             self._watch_pool()
         for pending, session in self._held.found(self.whereis):
-            self._hand(pending, session)
+            self._pass(pending, session)
         if self._pool is not None:
             for pending in self._held.overdue(self._now, self._opening_calls):
                 self._overdue(pending)
@@ -187,8 +238,13 @@ class FindingLink(ConfirmingLink):
         self._opening.clear()
         self._opening_calls.clear()
         self._held = Held()
+        self._row.ways.begin_anew()
         for pending in tuple(self._row.pending.values()):
             if pending.taken:
                 self._give(pending)
 
-    FINDING_INFO: ClassVar[dict[type, Any]] = {Response: _opened, Down: _down}
+    FINDING_INFO: ClassVar[dict[type, Any]] = {
+        Response: _opened,
+        Down: _down,
+        Proceed: _proceed,
+    }

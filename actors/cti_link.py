@@ -169,6 +169,7 @@ class CtiLink(GreetingLink):
             "counts": row.questions.counts,
             "opening": len(self._opening),
             "held": len(self._held),
+            "waiting": len(row.ways),
             "registrations": {reg: list(rp) for reg, rp in row.registrations.items()},
         }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from actors.cti_dialogues import Questions
+from actors.cti_ways import Way, Ways
 from protocols.cti import link_session
 from protocols.cti.events import Event, Received, Transmit
 from protocols.cti.link_session import LinkSession
@@ -30,6 +31,8 @@ class Pending(Struct):
         taken: whether it has been carried out, but for what others have to do.
         handed: when it was handed to its session, monotonic seconds; 0 while it waits for one.
         tries: how often it has been handed over again.
+        hurried: whether it was handed over again because its session had been restarted.
+        way: to its session, while it waits for others to be durable.
         guarded: the routing point and the decision, where the link has answered in the place of
             the session.
     """
@@ -39,6 +42,8 @@ class Pending(Struct):
     taken: bool = False
     handed: float = 0.0
     tries: int = 0
+    hurried: bool = False
+    way: Way | None = None
     guarded: tuple[str, Decision] | None = None
 
 
@@ -54,6 +59,7 @@ class LinkRow(Struct, kw_only=True, eq=False):
         reading: a read is being taken apart.
         handling: the number of the frame that is being handled, 0 while none is.
         pending: the frames that are not confirmed, by their numbers, in their order.
+        ways: how many frames each session may still get again.
         questions: the requests that wait for an answer.
         registrations: routing points by the name of their registration.
         over: it has ended.
@@ -68,6 +74,7 @@ class LinkRow(Struct, kw_only=True, eq=False):
     reading: bool = False
     handling: int = 0
     pending: dict[int, Pending] = field(default_factory=dict)
+    ways: Ways = field(default_factory=Ways)
     questions: Questions = field(default_factory=Questions)
     registrations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     over: bool = False
@@ -82,6 +89,12 @@ class LinkRow(Struct, kw_only=True, eq=False):
     def child(self) -> str:
         """The id of its actor below ctiSup."""
         return f"ctiLink-{self.number}"
+
+    @property
+    def first(self) -> Pending | None:
+        """The frame that all later ones wait for to be acknowledged."""
+        session = self.session
+        return None if session is None else self.pending.get(session.confirmed_in + 1)
 
     @property
     def open(self) -> bool:

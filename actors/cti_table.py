@@ -94,6 +94,13 @@ class Resumed(Struct, frozen=True):
     """Tells an actor that another connection carries its link session."""
 
 
+class Proceed(Struct, frozen=True):
+    """Tells an actor that what waited for other frames to be durable can be handed over."""
+
+
+PROCEED = Proceed()
+
+
 class LinkTable:
     """The table; one for each node, used on its loop only.
 
@@ -255,6 +262,8 @@ class LinkTable:
 
     def _recorded(self, row: LinkRow, session: LinkSession, last_in: int) -> None:
         link_session.recorded(session, last_in)
+        if row.ways.durable(last_in, row.first) and row.owner is not None:
+            self._kernel.send(row.owner, PROCEED, None)
         connection = row.connection
         if connection is None or not row.open:
             return

@@ -245,8 +245,13 @@ def unconfirmed(session: LinkSession) -> list[int]:
     return [i for i in numbers if i not in session.early]
 
 
-def ackable(session: LinkSession, now: float) -> int | None:
+def ackable(session: LinkSession, now: float, *, urgent: bool = False) -> int | None:
     """Tell whether a record is due.
+
+    Args:
+        session: whose.
+        now: monotonic seconds.
+        urgent: something waits for it; then it is due as soon as the one before is durable.
 
     Returns:
         The number up to which it covers the peer's frames: put `record` into the journal, and call
@@ -254,7 +259,8 @@ def ackable(session: LinkSession, now: float) -> int | None:
     """
     if session.ack_at is None:
         return None
-    if now < session.ack_at and session.confirmed_in - session.recording < ACK_FRAMES:
+    early = now < session.ack_at and session.confirmed_in - session.recording < ACK_FRAMES
+    if early and not (urgent and session.recording == session.durable_in):
         return None
     session.ack_at = None
     session.recording = session.confirmed_in

@@ -15,7 +15,7 @@ CALLS = 3
 
 steps = st.sampled_from(
     [
-        *("call", "event", "event", "event", "register"),
+        *("call", "event", "event", "event", "burst", "register"),
         *("look", "wait", "wait long", "hold", "release", "release"),
         *("cut", "vanish", "resume", "resume"),
         *("kill link", "kill listener", "kill ctiSup", "kill sessionSup", "kill session"),
@@ -59,6 +59,15 @@ class Story:
             self.time += 1.0
             self.events[call] += 1
             self.send("call.event", call=call, ev="established", ts=self.time)
+
+    def burst(self, number):
+        """Many events of a call at one instant, more than its session remembers."""
+        call = f"c{number % CALLS}"
+        if call in self.events:
+            for seq in range(10 * (number + 1)):
+                self.events[call] += 1
+                self.send("call.event", call=call, ev="established", ts=self.time, seq=seq)
+            self.time += 1.0
 
     def register(self, _number):
         self.send("rp.register", rp=["sales"])

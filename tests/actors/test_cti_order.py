@@ -1,38 +1,11 @@
 """What links do where sessions, or the whole pool of them, are gone, mute or too slow."""
 
 import pytest
-from link_kit import LinkKit
+from link_kit import LinkKit, session
 
-from actors.call_messages import CallTold, FrameHandled, RouteAsked, RouteTold
-from actors.call_names import call_name, link_name, xref_name
 from protocols.cti.link_state import LinkConfig
 from protocols.cti.messages import HeartbeatTimes
-from supervision import GenServer, RestartChild, TerminateChild
-
-ASKED = (CallTold, RouteAsked, RouteTold)
-
-
-class Session(GenServer):
-    """In the place of the session of a call: notes what it is told, confirms when it may."""
-
-    def init(self, args):
-        kit, call, xrefs, confirms = args
-        self.kit, self.confirms = kit, confirms
-        self.told = []
-        self.register(call_name(call))
-        for xref in xrefs:
-            self.register(xref_name(xref))
-
-    def handle_info(self, message, sender):
-        if isinstance(message, ASKED):
-            self.told.append(message.message.i)
-            if self.confirms:
-                self.confirm(message.link, message.message.i)
-
-    def confirm(self, link, i):
-        address = self.whereis(link_name(link))
-        if address is not None:
-            self.send(address, FrameHandled(i))
+from supervision import RestartChild, TerminateChild
 
 
 @pytest.fixture
@@ -46,11 +19,6 @@ def patient():
     """Peers need no heartbeats."""
     with LinkKit(link=LinkConfig(hb=HeartbeatTimes(interval_ms=3_600_000))) as kit:
         yield kit
-
-
-def session(kit, call="c1", xrefs=(), confirms=True):
-    kit.start(Session, (kit, call, xrefs, confirms), name=f"fake-{call}-{len(kit.kernel.roots)}")
-    return kit.actor(kit.kernel.registry.whereis(call_name(call)))
 
 
 def test_frames_reach_their_session_in_their_order_whatever_name_they_have(kit):

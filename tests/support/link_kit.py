@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from call_kit import CallKit
 
 from actors.alarms import Alarms
+from actors.call_messages import CallTold, FrameHandled, RouteAsked, RouteTold
+from actors.call_names import call_name, link_name, xref_name
 from actors.call_sup import CtiSup
 from actors.config import OverloadConfig
 from actors.cti_link import LINKS
@@ -17,7 +19,9 @@ from actors.cti_table import LinkTable, TableLimits
 from actors.overload import Overload
 from protocols.cti.framing import Decoder, encode
 from protocols.cti.link_state import LinkConfig
-from supervision import ChildSpec, SupervisorFlags
+from supervision import ChildSpec, GenServer, SupervisorFlags
+
+ASKED = (CallTold, RouteAsked, RouteTold)
 
 
 class Wire:
@@ -249,3 +253,34 @@ class Peer:
     def alive(self):
         """Whether the connection is open."""
         return self.wire.ended is None
+
+
+class FakeSession(GenServer):
+    """In the place of the session of a call: notes what it is told, confirms when it may."""
+
+    def init(self, args):
+        kit, call, xrefs, confirms = args
+        self.kit, self.confirms = kit, confirms
+        self.told = []
+        self.register(call_name(call))
+        for xref in xrefs:
+            self.register(xref_name(xref))
+
+    def handle_info(self, message, sender):
+        if isinstance(message, ASKED):
+            self.told.append(message.message.i)
+            if self.confirms:
+                self.confirm(message.link, message.message.i)
+
+    def confirm(self, link, i):
+        address = self.whereis(link_name(link))
+        if address is not None:
+            self.send(address, FrameHandled(i))
+
+
+def session(kit, call="c1", xrefs=(), confirms=True):
+    """Have such a session for a call, and return it."""
+    kit.start(
+        FakeSession, (kit, call, xrefs, confirms), name=f"fake-{call}-{len(kit.kernel.roots)}"
+    )
+    return kit.actor(kit.kernel.registry.whereis(call_name(call)))

@@ -1,0 +1,177 @@
+"""How far the frames of a link run ahead of what is durable, session by session; a pure core.
+
+A session knows the latest ``FRAMES_KEPT`` frames of each link session that it has applied. Frames
+above the number that the journal has of the link session may come to it again, after a crash of
+whomever: so no more of them than it knows are under way to one session. Others wait, in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from actors.session_data import FRAMES_KEPT
+
+if TYPE_CHECKING:
+    from actors.cti_row import Pending
+    from supervision.eventloop.cell import LocalAddress
+
+AHEAD = FRAMES_KEPT - 4
+"""Frames that are under way to a session and not durable; one more waits."""
+
+FIRST_AHEAD = FRAMES_KEPT - 2
+"""The same for the frame that all others wait for: it may have come after some of them."""
+
+
+class Way(Struct, eq=False):
+    """From a link to a session.
+
+    Attributes:
+        session: where it leads.
+        life: the session's incarnation when a frame was handed to it; 0 where all is handed anew.
+        count: frames that were handed to the session and may be handed to it again.
+        waiting: frames that wait for those to be durable.
+    """
+
+    session: LocalAddress
+    life: int = 0
+    count: int = 0
+    waiting: deque[Pending] = field(default_factory=deque)
+
+
+class Ways:
+    """Those of one link session; they outlive its actor."""
+
+    def __init__(self) -> None:
+        self._handed: dict[int, Way] = {}
+        self._ways: dict[LocalAddress, Way] = {}
+        self._waiting: set[Way] = set()
+        self._released = 0
+        self.ready: deque[Way] = deque()
+
+    def __len__(self) -> int:
+        return sum(len(way.waiting) for way in self._waiting)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether frames wait."""
+        return bool(self._waiting)
+
+    def to(self, session: LocalAddress) -> Way:
+        """The way to a session."""
+        way = self._ways.get(session)
+        if way is None:
+            way = self._ways[session] = Way(session)
+        return way
+
+    def admit(self, way: Way, pending: Pending, first: int) -> bool:
+        """Note that a frame is handed over, or have it wait.
+
+        Args:
+            way: to its session.
+            pending: the frame.
+            first: the number of the frame that all others wait for.
+
+        Returns:
+            Whether it may be handed over.
+        """
+        i = pending.message.i
+        if self._handed.get(i) is way:
+            return True
+        if (way.count >= AHEAD or way.waiting) and (i != first or way.count >= FIRST_AHEAD):
+            self._wait(way, pending)
+            return False
+        self.note(i, way)
+        return True
+
+    def note(self, i: int, way: Way) -> None:
+        """Note that a frame is handed over."""
+        before = self._handed.get(i)
+        if before is not None:
+            self._let_go(before)
+        self._handed[i] = way
+        way.count += 1
+
+    def _wait(self, way: Way, pending: Pending) -> None:
+        pending.handed, pending.way = 0.0, way
+        way.waiting.append(pending)
+        self._waiting.add(way)
+
+    def durable(self, last_in: int, first: Pending | None) -> bool:
+        """Note that the journal has the link session up to a number.
+
+        Args:
+            last_in: the number.
+            first: the frame that all others wait for.
+
+        Returns:
+            Whether frames that have waited can be handed over; ``ready`` has their ways.
+        """
+        handed = self._handed
+        for i in range(self._released + 1, last_in + 1):
+            way = handed.pop(i, None)
+            if way is not None:
+                self._let_go(way)
+        self._released = max(self._released, last_in)
+        if self._waiting and first is not None and first.way is not None:
+            self.ready.append(first.way)
+        return bool(self.ready)
+
+    def _let_go(self, way: Way) -> None:
+        way.count -= 1
+        if way.waiting:
+            self.ready.append(way)
+        else:
+            self._tidy(way)
+
+    def next_of(self, way: Way, first: Pending | None) -> Pending | None:
+        """Take the next frame that can be handed over by a way; None where none can.
+
+        Args:
+            way: its way.
+            first: the frame that all others wait for; it goes before those of its session.
+        """
+        pending = None
+        if first is not None and first.way is way and way.count < FIRST_AHEAD:
+            way.waiting.remove(first)
+            pending = first
+        elif way.waiting and way.count < AHEAD:
+            pending = way.waiting.popleft()
+        if pending is None:
+            self._tidy(way)
+            return None
+        pending.way = None
+        if not way.waiting:
+            self._waiting.discard(way)
+        return pending
+
+    def take_waiting(self, way: Way) -> list[Pending]:
+        """Take all frames that wait for a way."""
+        taken = list(way.waiting)
+        for pending in taken:
+            pending.way = None
+        way.waiting.clear()
+        self._waiting.discard(way)
+        self._tidy(way)
+        return taken
+
+    def _tidy(self, way: Way) -> None:
+        if not way.count and not way.waiting:
+            self._ways.pop(way.session, None)
+
+    def is_by(self, way: Way, i: int) -> bool:
+        """Whether a frame was handed over by a way."""
+        return self._handed.get(i) is way
+
+    def restarted(self) -> list[Way]:
+        """The ways to sessions that have been restarted since frames were handed to them."""
+        return [way for way in self._ways.values() if way.life not in (0, way.session.incarnation)]
+
+    def begin_anew(self) -> None:
+        """Everything is handed over again: nothing waits."""
+        self.ready.clear()
+        for way in tuple(self._ways.values()):
+            way.life = 0
+            self.take_waiting(way)
