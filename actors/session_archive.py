@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.closed_sessions import Closed, FindClosed
+from actors.database import NOT_CONFIGURED, DatabaseDown
 from actors.database_words import words
-from actors.odbc_server import database_state
 from actors.session_api import Busy
 from actors.session_finder import NAME
 from supervision import CallFailed
@@ -58,7 +58,7 @@ class StoredSessions:
             if answer.missing:
                 self._not_searched(answer.missing)
             return answer.views
-        if database_state(self._kernel) == "none":
+        if answer == DatabaseDown(NOT_CONFIGURED):
             return []
         self._not_searched(str(answer) if isinstance(answer, CallFailed) else words(answer))
         raise Busy(RETRY_AFTER_S)

@@ -2,7 +2,8 @@
 
 A session that has closed is first among what waits for the journal's commit, then in the journal's
 outbox, then in PostgreSQL. It is looked for in this order, so that one which moves on meanwhile is
-met later; what is found without the database is answered without it.
+met later; what is found without the database is answered without it. Nothing is answered of one
+that is not committed, which a crash would open again: its commit is waited for.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from actors.journal.journal import Journal
 
 NAME = "sessionFinder"
+UNWRITTEN = "the journal does not take what has been closed"
+"""Why something is not answered yet."""
+
 MARGIN_S = 5.0
 """By how much the router's deadline, which answers in words, is the shorter one, seconds."""
 
@@ -73,6 +77,18 @@ class Search(Struct):
     why: str = ""
 
 
+class Written(Struct, frozen=True):
+    """What is looked for was not written yet: it is now.
+
+    Attributes:
+        incarnation: Of the finder that has waited.
+        search: To be gone on with.
+    """
+
+    incarnation: int
+    search: Search
+
+
 class FinderState(Struct):
     """What the finder knows.
 
@@ -103,21 +119,21 @@ class SessionFinder(GenServer):
         """Look closed sessions up."""
         if not isinstance(request, FindClosed):
             return super().handle_call(request, from_)
-        journal = self.state.settings.journal
-        waiting = [
-            item.value.view
-            for item in journal.unwritten()
-            if getattr(item, request.by) == request.value
-        ]
-        search = Search(from_, request, {view.session: view for view in waiting})
-        if request.by == "session" and waiting:
-            return Closed(waiting)
-        self._look(search)
+        search = Search(from_, request, {})
+        if not self._is_unwritten(request):
+            self._look(search)
+        elif self.state.settings.journal.failing:
+            return DatabaseDown(UNWRITTEN)
+        else:
+            self._when_written(search)
         return NO_REPLY
 
     def handle_info(self, message: Any, sender: Any) -> None:
         """Hear from the journal or from the database."""
         match message:
+            case Written(incarnation, search):
+                if incarnation == self.address.incarnation:
+                    self._look(search)
             case Looked(incarnation, number, answer):
                 if incarnation == self.address.incarnation:
                     self._looked(self.state.looking.pop(number), answer)
@@ -136,6 +152,16 @@ class SessionFinder(GenServer):
         }
 
     # In the journal
+
+    def _is_unwritten(self, wanted: FindClosed) -> bool:
+        """Whether something that is looked for waits for its commit: a crash would take it back."""
+        unwritten = self.state.settings.journal.unwritten()
+        return any(getattr(item, wanted.by) == wanted.value for item in unwritten)
+
+    def _when_written(self, search: Search) -> None:
+        kernel, address = self.kernel, self.address
+        written = Written(address.incarnation, search)
+        self.state.settings.journal.after(lambda: kernel.send(address, written, None))
 
     def _look(self, search: Search) -> None:
         state = self.state

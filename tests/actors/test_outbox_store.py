@@ -24,6 +24,8 @@ from actors.database import (
 from actors.etc_files import etc_file
 from actors.journal.records import JournalError
 from actors.migrations import load
+from actors.session_api import Busy
+from actors.session_archive import StoredSessions
 from actors.session_finder import FinderSettings, SessionFinder
 from actors.session_store import NAME, SessionStore, StoreSettings
 from supervision import ChildSpec, SupervisorFlags
@@ -451,17 +453,28 @@ def test_only_what_is_over_the_limit_gives_way():
 # Found at every moment
 
 
-def test_a_session_is_found_before_its_commit_after_it_and_in_the_database(make):
+def begin(kit, by, value):
+    """Ask without waiting for the answer."""
+    wanted = FindClosed(by=by, value=value)
+    future = kit.loop.run(kit.base.call, "sessionFinder", wanted, 60.0)
+    kit.settle()
+    return future
+
+
+def test_a_session_is_found_when_its_commit_is_done_and_in_the_database(make):
     kit = make().begin()
     kit.settle()
     kit.database.failure = QueryTimeout("exec", 0.12)
     kit.writer.hold()
     kit.close_sessions(1)
     keys = (("session", view(1).session), ("call", "c-1"), ("ani", view(1).ani))
-    for step in (lambda: None, kit.writer.release):
-        step()
-        for by, value in keys:
-            assert kit.find(by, value).views == [view(1)]
+    asked = [begin(kit, by, value) for by, value in keys]
+    assert not any(future.done() for future in asked)
+    kit.writer.release()
+    kit.settle()
+    assert [future.result().views for future in asked] == 3 * [[view(1)]]
+    for by, value in keys:
+        assert kit.find(by, value).views == [view(1)]
     kit.database.failure = None
     kit.drained()
     kit.database.found = [view(1)]
@@ -478,10 +491,30 @@ def test_what_is_not_here_is_not_known_while_the_database_is_down(make):
 def test_what_is_found_here_and_in_the_database_is_told_once(make):
     kit = make().begin()
     kit.settle()
-    kit.writer.hold()
+    kit.database.failure = DOWN
     kit.close_sessions(1, 2)
+    kit.settle()
+    kit.database.failure = None
     kit.database.found = [view(2), view(3)]
     assert [one.call for one in kit.find("ani", view(1).ani).views] == ["c-3", "c-2", "c-1"]
+
+
+@pytest.mark.parametrize("dsn", ["postgresql:///x", ""])
+def test_nobody_is_told_of_a_session_that_a_crash_would_open_again(make, dsn):
+    kit = make(dsn=dsn).begin()
+    kit.settle()
+    kit.writer.fail()
+    kit.close_sessions(1)
+    kit.advance(0.1)
+    archive = StoredSessions(kit.kernel)
+    for by in ({"session": view(1).session}, {"call": "c-1"}, {"ani": view(1).ani}):
+        wanted = {"session": None, "call": None, "ani": None, "limit": 5} | by
+        with pytest.raises(Busy):
+            kit.run(archive.find(**wanted))
+    kit.writer.heal()
+    kit.database.found = [view(1)]
+    kit.advance(2.0)
+    assert kit.run(archive.find(session=None, call="c-1", ani=None, limit=5)) == [view(1)]
 
 
 def test_where_the_outbox_cannot_be_read_nobody_is_told_that_there_is_nothing(make):
