@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from msgspec.structs import replace
 
-from actors import session_data
+from actors import session_data, session_ending
 from actors.call_messages import (
     CallTold,
     RerouteAsked,
     RouteAsked,
     RouteTold,
     SessionArgs,
-    StoreSession,
 )
 from actors.call_names import ani_group, call_name, once_name
 from actors.call_routing import RoutedCall
 from actors.call_saving import KIND
 from actors.call_states import OPEN, after
-from actors.journal.records import OutboxItem
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
@@ -59,6 +57,10 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 16
 """Ids of a call's transfers that are remembered; the oldest give way."""
+
+GRACE_S = 300.0
+"""How long an open session that was idle goes on at least after a start of the node, seconds: its
+links and applications have to come back, and the clock may have been set meanwhile."""
 
 
 class CallSession(RoutedCall):
@@ -107,11 +109,16 @@ class CallSession(RoutedCall):
     def _begun(self, state: str, data: Session) -> tuple[Any, ...]:
         if data.ani is not None:
             self.join(ani_group(data.ani))
+        sessions, wall = self._args.settings.sessions, self.wall()
         if data.closed is not None:
-            left = data.closed[0] + self._args.settings.sessions.linger_s - self.wall()
+            left = session_data.left(data.closed[0], sessions.linger_s, wall)
             return state, data, SetTimeout("linger", left)
         self._args.settings.count.opened(data.session)
-        left = data.updated + self._args.settings.sessions.idle_expiry_s - self.wall()
+        if data.updated > wall:
+            data = replace(data, updated=wall)
+        left = session_data.left(data.updated, sessions.idle_expiry_s, wall)
+        if self.address.incarnation == 1:  # of this process: nobody could reach it meanwhile
+            left = max(left, min(sessions.idle_expiry_s, GRACE_S))
         return state, data, SetTimeout("idle", left)
 
     # Events
@@ -143,13 +150,15 @@ class CallSession(RoutedCall):
         if state == "closed" or session_data.repeated(data, message):
             return Keep()
         old_leg = session_data.is_of_old_leg(data, message)
+        late = session_data.is_late(data, message)
         data = session_data.told(data, message, self.wall())
-        if data.leg is not None and data.leg not in (data.call, *data.names):
-            data = self._also_known_as(data.leg, data)
+        leg = session_data.leg_of(message)
+        if leg is not None and leg not in (data.call, *data.names):
+            data = self._also_known_as(leg, data)
         data, heard = self._heard(data)
         reached = after(state, message.ev)  # type: ignore[arg-type]
         if reached != "closed":
-            return Next(reached, data, *heard)
+            return Next(state if late else reached, data, *heard)
         if old_leg:  # the leg that a transfer has left behind is cleared; the call goes on
             return Keep(data, *heard)
         return self._closed(data, _why(message), *heard)
@@ -170,13 +179,15 @@ class CallSession(RoutedCall):
         self._args.settings.count.ended(data.session)
         data, given_up = self._give_up_pending(data)
         data = replace(data, closed=(wall, why), updated=wall)
-        stored = StoreSession(session_data.view(data, "closed", None), wall, why)
-        self._item = OutboxItem(data.session, data.call, data.ani, stored)
+        self._item = session_ending.item(data, wall, why)
         linger = SetTimeout("linger", self._args.settings.sessions.linger_s)
         return Next("closed", data, CancelTimeout("idle"), linger, *actions, *given_up)
 
     def _idle(self, _state: str, data: Session) -> Transition:
-        left = data.updated + self._args.settings.sessions.idle_expiry_s - self.wall()
+        period, wall = self._args.settings.sessions.idle_expiry_s, self.wall()
+        if data.updated > wall:  # the clock has been set back: by how much nobody knows
+            return Keep(replace(data, updated=wall), SetTimeout("idle", period))
+        left = session_data.left(data.updated, period, wall)
         if left > 0:
             return Keep(data, SetTimeout("idle", left))
         data, heard = self._heard(data)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from actors import session_ending
 from actors.call_messages import SessionArgs
 from actors.call_session import CallSession
 from actors.collecting import no_collection
@@ -18,7 +19,8 @@ from actors.cti_listener import SUPERVISOR as CTI_SUP
 from actors.cti_listener import CtiListener, ListenerArgs
 from actors.router import Router
 from actors.session_opening import SUPERVISOR as SESSION_SUP
-from supervision import ChildSpec, Supervisor, SupervisorFlags, strategy
+from supervision import Backoff, ChildSpec, Supervisor, SupervisorFlags, strategy
+from supervision.eventloop.lifecycle import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
 
 SESSION_STOP_S = 1.0
 ONE_SESSION_RESTARTS = 5
-"""Restarts of one session within the period after which it is given up alone."""
+"""Failures in a row of one session after which it waits before it is started again."""
+
+ONE_SESSION_WAITS = Backoff(0.2, 30.0)
+"""How long it waits then; what it was sent waits with it."""
 
 SLICE = 500
 """Sessions taken over before the loop goes round once."""
@@ -75,17 +80,19 @@ class SessionSupArgs(Struct, frozen=True):
 class SessionSup(Supervisor):
     """One callSession for each call; registered as ``sessionSup``.
 
-    A session that crashes goes on from its last handled state. One that crashes again and again is
-    given up alone; the pool as a whole bears restarts in proportion to its size. Where sessionSup
-    itself dies or is restarted, its sessions go on under the next one; so do those that the journal
-    has given back, of the process before.
+    A session that crashes goes on from its last handled state. One that crashes again and again
+    waits, longer each time, and is never given up; the pool as a whole bears restarts in proportion
+    to its size. Where sessionSup itself dies or is restarted, its sessions go on under the next
+    one; so do those that the journal has given back, of the process before. A session that somebody
+    terminates is closed as ``failed``: nothing of it comes back.
     """
 
-    _leaver: Child | None = None
+    _settings: CallSettings
 
     def init(self, args: SessionSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
         """A pool."""
         self.register(SESSION_SUP)
+        self._settings = args.settings
         bounds = args.supervision
         pool = SupervisorFlags(
             strategy="simple_one_for_one",
@@ -93,6 +100,7 @@ class SessionSup(Supervisor):
             period=bounds.period_s,
             pool_ratio=bounds.pool_intensity_ratio,
             child_intensity=ONE_SESSION_RESTARTS,
+            child_backoff=ONE_SESSION_WAITS,
         )
         session = ChildSpec(
             "callSession",
@@ -121,7 +129,7 @@ class SessionSup(Supervisor):
             if child.kept is None:
                 del pool.children[child.id]
                 continue
-            await self._start(child)
+            await self._start_kept(child)
             child.restarts += 1
             if number % SLICE == 0:
                 await asyncio.sleep(0)
@@ -139,21 +147,42 @@ class SessionSup(Supervisor):
                 continue
             child = self._add(template, session, same)
             child.kept = kept
-            await self._start(child)
+            await self._start_kept(child)
             number += 1
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
+    async def _start_kept(self, child: Child) -> None:
+        """Start a session that goes on; one that fails to is tried again as one that crashed."""
+        outcome = await self._start(child)
+        if isinstance(outcome, Failed):
+            self._do_all(self._start_failed(child, outcome.reason))
+
     def _exited(self, event: ChildExited) -> Coroutine[Any, Any, None] | None:
-        self._leaver = self.state.children.get(str(event.address.name))
-        return super()._exited(event)
+        child = self.state.children.get(str(event.address.name))
+        further = super()._exited(event)
+        if child is not None and child.id not in self.state.children:
+            self._gone(child)
+        return further
 
     def _do(self, action: strategy.Action) -> None:
         """Keep the session whose restart is one too many for this pool: the next one has it."""
-        leaver = self._leaver
-        if isinstance(action, strategy.Escalate) and leaver is not None and leaver.kept is not None:
-            self.state.children.setdefault(leaver.id, leaver)
+        if isinstance(action, strategy.Tell) and action.context == "shutdown":
+            self.state.children.setdefault(action.child.id, action.child)
         super()._do(action)
+
+    def _leave_out(self, child: Child) -> None:
+        super()._leave_out(child)
+        self._gone(child)
+
+    def _gone(self, child: Child) -> None:
+        """Close a session that has left the pool but has not ended by itself."""
+        if child.kept is None:
+            return
+        _, data = child.kept
+        if session_ending.close(self._settings, data, self.kernel.clock.wall()):
+            why = f"session {data.session} of call {data.call} was ended: closed as failed"
+            self.kernel.report("degraded", self.address.path, part="callSession", why=why)
 
     async def on_finish(self, reason: Reason) -> None:
         """Stop the sessions; what is kept of them stays for the next sessionSup."""

@@ -103,7 +103,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
     events: int = 0
 
 
-class IdempotentKey(Struct, frozen=True):
+class IdempotentKey(Struct, frozen=True, array_like=True, gc=False):
     """Says that a request is to be applied once, however often it is sent.
 
     Attributes:

@@ -35,15 +35,19 @@ NO_USER_DATA: Mapping[str, Any] = {}
 NO_TIMINGS: Mapping[str, float] = {}
 MS_DIGITS = 3
 EVENTS_KEPT = 16
+"""Call events that are known, the latest."""
+ENDS = ("cleared", "abandoned")
+"""Call events that end a call whenever they come."""
 FRAMES_KEPT = 16
 """Frames of each link session that are known to be applied."""
 LINKS_KEPT = 4
 """Link sessions whose frames are known."""
-KEYS_KEPT = 16
-"""Idempotency keys that are known."""
+KEYS_KEPT = 64
+"""Idempotency keys that are known: more than an application uses on a call within the time in which
+it repeats a request."""
 
 
-class Once(Struct, frozen=True):
+class Once(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """A request that is applied once, and what a repetition of it is told.
 
     Attributes:
@@ -65,7 +69,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
     Attributes:
         names: the ids that the call has got by transfers, besides its own.
         leg: the id that the call goes by now; None is its own.
-        heard: the latest call events: what happened, when (seconds since the epoch), its number.
+        heard: the latest call events in the order in which they happened: what, when (seconds since
+            the epoch), its number.
         dialogues: routing dialogues by xref, until they are forgotten.
         closed: when and why it was closed.
         events: how many call events have been applied.
@@ -99,6 +104,17 @@ class Session(Struct, frozen=True, omit_defaults=True):
     events: int = 0
     applied: tuple[str, ...] = ()
     once: tuple[Once, ...] = ()
+
+
+def left(since: float, period: float, wall: float) -> float:
+    """Seconds of a period that are left; however the clock was set, none or all of it at most.
+
+    Args:
+        since: when it began, seconds since the epoch.
+        period: seconds.
+        wall: seconds since the epoch.
+    """
+    return min(max(since + period - wall, 0.0), period)
 
 
 def view(session: Session, state: SessionState, expires: float | None) -> SessionView:
@@ -189,10 +205,27 @@ def with_step(session: Session, step: AddJourneyStep, longest: int, wall: float)
 
 
 def repeated(session: Session, event: CallEvent) -> bool:
-    """Whether an event has been heard, from the other link, or is older than what has been."""
-    if (event.ev, event.ts, event.seq) in session.heard:
+    """Whether an event has been heard, from the other link or this one.
+
+    One that is older than all that are known may have been heard and forgotten: it is taken for
+    that, unless it ends the call.
+    """
+    heard = session.heard
+    if (event.ev, event.ts, event.seq) in heard:
         return True
+    if len(heard) < EVENTS_KEPT or event.ts >= heard[0][1]:
+        return False
+    return event.ev not in ENDS or is_of_old_leg(session, event)
+
+
+def is_late(session: Session, event: CallEvent) -> bool:
+    """Whether what happened after an event has been heard already."""
     return bool(session.heard) and event.ts < session.heard[-1][1]
+
+
+def leg_of(event: CallEvent) -> str | None:
+    """The id that a call goes by after an event which tells of a transfer; None of others."""
+    return event.new_call or (event.call if event.prev_call is not None else None)
 
 
 def told(session: Session, event: CallEvent, wall: float) -> Session:
@@ -203,17 +236,24 @@ def told(session: Session, event: CallEvent, wall: float) -> Session:
         event: not heard before.
         wall: seconds since the epoch.
     """
-    heard = (*session.heard, (event.ev, event.ts, event.seq))[-EVENTS_KEPT:]
+    late = is_late(session, event)
+    heard = (*session.heard, (event.ev, event.ts, event.seq))
+    if late:
+        heard = tuple(sorted(heard, key=_happened))
     since = round((wall - session.opened) * 1000, MS_DIGITS)
-    leg = event.new_call or (event.call if event.prev_call is not None else session.leg)
+    leg = session.leg if late and session.leg is not None else leg_of(event) or session.leg
     return replace(
         session,
-        heard=heard,
+        heard=heard[-EVENTS_KEPT:],
         timings={**session.timings, event.ev: since},
         leg=leg,
         updated=wall,
         events=session.events + 1,
     )
+
+
+def _happened(heard: tuple[str, float, int | None]) -> float:
+    return heard[1]
 
 
 def is_of_old_leg(session: Session, event: CallEvent) -> bool:

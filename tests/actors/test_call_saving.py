@@ -29,6 +29,7 @@ from actors.session_api import (
     RouteFromIvr,
     SessionOver,
 )
+from actors.session_data import KEYS_KEPT
 from protocols.cti.messages import CallEvent, RerouteRequest, RouteEnd, RouteUsed
 
 KEY = IdempotentKey("k1", "fingerprint")
@@ -573,19 +574,63 @@ def test_what_was_not_committed_is_applied_when_its_frame_comes_again(kit):
 
 
 def test_deadlines_that_are_far_hold_over_the_crash():
-    with CallKit(idle_expiry_s=100.0, linger_s=50.0) as kit:
+    with CallKit(idle_expiry_s=1_000.0, linger_s=50.0) as kit:
         open_, closed = kit.open("c1"), kit.open("c2")
         kit.call(closed, CloseSession())
         kit.advance(30.0)
         disk, clock = kit.disk, kit.clock
         ids = str(open_.name), str(closed.name)
-    with CallKit(writer=disk, clock=clock, idle_expiry_s=100.0, linger_s=50.0) as after:
+    with CallKit(writer=disk, clock=clock, idle_expiry_s=1_000.0, linger_s=50.0) as after:
         after.advance(19.9)
         assert set(after.pool.children) == set(ids)
         after.advance(0.2)
         assert set(after.pool.children) == {ids[0]}
-        after.advance(49.9)
+        after.advance(949.8)
+        assert after.state(after.pool.address_of(ids[0])) == "new"
+        after.advance(0.2)
         assert after.state(after.pool.address_of(ids[0])) == "closed"
+
+
+@pytest.mark.parametrize(("idle_expiry_s", "grace_s"), [(100.0, 100.0), (7_200.0, 300.0)])
+def test_a_session_that_was_idle_gets_time_to_be_met_again_after_a_crash(idle_expiry_s, grace_s):
+    with CallKit(idle_expiry_s=idle_expiry_s) as kit:
+        kit.open()
+        disk, clock = kit.disk, kit.clock
+        kit.settle()
+    clock.set_wall(clock.wall() + 86_400.0)  # it was down for a day, or the clock was set
+    with CallKit(writer=disk, clock=clock, idle_expiry_s=idle_expiry_s) as after:
+        session = after.base.whereis(call_name("c1"))
+        after.advance(grace_s - 0.1)
+        assert after.state(session) == "new"
+        after.advance(0.2)
+        assert after.state(session) == "closed"
+
+
+def test_a_clock_that_was_set_back_keeps_no_session_for_longer_than_its_period():
+    with CallKit(idle_expiry_s=1_000.0, linger_s=50.0) as kit:
+        closed = kit.open("c2")
+        kit.open("c1")
+        kit.call(closed, CloseSession())
+        disk, clock = kit.disk, kit.clock
+        kit.settle()
+    clock.set_wall(clock.wall() - 30 * 86_400.0)
+    with CallKit(writer=disk, clock=clock, idle_expiry_s=1_000.0, linger_s=50.0) as after:
+        after.advance(50.1)
+        assert after.base.whereis(call_name("c2")) is None
+        session = after.base.whereis(call_name("c1"))
+        assert after.state(session) == "new"
+        after.advance(950.0)
+        assert after.state(session) == "closed"
+
+
+def test_a_clock_that_is_set_back_while_a_session_lives_keeps_it_for_one_more_period():
+    with CallKit(idle_expiry_s=1_000.0) as kit:
+        session = kit.open()
+        kit.clock.set_wall(kit.clock.wall() - 30 * 86_400.0)
+        kit.advance(1_999.0)
+        assert kit.state(session) == "new"
+        kit.advance(2.0)
+        assert kit.state(session) == "closed"
 
 
 # Keys
@@ -625,7 +670,7 @@ def test_a_routing_that_is_asked_again_while_it_waits_is_decided_once(kit):
 
 def test_keys_hold_over_kills_and_crashes_and_the_oldest_give_way(kit):
     session = kit.open()
-    keys = [IdempotentKey(f"k{number}", "same") for number in range(18)]
+    keys = [IdempotentKey(f"k{number}", "same") for number in range(KEYS_KEPT + 2)]
     for key in keys:
         kit.call(session, AddJourneyStep(ev="in", step="menu", once=key))
     kit.faults.kill(session)

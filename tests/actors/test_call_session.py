@@ -32,8 +32,9 @@ from supervision import (
     ServerDied,
     Supervisor,
     SupervisorFlags,
+    TerminateChild,
 )
-from supervision.reasons import KILLED
+from supervision.reasons import KILLED, SHUTDOWN
 
 
 @pytest.fixture
@@ -381,6 +382,54 @@ def test_an_event_that_both_links_report_is_applied_once(kit):
     assert kit.state(session) == "connected"
 
 
+def at(kit, session, ev, ts, **fields):
+    event = CallEvent(i=frame(), call=fields.pop("call", "c1"), ev=ev, ts=ts, **fields)
+    kit.send(session, CallTold(event, "link-1"))
+    kit.settle()
+    return kit.state(session)
+
+
+def test_an_event_that_comes_late_is_noted_and_does_not_move_the_session_back(kit):
+    session = kit.open()
+    assert at(kit, session, "held", 6.0) == "held"
+    for _ in range(2):
+        assert at(kit, session, "established", 5.0) == "held"
+    view = kit.call(session, GetSession())
+    assert view.events == 2
+    assert set(view.timings) == {"held", "established"}
+    assert at(kit, session, "retrieved", 5.5) == "held"
+    assert at(kit, session, "retrieved", 7.0) == "connected"
+
+
+@pytest.mark.parametrize("ev", ["cleared", "abandoned"])
+@pytest.mark.parametrize("before", [1, 30])
+def test_the_end_of_a_call_ends_it_whatever_the_clock_of_the_switch_says(kit, ev, before):
+    session = kit.open()
+    for number in range(before):
+        at(kit, session, "delivered", 1000.0 + number)
+    assert at(kit, session, "established", 999.0) == "ringing"
+    assert at(kit, session, ev, 998.0) == "closed"
+
+
+def test_a_link_that_tells_a_long_call_once_more_changes_nothing(kit):
+    session = kit.open()
+    for _ in ("primary", "backup"):
+        for number in range(40):
+            ev = "held" if number % 2 else "retrieved"
+            at(kit, session, ev, 1000.0 + number)
+    assert kit.call(session, GetSession()).events == 40
+    assert kit.state(session) == "held"
+
+
+def test_a_transfer_that_is_told_late_gives_the_call_its_id_and_no_older_leg(kit):
+    session = kit.open()
+    at(kit, session, "transferred", 6.0, new_call="c9")
+    assert at(kit, session, "transferred", 5.0, new_call="c8") == "connected"
+    assert kit.kernel.registry.whereis(call_name("c8")) is session
+    assert at(kit, session, "cleared", 7.0, call="c8") == "connected"
+    assert at(kit, session, "cleared", 8.0, call="c9") == "closed"
+
+
 def test_clearing_the_leg_that_a_transfer_left_behind_does_not_end_the_call(kit):
     session = kit.open()
     tell(kit, session, "established")
@@ -509,14 +558,92 @@ def test_a_closed_session_can_be_read_but_not_changed(kit):
     assert kit.call(session, GetSession()).state == "closed"
 
 
-def test_one_bad_session_is_given_up_alone(kit):
-    bad, good = kit.open("bad"), kit.open("good")
-    for _ in range(6):
-        kit.faults.kill(bad)
-        kit.settle()
-    assert not kit.alive(bad)
+def test_one_bad_session_waits_alone_and_comes_back_with_what_it_was_sent(kit):
+    bad, good = kit.open("bad", ud={"offer": "gold"}), kit.open("good")
+    supervisor, settled = kit.sessions.incarnation, 0
+    for _ in range(40):
+        if kit.alive(bad):
+            kit.faults.kill(bad)
+            settled += 1
+            kit.settle()
+    assert settled == 6
+    event = CallEvent(i=frame(), call="bad", ev="established", ts=1.0)
+    kit.send(bad, CallTold(event, "link-1"))
+    assert kit.pool.address_of(str(bad.name)) is bad
+    assert kit.count.open == 2
+    kit.advance(0.25)
+    view = kit.call(bad, GetSession())
+    assert (view.state, view.ud) == ("connected", {"offer": "gold"})
     assert kit.alive(good)
-    assert kit.reported("supervisor", context="child_given_up")
+    assert kit.sessions.incarnation == supervisor
+
+
+def test_a_session_that_always_crashes_costs_the_others_nothing_and_heals(kit):
+    bad = kit.open("bad")
+    supervisor, crashes = kit.sessions.incarnation, 0
+    for _ in range(300):  # half a minute of poison
+        kit.send(bad, "poison")
+        kit.advance(0.1)
+        crashes = kit.pool.children[str(bad.name)].restarts
+    assert 10 < crashes < 20
+    assert kit.sessions.incarnation == supervisor
+    child = kit.pool.children[str(bad.name)]
+    for _ in range(400):
+        kit.advance(40.0 if child.retry_at is not None else 0.0)
+        if kit.alive(bad) and kit.state(bad) == "new" and not bad.cell.mailbox:
+            break
+    assert kit.call(bad, GetSession()).state == "new"
+
+
+def test_a_session_that_cannot_go_on_at_first_is_not_lost(kit):
+    session = kit.open()
+    kit.settle()
+    with CallKit(writer=kit.disk) as after:
+        [address] = [child.address for child in after.pool.children.values()]
+        after.faults.refuse_starts(address.path, times=8)
+        after.faults.kill(after.sessions)
+        after.settle()
+        assert not after.alive(address)
+        after.advance(10.0)
+        assert after.call(after.base.whereis(call_name("c1")), GetSession()).state == "new"
+    assert str(address.name) == str(session.name)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_session_that_is_terminated_is_closed_as_failed_and_leaves_no_ghost(kit, waits):
+    session = kit.open()
+    kit.settle()
+    for _ in range(6 if waits else 0):
+        kit.faults.kill(session)
+        kit.settle()
+    assert kit.alive(session) is not waits
+    assert kit.call(kit.sessions, TerminateChild(str(session.name))) is True
+    kit.settle()
+    [stored] = kit.stored()
+    assert (stored["why"], stored["view"]["state"]) == ("failed", "closed")
+    assert kit.disk.value("session", str(session.name)) is None
+    assert kit.count.open == 0
+    assert kit.reported("degraded", part="callSession")
+    with CallKit(writer=kit.disk) as after:
+        assert after.pool.count() == 0
+
+
+def test_a_session_that_is_told_to_end_in_order_is_closed_as_failed_too(kit):
+    session = kit.open()
+    kit.loop.run(kit.kernel.exit, session.cell, SHUTDOWN)
+    kit.settle()
+    assert not kit.alive(session)
+    assert [stored["why"] for stored in kit.stored()] == ["failed"]
+    assert kit.disk.value("session", str(session.name)) is None
+
+
+def test_a_closed_session_that_is_terminated_is_stored_once(kit):
+    session = kit.open()
+    tell(kit, session, "cleared")
+    assert kit.call(kit.sessions, TerminateChild(str(session.name))) is True
+    kit.settle()
+    assert [stored["why"] for stored in kit.stored()] == ["cleared"]
+    assert kit.disk.value("session", str(session.name)) is None
 
 
 def test_the_count_of_open_sessions_follows_calls_not_incarnations(kit):

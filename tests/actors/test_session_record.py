@@ -10,6 +10,7 @@ from actors.routing import Decision, Marks
 from actors.session_api import IdempotentKey, JourneyStep, RouteAnswer, Routing
 from actors.session_data import (
     FRAMES_KEPT,
+    KEYS_KEPT,
     LINKS_KEPT,
     Once,
     Session,
@@ -170,11 +171,11 @@ def test_the_latest_frames_of_the_latest_links_are_known_and_no_others(frames, o
 
 def test_the_latest_keys_are_known():
     session = Session("0" * 24, "c", 1.0, 1.0)
-    for number in range(20):
+    for number in range(KEYS_KEPT + 4):
         session = with_once(session, Once(IdempotentKey(f"k{number}", "f"), "step", number))
     session = with_once(session, Once(IdempotentKey("k10", "f"), "step", 99))
     assert [once.key.key for once in session.once] == [
-        *(f"k{number}" for number in range(4, 20) if number != 10),
+        *(f"k{number}" for number in range(4, KEYS_KEPT + 4) if number != 10),
         "k10",
     ]
     assert session.once[-1].detail == 99
