@@ -280,6 +280,7 @@ def _link_config(cti: CtiConfig, request_timeout_ms: int) -> LinkConfig:
         max_frame_bytes=cti.max_frame_bytes,
         handshake_timeout_ms=cti.handshake_timeout_ms,
         window=cti.window,
+        held_frames=cti.held_frames,
         max_frames_per_s=cti.max_frames_per_s,
         write_buffer_bytes=cti.write_buffer_bytes,
         replay_frames=cti.replay_frames,

@@ -116,6 +116,7 @@ class CtiConfig(Struct, frozen=True, kw_only=True):
     handshake_timeout_ms: Milliseconds = 2_000
     max_frame_bytes: Annotated[int, Meta(ge=1_024, le=16_777_216)] = 65_535
     window: Count = 1_000
+    held_frames: Count = 100_000
     max_frames_per_s: Count = 20_000
     max_links: Count = 256
     write_buffer_bytes: Bytes = 4_194_304
@@ -174,6 +175,8 @@ class JournalConfig(Struct, frozen=True, kw_only=True):
 
     mode: Literal["durable", "off"] = "durable"
     gather_ms: Annotated[float, Meta(ge=0, le=5)] = 2.0
+    commit_rows: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
+    commit_mb: Annotated[int, Meta(ge=1, le=256)] = 16
     queue_limit: Count = 200_000
     retry_s: Seconds = 0.5
     stall_ms: Milliseconds = 1_000

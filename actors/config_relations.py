@@ -43,6 +43,11 @@ RELATIONS = (
         "must be at most routing.request_timeout_ms",
     ),
     Relation(
+        ("cti.window", "cti.held_frames"),
+        _at_most,
+        "must be at most cti.held_frames",
+    ),
+    Relation(
         ("cti.max_frame_bytes", "cti.write_buffer_bytes"),
         _at_most,
         "must be at most cti.write_buffer_bytes",

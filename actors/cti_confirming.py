@@ -12,13 +12,14 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from actors import cti_row, metrics
-from protocols.cti import link_session
+from protocols.cti import link_session, refusals
 from protocols.cti.messages import Error, RerouteRequest, RouteRequest
 from supervision import GenServer
 
 if TYPE_CHECKING:
     from actors.cti_row import LinkRow, Pending
     from actors.cti_table import LinkTable
+    from protocols.cti.link_session import LinkSession
     from protocols.cti.messages import ErrorCode, Message
     from supervision.eventloop.timers import Timer
 
@@ -39,6 +40,7 @@ class ConfirmingLink(GenServer):
     _now: float  # monotonic seconds at which the message that is handled now was taken up
     _ack: Timer | None = None
     _again: Timer | None = None
+    _telling: Timer | None = None
 
     @abstractmethod
     def _write(self, data: bytes) -> None:
@@ -67,9 +69,18 @@ class ConfirmingLink(GenServer):
         return True
 
     def _error(self, message: Message, code: ErrorCode, msg: str, field: str | None) -> None:
-        """Refuse a frame of the peer, which confirms it."""
-        self._row.pending.pop(message.i, None)
-        self._send(Error(code=code, ref=message.i, msg=msg, field=field))
+        """Refuse a frame of the peer, which confirms it; the peer is told when that holds."""
+        row, now = self._row, self._now
+        pending = row.pending.pop(message.i, None)
+        session = row.session
+        if session is None:
+            return
+        until = link_session.FOR_EVER
+        if isinstance(message, RouteRequest | RerouteRequest):
+            at = now if pending is None else pending.at
+            until = refusals.answer_by(session, message.reply_ms, at)
+        error = Error(code=code, ref=message.i, msg=msg, field=field)
+        refusals.refuse(session, error, now, until)
 
     # Confirming
 
@@ -87,8 +98,24 @@ class ConfirmingLink(GenServer):
                 self._table.record(row, last_in)
             elif self._ack is None:
                 self._ack = self.start_timer(session.ack_at - self._now, "ack")
+        if session.withheld:
+            self._table.tell(row, self._now)
+            self._tell_later(session)
         if self._again is None and row.pending:
             self._again = self.start_timer(LOOK_S, "again")
+
+    def _tell_later(self, session: LinkSession) -> None:
+        """Look again when a request cannot wait any more, or whether commits fail."""
+        if self._telling is None and session.withheld:
+            until = min(refusals.due(session), self._now + LOOK_S)
+            self._telling = self.start_timer(max(0.0, until - self._now), "tell")
+        elif self._telling is not None and refusals.due(session) < self._telling.when:
+            self.cancel_timer(self._telling)
+            self._telling = None
+            self._tell_later(session)
+
+    def _tell_due(self) -> None:
+        self._telling = None  # `_note` follows
 
     def _ack_due(self) -> None:
         self._ack = None  # `_note` follows

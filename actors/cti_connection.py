@@ -144,6 +144,7 @@ class CtiConnection(asyncio.Protocol):
     def attach(self, owner: LocalAddress) -> None:
         """Begin to read for an actor, and tell it of what has been read already."""
         self._owner = owner
+        self._held = False
         self._keep()
         for _ in range(len(self._unread) + (self.lost is not None)):
             self._kernel.send(owner, READABLE, None)
@@ -175,7 +176,6 @@ class CtiConnection(asyncio.Protocol):
 
     def release(self) -> None:
         """Read again."""
-        self._held = False
         if self._owner is not None:
             self.attach(self._owner)
 

@@ -207,6 +207,8 @@ class CtiLink(GreetingLink):
             self._guard_due()
         elif ref is self._ack:
             self._ack_due()
+        elif ref is self._telling:
+            self._tell_due()
         elif ref is self._look:
             self._look_again()
         elif ref is self._again:
@@ -222,7 +224,8 @@ class CtiLink(GreetingLink):
     def _link_due(self) -> None:
         connection = self._row.connection
         if connection is not None:
-            self._take(connection.link.timeout(self._now))
+            link, now = connection.link, self._now
+            self._take(link.held(now) if self._pressing else link.timeout(now))
             self._set_timer()
 
     def _set_timer_anew(self) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors.call_names import call_name, xref_name
 from actors.cti_routing import RoutingLink
-from protocols.cti.messages import CallEvent, RerouteRequest, RouteEnd, RouteRequest
+from protocols.cti.link import ends
+from protocols.cti.messages import RerouteRequest, RouteRequest
 
 if TYPE_CHECKING:
     from actors.cti_link import LinkArgs
@@ -25,9 +26,6 @@ READ_AGAIN = 0.8
 PRESS_S = 0.01
 """Wait before the journal's load is looked at again."""
 
-PENDING_WINDOWS = 10
-"""Frames that are answered and not durable, in windows: more are refused."""
-
 
 class PressedLink(RoutingLink):
     """The back-pressure of one link; ``CtiLink`` is the whole actor."""
@@ -37,16 +35,21 @@ class PressedLink(RoutingLink):
     _full = False
 
     def _pressed(self) -> bool:
-        """Whether nothing may be read now."""
-        load = self._table.journal.load
+        """Whether nothing may be read now; whoever has not said hello yet is heard."""
+        journal, row = self._table.journal, self._row
+        load = journal.load
         self._full = load > 1
-        if self._pressing or load <= STOP_READING:
-            return self._pressing
-        self._pressing = True
-        connection = self._row.connection
-        if connection is not None:
-            connection.hold()
-        self.start_timer(PRESS_S, "press")
+        if row.session is not None:
+            row.session.patient = bool(journal.failing)
+        connection = row.connection
+        if connection is None or not row.open:
+            return False
+        if not self._pressing:
+            if load <= STOP_READING:
+                return False
+            self._pressing = True
+            self.start_timer(PRESS_S, "press")
+        connection.hold()
         return True
 
     def _press_again(self) -> None:
@@ -56,12 +59,13 @@ class PressedLink(RoutingLink):
         self._pressing = False
         connection = self._row.connection
         if connection is not None:
+            connection.link.held(self._now)  # it could not be heard until now
             connection.release()
 
     def _shed(self, pending: Pending) -> bool:
         """Refuse a frame of a call where there is too much; True where it was."""
         message = pending.message
-        if type(message) is RouteEnd or (type(message) is CallEvent and message.ev == "cleared"):
+        if ends(message):
             return False
         rule = self._rule(message, pending.at)
         if rule:
@@ -71,9 +75,9 @@ class PressedLink(RoutingLink):
     def _rule(self, message: Message, at: float) -> str:
         if self._full:
             return "the journal is full: journal.queue_limit"
-        most = PENDING_WINDOWS * self._table.config.window
+        most = self._table.config.held_frames
         if len(self._row.pending) > most:
-            return f"{most} frames wait to be durable: {PENDING_WINDOWS} times cti.window"
+            return f"{most} frames wait to be durable: cti.held_frames"
         overload = self._args.overload
         if overload.calm:
             return ""

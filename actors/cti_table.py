@@ -10,12 +10,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors import metrics
 from actors.cti_record import KIND, LinkRecord
 from actors.cti_row import LinkRow, queue
-from protocols.cti import link_session
+from protocols.cti import link_session, refusals
 from protocols.cti.events import Received
 from protocols.cti.link import Link
 from protocols.cti.link_state import session_limits
@@ -39,7 +39,7 @@ class LinkJournal(Protocol):
     def delete(self, kind: str, key: str) -> None:
         """Forget a key."""
 
-    def after(self, effect: Callable[[], None]) -> None:
+    def after(self, effect: Callable[[], None], place: tuple[str, str] | None = None) -> None:
         """Have something done once all that was put is durable."""
 
     def stalled(self, now: float) -> bool:
@@ -48,6 +48,10 @@ class LinkJournal(Protocol):
     @property
     def load(self) -> float:
         """The share of its queue that is in use."""
+
+    @property
+    def failing(self) -> str:
+        """Why commits do not succeed now; empty while they do."""
 
 
 class TableLimits(Struct, frozen=True):
@@ -124,7 +128,7 @@ class LinkTable:
         self, kernel: Kernel, journal: LinkJournal, config: LinkConfig, limits: TableLimits
     ) -> None:
         self.journal = journal
-        self.config = config
+        self.config = structs.replace(config, withhold_refusals=True)
         self.limits = limits
         self.connections: set[CtiConnection] = set()
         self.rows: dict[int, LinkRow] = {}
@@ -258,18 +262,34 @@ class LinkTable:
         wall = self._kernel.clock.wall()
         record = LinkRecord(link_session.record(session), dict(row.registrations), wall)
         self.journal.put(KIND, session.id, record)
-        self.journal.after(partial(self._recorded, row, session, last_in))
+        self.journal.after(partial(self._recorded, row, session, last_in), (KIND, session.id))
 
     def _recorded(self, row: LinkRow, session: LinkSession, last_in: int) -> None:
         link_session.recorded(session, last_in)
         if row.ways.durable(last_in, row.first) and row.owner is not None:
             self._kernel.send(row.owner, PROCEED, None)
+        now = self._kernel.clock.monotonic()
+        self.tell(row, now)
         connection = row.connection
-        if connection is None or not row.open:
+        if connection is not None and row.open:
+            data = connection.link.ack(now)
+            if data:
+                connection.write(data)
+        if session.withheld or row.ways.waiting:
+            next_in = link_session.ackable(session, now, urgent=True)
+            if next_in is not None:
+                self.record(row, next_in)
+
+    def tell(self, row: LinkRow, now: float) -> None:
+        """Send a peer the refusals that hold now, or that it cannot wait for."""
+        session = row.session
+        if session is None or not session.withheld:
             return
-        data = connection.link.ack(self._kernel.clock.monotonic())
-        if data:
-            connection.write(data)
+        for error in refusals.take(session, now, at_once=bool(self.journal.failing)):
+            if row.connection is not None and row.open:
+                row.connection.write(row.connection.link.send(error, now))
+            else:
+                link_session.send(session, error, now)
 
     def restore(self, records: Mapping[str, LinkRecord]) -> None:
         """Take in the link sessions of the node before; their peers have ``resume_s`` from now."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from protocols.cti import flow, framing, heartbeat, link_session, link_state
+from protocols.cti import flow, framing, heartbeat, link_session, link_state, refusals, replaying
 from protocols.cti.events import (
     Event,
     FramingB,
@@ -30,6 +30,7 @@ from protocols.cti.events import (
 )
 from protocols.cti.link_base import LinkBase, WrongPhaseError
 from protocols.cti.messages import (
+    CallEvent,
     Error,
     ErrorCode,
     Heartbeat,
@@ -54,6 +55,16 @@ __all__ = ["RESUME_LOST", "Link", "WrongPhaseError"]
 RESUME_LOST = "resume-lost"
 
 REQUESTS = frozenset({"route.request", "reroute.request"})
+
+
+ENDS = frozenset({"cleared", "abandoned"})
+
+
+def ends(message: Message) -> bool:
+    """Whether a message ends a call or a dialogue, which makes room."""
+    if isinstance(message, CallEvent):
+        return message.ev in ENDS
+    return isinstance(message, RouteEnd)
 
 
 class Link(LinkBase):
@@ -113,6 +124,12 @@ class Link(LinkBase):
             return self.close("handshake-timeout", "the hello could not be checked in time", 503)
         return self.close("handshake-timeout", rule, 400)
 
+    def held(self, now: float) -> list[Event]:
+        """As `timeout` while the caller does not read: the peer is not silent, it is not heard."""
+        if self.state.phase == "open":
+            heartbeat.note_received(self.state.watch, now)
+        return self.timeout(now)
+
     # What the application tells after `HelloReceived`
 
     def accept(self, session: str, now: float) -> list[Event]:
@@ -146,7 +163,7 @@ class Link(LinkBase):
             and state.resume is not None
             and state.resume.session == session.id
             and (state.name, state.side) == (session.name, session.side)
-            and link_session.reaches(session, state.resume.last_i)
+            and replaying.reaches(session, state.resume.last_i)
         )
 
     def resume(self, session: LinkSession, now: float) -> list[Event]:
@@ -168,8 +185,8 @@ class Link(LinkBase):
         resume = self.state.resume
         if resume is None or not self.can_resume(session):
             return self.resume_lost(now)
-        again = list(link_session.replay(session, resume.last_i, now))
-        self.state.settled = link_session.settled(session, now)
+        again = list(replaying.replay(session, resume.last_i, now))
+        self.state.settled = replaying.settled(session, now)
         self.state.next_in = session.durable_in + 1
         self.state.frames_out += len(again)
         return self._open(session, b"".join(again), now)
@@ -287,7 +304,8 @@ class Link(LinkBase):
         state.frames_in += 1
         if not flow.take(state.bucket, now):
             rule = f"more than {self.config.max_frames_per_s} frames in a second"
-            return self._refuse_frame(Refused(429, rule, None, i), now)
+            until = self._refuse_by(frame, now)
+            return self._refuse_frame(Refused(429, rule, None, i), now, until)
         return self._parse(session, frame, now)
 
     def _repeated(self, session: LinkSession, frame: Mapping[str, Any], now: float) -> list[Event]:
@@ -308,7 +326,7 @@ class Link(LinkBase):
             message = parse(frame, self.config.messages)
         except FrameRefused as refused:
             refusal = Refused(refused.code, refused.msg, refused.field, refused.ref)
-            return self._refuse_frame(refusal, now)
+            return self._refuse_frame(refusal, now, self._refuse_by(frame, now))
         match message:
             case RouteRequest() | RerouteRequest():
                 return self._admit(session, message, now)
@@ -318,7 +336,7 @@ class Link(LinkBase):
                 return self._refuse_frame(Refused(400, "hello has been said", "t", message.i), now)
             case RouteEnd():
                 flow.answered(session.window, message.xref)
-        if link_session.admit_other(session, message.i):
+        if link_session.admit_other(session, message.i, ends=ends(message)):
             return [Received(message, now)]
         rule = f"{self.config.window} frames wait to be acknowledged"
         return self._refuse_frame(Refused(429, rule, None, message.i), now)
@@ -338,7 +356,14 @@ class Link(LinkBase):
         if flow.admit(session.window, message.i, self._request(message, now), now):
             return [Received(message, now)]
         rule = f"{self.config.window} requests wait for their answer"
-        return self._refuse_frame(Refused(429, rule, None, message.i), now)
+        until = refusals.answer_by(session, message.reply_ms, now)
+        return self._refuse_frame(Refused(429, rule, None, message.i), now, until)
+
+    def _refuse_by(self, frame: Mapping[str, Any], now: float) -> float:
+        """When the refusal of a frame that was not parsed must have left."""
+        if frame.get("t") not in REQUESTS or self.session is None:
+            return link_session.FOR_EVER
+        return refusals.answer_by(self.session, None, now)
 
     def _request(self, message: RouteRequest | RerouteRequest, now: float) -> flow.Request:
         wait_ms = self.config.request_timeout_ms

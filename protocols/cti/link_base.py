@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
-from protocols.cti import framing, heartbeat, link_session, link_state
+from protocols.cti import framing, heartbeat, link_session, link_state, refusals
 from protocols.cti.events import Closed, CloseReason, Event, Refused, Transmit
 from protocols.cti.messages import Ack, Error, ErrorCode, Message
 from protocols.cti.parsing import to_frame
@@ -137,9 +137,20 @@ class LinkBase:
         self.state.bytes_out += len(data)
         return data
 
-    def _refuse_frame(self, refused: Refused, now: float) -> list[Event]:
-        """Refuse a numbered frame, which counts as handled; the link goes on."""
+    def _refuse_frame(
+        self, refused: Refused, now: float, until: float = link_session.FOR_EVER
+    ) -> list[Event]:
+        """Refuse a numbered frame, which counts as handled; the link goes on.
+
+        Args:
+            refused: why.
+            now: monotonic seconds.
+            until: when the peer is told in any case, where refusals are withheld.
+        """
         self._count_refusal(refused.code)
+        if self.config.withhold_refusals:
+            refusals.refuse(self._open_session("refuse"), _error(refused), now, until)
+            return [refused]
         return [Transmit(self.send(_error(refused), now)), refused]
 
     def _fail(

@@ -11,7 +11,7 @@ So answers cost memory only until their request's deadline, heartbeats and acks 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct, field, structs
 
@@ -29,9 +29,6 @@ from protocols.cti.messages import (
     Void,
 )
 from protocols.cti.parsing import to_frame
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ACK_FRAMES = 32
 """Frames confirmed and not yet recorded after which a record is due; an `ack` follows its commit.
@@ -51,7 +48,8 @@ Recent: TypeAlias = Error | RpRegistered
 
 _RECENT = (Error, RpRegistered)
 _NOT_REPEATED = (Ack, Heartbeat, HeartbeatOk, Void)
-_FOR_EVER = float("inf")
+FOR_EVER = float("inf")
+"""When a frame expires that is always repeated."""
 
 
 class Limits(Struct, frozen=True):
@@ -61,6 +59,7 @@ class Limits(Struct, frozen=True):
         replay_frames: numbers that a peer which resumes may be behind.
         replay_bytes: bytes of the frames kept for it.
         window: requests without an answer, and as many other frames that are not confirmed.
+        held: other frames that are not confirmed, while commits fail.
         request_s: seconds that an answer is worth repeating where its request is not known.
         max_frame_bytes: longest payload.
     """
@@ -68,6 +67,7 @@ class Limits(Struct, frozen=True):
     replay_frames: int = 10_000
     replay_bytes: int = 4_194_304
     window: int = 1_000
+    held: int = 100_000
     request_s: float = 0.3
     max_frame_bytes: int = framing.MAX_FRAME_BYTES
 
@@ -84,6 +84,18 @@ class Kept(Struct, frozen=True, gc=False):
     data: bytes
     until: float
     ref: int = 0
+
+
+class Withheld(Struct, frozen=True, gc=False):
+    """A refusal that waits until the record that covers the refused frame is durable.
+
+    Attributes:
+        error: to be sent.
+        until: when it is sent all the same, monotonic seconds.
+    """
+
+    error: Error
+    until: float
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -118,6 +130,8 @@ class LinkSession(Struct, kw_only=True):
         answers, lasting: frames kept by number: until their request's deadline, and for ever.
         kept_bytes: what they take.
         recent: the latest refusals and registrations.
+        withheld: refusals that are not told yet, see `refusals`.
+        patient: the journal takes no commits now: `limits.held` frames may wait for it.
     """
 
     id: str
@@ -138,6 +152,8 @@ class LinkSession(Struct, kw_only=True):
     lasting: dict[int, Kept] = field(default_factory=dict)
     kept_bytes: int = 0
     recent: list[Recent] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    patient: bool = False
 
 
 def begin(session: str, name: str, side: Side, limits: Limits) -> LinkSession:
@@ -184,8 +200,13 @@ def record(session: LinkSession) -> Record:
         name=session.name,
         side=session.side,
         last_in=session.confirmed_in,
-        recent=tuple(session.recent),
+        recent=(*session.recent, *_covered(session)),
     )
+
+
+def _covered(session: LinkSession) -> list[Error]:
+    """Refusals that wait for this record; they have no number of vigie's yet."""
+    return [one.error for one in session.withheld if one.error.ref <= session.confirmed_in]
 
 
 def restore(record: Record, limits: Limits) -> LinkSession:
@@ -231,9 +252,13 @@ def take(session: LinkSession, i: int) -> None:
     session.next_in = i + 1
 
 
-def admit_other(session: LinkSession, i: int) -> bool:
-    """Let a frame in that is no request; False where as many wait as may."""
-    if len(session.others) >= session.limits.window:
+def admit_other(session: LinkSession, i: int, *, ends: bool = False) -> bool:
+    """Let a frame in that is no request; False where as many wait as may.
+
+    One that `ends` a call or a dialogue always gets in: it makes room.
+    """
+    most = session.limits.held if session.patient else session.limits.window
+    if len(session.others) >= most and not ends:
         return False
     session.others.add(i)
     return True
@@ -251,7 +276,7 @@ def ackable(session: LinkSession, now: float, *, urgent: bool = False) -> int | 
     Args:
         session: whose.
         now: monotonic seconds.
-        urgent: something waits for it; then it is due as soon as the one before is durable.
+        urgent: not only an ack waits for it; then it is due once the one before is durable.
 
     Returns:
         The number up to which it covers the peer's frames: put `record` into the journal, and call
@@ -259,6 +284,7 @@ def ackable(session: LinkSession, now: float, *, urgent: bool = False) -> int | 
     """
     if session.ack_at is None:
         return None
+    urgent = urgent or bool(session.withheld)
     early = now < session.ack_at and session.confirmed_in - session.recording < ACK_FRAMES
     if early and not (urgent and session.recording == session.durable_in):
         return None
@@ -309,49 +335,6 @@ def number(session: LinkSession, message: Message) -> bytes:
     return data
 
 
-def reaches(session: LinkSession, last_i: int) -> bool:
-    """Tell whether a peer that has handled vigie's frames up to `last_i` can resume."""
-    if session.next_out == 0:
-        highest = max((message.i for message in session.recent), default=0)
-        return highest - session.limits.replay_frames <= last_i < MAX_NUMBER
-    behind = session.next_out - 1 - last_i
-    return last_i >= session.floor and 0 <= behind <= session.limits.replay_frames
-
-
-def replay(session: LinkSession, last_i: int, now: float) -> Iterator[bytes]:
-    """Make again what came after vigie's frame `last_i`, which `reaches` has allowed.
-
-    Yields:
-        The bytes of each frame.
-    """
-    if session.next_out == 0:
-        _go_on(session, last_i)
-    for i in range(last_i + 1, session.next_out):
-        kept = session.lasting.get(i) or session.answers.get(i)
-        if kept is not None and kept.until > now:
-            yield kept.data
-        else:
-            yield framing.encode(to_frame(Void(i=i)))
-
-
-def settled(session: LinkSession, now: float) -> set[int]:
-    """The numbers of the requests whose answer the peer has, or gets by `replay`."""
-    kept = (*session.answers.values(), *session.lasting.values())
-    return {frame.ref for frame in kept if frame.ref and frame.until > now}
-
-
-def _go_on(session: LinkSession, last_i: int) -> None:
-    """Give a restored session its numbers: what it knows of keeps its own."""
-    session.floor = last_i
-    for message in session.recent:
-        if message.i > last_i:
-            data = framing.encode(to_frame(message), max_bytes=session.limits.max_frame_bytes)
-            ref = message.ref if isinstance(message, Error) else 0
-            session.lasting[message.i] = Kept(data, _FOR_EVER, ref)
-            session.kept_bytes += len(data)
-    session.next_out = max([last_i, *session.lasting]) + 1
-
-
 def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: float) -> None:
     if isinstance(message, RouteSelect):  # by far the most frequent
         ref, request = flow.answered(session.window, message.xref)
@@ -360,7 +343,7 @@ def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: floa
     elif isinstance(message, _NOT_REPEATED):
         return
     else:
-        session.lasting[i] = Kept(data, _FOR_EVER, _handled(session, i, message, now))
+        session.lasting[i] = Kept(data, FOR_EVER, _handled(session, i, message, now))
     session.kept_bytes += len(data)
     _trim(session, now)
 

@@ -23,12 +23,15 @@ class LinkConfig(Struct, frozen=True, kw_only=True):
         handshake_timeout_ms: from the connection to the whole `hello`.
         window: requests received and not yet answered, and as many other frames that are not
             confirmed.
+        held_frames: other frames that are not confirmed, while commits fail.
         max_frames_per_s: frames received in a second; as many may come at once.
         write_buffer_bytes: output that a slow reader may leave unread. The link itself buffers
             nothing: its caller closes it over this with reason "slow-reader".
         replay_frames: numbers that a peer which resumes may be behind.
         replay_bytes: bytes of the frames kept for it.
         request_timeout_ms: after it a request counts no more in the window.
+        withhold_refusals: an `error` for a frame is told when the record that covers the frame is
+            durable; its caller takes it from `refusals.take`. Without, it is told at once.
         hb: heartbeats.
         messages: limits of a single message.
     """
@@ -36,11 +39,13 @@ class LinkConfig(Struct, frozen=True, kw_only=True):
     max_frame_bytes: int = framing.MAX_FRAME_BYTES
     handshake_timeout_ms: int = 2_000
     window: int = 1_000
+    held_frames: int = 100_000
     max_frames_per_s: int = 20_000
     write_buffer_bytes: int = 4_194_304
     replay_frames: int = 10_000
     replay_bytes: int = 4_194_304
     request_timeout_ms: int = 300
+    withhold_refusals: bool = False
     hb: HeartbeatTimes = field(default_factory=HeartbeatTimes)
     messages: MessageLimits = field(default_factory=MessageLimits)
 
@@ -139,6 +144,7 @@ def session_limits(config: LinkConfig) -> link_session.Limits:
         replay_frames=config.replay_frames,
         replay_bytes=config.replay_bytes,
         window=config.window,
+        held=config.held_frames,
         request_s=config.request_timeout_ms / 1000,
         max_frame_bytes=config.max_frame_bytes,
     )

@@ -264,6 +264,7 @@ def test_over_the_window_a_request_gets_429():
         kit.sessions.cell.suspended = True
         for number in range(3):
             peer.route(xref=f"x{number}", call=f"c{number}")
+        kit.advance(0.245)
         [refusal] = peer.frames()
         assert (refusal["code"], refusal["ref"]) == (429, 3)
 

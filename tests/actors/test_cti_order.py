@@ -147,9 +147,13 @@ def test_a_link_that_is_killed_hands_over_again_in_order_what_is_not_confirmed(k
 def test_over_the_window_frames_that_are_not_confirmed_get_429():
     with LinkKit(link=LinkConfig(window=2)) as kit:
         peer = kit.connect()
-        session(kit, confirms=False)
+        told = session(kit, confirms=False)
         for _ in range(3):
             peer.event()
+        assert peer.frames() == []
+        for i in (1, 2):
+            kit.loop.run(told.confirm, peer.session, i)
+        kit.settle()
         [refused] = peer.frames()
         assert (refused["code"], refused["ref"]) == (429, 3)
 
