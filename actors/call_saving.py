@@ -80,7 +80,7 @@ class SavedCall(StateMachine):
             self._put(reached, after)
         waits = waits or not self._is_saved(data)
         actions = self._held_back(transition.actions) if waits else transition.actions
-        self._let_go(waits)
+        self._let_go(waits, data.session)
         return Transition(transition.state, after, actions, transition.stop)
 
     def _put(self, state: str, data: Session) -> None:
@@ -101,16 +101,16 @@ class SavedCall(StateMachine):
             self._later(partial(self._give, action.to, action.value))
         return tuple(action for action in actions if type(action) is not Reply)
 
-    def _let_go(self, waits: bool) -> None:
+    def _let_go(self, waits: bool, session: str) -> None:
         effects, self._effects = self._effects, None
         if effects is None:
             return
         if not waits:
             _do_all(effects)
         elif len(effects) == 1:
-            self._args.settings.journal.after(effects[0])
+            self._args.settings.journal.after(effects[0], (KIND, session))
         else:
-            self._args.settings.journal.after(partial(_do_all, effects))
+            self._args.settings.journal.after(partial(_do_all, effects), (KIND, session))
 
     # Frames of links
 

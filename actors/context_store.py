@@ -20,7 +20,7 @@ from supervision import GenServer, Stop, Timeout
 from supervision.reasons import error
 
 if TYPE_CHECKING:
-    from actors.alarms import Alarms
+    from actors.alarms import Alarms, Severity
     from actors.cti_table import LinkTable
     from actors.journal.journal import Journal
     from actors.journal.records import JournalStatistics
@@ -32,6 +32,9 @@ LOOK_S = 1.0
 
 FREE_AGAIN = 1.1
 """Of ``journal.min_free_mb``: above it the disk is not low any more."""
+
+LOG_MAJOR = 4
+"""Times ``journal.wal_max_mb``: above it the alarm of a log that grows is major."""
 
 MB = 1_048_576
 
@@ -85,6 +88,7 @@ class ContextStore(GenServer):
         self.kernel.report("recovered", self.address.path, **told, notes=list(recovered.notes))
         if missing:
             text = f"{missing} commits that were acknowledged are not in the journal"
+            text = "; ".join((text, *recovered.notes))
             self._args.alarms.raised("journal-shortfall", self.address.path, text, "critical")
         elif recovered.notes:
             text = "; ".join(recovered.notes)
@@ -100,7 +104,10 @@ class ContextStore(GenServer):
         """Take what the journal tells, and look at the disk."""
         del sender
         match message:
-            case Failing() | Working():
+            case Failing(why=why):  # though it may be over by now: it is not to go unnoticed
+                self._args.alarms.raised("journal-failing", self.address.path, why, "critical")
+                self._look_at_commits()
+            case Working():
                 self._look_at_commits()
             case Crashed(why=why):
                 self.stop(error(f"the journal's thread crashed: {why}"))
@@ -110,6 +117,7 @@ class ContextStore(GenServer):
     def _look(self) -> None:
         self._look_at_commits()
         self._look_at_disk()
+        self._look_at_log()
         self.start_timer(LOOK_S, "look")
 
     def _look_at_commits(self) -> None:
@@ -129,6 +137,20 @@ class ContextStore(GenServer):
             self._args.alarms.raised("disk-low", self.address.path, text)
         elif free < 0 or free >= FREE_AGAIN * least:
             self._args.alarms.cleared("disk-low")
+
+    def _look_at_log(self) -> None:
+        """The log begins anew when all of it is in the database, unless somebody still reads it."""
+        journal, alarms = self._args.journal, self._args.alarms
+        size, most = journal.statistics().wal_bytes, journal.config.wal_max_mb * MB
+        if size <= most:
+            alarms.cleared("journal-log")
+            return
+        text = (
+            f"the journal's log has {size // MB} MB, journal.wal_max_mb is {most // MB}: another"
+            " program keeps reading journal.db (see lsof); end it, and read by vigie journal export"
+        )
+        severity: Severity = "major" if size > LOG_MAJOR * most else "warning"
+        alarms.raised("journal-log", self.address.path, text, severity)
 
     # For operators
 

@@ -120,6 +120,7 @@ def _facts(files: Files, findings: Findings) -> dict[str, Any]:
         "damage": findings.damage,
         "notes": findings.notes,
         "newer": sorted(findings.newer),
+        "older": sorted(findings.older),
         "bytes": sizes,
     }
 
@@ -133,6 +134,7 @@ def _told(files: Files, findings: Findings) -> list[str]:
         f"last commit {facts['number']}, acknowledged {findings.acknowledged}",
         *findings.notes,
         *(f"written by a newer release: {one}" for one in facts["newer"]),
+        *(f"written by a release too old for this one: {one}" for one in facts["older"]),
     ]
     if findings.missing_commits:
         lines.append(

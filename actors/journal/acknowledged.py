@@ -28,11 +28,13 @@ class Told(Struct, frozen=True):
         number: of the last commit acknowledged; 0 where there is no file.
         at: when, seconds since the epoch.
         why: why the file cannot be read; empty where it can, or is not there.
+        there: whether there is a file.
     """
 
     number: int = 0
     at: float = 0.0
     why: str = ""
+    there: bool = True
 
 
 def record(number: int, at: float) -> bytes:
@@ -51,7 +53,7 @@ def read(path: Path) -> Told:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return Told()
+        return Told(there=False)
     except OSError as error:
         return Told(why=f"{path.name} cannot be read: {error.strerror}")
     if len(data) != _RECORD.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
@@ -19,6 +20,9 @@ Place: TypeAlias = tuple[str, str]
 DELETED: Any = object()
 """In the place of a value: the entry is deleted."""
 
+ROW_BYTES = 256 * 1_048_576
+"""Of a text: SQLite takes four times as much in one statement."""
+
 _json = msgspec.json.Encoder()
 
 
@@ -30,19 +34,78 @@ class Batch:
         appended: new rows of the outbox, by rising number.
         trimmed: numbers of rows of the outbox that have come where they were to go.
         effects: what waits for the commit, in order.
+        places: of each effect the entry that it tells of; None where it waits for all.
     """
 
-    __slots__ = ("appended", "effects", "entries", "trimmed")
+    __slots__ = ("appended", "effects", "entries", "places", "trimmed")
 
     def __init__(self) -> None:
         self.entries: dict[Place, Any] = {}
         self.appended: dict[int, OutboxItem] = {}
         self.trimmed: set[int] = set()
         self.effects: list[Effect] = []
+        self.places: list[Place | None] = []
 
     def __len__(self) -> int:
         """Records that a commit of it would write or delete."""
         return len(self.entries) + len(self.appended) + len(self.trimmed)
+
+    def wait(self, effect: Effect, place: Place | None) -> None:
+        """Have an effect wait for the commit.
+
+        Args:
+            effect: what is run then.
+            place: of the entry that it tells of; None waits for all of the batch.
+        """
+        self.effects.append(effect)
+        self.places.append(place)
+
+    def drop(self, keys: set[str]) -> None:
+        """Forget the effects that tell of some keys."""
+        kept = [
+            (effect, place)
+            for effect, place in zip(self.effects, self.places, strict=True)
+            if place is None or place[1] not in keys
+        ]
+        self.effects = [effect for effect, _ in kept]
+        self.places = [place for _, place in kept]
+
+    def take(self, count: int) -> Batch:
+        """Take the oldest entries out, with all that belongs to them.
+
+        What a session leaves in the outbox goes with its entry: neither is written without the
+        other. New rows of the outbox are numbered again, in the order in which they are written.
+
+        Args:
+            count: how many entries.
+
+        Returns:
+            The batch that is written first; this one is what is left.
+        """
+        piece = Batch()
+        for place in tuple(islice(self.entries, count)):
+            piece.entries[place] = self.entries.pop(place)
+        piece.trimmed, self.trimmed = self.trimmed, set()
+        keys = {key for _, key in piece.entries}
+        seqs = sorted(self.appended)
+        items = [self.appended[seq] for seq in seqs]
+        first = [item for item in items if item.session in keys]
+        piece.appended = dict(zip(seqs, first, strict=False))
+        rest = (item for item in items if item.session not in keys)
+        self.appended = dict(zip(seqs[len(first) :], rest, strict=True))
+        waiting = list(zip(self.effects, self.places, strict=True))
+        self.effects, self.places = [], []
+        for effect, place_of in waiting:
+            (piece if place_of in piece.entries else self).wait(effect, place_of)
+        return piece
+
+    def extend(self, later: Batch) -> None:
+        """Take in what was put later."""
+        self.entries.update(later.entries)
+        self.appended.update(later.appended)
+        self.trimmed |= later.trimmed
+        self.effects += later.effects
+        self.places += later.places
 
     def trim(self, seqs: Sequence[int]) -> None:
         """Have rows of the outbox deleted; one that is not committed yet is not even written."""
@@ -99,25 +162,36 @@ class Encoding:
     """Encodes a batch step by step, so that a great one does not hold the loop.
 
     Args:
-        batch: what is written; it must not change any more.
+        batch: what is written; what is put must not change any more.
         number: of the commit.
         codecs: by kind.
+        most_rows: entries after which the rest is left for the next commit.
+        most_bytes: of texts after which it is; one that is longer is written alone.
 
     Attributes:
+        batch: what the commit is made of; the rest is left in the one that was given.
         unwritable: values that were left out because they could not be encoded.
     """
 
-    def __init__(self, batch: Batch, number: int, codecs: Mapping[str, Codec]) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        number: int,
+        codecs: Mapping[str, Codec],
+        most_rows: int = sys.maxsize,
+        most_bytes: int = sys.maxsize,
+    ) -> None:
+        self.batch = batch
         self.unwritable: list[Unwritable] = []
         self._number = number
         self._codecs = codecs
         self._work: list[tuple[Any, ...]] = []
         self._bodies: list[bytes] = [b"\0"]  # of an empty blob SQLite's parts are NULL, not empty
         self._offset = 2
-        self._rows = len(batch)
+        self._most_rows = most_rows
+        self._most_bytes = most_bytes
         self._appends = 0
-        self._trims = len(batch.trimmed)
-        self._steps = self._encode(batch)
+        self._steps = self._encode()
 
     def step(self, rows: int) -> bool:
         """Encode some more rows; return whether that was all."""
@@ -128,21 +202,28 @@ class Encoding:
         self._work.append(("number",))
         work = _json.encode(self._work).decode()
         bodies = b"".join(self._bodies)
-        return Commit(self._number, work, bodies, self._rows, self._appends, self._trims)
+        rows, trims = len(self.batch), len(self.batch.trimmed)
+        return Commit(self._number, work, bodies, rows, self._appends, trims)
 
-    def _encode(self, batch: Batch) -> Iterator[None]:
-        for (kind, key), value in batch.entries.items():
+    def _encode(self) -> Iterator[None]:
+        for count, ((kind, key), value) in enumerate(self.batch.entries.items()):
+            if count and self._is_full(count):
+                self.batch = self.batch.take(count)
+                break
             if value is DELETED:
                 self._work.append(("delete", kind, storable(key)))
             else:
                 self._put(kind, storable(key), value)
             yield
-        for seq, item in batch.appended.items():
+        for seq, item in self.batch.appended.items():
             self._append(seq, item)
             yield
-        for seq in batch.trimmed:
+        for seq in self.batch.trimmed:
             self._work.append(("trim", None, seq))
             yield
+
+    def _is_full(self, count: int) -> bool:
+        return count >= self._most_rows or self._offset > self._most_bytes
 
     def _put(self, kind: str, key: str, value: Any) -> None:
         body = self._body(kind, key, value)
@@ -167,6 +248,8 @@ class Encoding:
     def _body(self, kind: str, key: str, value: Any) -> bytes | None:
         try:
             body = self._codecs[kind].encode(value)
+            if len(body) > ROW_BYTES:
+                raise ValueError(f"its text is longer than {ROW_BYTES} bytes")  # noqa: TRY301
         except Exception as exception:  # noqa: BLE001 - of any codec; the others must not wait for it
             self.unwritable.append(Unwritable(kind, key, exception))
             return None

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from actors.journal import acknowledged
-from actors.journal.file import REFUSED, Files, connect, opened, refuse_lost
-from actors.journal.records import Codec, JournalDamaged, JournalTooNew, JournalUnusable
+from actors.journal.file import REFUSED, Files, connect, opened, refuse_format, refuse_lost
+from actors.journal.records import Codec, JournalDamaged, JournalUnusable
 from actors.journal.recovery import Findings, examine
-from actors.journal.schema import FORMAT
 
 
 def check(files: Files, codecs: Mapping[str, Codec]) -> Findings:
@@ -26,6 +25,7 @@ def check(files: Files, codecs: Mapping[str, Codec]) -> Findings:
     Raises:
         JournalUnusable: there is none, or it may not be read.
         JournalTooNew: it was written by a newer release.
+        JournalTooOld: it was written by a release too old for this one.
     """
     if not files.database.exists() and not _traces(files):
         raise JournalUnusable(f"there is no journal in {files.directory}")
@@ -57,13 +57,10 @@ def _examined(files: Files, codecs: Mapping[str, Codec]) -> Findings:
 def _is_new(connection: sqlite3.Connection, lost: str) -> bool:
     """Whether a node has made the file and nothing else yet."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found > FORMAT:
-        raise JournalTooNew(
-            f"the journal has format {found}; this release knows formats up to {FORMAT}"
-        )
+    refuse_format(found)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and found != FORMAT:
-        raise JournalDamaged((f"journal.db has tables, but format {found}",))
+    if tables and not found:
+        raise JournalDamaged(("journal.db has tables, but format 0",))
     if lost and not tables:
         raise JournalDamaged((f"journal.db holds nothing, {lost}",))
     return not tables

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from actors.journal import schema
-from actors.journal.acknowledged import Acknowledged
 from actors.journal.batch import Commit
 from actors.journal.file import REFUSED, connect
+from actors.journal.records import JournalError
 from actors.journal.writer import Standing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from actors.journal.holding import Holding
     from actors.journal.writer import Heard
 
 NAMED = (
@@ -37,6 +36,9 @@ NAMED = (
 )
 """What disks, their permissions and other processes do; anything else is a fault of the program."""
 
+RENEW_S = 1.0
+"""Seconds at least between two tries to put into its place what is not there."""
+
 VACUUM_PAGES = 64
 """Pages given back at once, between two commits."""
 
@@ -53,13 +55,16 @@ class Tidy(Struct, frozen=True):
     vacuum: bool = False
 
 
+class Renew(Struct, frozen=True):
+    """Between two commits: see whether everything is in its place, and put it there again."""
+
+
 class Committing:
     """The writer's thread.
 
     Args:
-        path: of the database.
-        connection: to it; belongs to the thread from now on.
-        told: the second file.
+        holding: the open files.
+        connection: to the database; belongs to the thread from now on.
         standing: what the last commit left.
         wal_max_bytes: how long the log may get before commits wait for a checkpoint.
         post: has something run on the loop.
@@ -71,9 +76,8 @@ class Committing:
 
     def __init__(
         self,
-        path: Path,
+        holding: Holding,
         connection: sqlite3.Connection | None,
-        told: Acknowledged,
         standing: Standing,
         wal_max_bytes: int,
         *,
@@ -81,15 +85,16 @@ class Committing:
         heard: Heard,
     ) -> None:
         self.rows = 0
-        self._path = path
+        self._holding = holding
         self._connection = connection
-        self._told = told
+        self._lost = ""
+        self._renew_after = 0.0
         self._standing = standing
         self._wal_max_rows = wal_max_bytes // schema.FRAME_BYTES
         self._logged_rows = 0
         self._post = post
         self._heard = heard
-        self._queue: SimpleQueue[tuple[Commit, float] | Tidy | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Commit, float] | Tidy | Renew | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="vigie-journal", daemon=True)
         self._thread.start()
 
@@ -103,10 +108,25 @@ class Committing:
         """Have something done between two commits."""
         self._queue.put(what)
 
-    def end(self) -> sqlite3.Connection | None:
-        """End the thread after what was given to it, and take its connection back."""
+    def renew(self) -> None:
+        """Have what is not in its place put there again."""
+        self._queue.put(Renew())
+
+    def end(self, patience_s: float | None = None) -> bool:
+        """End the thread after what was given to it.
+
+        Args:
+            patience_s: seconds after which it is left to itself; None waits for it.
+
+        Returns:
+            Whether it has ended.
+        """
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
+    def take(self) -> sqlite3.Connection | None:
+        """Take its connection, once it has ended."""
         return self._connection
 
     # The thread
@@ -117,6 +137,9 @@ class Committing:
                 if isinstance(item, Tidy):
                     self._tidy(item)
                     continue
+                if isinstance(item, Renew):
+                    self._look()
+                    continue
                 self._commit(*item)
                 if self._logged_rows > self._wal_max_rows:  # the keeper cannot keep up
                     self._tidy(Tidy(checkpoint=True))
@@ -124,9 +147,14 @@ class Committing:
             self._post(self._heard.crashed, exception)
 
     def _commit(self, commit: Commit, since: float) -> None:
+        if self._connection is None:
+            self._look()
+        if self._lost:
+            self._post(self._heard.failed, commit.number, self._lost)
+            return
         try:
             self._write(commit)
-            self._told.write(commit.number, time.time())
+            self._holding.tell(commit.number)
         except REFUSED as error:
             name = named(error)
             if name is None:
@@ -144,10 +172,35 @@ class Committing:
         """Write a commit, unless it is found to be written: an attempt may fail and be durable."""
         connection = self._connection
         if connection is None:
-            connection = self._connection = connect(self._path)
+            connection = self._connection = connect(self._holding.files.database)
             self._standing = standing_of(connection)
         if self._standing.number < commit.number:
             self._standing = write(connection, commit, self._standing)
+
+    def _look(self) -> None:
+        """Put again into its place what is not there, now and then."""
+        gone, now = self._holding.gone(), time.monotonic()
+        if not gone:
+            self._lost = ""
+        elif now >= self._renew_after:
+            self._renew(gone)
+            self._renew_after = time.monotonic() + RENEW_S
+
+    def _renew(self, gone: str) -> None:
+        self._lost = gone
+        self._post(self._heard.lost, gone)
+        self._let_go()
+        try:
+            self._connection = self._holding.renew()
+            self._standing = standing_of(self._connection)
+        except (*REFUSED, OSError, JournalError) as error:
+            self._let_go()
+            why = f"{gone}, and cannot be written anew: {error}"
+            self._lost = f"{why}; do not restart the node, only its memory has what is open"
+            self._post(self._heard.lost, self._lost)
+            return
+        self._lost = ""
+        self._post(self._heard.renewed, gone)
 
     def _let_go(self) -> None:
         """Close the connection: what it knows of the file may be wrong now."""

@@ -25,11 +25,23 @@ from actors.journal.salvage import (
 
 Line: TypeAlias = dict[str, Any]
 
+PAGE = 500
+"""Rows read at once."""
+
+FIRST = -(2**63)
+"""Below every row id."""
+
+_ENTRIES = schema.ENTRIES.replace("SELECT ", "SELECT rowid, ", 1) + " WHERE rowid > ?1"
+_ITEMS = (
+    schema.OUTBOX_ROWS.replace("SELECT ", "SELECT rowid, ", 1) + " WHERE rowid > ?1 AND ?2 IS NULL"
+)
+
 
 def export(files: Files, kind: str | None, codecs: Mapping[str, Codec]) -> Iterator[Line | Aside]:
     """Every row that is whole, and in the place of each other why it is left out.
 
-    While a node writes, what is exported is as of one commit.
+    A node may write meanwhile: each row that is there all the time is exported, as it is when it is
+    come to. There is no long transaction, however slowly the lines are taken.
 
     Args:
         files: of the journal.
@@ -67,14 +79,25 @@ def _through_sqlite(
 def _rows(
     connection: sqlite3.Connection, kind: str | None
 ) -> Iterator[tuple[WholeEntry | WholeItem, int]]:
-    connection.execute("BEGIN")
-    query = f"{schema.ENTRIES} WHERE ?1 IS NULL OR kind = ?1"
-    for of_kind, key, version, number, checksum, body in connection.execute(query, (kind,)):
+    entries = f"{_ENTRIES} AND (?2 IS NULL OR kind = ?2)"
+    for _, of_kind, key, version, number, checksum, body in _paged(connection, entries, kind):
         yield WholeEntry(of_kind, key, version, number, body), checksum
     if kind in (None, OUTBOX):
-        for seq, version, number, checksum, *names, body in connection.execute(schema.OUTBOX_ROWS):
+        for _, seq, version, number, checksum, *names, body in _paged(connection, _ITEMS, None):
             session, call, ani = names
             yield WholeItem(seq, version, number, (session, call, ani), body), checksum
+
+
+def _paged(
+    connection: sqlite3.Connection, query: str, kind: str | None
+) -> Iterator[tuple[Any, ...]]:
+    """Rows by rising row id, each page read at once: a reader that stops keeps the log growing."""
+    last = FIRST
+    while page := connection.execute(
+        f"{query} ORDER BY rowid LIMIT {PAGE}", (last, kind)
+    ).fetchall():
+        yield from page
+        last = page[-1][0]
 
 
 def _page_by_page(
@@ -108,10 +131,10 @@ def plain(row: WholeEntry | WholeItem, codecs: Mapping[str, Codec]) -> Line:
 
 
 def _body(row: WholeEntry | WholeItem, codec: Codec | None) -> Any:
-    if codec is None or codec.version < row.version:
+    if codec is None or not codec.knows(row.version):
         return msgspec.json.decode(row.body)
     try:
-        return named(codec.decode(row.body, row.version))
+        return named(codec.read(row.body, row.version))
     except ValueError:
         return msgspec.json.decode(row.body)
 

@@ -15,6 +15,7 @@ from actors.journal.records import (
     JournalError,
     JournalLocked,
     JournalTooNew,
+    JournalTooOld,
     JournalUnusable,
 )
 
@@ -60,31 +61,74 @@ class Files(Struct, frozen=True):
         """Locked by whoever has the journal open; holds its process id."""
         return self.directory / "lock"
 
+    @property
+    def reserve(self) -> Path:
+        """Room for a start on a full disk."""
+        return self.directory / "reserve"
+
+    @property
+    def marker(self) -> Path:
+        """Beside the directory: the number of a late commit, for when the directory is gone."""
+        return self.directory.with_name(f"{self.directory.name}.number")
+
 
 class Lock:
     """Keeps two nodes, or a node and a repair, apart; let go of by the end of the process too.
+
+    Two files are locked, one of them outside of the journal's directory: whoever removes the one,
+    or the directory, lets nobody in.
 
     Args:
         files: of the journal; its directory is made where it is missing.
 
     Raises:
         JournalLocked: somebody has it.
-        JournalUnusable: the directory or the file cannot be made.
+        JournalUnusable: the directory or a file cannot be made.
     """
 
     def __init__(self, files: Files) -> None:
+        self._files = files
+        self._descriptor = _locked(files, files.lock)
         try:
-            files.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = os.open(files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise JournalUnusable(f"{files.lock}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
+            self._marker = _locked(files, files.marker)
+        except JournalError:
             os.close(self._descriptor)
-            raise JournalLocked(f"{files.directory} is in use by process {owner or '?'}") from None
+            raise
         self._sign()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether both files are still the ones that their names lead to."""
+        pairs = ((self._descriptor, self._files.lock), (self._marker, self._files.marker))
+        return all(_leads_to(path, descriptor) for descriptor, path in pairs)
+
+    def renew(self) -> None:
+        """Lock what the names lead to now; the locks before are kept until that is done.
+
+        Raises:
+            JournalLocked: somebody else has.
+            JournalUnusable: a file cannot be made.
+        """
+        if not _leads_to(self._files.lock, self._descriptor):
+            before, self._descriptor = self._descriptor, _locked(self._files, self._files.lock)
+            os.close(before)
+            self._sign()
+        if not _leads_to(self._files.marker, self._marker):
+            before, self._marker = self._marker, _locked(self._files, self._files.marker)
+            os.close(before)
+
+    def note(self, number: int, at: float) -> None:
+        """Keep the number of a late commit outside of the directory.
+
+        Args:
+            number: of a commit that is durable.
+            at: seconds since the epoch.
+
+        Raises:
+            OSError: as of any file.
+        """
+        os.pwrite(self._marker, acknowledged.record(number, at), 0)
+        os.fsync(self._marker)
 
     def _sign(self) -> None:
         try:
@@ -97,7 +141,37 @@ class Lock:
         """Let others have the journal; twice changes nothing."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
-            self._descriptor = -1
+            os.close(self._marker)
+            self._descriptor = self._marker = -1
+
+
+def _locked(files: Files, path: Path) -> int:
+    """Open and lock a file, made where it is missing."""
+    try:
+        files.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalUnusable(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise JournalLocked(f"{files.directory} is in use by process {_owner(files)}") from None
+    return descriptor
+
+
+def _owner(files: Files) -> str:
+    try:
+        return files.lock.read_text("ascii", "replace").strip() or "?"
+    except OSError:
+        return "?"
+
+
+def _leads_to(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
@@ -139,8 +213,10 @@ def settle(connection: sqlite3.Connection, *, read_only: bool) -> None:
     if read_only:
         pragmas = ["query_only=ON", "cell_size_check=ON"]
     else:
-        connection.execute(f"PRAGMA page_size={schema.PAGE_BYTES}")
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        if not pages:  # the second would write to any other, which a full disk does not take
+            connection.execute(f"PRAGMA page_size={schema.PAGE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
@@ -155,15 +231,14 @@ def prepare(connection: sqlite3.Connection, lost: str = "") -> None:
 
     Raises:
         JournalTooNew: it was written by a newer release.
+        JournalTooOld: it was written by a release too old for this one.
         JournalDamaged: it is no journal.
         sqlite3.Error: as SQLite says.
     """
     (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found > schema.FORMAT:
-        raise JournalTooNew(
-            f"the journal has format {found}; this release knows formats up to {schema.FORMAT}"
-        )
-    if found == schema.FORMAT:
+    refuse_format(found)
+    if found:
+        convert(connection, found)
         return
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables:
@@ -172,6 +247,39 @@ def prepare(connection: sqlite3.Connection, lost: str = "") -> None:
         raise JournalDamaged((f"journal.db holds nothing, {lost}",))
     version = f"PRAGMA user_version={schema.FORMAT};"
     connection.executescript(f"BEGIN IMMEDIATE;{schema.TABLES}{version}COMMIT;")
+
+
+def refuse_format(found: int) -> None:
+    """Refuse a database whose format this release does not know, nor how to convert it.
+
+    Args:
+        found: its ``PRAGMA user_version``.
+
+    Raises:
+        JournalTooNew: it was written by a newer release.
+        JournalTooOld: it was written by a release too old for this one.
+    """
+    if found > schema.FORMAT:
+        raise JournalTooNew(
+            f"the journal has format {found}; this release knows formats up to {schema.FORMAT}"
+        )
+    if found and any(one not in schema.CONVERSIONS for one in range(found, schema.FORMAT)):
+        raise JournalTooOld(
+            f"the journal has format {found}, older than what this release reads;"
+            " start a release between the two first"
+        )
+
+
+def convert(connection: sqlite3.Connection, found: int) -> None:
+    """Bring a database to this release's format, one format after the other.
+
+    Args:
+        connection: to the database.
+        found: the format that it has.
+    """
+    for one in range(found, schema.FORMAT):
+        script = schema.CONVERSIONS[one]
+        connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version={one + 1};COMMIT;")
 
 
 def open_database(files: Files) -> sqlite3.Connection:

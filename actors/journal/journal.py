@@ -9,22 +9,18 @@ all that was put before them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from actors.journal import effects
-from actors.journal.batch import DELETED, Batch, Commit, Effect, Encoding
-from actors.journal.measures import Measures
+from actors.journal.batch import Batch, Commit, Encoding
+from actors.journal.gathering import Gathered
+from actors.journal.health import Health, Listener
 from actors.journal.records import (
     Codec,
-    Crashed,
-    Failing,
     JournalError,
     JournalStatistics,
-    OutboxItem,
     Recovered,
-    Working,
 )
 from actors.journal.writer import Answered, Question, Standing, Writer
 
@@ -33,7 +29,8 @@ if TYPE_CHECKING:
     from supervision.eventloop.kernel import Kernel
 
 T = TypeVar("T")
-Listener = Callable[[Failing | Working | Crashed], None]
+
+MEBIBYTE = 1_048_576
 
 STEP_ROWS = 500
 """Rows encoded before the loop goes round once: a few milliseconds."""
@@ -42,7 +39,11 @@ CATCHING_UP = 5_000
 """Records that have gathered while commits failed, above which they are still said to fail."""
 
 
-class Journal:
+CLOSING_S = 1.0
+"""Seconds that letting go of the files may take at least."""
+
+
+class Journal(Gathered):
     """The journal of a node; made before it is opened, adopted by each next contextStore.
 
     Args:
@@ -52,7 +53,6 @@ class Journal:
         config: its bounds.
 
     Attributes:
-        failing: why commits do not succeed now; empty while they do.
         refused: why it could not be opened; None where it was.
     """
 
@@ -63,76 +63,24 @@ class Journal:
         codecs: Mapping[str, Codec],
         config: JournalConfig,
     ) -> None:
+        super().__init__(kernel)
         self.config = config
-        self.measures = Measures()
-        self._kernel = kernel
         self._writer = writer
         self._codecs = codecs
-        self._listeners: list[Listener] = []
         self._outbox_listener: Callable[[int], None] = lambda _: None
-        self._gathering = Batch()
         self._encoding: Encoding | None = None
-        self._flying: Batch | None = None
         self._commit: Commit | None = None
-        self._released = effects.Queue(kernel)
-        self._scheduled = self._crashed = False
+        self._health = Health(kernel, self._released)
+        self._crashed = False
         self._working = False  # open, and its writer lives
         self._opening: asyncio.Task[Recovered | None] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[bool] | None = None
         self._retrying: asyncio.TimerHandle | None = None
-        self._number = self._seq = self._items = 0
-        self._flown_at = self._flush_after = self._failing_since = 0.0
+        self._number = self._items = 0
+        self._flown_at = self._flush_after = 0.0
         self._idle: list[asyncio.Future[None]] = []
-        self.failing = ""
         self.refused: JournalError | None = None
         writer.attach(self)
-
-    # What actors put
-
-    def put(self, kind: str, key: str, value: Any) -> None:
-        """Keep a value; the latest of its key in a commit wins.
-
-        Args:
-            kind: one that has a codec.
-            key: of the value within its kind.
-            value: must not be changed any more: it is encoded later.
-        """
-        self._gathering.entries[kind, key] = value
-        if not self._scheduled:
-            self._schedule()
-
-    def delete(self, kind: str, key: str) -> None:
-        """Forget a value; one that is not there may be deleted."""
-        self.put(kind, key, DELETED)
-
-    def append(self, item: OutboxItem) -> None:
-        """Put an item into the outbox."""
-        self._seq += 1
-        self._gathering.appended[self._seq] = item
-        if not self._scheduled:
-            self._schedule()
-
-    def trim(self, seqs: Sequence[int]) -> None:
-        """Take items out of the outbox by their numbers; those that are gone change nothing."""
-        self._gathering.trim(seqs)
-        if not self._scheduled:
-            self._schedule()
-
-    def after(self, effect: Effect) -> None:
-        """Run something when everything put so far is durable: at once where it is already."""
-        if len(self._gathering):
-            self._gathering.effects.append(effect)
-        elif self._flying is not None:
-            self._flying.effects.append(effect)
-        else:
-            self._released.add(effect)
-
-    def clean(self, kind: str, key: str) -> bool:
-        """Whether nothing of a key waits for a commit."""
-        place = (kind, key)
-        if place in self._gathering.entries:
-            return False
-        return self._flying is None or place not in self._flying.entries
 
     # What actors ask
 
@@ -145,27 +93,15 @@ class Journal:
         """
         self._writer.ask(question, then)
 
-    def unwritten(self) -> Iterator[OutboxItem]:
-        """Items of the outbox whose commit is not done yet, the oldest first."""
-        if self._flying is not None:
-            yield from self._flying.appended.values()
-        yield from self._gathering.appended.values()
+    @property
+    def failing(self) -> str:
+        """Why commits do not succeed now; empty while they do."""
+        return self._health.failing
 
     @property
     def outbox_rows(self) -> int:
         """Rows of the outbox that are committed."""
         return self._items
-
-    @property
-    def waiting(self) -> int:
-        """Records that wait for a commit."""
-        return len(self._gathering) + (0 if self._flying is None else len(self._flying))
-
-    @property
-    def effects(self) -> int:
-        """Effects that wait."""
-        flying = 0 if self._flying is None else len(self._flying.effects)
-        return len(self._gathering.effects) + flying + len(self._released)
 
     @property
     def load(self) -> float:
@@ -204,8 +140,7 @@ class Journal:
         Returns:
             What ends that.
         """
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._health.subscribe(listener)
 
     def subscribe_outbox(self, listener: Callable[[int], None]) -> None:
         """Have ``listener``, and nobody else, told the outbox's rows after each commit to it."""
@@ -241,10 +176,12 @@ class Journal:
         """Commit all that waits, for a bounded time, and let go of the disk.
 
         Args:
-            patience_s: seconds after which what cannot be committed is left.
+            patience_s: seconds after which what cannot be committed is left, and, a second
+                later at the latest, a disk that does not answer.
         """
         if not self._working:
             return
+        until = self._kernel.clock.monotonic() + patience_s
         idle = self._kernel.loop.create_future()
         self._idle.append(idle)
         self._tell_idle()
@@ -257,8 +194,10 @@ class Journal:
         self._released.add(partial(told.set_result, None))
         await told  # whoever waited for the last commit
         self._working = False
-        self._closing = self._kernel.loop.create_task(self._writer.close())
-        await asyncio.shield(self._closing)
+        left = max(CLOSING_S, until - self._kernel.clock.monotonic())
+        self._closing = self._kernel.loop.create_task(self._writer.close(left))
+        if not await asyncio.shield(self._closing):
+            self._kernel.report("unclosed", "journal", seconds=patience_s)
 
     async def _open(self) -> Recovered | None:
         if self._closing is not None:  # whoever began that may have been killed
@@ -291,7 +230,7 @@ class Journal:
             self.committed(Standing(self._commit.number, standing.items), 0.0)
         self._number, self._items = standing.number, standing.items
         if self._flying is not None:
-            self._encode(Encoding(self._flying, self._number + 1, self._codecs))
+            self._encode(self._flying)
         elif len(self._gathering) and not self._scheduled:
             self._schedule()
 
@@ -315,10 +254,12 @@ class Journal:
         self._flying, self._gathering = self._gathering, Batch()
         self._flown_at = self._kernel.clock.monotonic()
         self._flush_after = self._flown_at + self.config.gather_ms / 1000
-        self._encode(Encoding(self._flying, self._number + 1, self._codecs))
+        self._encode(self._flying)
 
-    def _encode(self, encoding: Encoding) -> None:
+    def _encode(self, batch: Batch) -> None:
         """Encode a batch, in steps where it is great, and have it committed."""
+        rows, size = self.config.commit_rows, self.config.commit_mb * MEBIBYTE
+        encoding = Encoding(batch, self._number + 1, self._codecs, rows, size)
         self._encoding, self._commit = encoding, None
         self._step(encoding)
 
@@ -329,12 +270,20 @@ class Journal:
             self._kernel.loop.call_soon(self._step, encoding)
             return
         self._encoding = None
-        for one in encoding.unwritable:
-            self.measures.unwritable += 1
-            effects.report(self._kernel, one.exception, f"the {one.kind} {one.key}")
+        self._put_back(encoding.batch)
+        if encoding.unwritable or self._unwritable:
+            self._withhold(encoding)
         self._commit = encoding.commit()
         if self._working:
             self._writer.commit(self._commit)
+
+    def _put_back(self, piece: Batch) -> None:
+        """Of a batch too great for one commit the rest comes before what has gathered since."""
+        rest = self._flying
+        if rest is None or rest is piece:
+            return
+        rest.extend(self._gathering)
+        self._flying, self._gathering = piece, rest
 
     def committed(self, standing: Standing, seconds: float) -> None:
         """Let go of what waited for this commit, and begin the next one."""
@@ -356,11 +305,18 @@ class Journal:
     def failed(self, number: int, why: str) -> None:
         """Try the same commit again later; what is put meanwhile gathers."""
         self.measures.failures += 1
-        if self.failing != why:
-            self._failing_since = self._failing_since or self._kernel.clock.monotonic()
-            self.failing = why
-            self._tell(Failing(why))
+        self.lost(why)
         self._retrying = self._kernel.loop.call_later(self.config.retry_s, self._retry)
+
+    def lost(self, why: str) -> None:
+        """Say why commits fail, before one has tried."""
+        self._health.fails(why)
+
+    def renewed(self, gone: str) -> None:
+        """Go on in files that were written anew."""
+        self._kernel.report("renewed", "journal", why=gone, number=self._number)
+        if self.failing:
+            self._works_again()
 
     def _retry(self) -> None:
         self._retrying = None
@@ -370,21 +326,13 @@ class Journal:
     def crashed(self, exception: BaseException) -> None:
         """Say that somebody has to open the journal again."""
         self._working, self._crashed = False, True
-        self.failing = f"the writer crashed: {exception!r}"
-        self._failing_since = self._failing_since or self._kernel.clock.monotonic()
-        self._tell(effects.crash(exception))
+        self._health.crashed(exception)
 
     def _works_again(self) -> None:
         if len(self._gathering) > CATCHING_UP:
-            self.failing = f"{len(self._gathering)} records are caught up with"
-            return
-        seconds = self._kernel.clock.monotonic() - self._failing_since
-        self.failing, self._failing_since = "", 0.0
-        self._tell(Working(seconds))
-
-    def _tell(self, event: Failing | Working | Crashed) -> None:
-        for listener in tuple(self._listeners):
-            self._released.add(partial(listener, event))
+            self._health.failing = f"{len(self._gathering)} records are caught up with"
+        else:
+            self._health.works()
 
     def _tell_idle(self) -> None:
         if self._flying is None and not len(self._gathering):

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from actors.journal import reserve
 from actors.journal.committing import Committing, Tidy, named
-from actors.journal.file import REFUSED, Files, connect
+from actors.journal.file import REFUSED, connect
 from actors.journal.schema import FRAME_BYTES
 from actors.journal.writer import Sizes
 
 if TYPE_CHECKING:
-    from actors.journal.acknowledged import Acknowledged
+    from actors.journal.holding import Holding
     from actors.journal.reading import Reading
 
 LOOK_S = 0.25
@@ -42,8 +43,7 @@ class Keeping:
     """The keeper's thread.
 
     Args:
-        files: of the journal.
-        told: the second file.
+        holding: the open files.
         wal_max_bytes: how long the log may get.
         crashed: told of a fault of the thread's own.
 
@@ -53,14 +53,13 @@ class Keeping:
 
     def __init__(
         self,
-        files: Files,
-        told: Acknowledged,
+        holding: Holding,
         wal_max_bytes: int,
         crashed: Callable[[BaseException], None],
     ) -> None:
         self.sizes = Sizes()
-        self._files = files
-        self._told = told
+        self._holding = holding
+        self._generation = holding.generation
         self._wal_max_bytes = wal_max_bytes
         self._crashed = crashed
         self._connection: sqlite3.Connection | None = None
@@ -79,11 +78,13 @@ class Keeping:
         )
         self._thread.start()
 
-    def end(self) -> None:
-        """End the thread."""
+    def end(self, patience_s: float | None = None) -> bool:
+        """End the thread, or leave it after so many seconds; return whether it has ended."""
         self._ending.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None:
+            return True
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
 
     # The thread
 
@@ -100,12 +101,16 @@ class Keeping:
 
     def _look(self, committing: Committing, reading: Reading) -> None:
         reading.look()
+        if self._holding.gone():
+            self._let_go()
+            committing.renew()
+            return
         try:
             self._measure()
             rows, now = committing.rows, time.monotonic()
             grown = (rows - self._rows) * FRAME_BYTES
             if grown * SHARE >= self._wal_max_bytes or now - self._rested_at >= REST_S:
-                if grown or self._vacuuming:
+                if grown or self._vacuuming or self.sizes.wal > self._wal_max_bytes:
                     self._tidy(committing)
                     self._rows = rows
                 self._rested_at = now
@@ -116,7 +121,7 @@ class Keeping:
             self._let_go()
             if named(error) is None:
                 raise
-        except OSError:  # commits meet it too, and tell
+        except OSError:  # what was removed meanwhile is seen with the next look; else commits tell
             return
 
     def _tidy(self, committing: Committing) -> None:
@@ -126,11 +131,15 @@ class Keeping:
         self.sizes = replace(self.sizes, wal=max(0, frames) * FRAME_BYTES)
         self._vacuuming = self._has_room()
         committing.tidy(Tidy(checkpoint=frames > 0, vacuum=self._vacuuming))
-        self._told.sync()
+        self._holding.sync()
+        reserve.keep(self._holding.files)
 
     def _connected(self) -> sqlite3.Connection:
+        if self._generation != self._holding.generation:
+            self._let_go()
+            self._generation = self._holding.generation
         if self._connection is None:
-            self._connection = connect(self._files.database)
+            self._connection = connect(self._holding.files.database)
         return self._connection
 
     def _has_room(self) -> bool:
@@ -141,8 +150,9 @@ class Keeping:
         return bool(free > FREE_PAGES and free * 4 > pages)
 
     def _measure(self) -> None:
-        room = os.statvfs(self._files.directory)
-        size = self._files.database.stat().st_size
+        files = self._holding.files
+        room = os.statvfs(files.directory)
+        size = files.database.stat().st_size
         self.sizes = replace(self.sizes, database=size, free=room.f_bavail * room.f_frsize)
 
     def _let_go(self) -> None:

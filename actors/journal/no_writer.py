@@ -55,8 +55,10 @@ class NoWriter:
         del question
         self._kernel.loop.call_soon(then, JournalError("journal.mode is off"))
 
-    async def close(self) -> None:
+    async def close(self, patience_s: float = 5.0) -> bool:
         """There is nothing to close."""
+        del patience_s
+        return True
 
     def sizes(self) -> Sizes:
         """Nothing is taken on the disk."""

@@ -13,8 +13,7 @@ from actors.journal.file import REFUSED, connect
 from actors.journal.records import JournalError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from actors.journal.holding import Holding
     from actors.journal.writer import Answered, Question
 
 MOST_QUESTIONS = 1_000
@@ -28,15 +27,16 @@ class Reading:
     """The reader's thread.
 
     Args:
-        path: of the database.
+        holding: the open files.
         post: has something run on the loop.
         failed: told on the loop of what a question raised that is no error of SQLite.
     """
 
     def __init__(
-        self, path: Path, post: Callable[..., None], failed: Callable[[BaseException], None]
+        self, holding: Holding, post: Callable[..., None], failed: Callable[[BaseException], None]
     ) -> None:
-        self._path = path
+        self._holding = holding
+        self._generation = holding.generation
         self._post = post
         self._failed = failed
         self._connection: sqlite3.Connection | None = None
@@ -71,12 +71,13 @@ class Reading:
         if since is not None and connection is not None and time.monotonic() - since > LONGEST_S:
             connection.interrupt()
 
-    def end(self) -> None:
-        """End the thread after the questions that wait."""
+    def end(self, patience_s: float | None = None) -> bool:
+        """End the thread after the questions that wait, or leave it after so many seconds."""
         with self._guard:
             self._ended = True
             self._queue.put(None)
-        self._thread.join()
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
 
     # The thread
 
@@ -89,10 +90,9 @@ class Reading:
 
     def _answer(self, question: Question[Any]) -> Any:
         try:
-            if self._connection is None:
-                self._connection = connect(self._path, read_only=True)
+            connection = self._connected()
             self._since = time.monotonic()
-            return question(self._connection)
+            return question(connection)
         except REFUSED as error:
             return JournalError(f"SQLite says {error}")
         except JournalError as error:
@@ -102,3 +102,13 @@ class Reading:
             return JournalError(f"the question failed: {exception!r}")
         finally:
             self._since = None
+
+    def _connected(self) -> sqlite3.Connection:
+        """A connection to the database that is in the place now."""
+        if self._connection is not None and self._generation != self._holding.generation:
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
+            self._generation = self._holding.generation
+            self._connection = connect(self._holding.files.database, read_only=True)
+        return self._connection

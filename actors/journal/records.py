@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -19,11 +19,43 @@ class Codec(Struct, frozen=True):
         encode: makes the text of a value, JSON by convention.
         decode: makes the value of a text and the version that it was written with; raises
             ``ValueError`` (as ``msgspec.ValidationError`` is one) where that cannot be.
+        older: what makes of the text of an older version the text of the version after it; a
+            version from which no way leads here is not damaged, it needs another release.
     """
 
     version: int
     encode: Callable[[Any], bytes | str]
     decode: Callable[[bytes, int], Any]
+    older: Mapping[int, Callable[[bytes], bytes]] = {}
+
+    def knows(self, version: int) -> bool:
+        """Whether values of a version are read, as they are or converted."""
+        return version <= self.version and all(
+            one in self.older for one in range(version, self.version)
+        )
+
+    def read(self, body: bytes, version: int) -> Any:
+        """Make the value of a text, converted version by version.
+
+        Args:
+            body: the text.
+            version: that it was written with, one that is known.
+
+        Raises:
+            ValueError: it is none of this version, or one that needs too much to be read.
+        """
+        try:
+            for one in range(version, self.version):
+                body = self.older[one](body)
+            return self.decode(body, self.version)
+        except MemoryError:
+            raise
+        except ValueError:
+            raise
+        except (
+            Exception
+        ) as error:  # of any codec: it says no more than that the row is not readable
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 class OutboxItem(Struct, frozen=True):
@@ -164,6 +196,10 @@ class JournalLocked(JournalError):  # noqa: N818
 
 class JournalTooNew(JournalError):  # noqa: N818
     """The journal was written by a newer release."""
+
+
+class JournalTooOld(JournalError):  # noqa: N818
+    """The journal was written by a release too old for this one; it is not damaged."""
 
 
 class JournalUnusable(JournalError):  # noqa: N818

@@ -8,8 +8,7 @@ from __future__ import annotations
 import gc
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.journal import acknowledged, schema
+from actors.journal.background import in_thread
 from actors.journal.file import REFUSED, Files, connect, opened
 from actors.journal.records import (
     OUTBOX,
@@ -24,6 +24,7 @@ from actors.journal.records import (
     JournalDamaged,
     JournalError,
     JournalTooNew,
+    JournalTooOld,
     Recovered,
 )
 from actors.journal.writer import Found
@@ -63,6 +64,7 @@ class Findings(Struct):
         missing_commits: commits that were acknowledged and are not there.
         notes: what does not stop a node: why ``acknowledged`` cannot be read.
         newer: a line for each kind whose values were written by a newer release.
+        older: the same of releases too old for this one.
         values: decoded values, by kind, by key, where codecs were given.
     """
 
@@ -74,6 +76,7 @@ class Findings(Struct):
     missing_commits: int = 0
     notes: list[str] = []
     newer: set[str] = set()
+    older: set[str] = set()
     values: dict[str, dict[str, Any]] = {}
 
     def add(self, line: str) -> None:
@@ -120,14 +123,13 @@ def examine(
     findings = Findings()
     # Before the rows: in a journal that is at work it may be older than they are, never newer.
     acked = None if told is None else acknowledged.read(told)
-    with ThreadPoolExecutor(1, "vigie-journal-check") as beside:
-        checked = None if database is None else beside.submit(_integrity_of, database)
-        try:
-            if checked is None:
-                findings.damage += integrity(connection)
-            _read(connection, codecs, findings)
-        except REFUSED as error:
-            findings.add(f"reading ended: SQLite says {error}")
+    checked = None if database is None else in_thread(_integrity_of, database)
+    try:
+        if checked is None:
+            findings.damage += integrity(connection)
+        _read(connection, codecs, findings)
+    except REFUSED as error:
+        findings.add(f"reading ended: SQLite says {error}")
     if checked is not None:
         findings.damage[:0] = checked.result()
     if acked is not None:
@@ -214,8 +216,11 @@ def _decode(
     if codec is None or version > codec.version:
         findings.newer.add(f"{kind} of version {version}")
         return
+    if not codec.knows(version):
+        findings.older.add(f"{kind} of version {version}")
+        return
     try:
-        value = codec.decode(body, version)
+        value = codec.read(body, version)
     except ValueError as error:
         findings.add(f"{kind} {key}: cannot be decoded: {error}")
         return
@@ -228,7 +233,7 @@ def _read_items(
     """Verify the rows of the outbox; they are decoded when they are read from there."""
     total = 0
     last = findings.meta.number if findings.meta else 0
-    newest = codecs[OUTBOX].version if OUTBOX in codecs else None
+    codec = codecs.get(OUTBOX)
     for seq, version, number, checksum, *names, body in connection.execute(schema.OUTBOX_ROWS):
         reckoned = _reckoned(schema.item_checksum, seq, version, number, names, body)
         if reckoned != checksum:
@@ -238,8 +243,9 @@ def _read_items(
         else:
             total += reckoned
             findings.items += 1
-            if newest is not None and version > newest:
-                findings.newer.add(f"{OUTBOX} of version {version}")
+            if codec is not None and not codec.knows(version):
+                strange = findings.newer if version > codec.version else findings.older
+                strange.add(f"{OUTBOX} of version {version}")
     return total
 
 
@@ -257,6 +263,8 @@ def _compare_sums(findings: Findings, total: int) -> None:
 
 
 def _compare(findings: Findings, told: acknowledged.Told) -> None:
+    if not told.there and findings.meta is not None and findings.meta.number:
+        findings.notes.append("acknowledged is missing: whether commits are missing is not known")
     if told.why:
         findings.notes.append(f"{told.why}: whether commits are missing is not known")
     findings.acknowledged = told.number
@@ -275,6 +283,7 @@ def load(connection: sqlite3.Connection, codecs: Mapping[str, Codec], files: Fil
     Raises:
         JournalDamaged: something is damaged.
         JournalTooNew: something was written by a newer release.
+        JournalTooOld: something was written by a release too old for this one.
     """
     began = time.perf_counter()
     told, database = (None, None) if files is None else (files.acknowledged, files.database)
@@ -285,7 +294,31 @@ def load(connection: sqlite3.Connection, codecs: Mapping[str, Codec], files: Fil
     if findings.newer:
         what = ", ".join(sorted(findings.newer))
         raise JournalTooNew(f"the journal has what this release does not know: {what}")
+    if findings.older:
+        raise JournalTooOld(too_old(findings.older))
+    if files is not None:
+        _compare_marker(findings, files)
     return found(findings, time.perf_counter() - began)
+
+
+def too_old(what: Iterable[str]) -> str:
+    """Words for values of versions that this release reads no more.
+
+    Args:
+        what: of each a line.
+    """
+    lines = ", ".join(sorted(what))
+    return f"the journal has what is too old for this release: {lines}; start an older one first"
+
+
+def _compare_marker(findings: Findings, files: Files) -> None:
+    """Where the directory was removed, the number beside it is all that tells of it."""
+    number = acknowledged.read(files.marker).number
+    if findings.meta is not None and number > findings.acknowledged:
+        if findings.meta.number == 0:
+            findings.notes.append(f"the journal that was in {files.directory} is gone")
+        findings.acknowledged = number
+        findings.missing_commits = max(0, number - findings.meta.number)
 
 
 def found(findings: Findings, seconds: float) -> Found:

@@ -250,10 +250,10 @@ def _why(row: WholeEntry | WholeItem, checksum: int, codec: Codec | None) -> str
     """Why a row cannot be kept; empty where it can."""
     if checksum != row.checksum():
         return "its checksum does not match"
-    if codec is None or row.version > codec.version:
-        return ""  # of a newer release, for which it may be fine
+    if codec is None or not codec.knows(row.version):
+        return ""  # of another release, for which it may be fine
     try:
-        codec.decode(row.body, row.version)
+        codec.read(row.body, row.version)
     except ValueError as error:
         return f"it cannot be decoded: {error}"
     return ""

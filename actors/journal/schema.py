@@ -13,10 +13,13 @@ rows. The row itself is guarded by a sum of its columns, which SQL can reckon.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 FORMAT = 1
 """Kept in ``PRAGMA user_version``; 0 is a database without a journal."""
+
+CONVERSIONS: Mapping[int, str] = {}
+"""SQL that makes of a format the one after it, for each older format that is still read."""
 
 OLDEST_SQLITE = (3, 38, 0)
 """The first with the operator ``->>``, which the statement of a commit is written with."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.journal import effects, recovery
-from actors.journal.acknowledged import Acknowledged
+from actors.journal import effects, recovery, reserve
+from actors.journal.background import in_thread
 from actors.journal.committing import Committing, standing_of
 from actors.journal.file import REFUSED, Files, Lock, connect, open_database, opened
+from actors.journal.holding import Holding
 from actors.journal.keeping import Keeping
 from actors.journal.reading import Reading
 from actors.journal.records import Codec, JournalError, JournalUnusable
@@ -40,7 +42,7 @@ class ThreadWriter:
         self._config = config
         self._heard: Heard | None = None
         self._lock: Lock | None = None
-        self._told: Acknowledged | None = None
+        self._holding: Holding | None = None
         self._committing: Committing | None = None
         self._reading: Reading | None = None
         self._keeping: Keeping | None = None
@@ -53,24 +55,36 @@ class ThreadWriter:
 
     async def open(self, codecs: Mapping[str, Codec]) -> Found:
         """Lock the files, verify and read them, begin the threads."""
-        return await self._kernel.loop.run_in_executor(None, self._open, codecs)
+        return await asyncio.wrap_future(in_thread(self._open, codecs))
 
     async def revive(self) -> Standing:
         """End what is left of the threads and begin others."""
-        return await self._kernel.loop.run_in_executor(None, self._revive)
+        return await asyncio.wrap_future(in_thread(self._revive))
 
-    async def close(self) -> None:
+    async def close(self, patience_s: float = 5.0) -> bool:
         """End the threads after what was given to them, empty the log, let go of the files."""
-        await self._kernel.loop.run_in_executor(None, self._close)
+        closing = asyncio.wrap_future(in_thread(self._close, patience_s))
+        done, _ = await asyncio.wait([closing], timeout=patience_s)
+        return bool(done) and closing.result()
 
     def _open(self, codecs: Mapping[str, Codec]) -> Found:
+        try:
+            found = self._open_files(codecs)
+        except JournalUnusable:
+            if not reserve.give_up(self._files):
+                raise
+            found = self._open_files(codecs)
+        else:
+            reserve.keep(self._files)
+        return found
+
+    def _open_files(self, codecs: Mapping[str, Codec]) -> Found:
         self._lock = Lock(self._files)
         connection = None
         try:
             connection = open_database(self._files)
             found = recovery.load(connection, codecs, self._files)
-            self._told = Acknowledged(self._files.acknowledged)
-            self._told.begin(found.number, time.time())
+            self._holding = Holding(self._files, self._lock, found.number)
         except BaseException as error:
             self._abandon(connection)
             if isinstance(error, (*REFUSED, OSError)):
@@ -86,40 +100,55 @@ class ThreadWriter:
         self._lock.release()
 
     def _begin(self, connection: sqlite3.Connection, standing: Standing) -> None:
-        heard, told, database = self._heard, self._told, self._files.database
+        heard, holding = self._heard, self._holding
         assert heard is not None
-        assert told is not None
+        assert holding is not None
         wal_max_bytes = self._config.wal_max_mb * MEBIBYTE
         self._committing = Committing(
-            database, connection, told, standing, wal_max_bytes, post=self._post, heard=heard
+            holding, connection, standing, wal_max_bytes, post=self._post, heard=heard
         )
-        self._reading = Reading(database, self._post, self._question_failed)
-        self._keeping = Keeping(self._files, told, wal_max_bytes, self._keeper_failed)
+        self._reading = Reading(holding, self._post, self._question_failed)
+        self._keeping = Keeping(holding, wal_max_bytes, self._keeper_failed)
         self._keeping.begin(self._committing, self._reading)
 
-    def _end(self) -> sqlite3.Connection | None:
+    def _end(self, until: float | None = None) -> bool:
+        """End the threads, or leave them at a monotonic time: a disk may not answer."""
         assert self._keeping is not None
         assert self._reading is not None
         assert self._committing is not None
-        self._keeping.end()
-        self._reading.end()
-        return self._committing.end()
+        ended = True
+        for thread in (self._keeping, self._reading, self._committing):
+            left = None if until is None else max(0.0, until - time.monotonic())
+            ended &= thread.end(left)
+        return ended
 
     def _revive(self) -> Standing:
-        connection = self._end()
+        assert self._committing is not None
+        assert self._holding is not None
+        self._end()
+        connection = self._committing.take()
         if connection is not None:
             connection.close()
         try:
-            connection = connect(self._files.database)
+            if self._holding.gone():
+                connection = self._holding.renew()
+            else:
+                connection = connect(self._files.database)
             standing = standing_of(connection)
-        except REFUSED as error:
-            raise opened(error) from error
+            self._holding.tell(standing.number)  # others are told of it next
+        except (*REFUSED, OSError) as error:
+            raise _unusable(error) from error
         self._begin(connection, standing)
         return standing
 
-    def _close(self) -> None:
-        connection = self._end()
+    def _close(self, patience_s: float) -> bool:
+        assert self._committing is not None
+        assert self._holding is not None
+        if not self._end(time.monotonic() + patience_s):
+            return False  # the end of the process lets go of everything
+        connection = self._committing.take()
         self._reading = None
+        self._holding.close()
         try:
             if connection is None:
                 connection = connect(self._files.database)
@@ -127,18 +156,10 @@ class ThreadWriter:
         except REFUSED:  # the log is kept: the next start reads it
             pass
         finally:
-            self._let_go(connection)
-
-    def _let_go(self, connection: sqlite3.Connection | None) -> None:
-        if connection is not None:
-            connection.close()
-        assert self._told is not None
-        assert self._lock is not None
-        try:
-            self._told.sync()
-        finally:
-            self._told.close()
-            self._lock.release()
+            if connection is not None:
+                connection.close()
+            self._holding.release()
+        return True
 
     # While it is open
 

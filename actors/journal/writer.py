@@ -63,6 +63,16 @@ class Heard(Protocol):
     def failed(self, number: int, why: str) -> None:
         """A commit failed and left nothing behind."""
 
+    def lost(self, why: str) -> None:
+        """The files are not in their place; commits fail until they are written anew."""
+
+    def renewed(self, gone: str) -> None:
+        """They are, with all that was committed.
+
+        Args:
+            gone: what was not in its place.
+        """
+
     def crashed(self, exception: BaseException) -> None:
         """The writer has ended by a fault of its own; nothing is known of the commit in flight."""
 
@@ -93,8 +103,15 @@ class Writer(Protocol):
     def ask(self, question: Question[Any], then: Answered[Any]) -> None:
         """Have a question answered by a connection that only reads; ``then`` runs on the loop."""
 
-    async def close(self) -> None:
-        """Bring all into the database and the disk, and let go of it."""
+    async def close(self, patience_s: float = 5.0) -> bool:
+        """Bring all into the database and the disk, and let go of it.
+
+        Args:
+            patience_s: seconds after which a disk that does not answer is left.
+
+        Returns:
+            Whether that was done.
+        """
 
     def sizes(self) -> Sizes:
         """What it takes on the disk."""

@@ -9,9 +9,8 @@ import msgspec
 
 from actors.journal import recovery, schema
 from actors.journal.acknowledged import Acknowledged
-from actors.journal.batch import Batch, Encoding
+from actors.journal.batch import DELETED, Batch, Encoding
 from actors.journal.file import Files, Lock, open_database
-from actors.journal.journal import DELETED
 from actors.journal.records import Codec, JournalError, OutboxItem
 
 PLAIN = Codec(1, msgspec.json.encode, lambda body, _: msgspec.json.decode(body))

@@ -130,8 +130,9 @@ class StepWriter:
     def ask(self, question, then):
         self._loop.call_soon(self._answer, question, then)
 
-    async def close(self):
+    async def close(self, patience_s=5.0):
         self._waiting = None
+        return True
 
     def sizes(self):
         return Sizes()

@@ -310,7 +310,7 @@ def test_what_is_appended_before_the_opening_comes_after_what_is_found(kit) -> N
 def test_a_close_that_failed_does_not_hinder_the_next_opening(kit) -> None:
     one, writer = opened(kit)
 
-    async def close():
+    async def close(patience_s):
         raise OSError(5, "Input/output error")
 
     writer.close = close

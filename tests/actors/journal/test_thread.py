@@ -401,7 +401,7 @@ def test_a_fault_of_the_thread_is_told_and_the_next_opening_goes_on(directory) -
         told = Told(journal)
         await journal.open()
         journal._writer._committing._let_go()
-        journal._writer._committing._path = None  # a fault of the program
+        journal._writer._committing._holding = None  # a fault of the program
         journal.put("session", "a", 1)
         done = []
         journal.after(lambda: done.append(1))
@@ -426,7 +426,7 @@ def test_closing_while_commits_fail_ends_in_time_and_says_what_is_lost(directory
         told = Told(journal)
         await journal.open()
         thread = journal._writer._committing
-        thread._path = directory / "no such directory" / "journal.db"
+        journal._writer._holding.files = Files(directory / "no such directory")
         thread._let_go()
         journal.put("session", "a", 1)
         await told.until(Failing)
