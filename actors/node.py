@@ -8,6 +8,7 @@ tree gives up it ends with 1 and the anchor starts it again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import secrets
@@ -23,9 +24,9 @@ from actors import config as configuration
 from actors import descriptors, metrics
 from actors.assembly import Assembly
 from actors.descriptors import DescriptorWatch
-from actors.journal.records import JournalDamaged, JournalTooNew
+from actors.journal.records import JournalDamaged, JournalTooNew, JournalTooOld
 from actors.tree import NAME, Node
-from supervision import SHUTDOWN, SchedulerLimits, Started, actor_system
+from supervision import SHUTDOWN, Failed, SchedulerLimits, Started, actor_system
 from supervision.anchor import worker
 from supervision.anchor.messages import ExitCode, Refusal
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 STOPPING_SHARE, SAVING_SHARE = 0.7, 0.2
 """Of the time that the anchor gives: for the end of the tree, and for saving what it leaves."""
+
+ABANDON_S = 1.0
+"""Seconds for the end of a tree that is still starting."""
 
 SWITCH_S = 0.000_5
 """How long a thread runs while others wait. The journal's writer needs the interpreter back after
@@ -96,13 +100,18 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     given_up = asyncio.Event()
     gc.collect()
     gc.disable()  # until all that is recovered is there: it would be gone through in vain
-    if not await _started(kernel, assembly, given_up):
+    starting = asyncio.ensure_future(_start(kernel, assembly, given_up))
+    await _first(starting, stopping.wait(), channel.closed())
+    if not starting.done():  # it may take minutes to read the journal: whoever stops waits for less
+        await _abandon(kernel)
+        return ExitCode.DONE
+    if failed := starting.result():
         await assembly.journal.close()
-        return _why(assembly.journal.refused, data, channel)
+        return _why(assembly.journal.refused, failed, data, channel)
     _settle_memory()
     channel.ready(assembly.info())
     await _first(stopping.wait(), channel.closed(), given_up.wait())
-    code = ExitCode.FAILED if given_up.is_set() else ExitCode.DONE
+    code = _code(given_up, channel)
     assembly.links.stop()
     await _stop(kernel, inherited.stop_timeout_s)
     await assembly.journal.close(inherited.stop_timeout_s * SAVING_SHARE)
@@ -141,23 +150,36 @@ def _operations(assembly: Assembly) -> worker.Handler:
     return handle
 
 
-async def _started(kernel: Kernel, assembly: Assembly, given_up: asyncio.Event) -> bool:
+async def _start(kernel: Kernel, assembly: Assembly, given_up: asyncio.Event) -> str:
+    """Start the tree; return why it did not start, empty where it did."""
     outcome = await kernel.start_root(Node(), assembly.arguments(), NAME, given_up.set)
     if isinstance(outcome, Started):
-        return True
-    print(f"the tree did not start: {outcome}", file=sys.stderr)  # noqa: T201 - the log is part of it
-    return False
+        return ""
+    why = str(outcome.reason if isinstance(outcome, Failed) else outcome)
+    with contextlib.suppress(OSError):  # the log, on a disk that may be full: the anchor hears too
+        os.write(sys.stderr.fileno(), f"the tree did not start: {why}\n".encode())
+    return why
 
 
-def _why(refused: JournalError | None, data: Path, channel: worker.Channel) -> ExitCode:
+def _code(given_up: asyncio.Event, channel: worker.Channel) -> ExitCode:
+    if not given_up.is_set():
+        return ExitCode.DONE
+    channel.ending("the top of the tree has given up: its children failed too often")
+    return ExitCode.FAILED
+
+
+def _why(
+    refused: JournalError | None, failed: str, data: Path, channel: worker.Channel
+) -> ExitCode:
     """Tell the anchor why the tree did not start, and whether another try may help."""
     match refused:
         case None:
+            channel.ending(failed)
             return ExitCode.FAILED
         case JournalDamaged():
             channel.ending(f"{refused}; it is mended with: vigie journal repair --data {data}")
             return ExitCode.DATA_ERROR
-        case JournalTooNew():
+        case JournalTooNew() | JournalTooOld():
             channel.ending(str(refused))
             return ExitCode.DATA_ERROR
     channel.ending(str(refused))  # locked, no room, no permission: that may pass
@@ -172,10 +194,19 @@ def _settle_memory() -> None:
 
 
 async def _first(*events: Any) -> None:
+    """Wait for the first of these; coroutines among them are given up then."""
     tasks = [asyncio.ensure_future(event) for event in events]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
+    for task, event in zip(tasks, events, strict=True):
+        if task is not event:
+            task.cancel()
+
+
+async def _abandon(kernel: Kernel) -> None:
+    """End a tree that is still starting; the journal was only read so far."""
+    root = kernel.roots.get(NAME)
+    if root is not None:
+        await kernel.future_of(kernel.stop(root, SHUTDOWN, ABANDON_S))
 
 
 async def _stop(kernel: Kernel, timeout_s: float) -> None:
