@@ -29,6 +29,7 @@ from actors.session_api import (
     CloseSession,
     GetSession,
     KeyReused,
+    NotDurable,
     OpenAgain,
     PatchSession,
     Repeated,
@@ -208,7 +209,14 @@ class CallSession(RoutedCall):
         return session_data.view(data, state, expires)  # type: ignore[arg-type]
 
     def _get(self, _request: GetSession, from_: PendingCall, state: str, data: Session) -> Any:
-        return Keep(data, Reply(from_, self._view(state, data)))
+        view = self._view(state, data)
+        settings = self._args.settings
+        if not settings.journal.failing or self._is_saved(data):
+            return Keep(data, Reply(from_, view))
+        # Nobody waits for a disk that fails: what is told now says what it is worth.
+        answers = settings.on_stall == "answer"
+        self.reply(from_, replace(view, durable=False) if answers else NotDurable())
+        return Keep(data)
 
     def _patch(self, request: PatchSession, from_: PendingCall, state: str, data: Session) -> Any:
         if state == "closed":

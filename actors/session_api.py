@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.cti.messages import AniType, Name, RouteType, Text, UserData
 
@@ -76,6 +76,8 @@ class SessionView(Struct, frozen=True, kw_only=True):
         not_icm_portable: Keys of it that ICM would cut: over 32 characters, or values over 210.
         opened: When it was opened; `updated`, `expires` likewise, seconds since the epoch.
         events: How many call events have been applied; one that both links tell is one.
+        durable: False where a crash now would take back some of it, for the journal fails; absent
+            otherwise.
     """
 
     session: str
@@ -101,6 +103,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
     ud: UserData = {}
     not_icm_portable: list[str] = []
     events: int = 0
+    durable: bool | UnsetType = UNSET
 
 
 class IdempotentKey(Struct, frozen=True, array_like=True, gc=False):
@@ -144,7 +147,11 @@ class FindSessions(Struct, frozen=True, kw_only=True):
 
 
 class GetSession(Struct, frozen=True):
-    """Ask a session for its view; answered with `SessionView` or `SessionOver`."""
+    """Ask a session for its view; answered with `SessionView`.
+
+    Or with `NotDurable`, where the journal fails, has not taken what the session is now, and
+    `journal.on_stall` is `refuse`.
+    """
 
 
 class PatchSession(Struct, frozen=True, kw_only=True):

@@ -245,7 +245,7 @@ class Api:
         except HttpProblem as error:
             response = problem_response(error)
         except problems.DOMAIN_ERRORS as error:
-            response = problem_response(problems.of(error))
+            response = problem_response(problems.of(error, request.method))
         except Exception:
             logger.exception("%s failed", name, extra={"operation": name})
             response = problem_response(

@@ -49,13 +49,18 @@ TOO_MANY_CONNECTIONS = ProblemType(
     "too-many-connections", 503, "As many connections are open as may"
 )
 
+_SILENT = "the session, or the store of closed ones, cannot answer now"
 
-def of(error: Exception) -> HttpProblem:
+
+def of(error: Exception, method: str) -> HttpProblem:
     """Make the problem of what a part of the node refused.
 
     Args:
         error: One of `DOMAIN_ERRORS`.
+        method: Of the request: one that reads has changed nothing.
     """
+    if isinstance(error, session_api.Busy) and method == "GET":
+        return unavailable(f"{_SILENT}: ask again", error.retry_after_s)
     return _MAKERS[type(error)](error)
 
 
@@ -121,8 +126,7 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     session_api.StepDataLimit: _step_data,
     session_api.KeyUsedOtherwise: lambda _: once.reused(),
     session_api.Busy: lambda error: unavailable(
-        "the session, or the store of closed ones, cannot answer now; a change may have been made:"
-        " repeat it with its Idempotency-Key",
+        f"{_SILENT}; a change may have been made: repeat it with its Idempotency-Key",
         error.retry_after_s,
     ),
     session_changes.InvalidChange: lambda error: problem.invalid(error.field, error.rule),

@@ -201,3 +201,13 @@ def test_a_request_that_is_given_up_leaves_its_key_to_the_next(node):
     assert replayed(node.end(second)) == "true"
     with pytest.raises(asyncio.CancelledError):
         first.result()
+
+
+def test_while_the_disk_is_full_a_session_is_read_at_once_and_marked(node):
+    path = f"{SESSIONS}/{node.open()}"
+    assert "durable" not in said(node.ask("GET", path))
+    node.kit.disk.fail("SQLITE_FULL")
+    node.ask("POST", f"{path}/events", STEP, "k1")
+    answer = node.ask("GET", path)
+    assert (answer.status, said(answer)["durable"]) == (200, False)
+    assert len(said(answer)["journey"]) == 1

@@ -201,6 +201,13 @@ def test_a_session_that_is_not_there_answers_404_410_or_503(site, method, path, 
     assert busy.headers["retry-after"] == "2"
 
 
+def test_only_of_a_change_it_is_said_that_it_may_have_been_made(site):
+    path = f"/api/v1/sessions/{BUSY}"
+    read = site.get(path, scope="ivr").json()["detail"]
+    changed = site.post(f"{path}/close", {}, scope="ivr").json()["detail"]
+    assert ("change" in read, "change" in changed) == (False, True)
+
+
 def test_msgpack_goes_in_and_out_with_the_same_tag(site):
     headers = {"Content-Type": "application/msgpack", "Accept": "application/msgpack"}
     opened = site.post("/api/v1/sessions", msgpack.packb(NEW), scope="ivr", headers=headers)
