@@ -34,8 +34,7 @@ class OpenCount:
     def __init__(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, _COUNT.size)
-            self._map = mmap.mmap(descriptor, _COUNT.size)
+            self._map = _mapped(descriptor)
         finally:
             os.close(descriptor)
         (self.before,) = _COUNT.unpack_from(self._map)
@@ -81,3 +80,19 @@ class OpenCount:
     def _write(self) -> None:
         if self._begun:  # a process that ends before has changed nothing of what the next is told
             _COUNT.pack_into(self._map, 0, len(self._sessions))
+
+
+def _mapped(descriptor: int) -> mmap.mmap:
+    """Map the file; memory of the process alone where a full disk has no room for eight bytes.
+
+    A page of a file that has no place on the disk is not to be written to: that is a SIGBUS.
+    """
+    found = os.fstat(descriptor)
+    if found.st_size != _COUNT.size or not found.st_blocks:
+        count = os.pread(descriptor, _COUNT.size, 0).ljust(_COUNT.size, b"\0")
+        try:
+            os.pwrite(descriptor, count, 0)
+            os.ftruncate(descriptor, _COUNT.size)
+        except OSError:
+            return mmap.mmap(-1, _COUNT.size)
+    return mmap.mmap(descriptor, _COUNT.size)

@@ -75,8 +75,14 @@ def status(options: Namespace) -> Answer:
         for name, item in programs
         if item["state"] == "failed"
     ]
+    waiting = [
+        f"{name} ended, and is started again: {item['last_exit']['reason']}"
+        for name, item in programs
+        if item["state"] == "backoff" and item["last_exit"]
+    ]
     alarms = [f"alarm {item['name']}: {item['text']}" for item in found["alarms"]]
-    return Answer(found, [f"anchor {found['state']}", *columns([heading, *rows]), *failed, *alarms])
+    lines = [f"anchor {found['state']}", *columns([heading, *rows]), *failed, *waiting, *alarms]
+    return Answer(found, lines)
 
 
 def info(options: Namespace) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import signal
@@ -209,7 +210,8 @@ class Guardian:
     def _bound_logs(self) -> None:
         limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
         for name in (OWN_LOG, *self.state.programs):
-            logs.cut_log(self._log_path(name), **limits)
+            with contextlib.suppress(OSError):  # a full disk must not stop what the logs are of
+                logs.cut_log(self._log_path(name), **limits)
 
     def _make_process(self, name: str) -> process.Process:
         limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}

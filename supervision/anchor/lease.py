@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import signal
 import time
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import TypedDict
 
 _POLL_S = 0.02
+
+_log = logging.getLogger(__name__)
 
 
 class _Record(TypedDict):
@@ -87,9 +90,11 @@ class Lease:
         """
         self._recorded[name] = {"name": name, "pid": pid, "start_time": start_time(pid)}
         line = json.dumps(list(self._recorded.values())).encode() + b"\n"
-        # One write of one line: whenever this process is killed, the first line is whole.
-        os.pwrite(self._programs, line, 0)
-        os.truncate(self._programs, len(line))
+        try:  # in one write: whenever this process is killed, the first line is whole
+            os.pwrite(self._programs, line, 0)
+            os.truncate(self._programs, len(line))
+        except OSError as error:  # a full disk: a successor waits for what it cannot kill
+            _log.warning("%s cannot be noted as %s: %s", pid, name, error.strerror)
 
     def release(self) -> None:
         """Give the directory free."""
