@@ -9,7 +9,7 @@ from journal_kit import StepWriter, journal
 
 from actors.alarms import Alarms
 from actors.context_store import ContextStore, StoreArgs
-from actors.journal.records import JournalDamaged, JournalStatistics
+from actors.journal.records import JournalDamaged, JournalStatistics, Recovered
 from actors.journal.writer import Sizes
 from actors.journal_codecs import codecs
 from actors.session_api import GetSession
@@ -216,3 +216,38 @@ def test_sessions_that_are_taken_in_are_ready_when_all_of_them_are():
         assert kit.pool.recovered == {}
         views = [kit.call(kit.pool.address_of(session(n).session), GetSession()) for n in range(3)]
         assert [view.call for view in views] == ["c0", "c1", "c2"]
+
+
+@pytest.mark.parametrize(("megabytes", "severity"), [(65, "warning"), (257, "major")])
+def test_a_log_that_grows_is_an_alarm_until_it_has_begun_anew(kit, megabytes, severity):
+    kit.disk.sizes = lambda: Sizes(wal=megabytes * MB)
+    kit.advance(1.0)
+    alarm = kit.active()["journal-log"]
+    assert alarm.severity == severity
+    assert f"{megabytes} MB" in alarm.text
+    assert "lsof" in alarm.text
+    kit.disk.sizes = lambda: Sizes(wal=64 * MB)
+    kit.advance(1.0)
+    assert "journal-log" not in kit.active()
+
+
+def test_a_failure_that_is_over_in_a_moment_does_not_go_unnoticed(kit):
+    reports = []
+    kit.kernel.reports.subscribe(reports.append)
+    kit.journal.lost("journal.db was removed")
+    kit.journal.renewed("journal.db was removed")
+    kit.advance(0.1)
+    told = [report.data for report in reports if report.kind == "alarm"]
+    assert [(one["name"], one["state"]) for one in told] == [
+        ("journal-failing", "raised"),
+        ("journal-failing", "cleared"),
+    ]
+    assert told[0]["text"] == "journal.db was removed"
+    assert "renewed" in {report.kind for report in reports}
+
+
+def test_what_shows_that_the_journal_is_gone_is_part_of_the_alarm(kit):
+    recovered = Recovered({}, 7, 0.1, 0, ("the journal that was in X is gone",))
+    kit.loop.run(kit.store.cell.actor._hand_on, recovered)
+    assert "7 commits" in kit.active()["journal-shortfall"].text
+    assert "is gone" in kit.active()["journal-shortfall"].text

@@ -6,12 +6,14 @@ import asyncio
 import os
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from journal_kit import PLAIN, OutboxItem, durable, on_disk, plain_codecs
 
 from actors.journal import committing, file, keeping, recovery, schema
 from actors.journal.acknowledged import read
+from actors.journal.export import export
 from actors.journal.file import Files, check_sqlite
 from actors.journal.records import (
     Codec,
@@ -24,6 +26,8 @@ from actors.journal.records import (
     JournalUnusable,
     Working,
 )
+
+MB = 1_048_576
 
 
 @pytest.fixture
@@ -546,5 +550,103 @@ def test_it_tells_what_it_takes_and_what_is_free(directory) -> None:
         assert stands.size_bytes > 0
         assert (stands.commits, stands.rows, stands.number, stands.waiting) == (1, 1, 1, 0)
         assert 0 < stands.p50_ms <= stands.p99_ms
+
+    on_disk(directory, scenario)
+
+
+def test_what_a_crashed_writer_has_committed_is_acknowledged_before_it_is_told(
+    directory, monkeypatch
+) -> None:
+    write = committing.write
+
+    def crashing(*args):
+        write(*args)
+        monkeypatch.setattr(committing, "write", write)
+        raise RuntimeError("between the commit and the second file")
+
+    async def scenario(journal):
+        told = Told(journal)
+        await journal.open()
+        monkeypatch.setattr(committing, "write", crashing)
+        journal.put("session", "a", 1)
+        noted = []
+        journal.after(lambda: noted.append(read(Files(directory).acknowledged).number))
+        await told.until(Crashed)
+        await journal.open()
+        await durable(journal)
+        assert noted == [1]
+
+    on_disk(directory, scenario)
+
+
+def test_a_disk_that_does_not_answer_keeps_nobody_from_ending(directory, monkeypatch) -> None:
+    answers, write, reports = threading.Event(), committing.write, []
+
+    def hanging(*args):
+        answers.wait()
+        return write(*args)
+
+    async def scenario(journal):
+        journal._kernel.reports.subscribe(reports.append)
+        await journal.open()
+        monkeypatch.setattr(committing, "write", hanging)
+        journal.put("session", "a", 1)
+        await asyncio.wait_for(journal.close(patience_s=0.05), 20)
+
+    on_disk(directory, scenario)
+    assert {"unsaved", "unclosed"} <= {report.kind for report in reports}
+    thread = next(one for one in threading.enumerate() if one.name == "vigie-journal")
+    answers.set()
+    thread.join(30)
+
+
+def test_an_opening_that_never_ends_does_not_keep_the_process(directory) -> None:
+    """The threads of a pool are waited for when Python ends; ours are not."""
+
+    async def scenario(journal):
+        await journal.open()
+        ours = [one for one in threading.enumerate() if one.name.startswith("vigie-journal")]
+        assert ours
+        assert all(one.daemon for one in ours)
+        assert not [one for one in threading.enumerate() if one.name.startswith("asyncio_")]
+
+    on_disk(directory, scenario)
+
+
+def test_a_log_that_another_program_keeps_from_beginning_anew_is_measured(directory) -> None:
+    async def scenario(journal):
+        await journal.open()
+        journal.put("session", "a", 1)
+        await durable(journal)
+        with closing(sqlite3.connect(Files(directory).database)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT * FROM entry").fetchall()
+            while journal.statistics().wal_bytes <= 4 * MB:
+                for number in range(100):
+                    journal.put("session", f"s{number}", "x" * 3_000)
+                await durable(journal)
+        while journal.statistics().wal_bytes > MB:  # it begins anew when the reader is gone
+            journal.put("session", "a", 2)
+            await durable(journal)
+
+    on_disk(directory, scenario, wal_max_mb=1)
+
+
+def test_an_export_that_is_not_read_on_keeps_no_log_from_beginning_anew(directory) -> None:
+    async def scenario(journal):
+        await journal.open()
+        for number in range(2_000):
+            journal.put("session", f"s{number}", "x" * 1_000)
+        await durable(journal)
+        lines = export(Files(directory), None, plain_codecs())
+        first = next(lines)
+        journal.put("session", "s1999", "changed")
+        journal.delete("session", "s1500")
+        await durable(journal)
+        with closing(sqlite3.connect(Files(directory).database)) as other:
+            busy, log, done = other.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        assert (busy, log) == (0, done)
+        keys = [first["key"], *(line["key"] for line in lines)]
+        assert len(keys) == len(set(keys)) == 1_999
 
     on_disk(directory, scenario)
