@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 
 Severity: TypeAlias = Literal["critical", "major", "minor", "warning"]
 
+AlarmName: TypeAlias = Literal[
+    "database-down",
+    "descriptors",
+    "disk-low",
+    "journal-damaged",
+    "journal-failing",
+    "journal-log",
+    "journal-shortfall",
+    "outbox-filling",
+    "outbox-full",
+    "overload",
+    "schema-refused",
+]
+"""Every alarm that there is; docs/operations.md says of each what to do."""
+
 KIND = "alarm"
 """Kind of the reports, and of the events made of them."""
 
@@ -92,7 +107,7 @@ class Alarms:
         self._kernel = kernel
         self._active: Active = {}
 
-    def raised(self, name: str, path: str, text: str, severity: Severity = "major") -> None:
+    def raised(self, name: AlarmName, path: str, text: str, severity: Severity = "major") -> None:
         """Say that something is wrong; again and again does no harm.
 
         Args:
@@ -108,7 +123,7 @@ class Alarms:
         if news:
             self._tell("raised", self._active[name], now)
 
-    def cleared(self, name: str) -> None:
+    def cleared(self, name: AlarmName) -> None:
         """Say that it is over; nothing happens when it was not active.
 
         Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.kernel import Kernel
     from supervision.eventloop.timers import Timer
 
-ALARM = "descriptors"
+ALARM: Final = "descriptors"
 CHECK_S = 5.0
 ALARM_SHARE = 0.9
 CLEAR_SHARE = 0.8

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Priority: TypeAlias = Literal["new", "established"]
 Why: TypeAlias = Literal["wait", "journal", "memory"]
 
-ALARM = "overload"
+ALARM: Final = "overload"
 RETRY_AFTER_S = 1.0
 """When whoever was refused should ask again, seconds."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from actors.alarms import Alarms, Severity
+    from actors.alarms import AlarmName, Alarms, Severity
     from actors.config import JournalConfig
     from actors.outbox_limits import Level
     from supervision.eventloop.kernel import Kernel
 
 Name: TypeAlias = Literal["database-down", "schema-refused"]
 
-LEVELS: dict[Level, str] = {"filling": "outbox-filling", "full": "outbox-full"}
+LEVELS: dict[Level, AlarmName] = {"filling": "outbox-filling", "full": "outbox-full"}
 """The alarms of the outbox, by how full it is."""
 
 REPORT_EVERY = 10_000

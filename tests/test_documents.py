@@ -6,10 +6,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import fields
 
+from actors.alarms import AlarmName
 from actors.cli.parser import make_parser
 from actors.config import Config
 from actors.settings import value_at
@@ -20,7 +22,18 @@ SECTIONS = "|".join(
     field.name for field in fields(Config) if field.name not in {"rp", "supervision"}
 )
 
-FILE_NAMES = (".open", ".toml", ".md", ".json", ".py", ".sock", ".lock", ".log", ".programs")
+FILE_NAMES = (
+    ".open",
+    ".number",
+    ".toml",
+    ".md",
+    ".json",
+    ".py",
+    ".sock",
+    ".lock",
+    ".log",
+    ".programs",
+)
 
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
 
@@ -72,3 +85,12 @@ def test_the_reader_of_commands_sees_what_the_readme_shows():
     assert ["tree"] in shown
     assert ["info", "--json"] in shown
     assert ["actor", "kill", "node/callSup/router"] in shown
+
+
+def test_of_every_alarm_it_is_said_what_to_do():
+    """That no other is raised is checked by mypy: ``Alarms.raised`` takes no other name."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    said = [name for row in rows for name in re.findall(r"`([a-z-]+)`", row)]
+    assert sorted(said) == sorted(get_args(AlarmName))
