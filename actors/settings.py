@@ -302,7 +302,14 @@ _RULES: dict[type[Type], Callable[[Any], str]] = {
 def _range(info: IntType | FloatType) -> str:
     if info.ge is not None and info.le is not None:
         return f" from {info.ge} to {info.le}"
-    return "" if info.ge is None else f" of at least {info.ge}"
+    bounds = (
+        ("above", info.gt),
+        ("of at least", info.ge),
+        ("below", info.lt),
+        ("at most", info.le),
+    )
+    said = [f"{word} {bound}" for word, bound in bounds if bound is not None]
+    return f" {' and '.join(said)}" if said else ""
 
 
 def _unrelated(

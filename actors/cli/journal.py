@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from actors.journal.records import Codec
     from actors.journal.recovery import Findings
 
+GOES_ON = ": a start goes on without them and raises the alarm journal-shortfall"
+
 SHOWN = 20
 """Lines of what is damaged or set aside that are printed; the report of a repair has them all."""
 
@@ -48,13 +50,17 @@ def export(options: Namespace) -> Answer:
     """Print every row that is whole as a line of JSON; what is not is named on stderr.
 
     Raises:
-        Refusal: There is no journal.
+        Refusal: There is no journal, or no such kind.
     """
+    kinds = codecs()
+    if options.kind is not None and options.kind not in kinds:
+        why = f"--kind must be one of {', '.join(sorted(kinds))} (found {options.kind!r})"
+        raise Refusal(ExitCode.USAGE, why, "kind")
     files = _files(options)
     if not files.database.exists():
         raise Refusal(ExitCode.FAILED, f"there is no journal in {files.directory}")
     left_out = 0
-    for line in exported(files, options.kind, codecs()):
+    for line in exported(files, options.kind, kinds):
         if isinstance(line, Aside):
             left_out += 1
             sys.stderr.write(f"vigie: left out: {line.what}: {line.reason}\n")
@@ -138,8 +144,8 @@ def _told(files: Files, findings: Findings) -> list[str]:
     ]
     if findings.missing_commits:
         lines.append(
-            f"{findings.missing_commits} commits that were acknowledged are missing: "
-            "a start goes on without them and raises the alarm journal-shortfall"
+            f"{findings.missing_commits} commits that were acknowledged are missing"
+            + ("" if findings.damage else GOES_ON)
         )
     lines += _first("damaged: ", findings.damage)
     if findings.damage:
@@ -151,7 +157,9 @@ def _told(files: Files, findings: Findings) -> list[str]:
 
 def _said(options: Namespace, done: Repaired) -> list[str]:
     if not done.findings:
-        return [f"nothing is damaged, nothing was changed: {_counts(done.kept)}"]
+        told = [f"nothing is damaged, nothing was changed: {_counts(done.kept)}"]
+        missing = f"{done.missing_commits} commits that were acknowledged are missing{GOES_ON}"
+        return [*told, missing] if done.missing_commits else told
     lines = _first("damaged: ", done.findings)
     lines.append(f"kept {_counts(done.kept)}")
     lines += _first("set aside: ", [f"{one.what}: {one.reason}" for one in done.aside])

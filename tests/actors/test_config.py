@@ -89,6 +89,15 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_rule_of_a_number_has_both_its_bounds(tmp_path: Path) -> None:
+    text = "[overload]\nnew_above_journal_load = 1.5\n[journal]\ngather_ms = 9"
+    rules = [mistake.rule for mistake in mistakes_of(written(tmp_path, text))]
+    assert rules == [
+        "must be a number from 0 to 5",
+        "must be a number above 0 and at most 1",
+    ]
+
+
 def test_an_unknown_section_gets_the_nearest_name(tmp_path: Path) -> None:
     [mistake] = mistakes_of(written(tmp_path, "[rooting]\nlate_timeout_ms = 200"))
     assert mistake.key == "rooting"
