@@ -112,9 +112,7 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     channel.ready(assembly.info())
     await _first(stopping.wait(), channel.closed(), given_up.wait())
     code = _code(given_up, channel)
-    assembly.links.stop()
-    await _stop(kernel, inherited.stop_timeout_s)
-    await assembly.journal.close(inherited.stop_timeout_s * SAVING_SHARE)
+    await _stop(kernel, assembly, inherited.stop_timeout_s)
     return code
 
 
@@ -209,11 +207,13 @@ async def _abandon(kernel: Kernel) -> None:
         await kernel.future_of(kernel.stop(root, SHUTDOWN, ABANDON_S))
 
 
-async def _stop(kernel: Kernel, timeout_s: float) -> None:
+async def _stop(kernel: Kernel, assembly: Assembly, timeout_s: float) -> None:
     """End the tree in order, within the time that the anchor gives."""
+    assembly.links.stop()
     root = kernel.roots.get(NAME)
     if root is not None:
         await kernel.future_of(kernel.stop(root, SHUTDOWN, timeout_s * STOPPING_SHARE))
+    await assembly.journal.close(timeout_s * SAVING_SHARE)
 
 
 if __name__ == "__main__":
