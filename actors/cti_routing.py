@@ -108,6 +108,7 @@ class RoutingLink(FindingLink):
             failed = message.failed if isinstance(message, RerouteRequest) else ""
             told = GuardAnswered(message.xref, message.i, *pending.guarded, link, failed)
             self.send(session, told)
+            pending.told = True
             if question is None:
                 return
         if question is None:  # it has been answered or is too late, and is to be confirmed
@@ -128,7 +129,13 @@ class RoutingLink(FindingLink):
         if question is not None and self._send(message):
             self._measure(question, answer.rp, answer.reason, answer.waited_for)
         if not (type(message) is RouteSelect and message.durable is False):
-            self._confirm(answer.i)
+            self._settled(answer.i)
+
+    def _settled(self, i: int) -> None:
+        """Confirm a frame, once its session knows what this link has answered in its place."""
+        pending = self._row.pending.get(i)
+        if pending is None or pending.guarded is None or pending.told:
+            self._confirm(i)
 
     def _measure(self, question: Question, rp: str, reason: str, waited_for: str) -> None:
         now = self._now
@@ -154,7 +161,7 @@ class RoutingLink(FindingLink):
             self._error(pending.message, refusal.code, refusal.msg, refusal.field)
 
     def _frame_handled(self, handled: FrameHandled) -> None:
-        self._confirm(handled.i)
+        self._settled(handled.i)
 
     # The guard
 

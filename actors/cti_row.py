@@ -35,6 +35,7 @@ class Pending(Struct):
         way: to its session, while it waits for others to be durable.
         guarded: the routing point and the decision, where the link has answered in the place of
             the session.
+        told: whether the session has been told of that.
     """
 
     message: Message
@@ -45,6 +46,7 @@ class Pending(Struct):
     hurried: bool = False
     way: Way | None = None
     guarded: tuple[str, Decision] | None = None
+    told: bool = False
 
 
 class LinkRow(Struct, kw_only=True, eq=False):

@@ -148,7 +148,7 @@ class Story:
     def kill_session(self, number):
         call = f"c{number % CALLS}"
         self.kills[call] = self.kills.get(call, 0) + 1
-        # Beyond these a session is given up, or its pool gives up.
+        # Beyond these a session waits longer than its frames do, or its pool gives up.
         few = sum(self.kills.values()) < SupervisionConfig().intensity
         if few and self.kills[call] <= ONE_SESSION_RESTARTS:
             self.kill(self.kit.kernel.registry.whereis(("call", call)))
