@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 
-from actors.journal import acknowledged
-from actors.journal.file import REFUSED, Files, connect, opened, refuse_format, refuse_lost
+from actors.journal import acknowledged, evidence
+from actors.journal.file import REFUSED, Files, opened, refuse_format, refuse_lost
+from actors.journal.looking import looking
 from actors.journal.records import Codec, JournalDamaged, JournalUnusable
 from actors.journal.recovery import Findings, examine
 
@@ -46,12 +46,20 @@ def _traces(files: Files) -> bool:
 def _examined(files: Files, codecs: Mapping[str, Codec]) -> Findings:
     lost = refuse_lost(files)
     try:
-        with closing(connect(files.database, read_only=True)) as connection:
+        with looking(files) as connection:
             if not _is_new(connection, lost):
-                return examine(connection, codecs, files.acknowledged)
+                return _with_log(examine(connection, codecs, files.acknowledged), files)
     except REFUSED as error:
         raise opened(error) from error
     return Findings()
+
+
+def _with_log(findings: Findings, files: Files) -> Findings:
+    """Add what a start refuses before it reads anything: commits that the log hides."""
+    hides = "" if findings.meta is None else evidence.broken(files, findings.meta.number)
+    if hides:
+        findings.damage.insert(0, hides)
+    return findings
 
 
 def _is_new(connection: sqlite3.Connection, lost: str) -> bool:

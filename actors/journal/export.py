@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from actors.journal import schema
-from actors.journal.file import REFUSED, Files, connect
+from actors.journal import evidence, schema
+from actors.journal.file import REFUSED, Files
+from actors.journal.looking import looking
 from actors.journal.records import OUTBOX, Codec
 from actors.journal.salvage import (
     Aside,
@@ -50,7 +50,7 @@ def export(files: Files, kind: str | None, codecs: Mapping[str, Codec]) -> Itera
     """
     done: set[Place] = set()
     try:
-        with closing(connect(files.database, read_only=True)) as connection:
+        with looking(files) as connection:
             yield from _through_sqlite(connection, kind, codecs, done)
     except REFUSED as error:
         yield Aside("the rest", f"SQLite says {error}; what follows is read page by page")
@@ -103,7 +103,7 @@ def _paged(
 def _page_by_page(
     files: Files, kind: str | None, codecs: Mapping[str, Codec], done: set[Place]
 ) -> Iterator[Line | Aside]:
-    found = salvage(files.database, files.wal, {})
+    found = salvage(files.database, files.wal, {}, evidence.told(files))
     yield from found.aside
     for row in in_order(found):
         if row.place not in done and kind in (None, row.kind):

@@ -196,7 +196,7 @@ def logged(log: bytes) -> dict[int, bytes]:
         return {}
     magic, _, size = struct.unpack_from(">3I", log)
     order = ">" if magic & 1 else "<"
-    sums = _summed(log[:24], order, (0, 0))
+    sums = summed(log[:24], order, (0, 0))
     if magic & ~1 != WAL_MAGIC or sums != struct.unpack_from(">2I", log, 24):
         return {}
     committed: dict[int, bytes] = {}
@@ -204,7 +204,7 @@ def logged(log: bytes) -> dict[int, bytes]:
     before = 0
     for place in range(WAL_HEADER_BYTES, len(log) - size - 23, size + FRAME_HEADER_BYTES):
         frame = log[place : place + FRAME_HEADER_BYTES + size]
-        sums = _summed(frame[FRAME_HEADER_BYTES:], order, _summed(frame[:8], order, sums))
+        sums = summed(frame[FRAME_HEADER_BYTES:], order, summed(frame[:8], order, sums))
         if frame[8:16] != log[16:24] or sums != struct.unpack_from(">2I", frame, 16):
             break
         number, count = struct.unpack_from(">2I", frame)
@@ -217,7 +217,7 @@ def logged(log: bytes) -> dict[int, bytes]:
     return committed
 
 
-def _summed(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:
+def summed(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:
     """The running checksum of a log, over whole pairs of words (section 4.4)."""
     first, second = sums
     words = struct.unpack(f"{order}{len(data) // 4}I", data)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from actors.journal import acknowledged
+from actors.journal import acknowledged, evidence
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.check import check
 from actors.journal.file import Files, Lock, connect, prepare
@@ -89,7 +89,7 @@ def _repair(files: Files, codecs: Mapping[str, Codec]) -> Repaired:
     else:
         findings = check(Files(begun), codecs)
     source = Files(begun)
-    found = salvage(source.database, source.wal, codecs)
+    found = salvage(source.database, source.wal, codecs, evidence.told(source))
     done = _sum_up(source, findings.damage, found)
     if not _replaced(files, source):
         _build(files, found, done.number)

@@ -13,6 +13,7 @@ from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
+from actors.journal import wal as logs
 from actors.journal.pages import LEAF, Image, Row, Unreadable, logged
 from actors.journal.records import OUTBOX, Codec
 from actors.journal.schema import PAGE_BYTES, entry_checksum, item_checksum, meta_guard
@@ -119,13 +120,17 @@ class Salvaged(Struct):
         return max(self.number, *(row.number for row in self.kept.values()), 0)
 
 
-def salvage(database: Path, log: Path, codecs: Mapping[str, Codec]) -> Salvaged:
+def salvage(
+    database: Path, log: Path, codecs: Mapping[str, Codec], told: int | None = None
+) -> Salvaged:
     """Read what is whole.
 
     Args:
         database: the database file; it may be missing.
         log: its write-ahead log; it may be missing.
         codecs: by kind; a row that its codec cannot read is set aside as well.
+        told: the number of the last commit acknowledged: where it is missing, the log is read
+            behind what is broken in it too. None is not known.
     """
     file, wal = _content(database), _content(log)
     found = _salvage(Image(file, PAGE_BYTES, logged(wal)), codecs)
@@ -133,17 +138,39 @@ def salvage(database: Path, log: Path, codecs: Mapping[str, Codec]) -> Salvaged:
         # A log that has lost its end may lie before what was brought into the file already.
         alone = _salvage(Image(file, PAGE_BYTES, {}), codecs)
         if alone.number > found.number:
-            return alone
+            found = alone
+        if told is None or found.last < told:
+            return _behind(file, logs.read(wal), codecs, found)
     return found
+
+
+def _behind(file: bytes, log: logs.Log, codecs: Mapping[str, Codec], before: Salvaged) -> Salvaged:
+    """Read a log beyond its first broken frame; ``before`` where nothing newer is there."""
+    if not log.goes_on:
+        return before
+    pages = log.pages()
+    found = _salvage(Image(file, PAGE_BYTES, pages), codecs, every=True)
+    for frame in log.doubtful():
+        # Under a number of its own: the one that it says may be what is broken.
+        number = max(-(-len(file) // PAGE_BYTES), max(pages, default=0)) + 1
+        for row in Image(file, PAGE_BYTES, pages | {number: frame.data}).rows(number):
+            if frame.data[0] == LEAF and isinstance(row, Row):
+                _take(row, codecs, found)
+        what = f"frame {frame.index} of the log"
+        reason = f"it is damaged; where page {frame.page} has lost rows, older ones are kept"
+        found.aside.append(Aside(what, reason))
+    kept = {row.name for row in found.kept.values()}
+    found.aside = [one for one in found.aside if one.what not in kept]
+    return found if found.last > before.last else before
 
 
 def _content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
-def _salvage(image: Image, codecs: Mapping[str, Codec]) -> Salvaged:
+def _salvage(image: Image, codecs: Mapping[str, Codec], *, every: bool = False) -> Salvaged:
     found = Salvaged()
-    for page in _pages(image, found):
+    for page in _pages(image, found, every=every):
         for row in image.rows(page):
             _take(row, codecs, found)
     kept = {row.name for row in found.kept.values()}
@@ -151,8 +178,14 @@ def _salvage(image: Image, codecs: Mapping[str, Codec]) -> Salvaged:
     return found
 
 
-def _pages(image: Image, found: Salvaged) -> list[int]:
-    """The pages in which rows are: those of the tables, or all that could be where these fail."""
+def _pages(image: Image, found: Salvaged, *, every: bool) -> list[int]:
+    """The pages in which rows are: those of the tables, or all that could be where these fail.
+
+    Args:
+        image: the pages.
+        found: where what is wrong is noted.
+        every: whether all that could be are wanted: pages above them may be older than they are.
+    """
     if not image.count:
         return []
     pages: list[int] = []
@@ -165,12 +198,12 @@ def _pages(image: Image, found: Salvaged) -> list[int]:
         leaves, why = image.leaves(roots[name])
         pages += leaves
         wrong += why
-    if not wrong:
+    if not wrong and not every:
         return pages
     found.aside += [Aside("pages", why) for why in wrong]
     free = image.free()
-    every = (number for number in range(1, image.count + 1) if number not in free)
-    also = {number for number in every if image.page(number)[0] == LEAF}
+    used = (number for number in range(1, image.count + 1) if number not in free)
+    also = {number for number in used if image.page(number)[0] == LEAF}
     return sorted(also.union(number for number in pages if 1 <= number <= image.count))
 
 

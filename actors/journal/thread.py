@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.journal import effects, recovery, reserve
+from actors.journal import effects, evidence, recovery, reserve
 from actors.journal.background import in_thread
 from actors.journal.committing import Committing, standing_of
 from actors.journal.file import REFUSED, Files, Lock, connect, open_database, opened
@@ -82,6 +82,7 @@ class ThreadWriter:
         self._lock = Lock(self._files)
         connection = None
         try:
+            evidence.secure(self._files)
             connection = open_database(self._files)
             found = recovery.load(connection, codecs, self._files)
             self._holding = Holding(self._files, self._lock, found.number)

@@ -7,7 +7,7 @@ import shutil
 
 import msgspec
 
-from actors.journal import recovery, schema
+from actors.journal import evidence, recovery, schema
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.batch import DELETED, Batch, Encoding
 from actors.journal.file import Files, Lock, open_database
@@ -99,6 +99,7 @@ def opened(files):
     lock = Lock(files)
     connection = None
     try:
+        evidence.secure(files)
         connection = open_database(files)
         found = recovery.load(connection, CODECS, files)
         state = {
