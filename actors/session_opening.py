@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 SUPERVISOR = "sessionSup"
 TIME_DIGITS = 12
 RANDOM_BYTES = 6
+DRAWN = 256
+"""Ids whose random part is drawn at once: each draw is a call of the system."""
+
+_drawn: list[str] = []
 
 
 class Opening(Struct, frozen=True):
@@ -129,4 +133,7 @@ class Openings(Struct, frozen=True):
 
 def session_id(wall: float) -> str:
     """A new session's id: 24 hexadecimal digits, in the order of time but not to be guessed."""
-    return f"{int(wall * 1000):0{TIME_DIGITS}x}{secrets.token_hex(RANDOM_BYTES)}"
+    if not _drawn:
+        digits, width = secrets.token_hex(DRAWN * RANDOM_BYTES), 2 * RANDOM_BYTES
+        _drawn.extend(digits[at : at + width] for at in range(0, len(digits), width))
+    return f"{int(wall * 1000):0{TIME_DIGITS}x}{_drawn.pop()}"

@@ -50,6 +50,10 @@ class Batch:
         """Records that a commit of it would write or delete."""
         return len(self.entries) + len(self.appended) + len(self.trimmed)
 
+    def __bool__(self) -> bool:
+        """Whether there is something to commit; asked several times for each record."""
+        return bool(self.entries or self.appended or self.trimmed)
+
     def wait(self, effect: Effect, place: Place | None) -> None:
         """Have an effect wait for the commit.
 

@@ -79,7 +79,7 @@ class Gathered(ABC):
             place: kind and key of the value that it tells of: with a great batch that is written
                 in pieces it waits for the piece with this value. None waits for all of it.
         """
-        if len(self._gathering):
+        if self._gathering:
             if not self._is_withheld(place):
                 self._gathering.wait(effect, place)
         elif self._is_withheld(place):

@@ -231,7 +231,7 @@ class Journal(Gathered):
         self._number, self._items = standing.number, standing.items
         if self._flying is not None:
             self._encode(self._flying)
-        elif len(self._gathering) and not self._scheduled:
+        elif self._gathering and not self._scheduled:
             self._schedule()
 
     # Committing
@@ -245,11 +245,11 @@ class Journal(Gathered):
         if wait_s > 0:
             self._kernel.loop.call_later(wait_s, self._flush)
         else:
-            self._kernel.loop.call_soon(self._flush)
+            self._kernel.after_turn(self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False
-        if not self._working or self._flying is not None or not len(self._gathering):
+        if not self._working or self._flying is not None or not self._gathering:
             return
         self._flying, self._gathering = self._gathering, Batch()
         self._flown_at = self._kernel.clock.monotonic()
@@ -298,7 +298,7 @@ class Journal(Gathered):
         self._released.extend(batch.effects)
         if batch.appended:
             self._released.add(partial(self._outbox_listener, self._items))
-        if len(self._gathering) and not self._scheduled:
+        if self._gathering and not self._scheduled:
             self._schedule()
         self._tell_idle()
 
@@ -335,7 +335,7 @@ class Journal(Gathered):
             self._health.works()
 
     def _tell_idle(self) -> None:
-        if self._flying is None and not len(self._gathering):
+        if self._flying is None and not self._gathering:
             for future in self._idle:
                 if not future.done():
                     future.set_result(None)

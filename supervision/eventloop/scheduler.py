@@ -200,9 +200,14 @@ class Scheduler(Timekeeper, ABC):
 
     def _drain(self) -> None:
         self.now = self._clock()
-        while self._inbox:
-            function, args = self._inbox.popleft()
-            function(*args)
+        slept, self._awake = not self._awake, True
+        try:
+            while self._inbox:
+                function, args = self._inbox.popleft()
+                function(*args)
+        finally:
+            if slept:
+                self._turn()  # for what they have made ready the loop need not go round once more
 
     def _wake(self) -> None:
         self._awake = True
@@ -225,6 +230,8 @@ class Scheduler(Timekeeper, ABC):
             else:
                 self._awake = False
             self.arm()
+            while self._after_turn:
+                self._after_turn.popleft()()
 
     def _run_ready(self, limit: float) -> None:  # noqa: C901, PLR0912 - the hot loop, see below
         """Run ready actors, a batch of messages each, until ``limit`` or until none is ready.

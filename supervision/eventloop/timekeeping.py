@@ -6,6 +6,7 @@ loop serves sockets before the others.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -49,6 +50,7 @@ class Timekeeper:
     # Slots: an object with many attributes in a dictionary is slow to read, and every message
     # reads some of these.
     __slots__ = (
+        "_after_turn",
         "_armed",
         "_armed_for",
         "_awake",
@@ -73,9 +75,17 @@ class Timekeeper:
         self.deadlines = DeadlineQueues()
         self._clock = clock.monotonic
         self._in_turn = False
+        self._after_turn: deque[Callable[[], object]] = deque()
         self._awake = False  # a turn runs or is to come; it arms when it ends
         self._armed: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
+
+    def after_turn(self, function: Callable[[], object]) -> None:
+        """Run ``function`` at the end of this turn, or soon where there is none."""
+        if self._in_turn:
+            self._after_turn.append(function)
+        else:
+            self.loop.call_soon(function)
 
     def present(self) -> float:
         """Monotonic seconds: the turn's, or outside of a turn what the clock says."""

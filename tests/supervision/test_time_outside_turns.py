@@ -98,3 +98,40 @@ def test_many_that_are_due_at_once_let_the_loop_go_round_in_between(kind):
         kit.advance(2.0)
         assert len(passed) == 100
         assert len(set(passed)) == 20
+
+
+class Note(GenServer):
+    """Appends what it is told to a list that others have too."""
+
+    def init(self, args):
+        self.state = args
+
+    def handle_info(self, message, sender):
+        self.state.append(message)
+        if message == "first":
+            self.kernel.after_turn(lambda: self.state.append("after the turn"))
+            self.kernel.send(self.address, "second", None)
+
+
+def test_what_runs_after_a_turn_runs_when_all_of_the_turn_is_handled(kit):
+    said = []
+    note = kit.start(Note, said)
+    kit.send(note, "first")
+    kit.settle()
+    assert said == ["first", "second", "after the turn"]
+
+
+def test_what_runs_after_a_turn_runs_soon_where_there_is_none(kit):
+    said = []
+    kit.loop.run(kit.kernel.after_turn, lambda: said.append("soon"))
+    kit.settle()
+    assert said == ["soon"]
+
+
+def test_what_a_thread_has_told_an_actor_is_handled_before_the_loop_goes_round(kit):
+    said = []
+    note = kit.start(Note, said)
+    kit.kernel.post_call(kit.kernel.send, note, "from a thread", None)
+    kit.loop.call_soon(said.append, "the next of the loop")
+    kit.settle()
+    assert said == ["from a thread", "the next of the loop"]
