@@ -196,9 +196,12 @@ class CtiSup(Supervisor):
     """ctiListener, and one ctiLink for each connection; registered as ``ctiSup``."""
 
     def init(self, args: CallSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
-        """The listener; it has the links started."""
+        """The listener; it has the links started. As many restarts are borne as links may be."""
         self.register(CTI_SUP)
-        return flags(args.supervision), [ChildSpec("ctiListener", CtiListener, args.listener)]
+        bounds = args.supervision
+        intensity = bounds.intensity + args.listener.table.limits.max_links
+        listener = ChildSpec("ctiListener", CtiListener, args.listener)
+        return SupervisorFlags(intensity=intensity, period=bounds.period_s), [listener]
 
 
 def flags(config: SupervisionConfig) -> SupervisorFlags:

@@ -7,6 +7,7 @@ node goes into the journal and comes back from there.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from protocols.cti.link_session import LinkSession
     from protocols.cti.link_state import LinkConfig
     from supervision.eventloop.kernel import Kernel
+
+
+RESTING_OF_PEER = 8
+"""Link sessions that a peer may leave behind when it begins another one."""
 
 
 class LinkJournal(Protocol):
@@ -59,7 +64,8 @@ class TableLimits(Struct, frozen=True):
 
     Attributes:
         max_links: connections that may be open at once.
-        max_link_sessions: link sessions without a connection; the oldest give way.
+        max_link_sessions: link sessions without a connection; the oldest of the peer that has most
+            of them give way.
         resume_s: seconds that a peer has to resume.
     """
 
@@ -183,6 +189,9 @@ class LinkTable:
         row.session = session
         self._sessions[session.id] = row
         self.record(row, 0)
+        earlier = self._resting_of((session.name, session.side))
+        for forgotten in earlier[: max(0, len(earlier) - RESTING_OF_PEER)]:
+            self._give_up(forgotten, "displaced")
 
     def rest(self, row: LinkRow) -> None:
         """The connection of a link session has ended: its peer may resume it for a while."""
@@ -190,8 +199,23 @@ class LinkTable:
         if row.over:
             return
         self.resting[row.id] = self._kernel.clock.monotonic()
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Give up resting link sessions beyond the bound: the oldest of who has most of them."""
         while len(self.resting) > self.limits.max_link_sessions:
-            self._give_up(next(iter(self.resting)), "displaced")
+            peers = Counter(map(self._peer_of, self.resting))
+            [(peer, _)] = peers.most_common(1)
+            self._give_up(self._resting_of(peer)[0], "displaced")
+
+    def _resting_of(self, peer: tuple[str, str]) -> list[str]:
+        """The resting link sessions of a peer, the oldest first."""
+        return [session for session in self.resting if self._peer_of(session) == peer]
+
+    def _peer_of(self, session: str) -> tuple[str, str]:
+        found = self._sessions[session].session
+        assert found is not None
+        return found.name, found.side
 
     def resume(self, row: LinkRow, connection: CtiConnection, events: Sequence[Event]) -> None:
         """Have another connection carry a link session; the one before is cut off.
@@ -304,8 +328,7 @@ class LinkTable:
             row.session = link_session.restore(record.record, limits)
             self._sessions[session] = row
             self.resting[session] = now
-        while len(self.resting) > self.limits.max_link_sessions:
-            self._give_up(next(iter(self.resting)), "displaced")
+        self._make_room()
 
     def stop(self) -> None:
         """The node stops: tell every peer, which resumes when the next node is there.

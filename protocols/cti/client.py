@@ -25,6 +25,7 @@ from protocols.cti.messages import (
     HelloAnswer,
     Message,
     Resume,
+    RouteEnd,
     RouteSelect,
     Void,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WINDOW = 1_000
-"""Frames sent and not acknowledged, where vigie does not say how many there may be."""
+"""Frames sent and neither answered nor acknowledged, where vigie does not say how many may be."""
 
 
 class ClientFullError(RuntimeError):
@@ -309,18 +310,25 @@ class Client:
             case RouteSelect():
                 asked = self.waiting.get(message.xref)
                 self.forget(message.xref)
-                return [Answered(message, asked, now)]
+                event: ClientEvent = Answered(message, asked, now)
             case Error():
-                asked = client_session.refused(self.session, message.ref)
-                return [Answered(message, asked, now)]
-        return [Received(message, now)]
+                event = Answered(message, client_session.refused(self.session, message.ref), now)
+            case _:
+                if isinstance(message, RouteEnd):
+                    client_session.settle(self.session, message.xref)
+                event = Received(message, now)
+        return self._released([event], now)
+
+    def _released(self, events: list[ClientEvent], now: float) -> list[ClientEvent]:
+        """With what can be sent now that vigie's window has room."""
+        data = self._release(now) if self.session.held else b""
+        return [*events, Transmit(data)] if data else events
 
     def _take_ack(self, ack: Ack, now: float) -> list[ClientEvent]:
         if not client_session.may_acknowledge(self.session, ack.last_i):
             return self._contradicts(ack.last_i)
         acknowledged = self._acknowledge(ack.last_i)
-        data = self._release(now)
-        return [*acknowledged, *([Transmit(data)] if data else [])]
+        return self._released(acknowledged, now)
 
     def _acknowledge(self, last_i: int) -> list[ClientEvent]:
         if last_i == self.session.acked:

@@ -55,6 +55,8 @@ class ClientSession(Struct, kw_only=True):
         acked: vigie has every frame up to it for good.
         last_in: the last frame of vigie's that was handled.
         kept: frames sent and not acknowledged, by number.
+        settled: numbers of those that are requests and wait for their answer no more: vigie's
+            window does not count them.
         held: frames to be sent.
         asked: requests sent that wait for their answer, by number.
         waiting: the latest request of each dialogue that waits for its answer.
@@ -65,6 +67,7 @@ class ClientSession(Struct, kw_only=True):
     acked: int = 0
     last_in: int = 0
     kept: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
     held: deque[Held] = field(default_factory=deque)
     asked: dict[int, Asked] = field(default_factory=dict)
     waiting: dict[str, Asked] = field(default_factory=dict)
@@ -85,14 +88,14 @@ def release(session: ClientSession, window: int, max_bytes: int) -> bytes:
 
     Args:
         session: whose they are.
-        window: how many may be sent and not acknowledged.
+        window: how many may be sent and neither answered nor acknowledged.
         max_bytes: longest payload.
 
     Raises:
         FramingError: the first of them is too long; it stays where it is, no number was used.
     """
     parts: list[bytes] = []
-    while session.held and len(session.kept) < window:
+    while session.held and len(session.kept) - len(session.settled) < window:
         held = session.held[0]
         i = session.next_out
         parts.append(number(session, held.frame, max_bytes))
@@ -144,20 +147,30 @@ def acknowledged(session: ClientSession, last_i: int) -> list[Mapping[str, Any]]
     """
     numbers = range(session.acked + 1, last_i + 1)
     session.acked = last_i
+    session.settled.difference_update(numbers)
     frames = (session.kept.pop(i, None) for i in numbers)
     return [frame for frame in frames if frame is not None]
 
 
 def forget(session: ClientSession, xref: str) -> None:
     """Wait no more for the answer to this dialogue."""
+    settle(session, xref)
     asked = session.waiting.pop(xref, None)
     if asked is not None:
         session.asked.pop(asked.i, None)
 
 
+def settle(session: ClientSession, xref: str) -> None:
+    """The request of this dialogue counts no more in vigie's window: it has been answered."""
+    asked = session.waiting.get(xref)
+    if asked is not None and asked.i in session.kept:
+        session.settled.add(asked.i)
+
+
 def refused(session: ClientSession, i: int) -> Asked | None:
     """Take the request of a frame that was refused; such a frame must not be sent again."""
     session.kept.pop(i, None)
+    session.settled.discard(i)
     asked = session.asked.get(i)
     if asked is not None:
         forget(session, asked.xref)

@@ -353,7 +353,11 @@ class Link(LinkBase):
     def _admit(
         self, session: LinkSession, message: RouteRequest | RerouteRequest, now: float
     ) -> list[Event]:
-        if flow.admit(session.window, message.i, self._request(message, now), now):
+        request = self._request(message, now)
+        if flow.admit(session.window, message.i, request, now):
+            return [Received(message, now)]
+        if session.restored and len(session.window.open) < session.limits.held:
+            flow.repeat(session.window, message.i, request)
             return [Received(message, now)]
         rule = f"{self.config.window} requests wait for their answer"
         until = refusals.answer_by(session, message.reply_ms, now)

@@ -131,6 +131,8 @@ class LinkSession(Struct, kw_only=True):
         kept_bytes: what they take.
         recent: the latest refusals and registrations.
         withheld: refusals that are not told yet, see `refusals`.
+        restored: a node has crashed since it began; requests that were answered and not durable
+            come again, in no time and besides those that the peer may have waiting.
         patient: the journal takes no commits now: `limits.held` frames may wait for it.
     """
 
@@ -153,6 +155,7 @@ class LinkSession(Struct, kw_only=True):
     kept_bytes: int = 0
     recent: list[Recent] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
+    restored: bool = False
     patient: bool = False
 
 
@@ -218,7 +221,7 @@ def restore(record: Record, limits: Limits) -> LinkSession:
     session = begin(record.id, record.name, record.side, limits)
     session.next_in = record.last_in + 1
     session.confirmed_in = session.recording = session.durable_in = record.last_in
-    session.next_out = 0
+    session.next_out, session.restored = 0, True
     session.recent = list(record.recent)
     return session
 

@@ -6,7 +6,11 @@ import pytest
 from link_kit import LinkKit
 from msgspec.structs import replace
 
+from protocols.cti.client import Answered, Client
+from protocols.cti.events import Received, Transmit
+from protocols.cti.framing import encode
 from protocols.cti.link_state import LinkConfig
+from protocols.cti.messages import Error, Hello
 
 CALLS = 60
 
@@ -128,3 +132,71 @@ def test_while_nothing_is_read_a_peer_can_say_hello_and_resume(kit):
     kit.advance(2.0)
     refusals = [frame for frame in peer.frames() if frame["t"] == "error"]
     assert [frame["ref"] for frame in refusals] == [sent]
+
+
+class Cti:
+    """vigie's own client, on a wire in virtual time."""
+
+    def __init__(self, kit):
+        self.kit = kit
+        self.peer = kit.connect(hello=False)
+        hello = Hello(proto=1, name="cti-1", side="primary", token="good")
+        self.client = Client(hello, now=self.now, wall=0.0)
+        self.answered = Counter()
+        self.refused = []
+        self.peer.bytes(self.client.hello())
+        self.look()
+
+    @property
+    def now(self):
+        return self.kit.clock.monotonic()
+
+    def say(self, t, **fields):
+        data = self.client.send_frame({"t": t, **fields}, self.now)
+        if data:
+            self.peer.bytes(data)
+
+    def look(self):
+        """Take what has come, until nothing comes."""
+        while frames := self.peer.wire.frames():
+            for event in self.client.receive(b"".join(map(encode, frames)), self.now):
+                if isinstance(event, Transmit):
+                    self.peer.bytes(event.data)
+                elif isinstance(event, Answered):
+                    self.note(event.answer)
+                elif isinstance(event, Received):
+                    self.note(event.message)
+
+    def note(self, answer):
+        if isinstance(answer, Error):
+            self.refused.append(answer)
+        else:  # a target, or the end of a call that is over
+            self.answered[answer.xref] += 1
+
+
+def test_a_feed_of_thousands_of_frames_over_a_full_disk_loses_nothing():
+    with LinkKit() as kit:
+        cti = Cti(kit)
+        count = 400
+        for number in range(count):
+            cti.say("route.request", xref=f"x{number}", call=f"c{number}", rp="sales", ts=1.0)
+            if number == 50:
+                kit.disk.fail()
+            if number % 50 == 0:
+                kit.advance(0.01)
+            cti.look()
+            for ts, ev in enumerate(("delivered", "established", "held", "cleared"), 2):
+                cti.say("call.event", call=f"c{number}", ev=ev, ts=float(ts))
+        for _ in range(10):
+            kit.advance(0.1)
+            cti.look()
+        assert kit.journal.failing
+        assert len(cti.answered) > 200
+        kit.disk.heal()
+        for _ in range(30):
+            kit.advance(0.1)
+            cti.look()
+        assert cti.refused == []
+        assert cti.client.unacked == 0
+        assert len(cti.answered) == count
+        assert states(kit) == {"closed": count}

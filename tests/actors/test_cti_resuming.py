@@ -3,9 +3,10 @@
 import pytest
 from link_kit import LinkKit
 
+from actors.config import SupervisionConfig
 from actors.cti_link import CtiLink
 from actors.cti_record import CODEC, KIND
-from actors.cti_table import TableLimits
+from actors.cti_table import RESTING_OF_PEER, TableLimits
 from protocols.cti.framing import encode
 from protocols.cti.link import Link
 from protocols.cti.messages import RouteRequest
@@ -427,3 +428,37 @@ def test_a_node_that_stops_lets_no_peer_in_and_keeps_their_link_sessions(kit):
 def test_records_of_another_version_are_refused():
     with pytest.raises(ValueError, match="version 2"):
         CODEC.decode(b"{}", 2)
+
+
+def test_a_peer_that_never_resumes_displaces_its_own_link_sessions_first():
+    with LinkKit(limits=TableLimits(max_link_sessions=5)) as kit:
+        good = kit.connect(name="good")
+        good.cut()
+        for _ in range(7):
+            kit.connect(name="flapping").cut()
+        assert kit.links.counts.displaced == 3
+        [answer] = good.resume()
+        assert answer["session"] == good.session
+
+
+def test_a_new_link_session_ends_the_oldest_of_many_that_its_peer_has_left_behind(kit):
+    left = [kit.connect(name="flapping") for _ in range(RESTING_OF_PEER + 2)]
+    for peer in left:
+        peer.cut()
+    other = kit.connect(name="flapping", side="backup")
+    assert kit.links.counts.displaced == 0
+    kit.connect(name="flapping")
+    assert [peer.row is None for peer in left] == [True, True] + [False] * RESTING_OF_PEER
+    assert other.alive
+
+
+def test_links_that_are_killed_again_and_again_do_not_cost_their_supervisor(kit):
+    peers = [kit.connect(name=f"cti-{number}") for number in range(8)]
+    before = kit.base.whereis("ctiSup").incarnation
+    for number in range(5 * SupervisionConfig().intensity):
+        kit.faults.kill(peers[number % 8].address)
+        kit.settle()
+    assert kit.base.whereis("ctiSup").incarnation == before
+    for peer in peers:
+        peer.send("rp.register", rp=["sales"])
+        assert [frame["t"] for frame in peer.frames()] == ["rp.registered"]

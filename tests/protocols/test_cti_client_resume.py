@@ -259,3 +259,26 @@ def test_a_token_is_shown_nowhere():
     client = open_client()
     assert "secret" not in repr(client.session)
     assert "secret" not in repr(HELLO)
+
+
+def test_requests_that_are_answered_and_not_acknowledged_do_not_count_in_the_window():
+    client = open_client(window=2)
+    say(client, request("x1"), event("c1"), request("x2"), event("c2"), event("c3"))
+    events = got(client, select(1, "x1"))
+    assert [frame["i"] for frame in sent(events)] == [3]
+    events = got(client, {"t": "route.end", "i": 2, "xref": "x2", "cause": "timeout"})
+    assert [frame["i"] for frame in sent(events)] == [4]
+    assert client.unacked == 5
+    events = got(client, ack(3, 2))
+    assert [frame["i"] for frame in sent(events)] == [5]
+    assert say(client, event("c4")) == []
+
+
+def test_a_request_that_nobody_waits_for_any_more_does_not_count_in_the_window():
+    client = open_client(window=1)
+    say(client, request("x1"))
+    client.forget("x1")
+    assert [frame["i"] for frame in say(client, event("c1"), event("c2"))] == [2]
+    events = got(client, ack(1, 2))
+    assert [frame["i"] for frame in sent(events)] == [3]
+    assert client.unacked == 1

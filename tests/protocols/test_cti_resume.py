@@ -422,6 +422,24 @@ def test_the_record_keeps_the_latest_refusals():
     assert (record.last_in, [error.ref for error in record.recent]) == (50, list(range(19, 51)))
 
 
+def test_a_restored_session_gives_refusals_that_were_not_told_the_next_numbers():
+    recent = (Error(code=404, ref=7, msg="a", i=50), Error(code=429, ref=8, msg="b"))
+    session = restored(
+        Record(id="s1", name="cti-a", side="primary", last_in=8, recent=recent), replay_frames=100
+    )
+    link, (_, *again) = resumed(session, 48)
+    told = [(frame["t"], frame["i"], frame.get("ref")) for frame in again]
+    assert told == [("void", 49, None), ("error", 50, 7), ("error", 51, 8)]
+    assert frames_of(link.send(Heartbeat(ts=1), START))[0]["i"] == 52
+
+
+def test_a_restored_session_lets_more_requests_in_than_its_peer_may_have_waiting():
+    record = Record(id="s1", name="cti-a", side="primary", last_in=0)
+    link, _ = resumed(restored(record, window=2), 0)
+    again = link.receive(stream(*(request(i) for i in range(1, 6))), START)
+    assert received(again) == [(i, False) for i in range(1, 6)]
+
+
 @pytest.mark.parametrize("last_i", [2**53 - 1, 2**64 - 1])
 def test_a_lying_peer_of_a_restored_session_is_resume_lost(last_i):
     session = restored(Record(id="s1", name="cti-a", side="primary", last_in=7))

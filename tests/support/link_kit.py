@@ -6,6 +6,7 @@ from collections import deque
 from types import SimpleNamespace
 
 from call_kit import CallKit
+from msgspec import structs
 
 from actors.alarms import Alarms
 from actors.call_messages import CallTold, FrameHandled, RouteAsked, RouteTold
@@ -119,9 +120,8 @@ class KitCtiSup(CtiSup):
     """ctiSup with that listener."""
 
     def init(self, args):
-        super().init(args)
-        spec = ChildSpec("ctiListener", KitListener, args.listener)
-        return SupervisorFlags(intensity=1_000), [spec]
+        flags, [spec] = super().init(args)
+        return flags, [structs.replace(spec, start=KitListener)]
 
 
 class LinkKit(CallKit):
