@@ -26,6 +26,7 @@ from actors.assembly import Assembly
 from actors.descriptors import DescriptorWatch
 from actors.journal.records import JournalDamaged, JournalTooNew, JournalTooOld
 from actors.tree import NAME, Node
+from actors.web.tokens import TokensUnreadable
 from supervision import SHUTDOWN, Failed, SchedulerLimits, Started, actor_system
 from supervision.anchor import worker
 from supervision.anchor.messages import ExitCode, Refusal
@@ -92,14 +93,13 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     loop = asyncio.get_running_loop()
     limits = _limits(config.scheduler)
     kernel: Kernel = actor_system(loop=loop, limits=limits)._systemBase.kernel  # noqa: SLF001 - Thespian's name
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    assembly = _assembly(kernel, config, data, inherited)
+    stopping = _told_to_stop(loop)
+    try:
+        assembly = _assembly(kernel, config, data, inherited)
+    except (TokensUnreadable, OSError) as error:
+        return await _not_made(error, inherited)
     channel = await worker.open_channel(inherited, _operations(assembly))
     given_up = asyncio.Event()
-    gc.collect()
-    gc.disable()  # until all that is recovered is there: it would be gone through in vain
     starting = asyncio.ensure_future(_start(kernel, assembly, given_up))
     await _first(starting, stopping.wait(), channel.closed())
     if not starting.done():  # it may take minutes to read the journal: whoever stops waits for less
@@ -114,6 +114,25 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     code = _code(given_up, channel)
     await _stop(kernel, assembly, inherited.stop_timeout_s)
     return code
+
+
+def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _not_made(error: Exception, inherited: Inherited) -> ExitCode:
+    """Tell the anchor of a file that cannot be used."""
+
+    async def refuse(op: str, args: dict[str, Any]) -> Any:
+        del args
+        raise Refusal(ExitCode.UNREACHABLE, f"the node is ending, and does no {op!r}")
+
+    channel = await worker.open_channel(inherited, refuse)
+    channel.ending(str(error))
+    return ExitCode.FAILED
 
 
 def _assembly(kernel: Kernel, config: Config, data: Path, inherited: Inherited) -> Assembly:
@@ -150,6 +169,8 @@ def _operations(assembly: Assembly) -> worker.Handler:
 
 async def _start(kernel: Kernel, assembly: Assembly, given_up: asyncio.Event) -> str:
     """Start the tree; return why it did not start, empty where it did."""
+    gc.collect()
+    gc.disable()  # until all that is recovered is there: it would be gone through in vain
     outcome = await kernel.start_root(Node(), assembly.arguments(), NAME, given_up.set)
     if isinstance(outcome, Started):
         return ""

@@ -109,3 +109,25 @@ def test_sessions_count_under_the_next_supervisor_of_sessions_too(kit, how):
     assert kit.count.open == 2
     kit.advance(61.0)
     assert kit.count.open == kit.pool.count() == 2
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from actors.open_count import OpenCount
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+count = OpenCount(Path(sys.argv[1]))
+count.begin()
+count.opened("a")
+print(count.before, count.open)
+"""
+
+
+@pytest.mark.parametrize(("there", "told"), [(b"", "0 1"), (b"\x05" + bytes(7), "5 1")])
+def test_a_disk_that_takes_nothing_stops_no_count(tmp_path, there, told):
+    path = tmp_path / "sessions.open"
+    path.write_bytes(there)
+    words = [sys.executable, "-c", LIMITED, str(path)]
+    done = subprocess.run(words, timeout=60, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == told

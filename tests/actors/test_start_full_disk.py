@@ -125,3 +125,11 @@ def test_why_a_node_does_not_come_back_is_said_by_status(run, disk):
         return last is not None and "journal" in last["reason"]
 
     wait_for(told)
+
+
+def test_a_start_says_which_file_of_its_own_cannot_be_used(run, disk):
+    (disk / "var").mkdir(mode=0o700)
+    (disk / "var" / "tokens.json").write_text("{")
+    said = run("start", code=1)
+    assert "ended before it was ready: exit 1" in str(said)
+    assert "tokens.json: Input data was truncated" in str(said).partition("the end of")[0]

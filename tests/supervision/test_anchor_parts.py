@@ -1,6 +1,7 @@
 """The anchor's parts: specifications, lines, logs, the lease, long socket paths, binaries."""
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -249,3 +250,16 @@ def test_a_dsn_quotes_what_has_a_meaning_in_urls(tmp_path):
     dsn = postgres.dsn(server, tmp_path / "a b&c")
     assert "a%20b%26c" in dsn
     assert dsn.startswith("postgresql:///base?user=role&host=%2F")
+
+
+def test_a_program_that_cannot_be_noted_for_want_of_room_runs_all_the_same(
+    tmp_path, monkeypatch, caplog
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lease = Lease(tmp_path)
+    monkeypatch.setattr(os, "pwrite", full)
+    lease.record("node", os.getpid())
+    lease.release()
+    assert "No space left" in caplog.text
