@@ -82,6 +82,8 @@ class CallSession(RoutedCall):
         self._args = args
         first = args.first
         assert first is not None, "a session begins once"
+        if self.kernel.held.awaits(call_name(first.call)):  # it has one, which will be back
+            return Stop(error("already_open"))
         try:
             for once in first.once:
                 self.register(once_name(once.key.key))

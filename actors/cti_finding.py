@@ -69,12 +69,17 @@ class FindingLink(ConfirmingLink):
         session = None if waits else self.whereis(name)
         if session is not None:
             self._pass(pending, session)
-        elif not waits and self._pool is not None and isinstance(pending.message, RouteRequest):
+        elif not waits and self._may_open(pending, name):
             self._open(pending)
         else:
             pending.handed = 0.0
             self._held.hold(name, pending, self._now)
             self._look_later()
+
+    def _may_open(self, pending: Pending, name: tuple[str, str]) -> bool:
+        """Whether a frame opens a session; not while that of its call waits to be restarted."""
+        is_request = isinstance(pending.message, RouteRequest)
+        return is_request and self._pool is not None and not self.kernel.held.awaits(name)
 
     def _pass(self, pending: Pending, session: LocalAddress) -> None:
         """Hand a frame to its session, or have it wait until earlier ones are durable."""
@@ -207,7 +212,7 @@ class FindingLink(ConfirmingLink):
     def _overdue(self, pending: Pending) -> None:
         """There is no session for a frame: a request has one opened, any other is about nothing."""
         name = self._name(pending.message)
-        if name in self._opening_calls:
+        if name in self._opening_calls or self.kernel.held.awaits(name):
             self._held.hold(name, pending, self._now)
         elif isinstance(pending.message, RouteRequest):
             self._open(pending)

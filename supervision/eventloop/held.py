@@ -19,7 +19,7 @@ from supervision.eventloop.cell import NAMED
 from supervision.eventloop.managed import ManagedActor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from supervision.eventloop.cell import Cell, Entry, LocalAddress, Node
     from supervision.reasons import Reason
@@ -65,6 +65,14 @@ class Held:
         """How many messages wait for the next incarnation behind an address."""
         queue = self._queues.get(address.path)
         return 0 if queue is None else len(queue.entries)
+
+    def awaits(self, name: Hashable) -> bool:
+        """Whether whoever had a name is down and will be started again.
+
+        Args:
+            name: as it was registered; messages that are sent to it are kept.
+        """
+        return name in self._names
 
     # An actor ends
 

@@ -578,6 +578,19 @@ def test_one_bad_session_waits_alone_and_comes_back_with_what_it_was_sent(kit):
     assert kit.sessions.incarnation == supervisor
 
 
+def test_a_call_whose_session_waits_to_be_restarted_gets_no_second_one(kit):
+    session = kit.open()
+    for _ in range(6):
+        kit.faults.kill(session)
+        kit.settle()
+    opening = kit.openings.for_route(route_request(), kit.clock.wall())
+    assert isinstance(kit.call("sessionSup", opening.request), Refused)
+    kit.advance(0.25)
+    assert kit.pool.count() == 1
+    assert kit.reported("name_taken") == []
+    assert kit.kernel.registry.whereis(call_name("c1")) is session
+
+
 def test_a_session_that_always_crashes_costs_the_others_nothing_and_heals(kit):
     bad = kit.open("bad")
     supervisor, crashes = kit.sessions.incarnation, 0

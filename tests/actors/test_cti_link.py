@@ -352,6 +352,23 @@ def test_a_session_that_is_opened_after_the_guard_has_answered_keeps_to_that_ans
     assert first["session"] == second["session"]
 
 
+def test_frames_of_a_session_that_waits_to_be_restarted_wait_with_it(kit):
+    peer = kit.connect()
+    peer.route()
+    [answer] = peer.frames()
+    session = kit.pool.address_of(answer["session"])
+    for _ in range(6):
+        kit.faults.kill(session)
+        kit.settle()
+    peer.event(ev="held")
+    peer.route(xref="x2")
+    kit.advance(0.15)
+    assert not kit.alive(session)
+    kit.advance(0.5)
+    assert [frame["t"] for frame in peer.frames()] == ["route.select"]
+    assert (kit.state(session), kit.pool.count()) == ("held", 1)
+
+
 def test_an_event_of_a_new_leg_finds_its_session_by_the_call_before(kit):
     peer = kit.connect()
     peer.route()
