@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import compress, islice
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from actors.journal.records import OUTBOX, Codec, OutboxItem
 from actors.journal.schema import entry_checksum, item_checksum, storable
+
+T = TypeVar("T")
 
 Effect: TypeAlias = Callable[[], None]
 Place: TypeAlias = tuple[str, str]
@@ -97,10 +99,10 @@ class Batch:
         piece.appended = dict(zip(seqs, first, strict=False))
         rest = (item for item in items if item.session not in keys)
         self.appended = dict(zip(seqs[len(first) :], rest, strict=True))
-        waiting = list(zip(self.effects, self.places, strict=True))
-        self.effects, self.places = [], []
-        for effect, place_of in waiting:
-            (piece if place_of in piece.entries else self).wait(effect, place_of)
+        goes = [place_of in piece.entries for place_of in self.places]
+        stays = [not one for one in goes]
+        piece.effects, piece.places = _chosen(self.effects, goes), _chosen(self.places, goes)
+        self.effects, self.places = _chosen(self.effects, stays), _chosen(self.places, stays)
         return piece
 
     def extend(self, later: Batch) -> None:
@@ -132,6 +134,10 @@ class Batch:
         items = self.appended.values()
         self.appended = dict(enumerate(items, taken + 1))
         return taken + len(self.appended)
+
+
+def _chosen(items: Iterable[T], which: Iterable[bool]) -> list[T]:
+    return list(compress(items, which))
 
 
 class Commit(Struct, frozen=True):
