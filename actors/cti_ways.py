@@ -38,7 +38,7 @@ class Way(Struct, eq=False):
     session: LocalAddress
     life: int = 0
     count: int = 0
-    waiting: deque[Pending] = field(default_factory=deque)
+    waiting: list[Pending] = field(default_factory=list)
 
 
 class Ways:
@@ -138,7 +138,7 @@ class Ways:
             way.waiting.remove(first)
             pending = first
         elif way.waiting and way.count < AHEAD:
-            pending = way.waiting.popleft()
+            pending = way.waiting.pop(0)
         if pending is None:
             self._tidy(way)
             return None
