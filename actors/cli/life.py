@@ -78,7 +78,7 @@ def status(options: Namespace) -> Answer:
     waiting = [
         f"{name} ended, and is started again: {item['last_exit']['reason']}"
         for name, item in programs
-        if item["state"] == "backoff" and item["last_exit"]
+        if item["state"] in ("backoff", "starting") and item["last_exit"]
     ]
     alarms = [f"alarm {item['name']}: {item['text']}" for item in found["alarms"]]
     lines = [f"anchor {found['state']}", *columns([heading, *rows]), *failed, *waiting, *alarms]

@@ -47,12 +47,13 @@ def run(disk, tmp_path, capfd):
     file = tmp_path / "vigie.toml"
     file.write_text(CONFIG)
 
-    def command(*words, code=0):
+    def command(*words, code=0, text=False):
         more = ["--config", str(file)] if words[0] == "start" else []
-        ended = main([*words, *more, "--data", str(disk / "var"), "--json"])
+        more += [] if text else ["--json"]
+        ended = main([*words, *more, "--data", str(disk / "var")])
         out, err = capfd.readouterr()
         assert ended == code, out + err
-        return json.loads(out) if out else err
+        return json.loads(out) if out and not text else out + err
 
     yield command
     main(["stop", "--data", str(disk / "var")])
@@ -125,6 +126,8 @@ def test_why_a_node_does_not_come_back_is_said_by_status(run, disk):
         return last is not None and "journal" in last["reason"]
 
     wait_for(told)
+    assert "node ended, and is started again: exit 75: " in run("status", text=True)
+    wait_for(lambda: "exit 75: " in (disk / "var" / "logs" / "anchor.log").read_text())
 
 
 def test_a_start_says_which_file_of_its_own_cannot_be_used(run, disk):
