@@ -59,7 +59,9 @@ def ping(options: Namespace) -> Answer:
     node = programs.get("node", {}).get("state")
     data = {"anchor": anchor, "node": node, "ms": round(ms, 3)}
     if node != "running":
-        raise Refusal(ExitCode.UNREACHABLE, f"the anchor lives, but the node is {node}")
+        last = programs.get("node", {}).get("last_exit")
+        why = f": {last['reason']}" if last and node != "starting" else ""
+        raise Refusal(ExitCode.UNREACHABLE, f"the anchor lives, but the node is {node}{why}")
     return Answer(data, [f"pong from process {anchor['pid']} in {ms:.1f} ms, node {node}"])
 
 
@@ -82,13 +84,14 @@ def status(options: Namespace) -> Answer:
     ]
     alarms = [f"alarm {item['name']}: {item['text']}" for item in found["alarms"]]
     lines = [f"anchor {found['state']}", *columns([heading, *rows]), *failed, *waiting, *alarms]
-    return Answer(found, lines)
+    return Answer(found, lines, ExitCode.UNREACHABLE if failed else 0)
 
 
 def info(options: Namespace) -> Answer:
     """Versions, uptime, counts, addresses and process ids."""
     with Peer(options.data) as peer:
         data = shape(peer.ask("info"), peer.ask("status")) | {"counts": _counts(peer)}
+    node = data["node"]
     heading = [
         f"vigie {data['versions']['vigie']} up {elapsed(data['uptime_s'])}",
         f"HTTP       {data['http']}",
@@ -96,6 +99,8 @@ def info(options: Namespace) -> Answer:
         f"data       {data['data']}",
         f"config     {data['config']}",
     ]
+    if node.get("journal") == "off":
+        heading.append("journal    off: nothing that is acknowledged survives the node")
     names = ("anchor", "node", "postgres")
     rows = [(name, data[name]["pid"], data["versions"].get(name)) for name in names]
     processes = columns([("PROCESS", "PID", "VERSION"), *rows])

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supervision.anchor import unixpath
+from supervision.anchor import listening, unixpath
 from supervision.anchor.client import CONTROL_SOCKET
 from supervision.anchor.control import ControlLimits, ControlServer
 from supervision.anchor.guardian import Guardian
@@ -34,7 +34,7 @@ class CannotStart(Exception):  # noqa: N818 - reads as what it is where it is ca
     """Something an anchor needs is taken, or not permitted; the message says what."""
 
 
-def run(spec: AnchorSpec, announce: Callable[[Message], None]) -> ExitCode:
+def run(spec: AnchorSpec, announce: Callable[[Message], None]) -> int:
     """Be an anchor, until it is told to stop.
 
     Args:
@@ -42,7 +42,7 @@ def run(spec: AnchorSpec, announce: Callable[[Message], None]) -> ExitCode:
         announce: Called once, with ``{"started": info}`` or ``{"failed": {reason, log}}``.
 
     Returns:
-        FAILED when the start failed, else DONE.
+        What the process ends with: see `Guardian.run`.
     """
     os.umask(0o077)
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def _prepare(
     return Guardian(spec, lease, listeners, announce), control
 
 
-async def _serve(guardian: Guardian, control: socket.socket) -> ExitCode:
+async def _serve(guardian: Guardian, control: socket.socket) -> int:
     server = ControlServer(Operations(guardian).dispatch, ControlLimits())
     await server.start(control)
     try:
@@ -104,6 +104,8 @@ def bind(spec: ListenerSpec) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        if not spec.port:
+            listener = listening.bound_for_good(listener)
         listener.listen(spec.backlog)
     except OSError as error:
         listener.close()

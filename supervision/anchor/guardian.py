@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supervision.anchor import lifecycle, logs, process
+from supervision.anchor import lifecycle, listening, logs, process
 from supervision.anchor.channel import ProgramChannel
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.report import Clocks, info
@@ -89,11 +89,12 @@ class Guardian:
             program.name: logs.size(self._log_path(program.name)) for program in spec.programs
         }
 
-    async def run(self) -> ExitCode:
+    async def run(self) -> int:
         """Start the programs and guards them.
 
         Returns:
-            FAILED when the start failed, else DONE, once everything is stopped.
+            Once everything is stopped: DONE; where the start failed, FAILED, or the exit code of
+            the program that says that another try is in vain.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -157,11 +158,20 @@ class Guardian:
     async def _handle(self, event: Event) -> None:
         before = self.state
         self.state, actions = lifecycle.decide(self.spec, before, event, time.monotonic())
+        self._refuse_for_the_failed()
         _log_changes(before, self.state)
         for action in actions:
             await self._perform(action)
         async with self._changed:
             self._changed.notify_all()
+
+    def _refuse_for_the_failed(self) -> None:
+        """Refuse connections that no program will ever accept: they would wait for nothing."""
+        failed, others = set[str](), set[str]()
+        for own in self.spec.programs:
+            phase = self.state.programs[own.name].phase
+            (failed if phase is Phase.FAILED else others).update(own.listeners)
+        listening.refuse(self._listeners[name] for name in failed - others)
 
     async def _perform(self, action: Action) -> None:
         match action:
@@ -183,6 +193,8 @@ class Guardian:
             return
         self._bound_logs()
         try:
+            own = self.spec.program(name)
+            listening.accept({item: self._listeners[item] for item in own.listeners}, self.spec)
             child = self._make_process(name)
         except OSError as error:
             self.post(Exited(name, f"cannot be started: {error}", None, random.random()))  # noqa: S311 - jitter

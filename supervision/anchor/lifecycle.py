@@ -212,19 +212,24 @@ def _failed(spec: AnchorSpec, state: AnchorState, event: Exited, now: float) -> 
             deadline=now + restart_delay(own.restart, failures, event.jitter),
             restarts=program.restarts + 1,
         )
-    hopeless = held or event.exit_code in own.final_exit_codes or failures >= spec.start_attempts
+    final = held or event.exit_code in own.final_exit_codes
+    hopeless = final or failures >= spec.start_attempts
     if state.mode is Mode.STARTING and own.awaited and hopeless:
-        return _fail_start(spec, state, event.name, now)
+        # Whoever starts anchors can tell what another try does not mend.
+        code = event.exit_code if final and event.exit_code is not None else ExitCode.FAILED
+        return _fail_start(spec, state, event.name, now, code)
     return state, []
 
 
-def _fail_start(spec: AnchorSpec, state: AnchorState, name: str, now: float) -> Decision:
+def _fail_start(
+    spec: AnchorSpec, state: AnchorState, name: str, now: float, code: int = ExitCode.FAILED
+) -> Decision:
     program = state.programs[name]
     if program.phase in _ENDED and program.last_exit is not None:
         reason = f"{name} ended before it was ready: {program.last_exit.reason}"
     else:
         reason = f"{name} was not ready within {spec.start_timeout_s:g} s"
-    return _stop(spec, replace(state, culprit=name), reason, ExitCode.FAILED, now)
+    return _stop(spec, replace(state, culprit=name), reason, code, now)
 
 
 def _tick(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
@@ -268,7 +273,7 @@ def _kill(state: AnchorState, name: str, reason: str) -> Decision:
 
 
 def _stop(
-    spec: AnchorSpec, state: AnchorState, reason: str, exit_code: ExitCode, now: float
+    spec: AnchorSpec, state: AnchorState, reason: str, exit_code: int, now: float
 ) -> Decision:
     if state.mode in {Mode.STOPPING, Mode.STOPPED}:
         return state, []

@@ -99,7 +99,7 @@ class AnchorState:
     mode: Mode
     programs: Mapping[str, ProgramState]
     deadline: float | None = None
-    exit_code: ExitCode = ExitCode.DONE
+    exit_code: int = ExitCode.DONE
     reason: str = ""
     culprit: str = ""
 

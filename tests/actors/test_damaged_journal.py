@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +77,13 @@ def crash(run):
         wait_gone(info[name]["pid"])
 
 
+def is_there(info, session):
+    try:
+        return call(info, "GET", f"/api/v1/sessions/{session}")["session"] == session
+    except urllib.error.HTTPError:
+        return False
+
+
 def damage(tmp_path, text):
     """Flip a byte of a body wherever it is written, in the database or in its log."""
     found = 0
@@ -131,7 +141,14 @@ def test_a_node_that_crashes_into_a_damaged_journal_stays_down_and_says_why(run,
     state = wait_for(lambda: failed(run))
     assert (state["pid"], state["restarts"], state["next_start_in_s"]) == (None, 1, None)
     assert "exit 65: the journal is damaged: " in state["last_exit"]["reason"]
-    assert "node has failed and is not started again by itself: exit 65" in run("status")[1]
+    code, out, _ = run("status")
+    assert code == ExitCode.UNREACHABLE
+    assert "node has failed and is not started again by itself: exit 65" in out
+    code, _, err = run("ping")
+    assert code == ExitCode.UNREACHABLE
+    assert "the node is failed: exit 65: the journal is damaged: " in err
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        call(info, "GET", f"/api/v1/sessions/{session}")
     code, _, err = run("restart")
     assert code == ExitCode.FAILED
     assert "node has failed: exit 65" in err
@@ -177,6 +194,58 @@ def test_missing_commits_are_told_everywhere_and_the_node_goes_on(run, tmp_path)
     opened(run, info, "call-four")
     started(run)
     assert "journal-shortfall" not in run("alarms")[1]
+
+
+def test_a_log_broken_in_its_middle_refuses_the_start_and_is_mended(run, tmp_path):
+    info = started(run)
+    sessions = opened(run, info, *(f"call-{number}" for number in range(20)))
+    wal = tmp_path / "var" / "journal" / "journal.db-wal"
+    data = bytearray(wal.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    wal.write_bytes(data)
+    checked = run("journal", "check")[1]
+    code, _, err = run("start")
+    assert code == ExitCode.FAILED
+    (words,) = [
+        line for line in checked.splitlines() if line.startswith("damaged: the write-ahead")
+    ]
+    assert words.removeprefix("damaged: ") in err
+    code, out, _ = run("journal", "repair")
+    assert code == 0
+    assert "commits that were acknowledged are missing" not in out
+    info |= {"http": started(run)["http"]}
+    assert [is_there(info, one) for one in sessions].count(False) <= 1  # whose row that byte is in
+
+
+def test_a_start_in_the_foreground_tells_a_damaged_journal_apart(run, tmp_path):
+    info = started(run)
+    opened(run, info, "call-lost")
+    checkpointed(tmp_path)
+    damage(tmp_path, b"call-lost")
+    words = [
+        "start",
+        "--foreground",
+        "--data",
+        tmp_path / "var",
+        "--config",
+        tmp_path / "vigie.toml",
+    ]
+    command = [sys.executable, "-m", "actors.cli", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == ExitCode.DATA_ERROR
+    unit = Path(__file__).resolve().parents[2] / "etc" / "vigie.service"
+    (line,) = [one for one in unit.read_text().splitlines() if "RestartPreventExitStatus" in one]
+    assert str(int(ExitCode.DATA_ERROR)) in line.partition("=")[2].split()
+
+
+def test_a_journal_that_is_off_is_told_everywhere(run, monkeypatch):
+    monkeypatch.setenv("VIGIE_JOURNAL__MODE", "off")
+    info = started(run)
+    with urllib.request.urlopen(f"{info['http']}/readyz", timeout=10) as answer:
+        assert json.loads(answer.read())["parts"]["journal"] == "off"
+    alarms = call(info, "GET", "/api/v1/alarms")["items"]
+    assert [item["severity"] for item in alarms if item["name"] == "journal-off"] == ["warning"]
+    assert "journal    off: nothing that is acknowledged survives the node" in run("info")[1]
 
 
 def test_a_journal_that_another_process_has_open_is_no_damage(run, tmp_path):

@@ -119,6 +119,7 @@ def test_a_final_exit_code_fails_a_start_but_not_a_running_anchor():
     core = Core()
     core.on(Begin())
     assert core.exit("node", 64) == [Signal("store", signal.SIGTERM)]
+    assert core.state.exit_code == 64
     core = Core().run()
     assert core.exit("node", 64) == []
     assert core["node"].phase is Phase.BACKOFF
@@ -147,7 +148,7 @@ def test_a_program_that_ends_for_good_fails_a_start_with_its_last_words():
     core.on(LastWords("node", "the ledger is torn"))
     assert core.exit("node", 65) == [Signal("store", signal.SIGTERM)]
     assert core.state.reason == "node ended before it was ready: exit 65: the ledger is torn"
-    assert core.state.exit_code is ExitCode.FAILED
+    assert core.state.exit_code == 65
 
 
 def test_last_words_are_those_of_one_incarnation():
