@@ -28,6 +28,7 @@ AlarmName: TypeAlias = Literal[
     "journal-damaged",
     "journal-failing",
     "journal-log",
+    "journal-off",
     "journal-shortfall",
     "outbox-filling",
     "outbox-full",

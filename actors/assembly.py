@@ -151,7 +151,12 @@ class Assembly:
     def info(self) -> dict[str, Any]:
         """What the anchor tells of the node."""
         lost = self.openings.settings.count.lost
-        said: dict[str, Any] = {"version": self.services.version, "sessions_lost": lost}
+        mode = self.openings.settings.journal.config.mode
+        said: dict[str, Any] = {
+            "version": self.services.version,
+            "sessions_lost": lost,
+            "journal": mode,
+        }
         if self.operator_token is not None:
             said["operator_token"] = self.operator_token
         return said

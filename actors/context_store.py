@@ -75,6 +75,9 @@ class ContextStore(GenServer):
             self._hand_on(recovered)
         self.register(NAME)
         self.at_end(args.journal.subscribe(self._heard))
+        if args.journal.config.mode == "off":
+            text = "journal.mode is off: nothing that is acknowledged survives the node"
+            args.alarms.raised("journal-off", self.address.path, text, "warning")
         self._look()
         return None
 

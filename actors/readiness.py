@@ -50,6 +50,8 @@ class NodeReadiness:
     def _journal_state(self) -> str:
         if not self.recovered():
             return "recovering"
+        if self._journal.config.mode == "off":
+            return "off"
         failing = self._journal.failing
         state = f"failing: {failing}" if failing else "open"
         shortfall = self._alarms.text("journal-shortfall")

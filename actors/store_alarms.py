@@ -19,6 +19,9 @@ REPORT_EVERY = 10_000
 """Of sessions given up, the first and each of this number is reported."""
 
 
+GRACE_S = 5.0
+"""How long a database that has not been up yet may be starting, as an embedded one does."""
+
 MAX_TOLD = 32
 """Reasons that are reported while sessions wait; the alarm has the latest one."""
 
@@ -44,12 +47,16 @@ class StoreAlarms:
         # A store before this one may have raised it.
         self.level: Level = next((one for one, name in LEVELS.items() if name in alarms), "")
         self._told: set[str] = set()
+        self._was_up = "database-down" in alarms  # known to a store before this one
+        self._grace_ends = kernel.clock.monotonic() + GRACE_S
 
     def raised(self, name: Name, text: str) -> None:
         """Sessions wait; of the two alarms only the one that is true now is active."""
         self._alarms.cleared("database-down" if name == "schema-refused" else "schema-refused")
         text = f"closed sessions wait: {text}"
-        self._alarms.raised(name, self._path, text)
+        starting = not self._was_up and self._kernel.clock.monotonic() < self._grace_ends
+        if name != "database-down" or not starting:
+            self._alarms.raised(name, self._path, text)
         self.once(text)
 
     def once(self, why: str) -> None:
@@ -61,6 +68,7 @@ class StoreAlarms:
 
     def well(self) -> None:
         """Sessions are stored, or there are none."""
+        self._was_up = True
         self._alarms.cleared("database-down")
         self._alarms.cleared("schema-refused")
         if self.why:

@@ -271,6 +271,30 @@ def test_reasons_that_take_turns_are_told_once(make):
     assert len(kit.reported("alarm")) == 1
 
 
+def test_a_database_that_is_starting_is_no_alarm_until_it_has_had_time_to(make):
+    kit = make()
+    kit.database.failure = DOWN
+    kit.begin()
+    kit.send(kit.base.whereis(NAME), DatabaseGone("no such file"))
+    kit.close_sessions(1)
+    kit.advance(4.5)
+    assert kit.active() == {}
+    assert kit.reported("degraded", part="session store")
+    kit.advance(10.0)
+    assert "database-down" in kit.active()
+
+
+def test_a_database_that_was_up_is_an_alarm_at_once_when_it_is_gone(make):
+    kit = make().begin()
+    kit.send(kit.base.whereis(NAME), DatabaseUp())
+    kit.close_sessions(1)
+    kit.drained()
+    kit.database.failure = DOWN
+    kit.send(kit.base.whereis(NAME), DatabaseGone("it was stopped"))
+    kit.settle()
+    assert "it was stopped" in kit.active()["database-down"]
+
+
 def test_where_the_router_is_gone_it_is_tried_again(make):
     kit = make().begin()
     kit.settle()
