@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 
 def told(files: Files) -> int | None:
     """The number of the last commit acknowledged; None where that is not known."""
-    known = [acknowledged.read(path) for path in (files.acknowledged, files.marker)]
-    number = max(one.number for one in known)
-    return None if known[0].why and not known[1].number else number
+    last, late = acknowledged.read(files.acknowledged), acknowledged.read(files.marker)
+    # The other one alone may be many commits old.
+    return max(last.number, late.number) if last.there and not last.why else None
 
 
 def secure(files: Files) -> None:
@@ -51,8 +51,8 @@ def secure(files: Files) -> None:
     damage = broken(files, number)
     if damage:
         raise JournalDamaged((damage,))
-    expected = told(files)
-    if expected is not None and expected > number:
+    expected = told(files) or acknowledged.read(files.marker).number
+    if expected > number:
         _keep(files)
 
 

@@ -123,7 +123,7 @@ def test_a_program_that_dies_at_every_attempt_fails_the_start_with_its_last_word
 def test_an_exit_code_declared_final_fails_the_start_at_the_first_attempt(start, tmp_path):
     anchor = start(spec(tmp_path / "var", program(mode="hopeless", final_exit_codes=(64,))))
     assert anchor.announced["failed"]["reason"] == "node ended before it was ready: exit 64"
-    assert anchor.popen.wait(20) == ExitCode.FAILED
+    assert anchor.popen.wait(20) == ExitCode.USAGE
 
 
 def test_a_program_that_ends_for_good_fails_the_start_with_its_last_words(start, tmp_path):

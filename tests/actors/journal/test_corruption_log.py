@@ -136,9 +136,13 @@ def test_a_sound_log_is_not_read_a_second_time(copy, crashed, monkeypatch):
     assert outcome(copy, crashed[1])[0] == "whole"
 
 
-def test_a_log_is_read_where_nothing_tells_what_was_acknowledged(copy, crashed):
+@pytest.mark.parametrize("there", [True, False])
+def test_a_log_is_read_where_nothing_tells_what_was_acknowledged(copy, crashed, there):
     flip(copy, 25)
-    copy.acknowledged.write_bytes(b"nothing")
+    if there:
+        copy.acknowledged.write_bytes(b"nothing")
+    else:
+        copy.acknowledged.unlink()
     assert outcome(copy, crashed[1])[0] == "refused"
     repair(copy, CODECS)
     assert opened(copy)[0].number == crashed[1].last
