@@ -74,18 +74,21 @@ def crash(kit, session, times=1):
         kit.settle()
 
 
-def test_a_closed_session_that_is_given_up_is_not_taken_off_twice(kit):
+def test_a_closed_session_that_crashes_again_and_again_is_not_taken_off_twice(kit):
     bad, _good = kit.open("bad"), kit.open("good")
     kit.call(bad, CloseSession())
     crash(kit, bad, 6)
-    assert kit.reported("supervisor", context="child_given_up")
     assert kit.count.open == 1
 
 
-def test_an_open_session_that_is_given_up_is_taken_off(kit):
+def test_an_open_session_that_crashes_again_and_again_counts_while_it_waits(kit):
     bad, _good = kit.open("bad"), kit.open("good")
     crash(kit, bad, 6)
-    assert kit.count.open == 1
+    assert bad.cell is None
+    assert kit.count.open == 2
+    kit.advance(1.0)
+    assert bad.cell is not None
+    assert kit.count.open == 2
 
 
 def test_sessions_that_their_pool_takes_down_count_as_long_as_they_come_back(kit):

@@ -16,7 +16,7 @@ def test_what_is_written_is_read(tmp_path) -> None:
 
 
 def test_a_file_that_is_not_there_tells_nothing(tmp_path) -> None:
-    assert read(tmp_path / "acknowledged") == Told()
+    assert read(tmp_path / "acknowledged") == Told(there=False)
 
 
 @pytest.mark.parametrize("place", range(28))
