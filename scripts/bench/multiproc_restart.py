@@ -29,7 +29,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 # The rooms first: a script here has the name of one of them.
-sys.path[:] = [str(HERE.parents[1]), *sys.path[1:], str(HERE)]
+others = [place for place in sys.path if Path(place) != HERE]
+sys.path[:] = [str(HERE.parents[1]), *others, str(HERE)]
 
 from report import Row, publish  # noqa: E402 - found by the line above
 from thespian.actors import Actor, ActorSystem, ChildActorExited  # noqa: E402

@@ -69,6 +69,13 @@ class LiveNode:
         ]
 
 
+@pytest.fixture(autouse=True)
+def _same_path_afterwards(monkeypatch):
+    """`vigie start` sets where the programs find the rooms: for itself, not for later tests."""
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.delenv("PYTHONPATH")
+
+
 @pytest.fixture
 def on_node():
     """Run a scenario, a coroutine function of a `LiveNode`, and stop what it started."""
