@@ -139,6 +139,8 @@ class Chaos:
             with contextlib.suppress(Refusal):
                 rows = (await self.node.api("GET", "actors", query))["items"]
                 paths += [row["path"] for row in rows]
+        if not paths:  # the whole tree is between two lives
+            return None
         path = self.choice.choose(paths, pools, blow.draw, blow.more)
         state = (await self.node.ask("status"))["programs"]["node"]["state"]
         await self.node.kill_actor(path)
