@@ -26,12 +26,19 @@ def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         file.flush()
         os.fsync(descriptor)
     aside.replace(path)
-    _sync_directory(path.parent)
+    sync(path.parent)
 
 
-def _sync_directory(directory: Path) -> None:
-    """Bring the new name to the disk as well."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to the disk.
+
+    Args:
+        path: Of the file or the directory.
+
+    Raises:
+        OSError: It is not there, or the disk does not take it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

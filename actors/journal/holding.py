@@ -7,12 +7,12 @@ the others: through it all that was committed can still be read, and is written 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from actors.atomic_file import sync
 from actors.journal import schema
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.file import connect
@@ -130,9 +130,9 @@ class Holding:
         with closing(sqlite3.connect(made, isolation_level=None)) as copy:
             self._connection.backup(copy)
         made.chmod(0o600)
-        _sync(made)
+        sync(made)
         made.replace(database)
-        _sync(database.parent)
+        sync(database.parent)
 
     def close(self) -> None:
         """Let go of all but the lock: whoever has the last connection empties the log first."""
@@ -173,11 +173,3 @@ def _remove_logs(database: Path) -> None:
     """SQLite would take the log of one database for that of the next."""
     for suffix in ("-wal", "-shm", "-journal"):
         database.with_name(f"{database.name}{suffix}").unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

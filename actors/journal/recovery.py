@@ -5,16 +5,16 @@ No thread, no loop: a starting node runs it in a thread of its own, the commands
 
 from __future__ import annotations
 
-import gc
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from actors.collecting import no_collection
 from actors.journal import acknowledged, schema
 from actors.journal.background import in_thread
 from actors.journal.file import REFUSED, Files, connect, opened
@@ -287,7 +287,7 @@ def load(connection: sqlite3.Connection, codecs: Mapping[str, Codec], files: Fil
     """
     began = time.perf_counter()
     told, database = (None, None) if files is None else (files.acknowledged, files.database)
-    with _without_gc():
+    with no_collection():
         findings = examine(connection, codecs, told, database)
     if findings.damage:
         raise JournalDamaged(tuple(findings.damage))
@@ -337,18 +337,6 @@ def found(findings: Findings, seconds: float) -> Found:
     # Numbers are not given twice: what was acknowledged and is missing keeps its own.
     number = max(meta.number, findings.acknowledged)
     return Found(recovered, number, meta.seq, findings.items, findings.kinds)
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Many objects that all stay: the collector would go through them again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 __all__ = ["Findings", "JournalError", "Meta", "examine", "found", "load", "verify"]

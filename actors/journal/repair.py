@@ -18,6 +18,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from actors.atomic_file import sync
 from actors.journal import acknowledged, evidence
 from actors.journal.acknowledged import Acknowledged
 from actors.journal.check import check
@@ -137,7 +138,7 @@ def _set_aside(files: Files) -> Path:
         if path.exists():
             (made / path.name).hardlink_to(path)
     made.rename(final)
-    _sync(files.directory)
+    sync(files.directory)
     return final
 
 
@@ -157,7 +158,7 @@ def _build(files: Files, found: Salvaged, number: int) -> None:
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     path.chmod(0o600)
-    _sync(path)
+    sync(path)
 
 
 def _entries(rows: Iterable[WholeEntry | WholeItem]) -> Iterator[tuple[object, ...]]:
@@ -179,14 +180,14 @@ def _replace(files: Files, number: int) -> None:
     """
     for suffix in ("-wal", "-shm"):
         files.database.with_name(f"{files.database.name}{suffix}").unlink(missing_ok=True)
-    _sync(files.directory)
+    sync(files.directory)
     # Its second name is the damaged file itself: a new one is written.
     files.acknowledged.unlink(missing_ok=True)
     told = Acknowledged(files.acknowledged)
     told.begin(number, time.time())
     told.close()
     (files.directory / REPAIRED).replace(files.database)
-    _sync(files.directory)
+    sync(files.directory)
 
 
 def _report(path: Path, done: Repaired) -> None:
@@ -207,7 +208,7 @@ def _report(path: Path, done: Repaired) -> None:
         file.flush()
         os.fsync(file.fileno())
     made.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _plain(aside: Aside) -> dict[str, object]:
@@ -215,12 +216,3 @@ def _plain(aside: Aside) -> dict[str, object]:
     if aside.body is not None:
         line["body"] = aside.body.decode("utf-8", "backslashreplace")
     return line
-
-
-def _sync(path: Path) -> None:
-    """Bring a file, or the names in a directory, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
