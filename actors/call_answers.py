@@ -10,59 +10,28 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from actors import dialogues, metrics, session_data
 from actors.call_messages import RouteAnswered, RouteRefused
 from actors.call_names import once_name
+from actors.call_promises import Promise
 from actors.call_saving import SavedCall
 from actors.dialogues import Asker, Dialogue
 from actors.router import NAME as ROUTER
 from actors.routing import late_default
-from actors.session_api import IdempotentKey, NotDurable
+from actors.session_api import NotDurable
 from actors.session_data import Once, Session, dialogue_of, with_dialogue, with_once
 from supervision import CancelTimeout, Keep, NameTaken, SetTimeout, Transition
 
 if TYPE_CHECKING:
     from actors.routing import Decision
     from protocols.cti.messages import ErrorCode
-    from supervision.eventloop.calls import PendingCall
 
 JOURNAL = "journal"
 """Who is named where the journal was slow."""
 
 NOT_DURABLE = "the journal does not take the decision in time"
-
-
-class Caller(Struct, frozen=True):
-    """IVR applications that wait for one decision.
-
-    Attributes:
-        calls: to be answered.
-        once: the idempotency key that they came with.
-    """
-
-    calls: tuple[PendingCall, ...]
-    once: IdempotentKey | None = None
-
-
-class Promise(Struct):
-    """A decision that waits to be durable before it is told.
-
-    Attributes:
-        dialogue: decided.
-        askers: those that have not been told.
-        made_at: monotonic seconds.
-        told: whether somebody has been told.
-        void: whether another decision has taken its place meanwhile.
-    """
-
-    dialogue: Dialogue
-    askers: list[Asker]
-    made_at: float
-    told: bool = False
-    void: bool = False
 
 
 class AnsweringCall(SavedCall):

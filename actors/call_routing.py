@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from actors import dialogues, metrics, routing
-from actors.call_answers import AnsweringCall, Caller, Promise
+from actors.call_answers import AnsweringCall
 from actors.call_messages import (
     GuardAnswered,
     RerouteAsked,
@@ -20,6 +20,7 @@ from actors.call_messages import (
     RouteTold,
 )
 from actors.call_names import xref_name
+from actors.call_promises import Caller, Promise
 from actors.dialogues import Asker, Dialogue
 from actors.router import NAME as ROUTER
 from actors.router import Decide

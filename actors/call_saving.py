@@ -21,8 +21,8 @@ from supervision.gen_statem.actions import AGAIN, SAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from actors.call_answers import Caller, Promise
     from actors.call_messages import SessionArgs
+    from actors.call_promises import Caller, Promise
     from actors.journal.records import OutboxItem
     from actors.session_data import Session
     from supervision.eventloop.calls import PendingCall

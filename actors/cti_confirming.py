@@ -17,8 +17,9 @@ from protocols.cti.messages import Error, RerouteRequest, RouteRequest
 from supervision import GenServer
 
 if TYPE_CHECKING:
-    from actors.cti_row import LinkRow, Pending
+    from actors.cti_row import LinkRow
     from actors.cti_table import LinkTable
+    from actors.cti_ways import Pending
     from protocols.cti.link_session import LinkSession
     from protocols.cti.messages import ErrorCode, Message
     from supervision.eventloop.timers import Timer

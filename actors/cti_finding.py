@@ -20,8 +20,7 @@ from supervision import Down, Response
 from supervision.eventloop.lifecycle import starting
 
 if TYPE_CHECKING:
-    from actors.cti_row import Pending
-    from actors.cti_ways import Way
+    from actors.cti_ways import Pending, Way
     from actors.session_opening import Opening, Openings
     from protocols.cti.messages import ErrorCode, Message
     from supervision.eventloop.cell import LocalAddress

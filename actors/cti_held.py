@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Hashable, Iterable
 
-    from actors.cti_row import Pending
+    from actors.cti_ways import Pending
     from supervision.eventloop.cell import LocalAddress
 
 HOLD_S = 0.05

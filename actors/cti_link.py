@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import Struct
-
 from actors import metrics
 from actors.call_names import link_name
+from actors.cti_args import LinkArgs
 from actors.cti_connection import Readable
 from actors.cti_greeting import GreetingLink
-from actors.cti_row import Pending, forget_unconfirmed, queue
-from actors.cti_table import LinkTable, Over, Resumed
+from actors.cti_row import forget_unconfirmed, queue
+from actors.cti_table import Over, Resumed
+from actors.cti_ways import Pending
 from protocols.cti import link_session
 from protocols.cti.events import Closed, FramingB, HelloReceived, Received, Refused
 from protocols.cti.messages import (
@@ -33,11 +33,6 @@ from supervision.reasons import shutdown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.call_messages import CallSettings
-    from actors.cti_row import LinkRow
-    from actors.overload import Overload
-    from actors.session_opening import Openings
-    from actors.web.tokens import TokenStore
     from protocols.cti.events import Event
     from supervision.eventloop.timers import Timer
 
@@ -50,26 +45,6 @@ _OF_LINK = frozenset({RpRegister, RpCancel, RpAbort})
 
 MAX_CRASHES = 3
 """Frames that may crash a link session's actor before its connection is closed."""
-
-
-class LinkArgs(Struct, frozen=True):
-    """What a link starts with.
-
-    Attributes:
-        row: its link session, or its connection that has not said hello.
-        table: of the node's links.
-        settings: those of calls.
-        tokens: who may connect.
-        openings: how sessions of new calls are opened.
-        overload: what is refused so that the rest is answered in time.
-    """
-
-    row: LinkRow
-    table: LinkTable
-    settings: CallSettings
-    tokens: TokenStore
-    openings: Openings
-    overload: Overload
 
 
 class CtiLink(GreetingLink):

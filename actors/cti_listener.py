@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from actors.cti_args import LinkArgs
 from actors.cti_connection import ConnectionLimits, CtiConnection
 from actors.cti_greeting import LISTENER, EnsureLink
-from actors.cti_link import CtiLink, LinkArgs
+from actors.cti_link import CtiLink
 from protocols.cti.framing import encode
 from supervision import (
     ChildSpec,

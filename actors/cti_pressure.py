@@ -14,8 +14,8 @@ from protocols.cti.link import ends
 from protocols.cti.messages import RerouteRequest, RouteRequest
 
 if TYPE_CHECKING:
-    from actors.cti_link import LinkArgs
-    from actors.cti_row import Pending
+    from actors.cti_args import LinkArgs
+    from actors.cti_ways import Pending
     from actors.overload import Priority
     from protocols.cti.messages import Message
 

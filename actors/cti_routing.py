@@ -35,7 +35,7 @@ from protocols.cti.messages import (
 
 if TYPE_CHECKING:
     from actors.call_messages import CallSettings
-    from actors.cti_row import Pending
+    from actors.cti_ways import Pending
     from actors.routing import Decision
     from actors.session_opening import Openings
     from protocols.cti.messages import Message

@@ -8,45 +8,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from actors.cti_dialogues import Questions
-from actors.cti_ways import Way, Ways
+from actors.cti_ways import Pending, Ways
 from protocols.cti import link_session
 from protocols.cti.events import Event, Received, Transmit
 from protocols.cti.link_session import LinkSession
-from protocols.cti.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.cti_connection import CtiConnection
-    from actors.routing import Decision
     from supervision.eventloop.cell import LocalAddress
-
-
-class Pending(Struct):
-    """A frame of the peer whose effect is not known to be durable.
-
-    Attributes:
-        message: as it came.
-        at: when its bytes were read, monotonic seconds.
-        taken: whether it has been carried out, but for what others have to do.
-        handed: when it was handed to its session, monotonic seconds; 0 while it waits for one.
-        tries: how often it has been handed over again.
-        hurried: whether it was handed over again because its session had been restarted.
-        way: to its session, while it waits for others to be durable.
-        guarded: the routing point and the decision, where the link has answered in the place of
-            the session.
-        told: whether the session has been told of that.
-    """
-
-    message: Message
-    at: float
-    taken: bool = False
-    handed: float = 0.0
-    tries: int = 0
-    hurried: bool = False
-    way: Way | None = None
-    guarded: tuple[str, Decision] | None = None
-    told: bool = False
 
 
 class LinkRow(Struct, kw_only=True, eq=False):

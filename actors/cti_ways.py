@@ -15,7 +15,8 @@ from msgspec import Struct, field
 from actors.session_data import FRAMES_KEPT
 
 if TYPE_CHECKING:
-    from actors.cti_row import Pending
+    from actors.routing import Decision
+    from protocols.cti.messages import Message
     from supervision.eventloop.cell import LocalAddress
 
 AHEAD = FRAMES_KEPT - 4
@@ -23,6 +24,33 @@ AHEAD = FRAMES_KEPT - 4
 
 FIRST_AHEAD = FRAMES_KEPT - 2
 """The same for the frame that all others wait for: it may have come after some of them."""
+
+
+class Pending(Struct):
+    """A frame of the peer whose effect is not known to be durable.
+
+    Attributes:
+        message: as it came.
+        at: when its bytes were read, monotonic seconds.
+        taken: whether it has been carried out, but for what others have to do.
+        handed: when it was handed to its session, monotonic seconds; 0 while it waits for one.
+        tries: how often it has been handed over again.
+        hurried: whether it was handed over again because its session had been restarted.
+        way: to its session, while it waits for others to be durable.
+        guarded: the routing point and the decision, where the link has answered in the place of
+            the session.
+        told: whether the session has been told of that.
+    """
+
+    message: Message
+    at: float
+    taken: bool = False
+    handed: float = 0.0
+    tries: int = 0
+    hurried: bool = False
+    way: Way | None = None
+    guarded: tuple[str, Decision] | None = None
+    told: bool = False
 
 
 class Way(Struct, eq=False):
