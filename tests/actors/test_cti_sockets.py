@@ -30,6 +30,12 @@ async def traffic(cti, calls=range(CALLS), pause_s=0.004):
             cti.send("call.event", call=call, ev=ev, ts=2.0 + seq, seq=seq)
 
 
+async def further(node, cti, frames):
+    """Wait until so many more frames have been sent, or all of them."""
+    wanted = min(cti.sent + frames, CALLS * (1 + len(EVENTS)))
+    await node.until(lambda: cti.sent >= wanted)
+
+
 async def settled(path, cti):
     """Wait until all is acknowledged, and check that the calls are what they were told."""
     await path.node.until(lambda: len(cti.acked) + len(cti.errors) >= cti.sent)
@@ -71,7 +77,7 @@ async def over(path, cti):
 def test_nothing_but_a_pause_is_noticed_of_links_that_are_killed(on_node, tmp_path, listening):
     async def disturb(node, path, cti):
         for _ in range(12):
-            await asyncio.sleep(0.02)
+            await further(node, cti, 8)
             for row in list(path.links.rows.values()):
                 if row.owner is not None and row.owner.cell is not None:
                     node.kill(row.owner)
@@ -85,7 +91,7 @@ def test_nothing_but_a_pause_is_noticed_of_links_that_are_killed(on_node, tmp_pa
 def test_nothing_but_a_pause_is_noticed_of_the_others(on_node, tmp_path, listening, who):
     async def disturb(node, path, cti):
         for _ in range(6):
-            await asyncio.sleep(0.04)
+            await further(node, cti, 16)
             path.kill(who)
 
     scenario(on_node, tmp_path, listening, disturb, connections=lambda made: made == 1)
@@ -94,7 +100,7 @@ def test_nothing_but_a_pause_is_noticed_of_the_others(on_node, tmp_path, listeni
 def test_a_peer_that_is_cut_off_again_and_again_loses_nothing(on_node, tmp_path, listening):
     async def disturb(node, path, cti):
         for _ in range(12):
-            await asyncio.sleep(0.02)
+            await further(node, cti, 8)
             await cti.ready()
             cti.cut()
 
@@ -106,7 +112,7 @@ def test_connections_that_break_within_a_frame_lose_nothing(on_node, tmp_path, l
 
     async def disturb(node, path, cti):
         for _ in range(12):
-            await asyncio.sleep(0.02)
+            await further(node, cti, 8)
             await cti.ready()
             data = b"\x00\x00\x01\x00\x81" + dice.randbytes(dice.randrange(0, 20))
             cti.writer.write(data[: dice.randrange(1, len(data))])
@@ -118,9 +124,9 @@ def test_connections_that_break_within_a_frame_lose_nothing(on_node, tmp_path, l
 
 def test_a_half_open_connection_gives_way(on_node, tmp_path, listening):
     async def disturb(node, path, cti):
-        await asyncio.sleep(0.1)
+        await further(node, cti, 30)
         cti.vanish()
-        await asyncio.sleep(0.1)
+        await further(node, cti, 30)
         assert len(path.links.connections) == 1
 
     scenario(on_node, tmp_path, listening, disturb, connections=lambda made: made == 2)
