@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from actors.config import SupervisionConfig
     from actors.routing import RoutingTable
     from actors.session_pool import SessionPool
-    from supervision import Reason
     from supervision.child import Child
     from supervision.eventloop.lifecycle import ChildExited
 
@@ -183,13 +182,6 @@ class SessionSup(Supervisor):
         if session_ending.close(self._settings, data, self.kernel.clock.wall()):
             why = f"session {data.session} of call {data.call} was ended: closed as failed"
             self.kernel.report("degraded", self.address.path, part="callSession", why=why)
-
-    async def on_finish(self, reason: Reason) -> None:
-        """Stop the sessions; what is kept of them stays for the next sessionSup."""
-        kept = [(child, child.kept) for child in self.state.children.values()]
-        await super().on_finish(reason)
-        for child, state in kept:
-            child.kept = state
 
 
 class CtiSup(Supervisor):

@@ -1,3 +1,4 @@
+import asyncio
 import gc
 
 import pytest
@@ -695,6 +696,24 @@ def test_a_session_that_ends_leaves_nothing_for_the_garbage_collector(kit):
         gc.garbage.clear()
         gc.enable()
     assert [type(one).__name__ for one in ours] == []
+
+
+def test_what_a_session_does_while_its_supervisor_ends_is_not_forgotten(kit, monkeypatch):
+    monkeypatch.setattr("supervision.supervisor.actor.SLICE", 1)
+    sessions = [kit.open(f"c{number}") for number in range(20)]
+
+    async def close_amid_the_end():
+        cycled = kit.base.call(kit.top, CycleChild("sessionSup"), None)
+        while sessions[-1].cell is not None:  # noqa: ASYNC110 - the loop goes round, nobody tells
+            await asyncio.sleep(0)
+        assert sessions[0].cell is not None
+        cleared = CallEvent(i=1, call="c0", ev="cleared", ts=1.0)
+        kit.kernel.send(sessions[0], CallTold(cleared, "link-1"), None)
+        await cycled
+
+    kit.run(close_amid_the_end())
+    kit.settle()
+    assert kit.call(kit.base.whereis(call_name("c0")), GetSession()).state == "closed"
 
 
 @pytest.mark.parametrize("how", ["kill", "restart", "kill callSup"])
