@@ -47,6 +47,8 @@ class AnsweringCall(SavedCall):
         dialogue = replace(
             dialogue, decision=decision, request_id=None, askers=(), silent_since=now
         )
+        if dialogue.tried:
+            dialogue = replace(dialogue, before=data.routing)
         data = session_data.routed(data, dialogue, now, self.wall())
         if dialogues.are_applications(askers):
             data = self._noted(with_dialogue(data, xref, None), xref, decision)

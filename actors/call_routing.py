@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors import dialogues, metrics, routing
+from actors import dialogues, metrics, routing, session_data
 from actors.call_answers import AnsweringCall
 from actors.call_messages import (
     GuardAnswered,
@@ -241,6 +241,7 @@ class RoutedCall(AnsweringCall):
             elif told and not dialogues.stands_corrected(dialogue, event.failed, data.applied):
                 return Keep()
             else:
+                data = session_data.unrouted(data, dialogue)
                 dialogue = replace(dialogue, askers=self._withdrawn(xref, promise))
         others = dialogues.without(dialogue, event.link)
         return self._decided(data, xref, others, event.decision)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.routing import ABANDONED, LATE, Decision, Marks
-from actors.session_api import RouteAnswer
+from actors.session_api import RouteAnswer, Routing
 from protocols.cti.messages import EndCause, RouteEnd, RouteSelect
 
 
@@ -40,6 +40,7 @@ class Dialogue(Struct, frozen=True, omit_defaults=True):
         asked_at: monotonic seconds of the first request.
         silent_since: when it was answered, while nothing has been heard after that; monotonic
             seconds.
+        before: what the call's routing was before a reroute was decided.
     """
 
     rp: str
@@ -49,6 +50,7 @@ class Dialogue(Struct, frozen=True, omit_defaults=True):
     decision: Decision | None = None
     tried: tuple[str, ...] = ()
     silent_since: float | None = None
+    before: Routing | None = None
 
 
 def joined(dialogue: Dialogue, asker: Asker) -> Dialogue:

@@ -272,6 +272,11 @@ def dialogue_of(session: Session, xref: str) -> Dialogue | None:
     return next((dialogue for known, dialogue in session.dialogues if known == xref), None)
 
 
+def unrouted(session: Session, dialogue: Dialogue) -> Session:
+    """Take back the last routing decision of a reroute, which nobody was told."""
+    return replace(session, routing=dialogue.before) if dialogue.tried else session
+
+
 def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Session:
     """Note the last routing decision and what it took; that no target was left changes nothing.
 

@@ -376,6 +376,23 @@ def test_the_guards_answer_takes_the_place_of_a_decision_that_nobody_was_told(ki
     assert [answer.reason for answer in kit.answers(backup)] == ["late-default"]
 
 
+def test_a_reroute_that_its_link_has_ended_by_itself_leaves_the_call_where_it_was_sent(kit):
+    session = kit.open()
+    ask(kit, session)
+    kit.settle()
+    kit.disk.hold()
+    reroute = RerouteRequest(i=frame(), xref="x1", failed="7001", cause="busy")
+    kit.send(session, RerouteAsked(reroute, "link-1", kit.marks(None)))
+    kit.settle()
+    assert kit.actor(session).data.routing.target == "7002"
+    ended = late_end("callSession")
+    kit.send(session, GuardAnswered("x1", reroute.i, "", ended, "link-1", "7001"))
+    kit.settle()
+    kit.disk.release()
+    kit.settle()
+    assert kit.actor(session).data.routing.target == "7001"
+
+
 @pytest.mark.parametrize("links", [1, 2])
 def test_the_guards_answer_corrects_one_that_came_too_late_for_its_only_link(kit, links):
     session = kit.open()
