@@ -163,11 +163,11 @@ def test_a_repair_that_is_killed_at_any_step_is_taken_up_where_it_was(
         steps += 1
         files = copied(damaged, tmp_path / f"cut{steps}")
         left = steps
-        monkeypatch.setattr(module, "_sync", dying)
+        monkeypatch.setattr(module, "sync", dying)
         try:
             repair(files, CODECS)
         except Killed:
-            monkeypatch.setattr(module, "_sync", real)
+            monkeypatch.setattr(module, "sync", real)
         else:
             break
         done = repair(files, CODECS)
