@@ -150,7 +150,7 @@ def test_a_repair_that_is_killed_at_any_step_is_taken_up_where_it_was(
     damage_row(whole, crashed)
     damaged = copied(whole, tmp_path / "damaged")
     expected = repair(whole, CODECS), opened(whole)[1]
-    real, steps = module._sync, 0
+    real, steps = module.sync, 0
 
     def dying(path):
         nonlocal left
