@@ -263,7 +263,8 @@ def test_a_server_that_says_nothing_any_more_is_left_and_found_again():
     assert report.answered_after_resume > 0
     assert report.resent + report.held > 0
     assert (report.unacked, report.lost, report.doubled) == (0, 0, 0)
-    assert set(server.applied.values()) == {1}
+    # What was acknowledged and not answered may be asked again, under the same xref.
+    assert sum(server.applied.values()) - len(server.applied) <= report.asked_again
 
 
 def test_requests_that_wait_too_long_while_there_is_no_link_are_given_up():
