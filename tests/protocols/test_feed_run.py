@@ -42,7 +42,7 @@ class Server:
         self.deaf: list[asyncio.Transport] = []
         self.ignored = asyncio.Event()
         self.forgetful = False
-        self.applied: Counter[tuple[str, str, float]] = Counter()
+        self.applied: Counter[tuple[str, int]] = Counter()
 
     def answer(self, message) -> list:
         match message:
