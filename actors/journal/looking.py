@@ -36,18 +36,8 @@ def looking(files: Files) -> Iterator[sqlite3.Connection]:
         sqlite3.Error: as SQLite says.
         JournalUnusable: a node has it open, and this process may not read beside it.
     """
-    connection = connect(files.database, read_only=True)
-    try:
-        connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if not getattr(error, "sqlite_errorname", "").startswith(_NOT_WRITABLE):
-            raise
-    except BaseException:
-        connection.close()
-        raise
-    else:
-        with closing(connection):
+    if _is_readable(files):
+        with closing(connect(files.database, read_only=True)) as connection:
             yield connection
         return
     with (
@@ -56,6 +46,18 @@ def looking(files: Files) -> Iterator[sqlite3.Connection]:
         closing(_without_help(files, Path(place))) as still,
     ):
         yield still
+
+
+def _is_readable(files: Files) -> bool:
+    """Whether SQLite can read the database where it lies: it may need to write beside it."""
+    with closing(connect(files.database, read_only=True)) as connection:
+        try:
+            connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError as error:
+            if not getattr(error, "sqlite_errorname", "").startswith(_NOT_WRITABLE):
+                raise
+            return False
+    return True
 
 
 def _without_help(files: Files, place: Path) -> sqlite3.Connection:

@@ -19,12 +19,16 @@ __all__ = [
     "PLAIN",
     "OutboxItem",
     "StepWriter",
+    "Told",
     "durable",
     "journal",
     "on_disk",
     "opened",
     "plain_codecs",
 ]
+
+PATIENCE_S = 30.0
+"""How long anything may take on a real loop before a test gives up."""
 
 PLAIN = Codec(1, msgspec.json.encode, lambda body, _: msgspec.json.decode(body))
 """For values that are plain data."""
@@ -214,3 +218,27 @@ async def durable(one):
     done = asyncio.get_running_loop().create_future()
     one.after(lambda: done.set_result(None))
     await asyncio.wait_for(done, 30)
+
+
+class Told:
+    """What a journal tells its listeners, to be waited for on a real loop."""
+
+    def __init__(self, journal):
+        self.events = []
+        self._changed = asyncio.Event()
+        journal.subscribe(self._hear)
+
+    def _hear(self, event):
+        self.events.append(event)
+        self._changed.set()
+
+    async def until(self, wanted):
+        """Wait for an event that is wanted, and return it."""
+        while not (found := [event for event in self.events if wanted(event)]):
+            self._changed.clear()
+            await asyncio.wait_for(self._changed.wait(), PATIENCE_S)
+        return found[0]
+
+    async def until_a(self, kind):
+        """Wait for an event of a kind, and return it."""
+        return await self.until(lambda event: isinstance(event, kind))

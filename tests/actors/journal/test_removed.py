@@ -13,13 +13,11 @@ import sys
 from contextlib import closing
 
 import pytest
-from journal_kit import OutboxItem, durable, on_disk
+from journal_kit import PATIENCE_S, OutboxItem, Told, durable, on_disk
 
 from actors.journal.acknowledged import read
 from actors.journal.file import Files, Lock
 from actors.journal.records import Failing, JournalLocked, Working
-
-PATIENCE_S = 30
 
 REMOVALS = {
     "the directory": lambda files: shutil.rmtree(files.directory),
@@ -38,25 +36,6 @@ def files(tmp_path):
     return Files(tmp_path / "data" / "journal")
 
 
-class Heard:
-    """What a journal tells, to be waited for."""
-
-    def __init__(self, journal):
-        self.events = []
-        self._changed = asyncio.Event()
-        journal.subscribe(self._hear)
-
-    def _hear(self, event):
-        self.events.append(event)
-        self._changed.set()
-
-    async def until(self, wanted):
-        """Wait for an event."""
-        while not any(wanted(event) for event in self.events):
-            self._changed.clear()
-            await asyncio.wait_for(self._changed.wait(), PATIENCE_S)
-
-
 def works(event):
     return isinstance(event, Working)
 
@@ -67,7 +46,7 @@ async def begun(journal):
     journal.put("session", "before", 1)
     journal.append(OutboxItem("closed", "c", None, {"kept": True}))
     await durable(journal)
-    return Heard(journal)
+    return Told(journal)
 
 
 def whole(files, keys):
@@ -165,7 +144,7 @@ def test_removed_before_a_crashed_writer_is_followed_by_another(files) -> None:
         journal._writer._committing._holding = None  # a fault of the program
         shutil.rmtree(files.directory)
         journal.put("session", "after", 2)
-        heard = Heard(journal)
+        heard = Told(journal)
         await heard.until(lambda event: not isinstance(event, Failing | Working))
         assert await journal.open() is None
         await durable(journal)

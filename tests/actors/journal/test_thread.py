@@ -9,7 +9,7 @@ import threading
 from contextlib import closing
 
 import pytest
-from journal_kit import PLAIN, OutboxItem, durable, on_disk, plain_codecs
+from journal_kit import PLAIN, OutboxItem, Told, durable, on_disk, plain_codecs
 
 from actors.journal import committing, file, keeping, recovery, schema
 from actors.journal.acknowledged import read
@@ -33,26 +33,6 @@ MB = 1_048_576
 @pytest.fixture
 def directory(tmp_path):
     return tmp_path / "data" / "journal"
-
-
-class Told:
-    """What a journal tells, to be waited for."""
-
-    def __init__(self, journal):
-        self.events = []
-        self._changed = asyncio.Event()
-        journal.subscribe(self._hear)
-
-    def _hear(self, event):
-        self.events.append(event)
-        self._changed.set()
-
-    async def until(self, kind):
-        """Wait for an event of a kind."""
-        while not any(isinstance(event, kind) for event in self.events):
-            self._changed.clear()
-            await asyncio.wait_for(self._changed.wait(), 30)
-        return next(event for event in self.events if isinstance(event, kind))
 
 
 async def asked(journal, question):
@@ -311,14 +291,14 @@ def test_a_full_disk_keeps_everything_until_there_is_room(directory, monkeypatch
         for number in range(100):
             journal.put("session", f"s{number}", "x" * 2_000)
         journal.after(lambda: effects.append("first"))
-        await told.until(Failing)
+        await told.until_a(Failing)
         assert "SQLITE_FULL" in journal.failing
         assert journal.stalled(journal._kernel.clock.monotonic())
         journal.put("session", "later", 1)
         journal.after(lambda: effects.append("second"))
         assert effects == []
         room.set()
-        await told.until(Working)
+        await told.until_a(Working)
         await durable(journal)
         assert effects == ["first", "second"]
         assert len(await asked(journal, sessions_of)) == 101
@@ -357,9 +337,9 @@ def test_a_commit_whose_outcome_is_unknown_is_done_once(directory, after) -> Non
         thread = journal._writer._committing
         thread._connection = Broken(thread._connection, after)
         journal.append(OutboxItem("a", "c", None, 1))
-        failing = await told.until(Failing)
+        failing = await told.until_a(Failing)
         assert failing.why == "disk I/O error (SQLITE_IOERR_FSYNC)"
-        await told.until(Working)
+        await told.until_a(Working)
         await durable(journal)
         assert journal.outbox_rows == 1
         assert await asked(journal, lambda db: db.execute("SELECT seq FROM outbox").fetchall()) == [
@@ -390,7 +370,7 @@ def test_a_second_file_that_cannot_be_written_holds_what_would_be_told(
         journal.put("session", "a", 2)
         done = []
         journal.after(lambda: done.append(1))
-        await told.until(Failing)
+        await told.until_a(Failing)
         assert journal.failing == "No space left on device (acknowledged)"
         assert done == []
         room.set()
@@ -409,7 +389,7 @@ def test_a_fault_of_the_thread_is_told_and_the_next_opening_goes_on(directory) -
         journal.put("session", "a", 1)
         done = []
         journal.after(lambda: done.append(1))
-        crashed = await told.until(Crashed)
+        crashed = await told.until_a(Crashed)
         assert "AttributeError" in crashed.why
         assert journal.failing
         assert done == []
@@ -433,7 +413,7 @@ def test_closing_while_commits_fail_ends_in_time_and_says_what_is_lost(directory
         journal._writer._holding.files = Files(directory / "no such directory")
         thread._let_go()
         journal.put("session", "a", 1)
-        await told.until(Failing)
+        await told.until_a(Failing)
         assert "SQLITE_CANTOPEN" in journal.failing
         await journal.close(patience_s=0.05)
 
@@ -571,7 +551,7 @@ def test_what_a_crashed_writer_has_committed_is_acknowledged_before_it_is_told(
         journal.put("session", "a", 1)
         noted = []
         journal.after(lambda: noted.append(read(Files(directory).acknowledged).number))
-        await told.until(Crashed)
+        await told.until_a(Crashed)
         await journal.open()
         await durable(journal)
         assert noted == [1]
