@@ -274,6 +274,22 @@ class AnchorConfig(Struct, frozen=True, kw_only=True):
     restart_reset_s: Seconds = 60.0
 
 
+class ReleaseConfig(Struct, frozen=True, kw_only=True):
+    """`[release]`: how a new version is installed, takes over and proves itself."""
+
+    require_signature: bool = False
+    trusted_keys: tuple[str, ...] = ()
+    keep: Annotated[int, Meta(ge=1, le=100)] = 5
+    spawn_timeout_s: Seconds = 30.0
+    precopy_timeout_s: Seconds = 120.0
+    drain_timeout_s: Seconds = 1.0
+    quiet_ms: Milliseconds = 150
+    freeze_timeout_s: Seconds = 2.0
+    switch_timeout_s: Seconds = 5.0
+    stragglers: Literal["redeliver", "wait", "restart"] = "redeliver"
+    probation_s: Seconds = 300.0
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """The whole configuration of a node."""
 
@@ -292,6 +308,7 @@ class Config(Struct, frozen=True, kw_only=True):
     supervision: SupervisionConfig = SupervisionConfig()
     introspection: IntrospectionConfig = IntrospectionConfig()
     anchor: AnchorConfig = AnchorConfig()
+    release: ReleaseConfig = ReleaseConfig()
 
 
 class ConfigInvalid(Exception):  # noqa: N818 named for what it says of the configuration

@@ -1,0 +1,173 @@
+"""What travels in a takeover: the parts of a node, as the old one gives and the new one takes them.
+
+A part has a name, by which both sides know it, and the version of the schema of its state. Small
+parts travel once, at the freeze; a `Bulk` travels in slices while the old node serves, and what
+changes meanwhile travels again. Whichever side knows both versions converts: the new code on the
+way up (`code_change`), the newer code, which gives, on the way down (`downgrade`).
+
+The order of the calls, over all parts in their order:
+
+    gives:  begin* take*  drain  hold  idle...  stop  take* pack   | resume (reversed order) on abort
+    takes:  give*  unpack                                          | switch
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from msgspec import Struct
+
+
+class NoConversion(Exception):  # noqa: N818 - a state of affairs
+    """No way leads from one version of a state to another; the message names type and versions."""
+
+
+class NotCarried(Exception):  # noqa: N818 - a state of affairs
+    """A value that cannot travel; the message says where it is and what it is."""
+
+
+class Packed(Struct, frozen=True):
+    """A small part at the freeze.
+
+    Attributes:
+        body: its state, as the part itself writes it.
+        descriptors: open descriptors that travel with it, in an order that the body knows; they
+            stay open on this side until the process ends, or `resume`.
+    """
+
+    body: bytes
+    descriptors: tuple[int, ...] = ()
+
+
+class Slice(Struct, frozen=True, array_like=True):
+    """Some items of a bulk.
+
+    Attributes:
+        items: key and state of what is new or has changed, as the bulk itself writes it.
+        dropped: keys of what has ended since it travelled.
+    """
+
+    items: tuple[tuple[str, bytes], ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+class Part(ABC):
+    """A part of a node that travels at the freeze.
+
+    Attributes:
+        name: the same in every release.
+        version: of the schema of its state.
+    """
+
+    name: str
+    version: int = 1
+
+    # The side that gives
+
+    async def drain(self, until: float) -> None:
+        """Let what is under way end, and begin nothing new of that kind; the node still serves.
+
+        Args:
+            until: monotonic seconds at which that is over.
+        """
+
+    def hold(self) -> None:
+        """Take no more input from outside; what has been read is still handled."""
+
+    def idle(self) -> bool:
+        """Whether all that has been taken in is done with."""
+        return True
+
+    def stragglers(self) -> list[str]:
+        """Name what is not done with when the time is over; for operators."""
+        return []
+
+    async def stop(self) -> None:
+        """No actor runs any more: let go of what only one process may have (files, locks)."""
+
+    @abstractmethod
+    def pack(self, version: int) -> Packed:
+        """Write the state in the schema of a version, that of the side that takes.
+
+        Raises:
+            NoConversion: this code does not know how.
+            NotCarried: something in it cannot travel.
+        """
+
+    async def resume(self) -> None:
+        """The takeover is off: go on as if nothing had been, from whatever has been called."""
+
+    # The side that takes
+
+    @abstractmethod
+    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
+        """Take the state in; nothing is read, written or told to anybody before `switch`.
+
+        Args:
+            version: that it is written in; older than this code's, it is converted.
+            body: as `pack` wrote it.
+            descriptors: now this process's own.
+
+        Raises:
+            NoConversion: this code does not know how.
+            ValueError: it is no such state.
+        """
+
+    async def switch(self) -> None:
+        """From now on this node serves."""
+
+
+class Bulk(Part):
+    """A part of many items, which travels in slices before the freeze, and what is left then."""
+
+    # The side that gives
+
+    @abstractmethod
+    def begin(self) -> None:
+        """From now on note what changes; everything is due once."""
+
+    @abstractmethod
+    def take(self, limit: int, version: int) -> Slice:
+        """The next items that are due, at most `limit`, in the schema of a version.
+
+        Raises:
+            NoConversion: this code does not know how.
+            NotCarried: something in one of them cannot travel.
+        """
+
+    @property
+    @abstractmethod
+    def due(self) -> int:
+        """How many items are due now."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Note changes no longer: all has been given, or the takeover is off."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """How many items there are, on either side; they have to agree at the freeze."""
+
+    # The side that takes
+
+    @abstractmethod
+    def give(self, version: int, items: Slice) -> Any:
+        """Take some items in; may be called any number of times for one key, the last one holds.
+
+        Returns:
+            None, or an awaitable that is done when more can be taken.
+
+        Raises:
+            NoConversion: this code does not know how.
+            ValueError: one of them is no such state.
+        """
+
+    def pack(self, version: int) -> Packed:
+        """Nothing besides its items."""
+        del version
+        return Packed(b"")
+
+    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
+        """Nothing besides its items."""
+        del version, body, descriptors
