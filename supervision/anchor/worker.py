@@ -5,6 +5,7 @@
     ... serve on inherited.listeners["http"] ...
     channel.ready({"version": "1.2.3"})
     await channel.closed()        # the anchor died: stop cleanly
+    releases = await channel.request("release.list", {})
 
 `handle(op, args)` answers what clients of the control socket ask. Pings are answered here, by the
 program's own loop, as that is what they are to prove.
@@ -20,7 +21,13 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from supervision.anchor.channel import MAX_LINE_BYTES, MAX_PENDING
-from supervision.anchor.inheritance import Inherited, NotGuarded, inherited
+from supervision.anchor.inheritance import (
+    Inherited,
+    NotGuarded,
+    Release,
+    TakeoverOrder,
+    inherited,
+)
 from supervision.anchor.messages import (
     ExitCode,
     LineSplitter,
@@ -30,6 +37,8 @@ from supervision.anchor.messages import (
     encode,
     failure,
     operation,
+    outcome,
+    request,
     success,
 )
 
@@ -39,7 +48,15 @@ if TYPE_CHECKING:
 
     Handler = Callable[[str, Message], Awaitable[Any]]
 
-__all__ = ["Channel", "Inherited", "NotGuarded", "inherited", "open_channel"]
+__all__ = [
+    "Channel",
+    "Inherited",
+    "NotGuarded",
+    "Release",
+    "TakeoverOrder",
+    "inherited",
+    "open_channel",
+]
 
 
 async def open_channel(given: Inherited, handle: Handler) -> Channel:
@@ -73,6 +90,8 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = asyncio.Event()
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._last_id = 0
 
     def ready(self, info: Mapping[str, Any]) -> None:
         """Tell the anchor that this program serves.
@@ -80,7 +99,7 @@ class Channel(asyncio.Protocol):
         Args:
             info: Plain data for ``info`` of the control socket: versions, addresses.
         """
-        self._send({"event": "ready", "info": dict(info)})
+        self.tell("ready", info)
 
     def ending(self, reason: str) -> None:
         """Tell the anchor why this program is about to end by itself.
@@ -88,7 +107,40 @@ class Channel(asyncio.Protocol):
         Args:
             reason: For whoever asks the anchor how the program is; one line.
         """
-        self._send({"event": "ending", "info": {"reason": reason}})
+        self.tell("ending", {"reason": reason})
+
+    def tell(self, event: str, info: Mapping[str, Any]) -> None:
+        """Tell the anchor of an event.
+
+        Args:
+            event: Its name; one that the anchor does not know is logged there.
+            info: Plain data.
+        """
+        self._send({"event": event, "info": dict(info)})
+
+    def request(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Any]:
+        """Ask the anchor.
+
+        Args:
+            op: An operation of the anchor.
+            args: Its arguments.
+
+        Returns:
+            The result to come, or the Refusal to come.
+
+        Raises:
+            Refusal: The anchor is dead, or too much is under way.
+        """
+        if self._transport is None:
+            raise _anchor_gone()
+        if len(self._asked) >= MAX_PENDING:
+            raise Refusal(ExitCode.TRY_AGAIN, f"{MAX_PENDING} requests to the anchor are under way")
+        self._last_id += 1
+        number, future = self._last_id, asyncio.get_running_loop().create_future()
+        self._asked[number] = future
+        future.add_done_callback(lambda _: self._asked.pop(number, None))
+        self._send(request(number, op, args))
+        return future
 
     async def closed(self) -> None:
         """Return when the anchor is dead."""
@@ -99,14 +151,30 @@ class Channel(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Requests of the anchor."""
+        """Requests of the anchor, and its answers."""
         for line in self._lines.feed(data):
-            self._requested(decode(line))
+            message = decode(line)
+            if "ok" in message:
+                self._answered(message)
+            else:
+                self._requested(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The anchor is dead."""
         self._transport = None
         self._closed.set()
+        for future in list(self._asked.values()):
+            if not future.done():
+                future.set_exception(_anchor_gone())
+
+    def _answered(self, message: Message) -> None:
+        future = self._asked.get(message.get("id", 0))
+        if future is None or future.done():  # whoever asked has gone away
+            return
+        try:
+            future.set_result(outcome(message))
+        except Refusal as refusal:
+            future.set_exception(refusal)
 
     def _requested(self, message: Message) -> None:
         number = message.get("id")
@@ -159,6 +227,10 @@ class Channel(asyncio.Protocol):
             why = f"the answer is longer than {MAX_LINE_BYTES} bytes: ask for less at a time"
             line = encode(failure(number, Refusal(ExitCode.FAILED, why)))
         self._transport.write(line)
+
+
+def _anchor_gone() -> Refusal:
+    return Refusal(ExitCode.UNREACHABLE, "the anchor is dead")
 
 
 def kill_when_orphaned(control: socket.socket, grace_s: float) -> None:
