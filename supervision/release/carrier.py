@@ -63,6 +63,19 @@ class Part(ABC):
     name: str
     version: int = 1
 
+    # Both sides, when they meet
+
+    def types(self) -> dict[str, int]:
+        """The versions of the kinds of state inside it, by name; the other side is told."""
+        return {}
+
+    def agree(self, theirs: dict[str, int]) -> None:
+        """Know what the other side's ``types`` are, before anything travels.
+
+        Raises:
+            NoConversion: no way leads between two of them.
+        """
+
     # The side that gives
 
     async def drain(self, until: float) -> None:
