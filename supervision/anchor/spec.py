@@ -111,6 +111,49 @@ class ProgramSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class UpgradeSpec:
+    """How a new release of a program takes over from the one that runs.
+
+    Each step that takes longer than it may is given up, and the old one goes on.
+
+    Attributes:
+        program: The program that is taken over from.
+        config: The configuration's file that a release composes itself with; empty: none.
+        compose_timeout_s: For a release to say how its programs are started, in seconds.
+        check_timeout_s: For the program to compare a release with itself, in seconds.
+        spawn_timeout_s: For the successor to start and to connect, in seconds.
+        precopy_timeout_s: For states to be copied while the old one serves, in seconds.
+        drain_timeout_s: At the freeze, for what is in flight to end, in seconds.
+        freeze_timeout_s: From there to all being with the successor, in seconds.
+        switch_timeout_s: For the successor to serve, in seconds; the same for the old one to end,
+            or to go on where the takeover is given up.
+        permanent_timeout_s: For the program to do what waited for the end of the probation.
+        probation_s: How long a new release must behave before it is permanent, in seconds.
+        keep: Old releases kept; older ones are removed when another becomes permanent.
+    """
+
+    program: str
+    config: str = ""
+    compose_timeout_s: float = 30.0
+    check_timeout_s: float = 60.0
+    spawn_timeout_s: float = 30.0
+    precopy_timeout_s: float = 120.0
+    drain_timeout_s: float = 1.0
+    freeze_timeout_s: float = 2.0
+    switch_timeout_s: float = 5.0
+    permanent_timeout_s: float = 60.0
+    probation_s: float = 300.0
+    keep: int = 5
+
+    def __post_init__(self) -> None:
+        """Raise SpecInvalid for what cannot be."""
+        for item in fields(self):
+            if item.name.endswith("_s"):
+                _require(f"upgrade.{item.name}", "above 0", met=getattr(self, item.name) > 0)
+        _require("upgrade.keep", "at least 1", met=self.keep >= 1)
+
+
+@dataclass(frozen=True, slots=True)
 class AnchorSpec:
     """Everything one anchor guards.
 
@@ -127,6 +170,7 @@ class AnchorSpec:
         log_max_bytes: A program's log file makes way when it is longer, looked at whenever a
             program is started or pinged.
         log_keep: Rotated log files kept.
+        upgrade: How a new release takes over; None: none does.
     """
 
     directory: str
@@ -138,6 +182,7 @@ class AnchorSpec:
     start_attempts: int = 3
     log_max_bytes: int = 16 * 1024 * 1024
     log_keep: int = 3
+    upgrade: UpgradeSpec | None = None
 
     def __post_init__(self) -> None:
         """Raise SpecInvalid for what cannot be."""
@@ -158,6 +203,8 @@ class AnchorSpec:
         for program in self.programs:
             known = set(program.listeners) <= set(listeners)
             _require(f"programs.{program.name}.listeners", "names of listeners", met=known)
+        known = self.upgrade is None or self.upgrade.program in programs
+        _require("upgrade.program", "the name of a program", met=known)
 
     @property
     def stop_bound_s(self) -> float:
@@ -173,11 +220,13 @@ class AnchorSpec:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> AnchorSpec:
+    def from_json(cls, text: str | bytes, *, lenient: bool = False) -> AnchorSpec:
         """Read what `to_json` wrote, or somebody by hand.
 
         Args:
             text: A JSON object with the attributes of this class.
+            lenient: Whether fields that this code does not know are passed over, as another
+                release may have written it.
 
         Raises:
             SpecInvalid: Not JSON, an unknown or missing field, a wrong type or a broken rule.
@@ -187,28 +236,37 @@ class AnchorSpec:
         except ValueError as error:
             raise SpecInvalid(f"specification: not JSON: {error}") from None
         data = _object("specification", data)
-        data["programs"] = tuple(_program(item) for item in _array("programs", data))
+        read = _Reader(lenient=lenient)
+        data["programs"] = tuple(map(read.program, _array("programs", data)))
         listeners = (_object("listeners", item) for item in _array("listeners", data))
-        data["listeners"] = tuple(_record(ListenerSpec, "listeners", item) for item in listeners)
-        return _record(cls, "specification", data)
+        data["listeners"] = tuple(read.record(ListenerSpec, "listeners", i) for i in listeners)
+        if data.get("upgrade") is not None:
+            limits = _object("upgrade", data["upgrade"])
+            data["upgrade"] = read.record(UpgradeSpec, "upgrade", limits)
+        return read.record(cls, "specification", data)
 
 
-def _program(item: object) -> ProgramSpec:
-    data = _object("programs", item)
-    for key in ("argv", "listeners", "final_exit_codes", "restart_prevent_exit_codes"):
-        data[key] = tuple(_array(key, data))
-    policy = _object("restart", data.get("restart", {}))
-    data["restart"] = _record(RestartPolicy, "restart", policy)
-    return _record(ProgramSpec, "programs", data)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    lenient: bool
 
+    def program(self, item: object) -> ProgramSpec:
+        data = _object("programs", item)
+        for key in ("argv", "listeners", "final_exit_codes", "restart_prevent_exit_codes"):
+            data[key] = tuple(_array(key, data))
+        policy = _object("restart", data.get("restart", {}))
+        data["restart"] = self.record(RestartPolicy, "restart", policy)
+        return self.record(ProgramSpec, "programs", data)
 
-def _record(kind: type[_Record], where: str, data: dict[str, Any]) -> _Record:
-    unknown = data.keys() - {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    _require(where, f"no unknown field ({', '.join(sorted(unknown))})", met=not unknown)
-    try:
-        return kind(**data)
-    except TypeError as error:
-        raise SpecInvalid(f"{where}: {error}") from None
+    def record(self, kind: type[_Record], where: str, data: dict[str, Any]) -> _Record:
+        known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+        unknown = data.keys() - known
+        strange = f"no unknown field ({', '.join(sorted(unknown))})"
+        _require(where, strange, met=self.lenient or not unknown)
+        try:
+            return kind(**{key: value for key, value in data.items() if key in known})
+        except TypeError as error:
+            raise SpecInvalid(f"{where}: {error}") from None
 
 
 def _object(where: str, value: object) -> dict[str, Any]:
