@@ -51,6 +51,8 @@ Application = Annotated[
         pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="a name of 1 to 64 letters, digits, _ or -"
     ),
 ]
+Share = Annotated[float, Meta(ge=0, le=1)]
+ProbeWord = Annotated[str, Meta(min_length=1, max_length=4_096)]
 SendField = Annotated[
     str,
     Meta(
@@ -274,6 +276,24 @@ class AnchorConfig(Struct, frozen=True, kw_only=True):
     restart_reset_s: Seconds = 60.0
 
 
+class ProbationConfig(Struct, frozen=True, kw_only=True):
+    """`[release.probation]`: what a new version may not do before it is permanent."""
+
+    sample_s: Annotated[float, Meta(ge=0.1, le=60)] = 1.0
+    window_s: Annotated[float, Meta(ge=1, le=600)] = 30.0
+    settle_s: Annotated[float, Meta(ge=0, le=600)] = 3.0
+    min_requests: Count = 100
+    max_crashes: Annotated[int, Meta(ge=0, le=1_000_000)] = 20
+    max_failed_share: Share = 0.01
+    max_late_share: Share = 0.02
+    max_refused_share: Share = 0.1
+    max_p99_ms: Annotated[int, Meta(ge=1, le=1_000)] = 250
+    probe_every_s: Seconds = 10.0
+    probe_timeout_s: Seconds = 5.0
+    probe_failures: Annotated[int, Meta(ge=1, le=1_000)] = 3
+    probes: dict[Application, tuple[ProbeWord, ...]] = {}
+
+
 class ReleaseConfig(Struct, frozen=True, kw_only=True):
     """`[release]`: how a new version is installed, takes over and proves itself."""
 
@@ -288,6 +308,7 @@ class ReleaseConfig(Struct, frozen=True, kw_only=True):
     switch_timeout_s: Seconds = 5.0
     stragglers: Literal["redeliver", "wait", "restart"] = "redeliver"
     probation_s: Seconds = 300.0
+    probation: ProbationConfig = ProbationConfig()
 
 
 class Config(Struct, frozen=True, kw_only=True):

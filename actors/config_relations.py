@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import phonenumbers
 
 from actors.settings import Relation
@@ -76,6 +78,16 @@ RELATIONS = (
         ("anchor.restart_min_s", "anchor.restart_max_s"),
         _at_most,
         "must be at most anchor.restart_max_s",
+    ),
+    Relation(
+        ("release.probation.sample_s", "release.probation.window_s"),
+        _at_most,
+        "must be at most release.probation.window_s",
+    ),
+    Relation(
+        ("release.probation.probes",),
+        lambda probes: all(words and Path(words[0]).is_absolute() for words in probes.values()),
+        "must each be a program's absolute path and its arguments",
     ),
     Relation(
         ("cti.port", "http.port", "cti.host", "http.host"),

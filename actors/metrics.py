@@ -79,6 +79,23 @@ ALARMS_ACTIVE = Gauge(
 GENERATION = Gauge(
     "vigie_generation", "Number of this node process since the anchor started.", registry=REGISTRY
 )
+UPGRADE_PAUSE_SECONDS = Histogram(
+    "vigie_upgrade_pause_seconds",
+    "From the moment the old node read nothing more to the moment the new one served.",
+    buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0, 2.0, 5.0),
+    registry=REGISTRY,
+)
+RELEASE_INFO = Gauge(
+    "vigie_release_info",
+    "1 for the version that runs: permanent, or on probation.",
+    ("vsn", "phase"),
+    registry=REGISTRY,
+)
+PROBATION_FAILURES = Counter(
+    "vigie_probation_failures_total",
+    "Versions that failed their probation in this process: at most 1.",
+    registry=REGISTRY,
+)
 HTTP_SECONDS = Histogram(
     "vigie_http_seconds",
     "Time of an operation of the API, sending not included.",

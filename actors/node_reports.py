@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _EVENTS: dict[str, EventKind] = {
     "alarm": "alarm",
     "crash": "crash",
+    "release": "release",
     "supervisor": "supervisor",
     "trace": "trace",
 }
