@@ -84,33 +84,44 @@ class GenServer(Behaviour):
     def code_change(self, old_vsn: Any, state: Any, extra: Any) -> Any:
         """Convert the state of an older version to this one's; may be ``async def``.
 
+        The default walks ``conversions``. In a takeover the state is plain data (what
+        ``msgspec.to_builtins`` makes) and nothing can be awaited.
+
         Returns:
-            The new state. An exception refuses the change.
+            The new state, typed or plain. An exception refuses the change.
         """
-        raise TypeError(f"{type(self).__name__} has no code_change from {old_vsn!r}")
+        del extra
+        return self.converted("code_change", state, old_vsn, self.version)
 
     def downgrade(self, new_vsn: Any, state: Any, extra: Any) -> Any:
         """Convert the state to what the code of ``new_vsn``, an older one, takes on.
 
+        The default walks ``conversions``; as ``code_change``.
+
         Returns:
             The new state. An exception refuses the change.
         """
-        raise TypeError(f"{type(self).__name__} has no downgrade to {new_vsn!r}")
+        del extra
+        return self.converted("downgrade", state, self.version, new_vsn)
 
     def system_code_change(self, old_vsn: Any, extra: Any) -> Any:
         """Run ``code_change``, or ``downgrade`` where ``old_vsn`` is ``("down", version)``."""
         match old_vsn:
             case ("down", version):
                 changed = self.downgrade(version, self.system_get_state(), extra)
+                return self.system_replace_state(lambda _: changed)
             case _:
                 changed = self.code_change(old_vsn, self.system_get_state(), extra)
         if isawaitable(changed):
             return self._changed_later(changed)
-        return self.system_replace_state(lambda _: changed)
+        return self._changed(changed)
+
+    def _changed(self, new: Any) -> Any:
+        typed = self.of_own_type(new)
+        return self.system_replace_state(lambda _: typed)
 
     async def _changed_later(self, changed: Awaitable[Any]) -> Any:
-        new = await changed
-        return self.system_replace_state(lambda _: new)
+        return self._changed(await changed)
 
     # Going on
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from supervision.behaviour.asking import Asking
+from supervision.behaviour.carrying import Carrying
 from supervision.behaviour.naming import Naming
 from supervision.behaviour.resting import Resting
 from supervision.eventloop import links
@@ -41,7 +42,7 @@ def undefined(actor: object, callback: str, message: object) -> TypeError:
     return TypeError(f"{name} {verb} no {kind}: it has no {callback} for it")
 
 
-class Behaviour(Asking, Naming, Resting, ManagedActor):
+class Behaviour(Asking, Naming, Resting, Carrying, ManagedActor):
     """The part that gen_server, gen_statem, gen_event and supervisor share.
 
     Attributes:
