@@ -26,6 +26,9 @@ from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
 from actors.overload import Overload
 from actors.readiness import NodeReadiness
+from actors.release_counts import reader
+from actors.release_handler import HandlerArgs
+from actors.release_probes import Prober
 from actors.routing import table_of
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
     from actors.config import Config, CtiConfig
     from actors.journal.writer import Writer
+    from actors.release_settings import ReleaseSettings
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
 
@@ -58,6 +62,7 @@ class Assembly:
     """The shared parts of one node.
 
     Attributes:
+        kernel: the node.
         config: the whole configuration.
         data: the data directory.
         listeners: the inherited listening sockets, by name.
@@ -69,8 +74,10 @@ class Assembly:
         openings: how sessions are opened.
         control_api: what the control channel offers.
         operator_token: the operator's secret, at the first start only.
+        release: how this one stands among the others.
     """
 
+    kernel: Kernel
     config: Config
     data: Path
     listeners: Mapping[str, socket.socket]
@@ -82,6 +89,7 @@ class Assembly:
     openings: Openings
     control_api: Api
     operator_token: str | None
+    release: ReleaseSettings
 
     @classmethod
     def make(
@@ -93,6 +101,7 @@ class Assembly:
         listeners: Mapping[str, socket.socket],
         version: str,
         epoch: str,
+        release: ReleaseSettings,
     ) -> Assembly:
         """Make the parts; nothing runs yet.
 
@@ -103,6 +112,7 @@ class Assembly:
             listeners: listening sockets named ``http`` and ``cti``.
             version: of the running release.
             epoch: hexadecimal name of this life of the node.
+            release: how it stands among the others.
         """
         tokens, operator_token = open_store(data, kernel.clock.wall())
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
@@ -112,6 +122,7 @@ class Assembly:
         kernel.reports.subscribe(count_given_up(count))
         services = made.services(version, epoch)
         return cls(
+            kernel,
             config,
             data,
             listeners,
@@ -123,6 +134,7 @@ class Assembly:
             openings,
             Api(services, operations.control(version)),
             operator_token,
+            release,
         )
 
     def arguments(self) -> NodeArgs:
@@ -146,6 +158,7 @@ class Assembly:
                 _listener_args(self, self.services.tokens),
             ),
             http=_http_args(self),
+            release=_handler_args(self),
         )
 
     def info(self) -> dict[str, Any]:
@@ -154,6 +167,7 @@ class Assembly:
         mode = self.openings.settings.journal.config.mode
         said: dict[str, Any] = {
             "version": self.services.version,
+            "release": self.release.standing.vsn,
             "sessions_lost": lost,
             "journal": mode,
         }
@@ -306,4 +320,22 @@ def _http_args(node: Assembly) -> HttpServerArgs:
     table = operations.http(node.services.version, metrics_public=http.metrics_public)
     return HttpServerArgs(
         api=Api(node.services, table), config=http, listening=node.listeners["http"]
+    )
+
+
+def _handler_args(node: Assembly) -> HandlerArgs:
+    release = node.release
+    host, port, *_ = node.listeners["http"].getsockname()
+    known = {
+        "VIGIE_VSN": release.standing.vsn,
+        "VIGIE_HTTP": f"http://{host}:{port}",
+        "VIGIE_DATA": str(node.data),
+    }
+    return HandlerArgs(
+        standing=release.standing,
+        standby=release.standby,
+        config=node.config.release.probation,
+        counts=reader(node.kernel),
+        failed=release.failed,
+        probes=Prober(node.data, known),
     )

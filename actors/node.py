@@ -25,6 +25,8 @@ from actors import descriptors, metrics
 from actors.assembly import Assembly
 from actors.descriptors import DescriptorWatch
 from actors.journal.records import JournalDamaged, JournalTooNew, JournalTooOld
+from actors.release_settings import ReleaseSettings
+from actors.takeover.node_side import AnchorLine, NodeSide
 from actors.tree import NAME, Node
 from actors.web.tokens import TokensUnreadable
 from supervision import SHUTDOWN, Failed, SchedulerLimits, Started, actor_system
@@ -93,18 +95,19 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     loop = asyncio.get_running_loop()
     limits = _limits(config.scheduler)
     kernel: Kernel = actor_system(loop=loop, limits=limits)._systemBase.kernel  # noqa: SLF001 - Thespian's name
-    stopping = _told_to_stop(loop)
+    stopping, line = _told_to_stop(loop), AnchorLine()
     try:
-        assembly = _assembly(kernel, config, data, inherited)
+        assembly = _assembly(kernel, config, data, inherited, line)
     except (TokensUnreadable, OSError) as error:
         return await _not_made(error, inherited)
-    channel = await worker.open_channel(inherited, _operations(assembly))
+    side = NodeSide(assembly, inherited.takeover, line)
+    line.channel = channel = await worker.open_channel(inherited, side.handle)
     given_up = asyncio.Event()
-    starting = asyncio.ensure_future(_start(kernel, assembly, given_up))
-    await _first(starting, stopping.wait(), channel.closed())
+    starting = asyncio.ensure_future(_begin(side, given_up))
+    await _first(starting, stopping.wait(), channel.closed(), given_up.wait())
     if not starting.done():  # it may take minutes to read the journal: whoever stops waits for less
-        await _abandon(kernel)
-        return ExitCode.DONE
+        await _abandon(kernel, starting)
+        return _code(given_up, channel)
     if failed := starting.result():
         await assembly.journal.close()
         return _why(assembly.journal.refused, failed, data, channel)
@@ -114,6 +117,18 @@ async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     code = _code(given_up, channel)
     await _stop(kernel, assembly, inherited.stop_timeout_s)
     return code
+
+
+async def _begin(side: NodeSide, given_up: asyncio.Event) -> str:
+    """Serve, from what is on the disk or from another node; return why not, empty where it does."""
+    kernel, taking = side.assembly.kernel, side.taking
+    if taking is None:
+        return await _start(kernel, side.assembly, given_up)
+    kernel.hold_timers()
+    try:
+        return await _start(kernel, side.assembly, given_up) or await taking.take()
+    finally:
+        kernel.release_timers()
 
 
 def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
@@ -135,14 +150,18 @@ async def _not_made(error: Exception, inherited: Inherited) -> ExitCode:
     return ExitCode.FAILED
 
 
-def _assembly(kernel: Kernel, config: Config, data: Path, inherited: Inherited) -> Assembly:
+def _assembly(
+    kernel: Kernel, config: Config, data: Path, inherited: Inherited, line: AnchorLine
+) -> Assembly:
+    release = version("vigie")
     assembly = Assembly.make(
         kernel,
         config,
         data=data,
         listeners=inherited.listeners,
-        version=version("vigie"),
+        version=release,
         epoch=secrets.token_hex(4),
+        release=ReleaseSettings.of(inherited, release, line.failed),
     )
     assembly.services.overload.begin()
     DescriptorWatch(kernel, assembly.alarms).begin()
@@ -156,15 +175,6 @@ def _limits(config: SchedulerConfig) -> SchedulerLimits:
         batch=config.batch,
         hold_limit_s=config.hold_limit_ms / 1000,
     )
-
-
-def _operations(assembly: Assembly) -> worker.Handler:
-    async def handle(op: str, args: dict[str, Any]) -> Any:
-        if op != "api":
-            raise Refusal(ExitCode.USAGE, f"the node has no operation {op!r}", "op")
-        return await assembly.control(args)
-
-    return handle
 
 
 async def _start(kernel: Kernel, assembly: Assembly, given_up: asyncio.Event) -> str:
@@ -221,8 +231,9 @@ async def _first(*events: Any) -> None:
             task.cancel()
 
 
-async def _abandon(kernel: Kernel) -> None:
-    """End a tree that is still starting; the journal was only read so far."""
+async def _abandon(kernel: Kernel, starting: asyncio.Future[str]) -> None:
+    """End a tree that does not serve yet; the journal was only read so far."""
+    starting.cancel()
     root = kernel.roots.get(NAME)
     if root is not None:
         await kernel.future_of(kernel.stop(root, SHUTDOWN, ABANDON_S))

@@ -10,6 +10,8 @@ from actors.call_sup import CallSup, CallSupArgs, flags
 from actors.http_server import HttpServerArgs, WebSup, WebSupArgs
 from actors.log_sup import LogSup
 from actors.odbc_server import OdbcServer, OdbcSettings
+from actors.release_handler import NAME as RELEASE_HANDLER
+from actors.release_handler import HandlerArgs, ReleaseHandler
 from actors.time_server import TimeServer
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 
@@ -30,13 +32,14 @@ class NodeArgs(Struct, frozen=True):
     database: OdbcSettings
     call: CallSupArgs
     http: HttpServerArgs
+    release: HandlerArgs
 
 
 class Node(Supervisor):
     """one_for_one over independent parts; where it gives up, the process ends."""
 
     def init(self, args: NodeArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
-        """The log first, so that it hears of the others; calls last, for there is most to do.
+        """The log first, so that it hears of the others; calls late, for there is most to do.
 
         While they are recovered, and at the end while they are saved, the web says so.
         """
@@ -48,4 +51,5 @@ class Node(Supervisor):
             ChildSpec("odbcServer", OdbcServer, args.database, type="supervisor"),
             ChildSpec("webSup", WebSup, web, type="supervisor"),
             ChildSpec("callSup", CallSup, args.call, type="supervisor"),
+            ChildSpec(RELEASE_HANDLER, ReleaseHandler, args.release),
         ]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from actors.assembly import Assembly
 from actors.call_sup import CallSup
 from actors.config import Config, CtiConfig, SupervisionConfig
+from actors.release_settings import ReleaseSettings
 from protocols.cti.client import Acknowledged, Answered, Client
 from protocols.cti.events import Closed, Transmit
 from protocols.cti.messages import Hello
@@ -50,6 +51,7 @@ class LivePath:
             listeners={"cti": listening, "http": listening},
             version="0",
             epoch="0",
+            release=ReleaseSettings.alone("0"),
         )
         self.links = self.assembly.links
 

@@ -1,0 +1,202 @@
+"""A node's side of a takeover: what the anchor asks of the one that gives and the one that takes.
+
+The anchor decides, the nodes do. The old node listens, copies what it is to the new one while it
+serves, freezes when it is told to, and ends or goes on. The new one starts its tree in standby,
+takes all that comes, and serves when it is told to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from actors import metrics
+from actors.release_handler import NAME as RELEASE_HANDLER
+from actors.release_handler import MadePermanent
+from actors.takeover.parts import giving_parts, limits, taking_parts
+from supervision.anchor.messages import ExitCode, Refusal
+try:
+    from supervision.release.giving import Giver
+    from supervision.release.taking import TakeoverFailed, Taker
+except ImportError:
+    pass
+
+if TYPE_CHECKING:
+    from actors.assembly import Assembly
+    from supervision.anchor.inheritance import TakeoverOrder
+    from supervision.anchor.worker import Channel
+
+Message: TypeAlias = dict[str, Any]
+Operation: TypeAlias = Callable[[Message], Awaitable[Any]]
+
+EVENT = "takeover"
+
+
+class AnchorLine:
+    """The way to the anchor, known before it is open.
+
+    Attributes:
+        channel: once it is.
+    """
+
+    channel: Channel | None = None
+
+    def tell(self, event: str, info: Mapping[str, Any]) -> None:
+        """Tell the anchor of an event."""
+        if self.channel is not None:
+            self.channel.tell(event, info)
+
+    def failed(self, why: str) -> None:
+        """This version has failed its probation."""
+        self.tell("probation", {"verdict": "failed", "why": why})
+
+
+class NodeSide:
+    """What the anchor may ask of a node.
+
+    Args:
+        assembly: of the node.
+        order: from whom it takes over; None where it starts alone.
+        line: to the anchor.
+
+    Attributes:
+        assembly: of the node.
+        taking: its taking over; None where it starts alone.
+    """
+
+    def __init__(self, assembly: Assembly, order: TakeoverOrder | None, line: AnchorLine) -> None:
+        self.assembly = assembly
+        self.taking = None if order is None else Taking(assembly, order, line)
+        self._operations: dict[str, Operation] = {
+            "api": assembly.control,
+            "release.permanent": self._permanent,
+            **Giving(assembly).operations,
+        }
+        if self.taking is not None:
+            self._operations["takeover.switch"] = self.taking.switch
+
+    async def handle(self, op: str, args: Message) -> Any:
+        """Do what the anchor asks.
+
+        Raises:
+            Refusal: there is no such operation, or it cannot be done now.
+        """
+        operation = self._operations.get(op)
+        if operation is None:
+            raise Refusal(ExitCode.USAGE, f"the node has no operation {op!r}", "op")
+        return await operation(args)
+
+    async def _permanent(self, _: Message) -> Message:
+        """This version is permanent: nobody comes back who could not read what it writes."""
+        self.assembly.kernel.cast(RELEASE_HANDLER, MadePermanent())
+        return {}
+
+
+class Giving:
+    """The node that serves, and may have to hand over.
+
+    Args:
+        assembly: of the node.
+
+    Attributes:
+        operations: what the anchor may ask for.
+    """
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._giver: Giver | None = None
+        self.operations: dict[str, Operation] = {
+            "takeover.listen": self._listen,
+            "takeover.freeze": self._freeze,
+            "takeover.resume": self._resume,
+            "takeover.exit": self._exit,
+        }
+
+    async def _listen(self, args: Message) -> Message:
+        """Wait for a node that takes; one that was waited for before gives way."""
+        secret = args.get("secret")
+        if not isinstance(secret, str) or not secret:
+            raise Refusal(ExitCode.USAGE, "secret: a string that is not empty", "secret")
+        await self._resume({})
+        node = self._assembly
+        self._giver = Giver(
+            node.kernel,
+            giving_parts(node),
+            release=node.release.standing.vsn,
+            limits=limits(node.config.release),
+        )
+        return {"path": str(await self._giver.listen(node.data, secret))}
+
+    async def _freeze(self, _: Message) -> Message:
+        if self._giver is None:
+            raise Refusal(ExitCode.FAILED, "no takeover is under way")
+        frozen: Message = msgspec.to_builtins(await self._giver.freeze())
+        return frozen
+
+    async def _resume(self, _: Message) -> Message:
+        giver, self._giver = self._giver, None
+        if giver is not None:
+            await giver.resume()
+        return {}
+
+    async def _exit(self, _: Message) -> Message:
+        """End without a word to anybody: what is open here lives on elsewhere."""
+        if self._giver is None:
+            raise Refusal(ExitCode.FAILED, "nobody has taken over")
+        asyncio.get_running_loop().call_soon(os._exit, ExitCode.DONE)
+        return {}
+
+
+class Taking:
+    """The node that takes over.
+
+    Args:
+        assembly: of the node, in standby.
+        order: where the other node is.
+        line: to the anchor.
+    """
+
+    def __init__(self, assembly: Assembly, order: TakeoverOrder, line: AnchorLine) -> None:
+        self._assembly = assembly
+        self._order = order
+        self._line = line
+        self._serving = asyncio.Event()
+        self._taker = Taker(
+            assembly.kernel,
+            taking_parts(assembly),
+            release=assembly.release.standing.vsn,
+            limits=limits(assembly.config.release),
+        )
+
+    async def take(self) -> str:
+        """Take all that the other node gives, tell the anchor how far that is, and serve.
+
+        Returns:
+            Why it could not be taken; empty once this node serves.
+        """
+        try:
+            await self._taker.connect(self._order.path, self._order.secret)
+            self._tell("connected")
+            self._tell("copied", **msgspec.to_builtins(await self._taker.copied()))
+            self._tell("prepared", **msgspec.to_builtins(await self._taker.prepared()))
+        except TakeoverFailed as failed:
+            self._tell("failed", why=str(failed))
+            return str(failed)
+        await self._serving.wait()
+        return ""
+
+    def _tell(self, phase: str, **more: Any) -> None:
+        self._line.tell(EVENT, {"phase": phase, **more})
+
+    async def switch(self, _: Message) -> Message:
+        """Serve: from here on there is no way back to the other node's memory."""
+        switched = await self._taker.switch()
+        self._assembly.release.standby.open()
+        metrics.UPGRADE_PAUSE_SECONDS.observe(switched.pause_ms / 1000)
+        self._serving.set()
+        said: Message = msgspec.to_builtins(switched)
+        return said

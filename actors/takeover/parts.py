@@ -1,0 +1,48 @@
+"""What of a node travels in a takeover, in the order in which it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervision.release.records import TakeoverLimits
+
+if TYPE_CHECKING:
+    from actors.assembly import Assembly
+    from actors.config import ReleaseConfig
+    from supervision.release.carrier import Part
+
+
+def giving_parts(node: Assembly) -> list[Part]:
+    """The parts of a node that serves.
+
+    Args:
+        node: the shared parts of it.
+    """
+    return _parts(node, taking=False)
+
+
+def taking_parts(node: Assembly) -> list[Part]:
+    """The parts of a node in standby.
+
+    Args:
+        node: the shared parts of it.
+    """
+    return _parts(node, taking=True)
+
+
+def _parts(node: Assembly, *, taking: bool) -> list[Part]:
+    del node, taking
+    return []
+
+
+def limits(config: ReleaseConfig) -> TakeoverLimits:
+    """The bounds of a takeover.
+
+    Args:
+        config: ``[release]``.
+    """
+    return TakeoverLimits(
+        drain_s=config.drain_timeout_s,
+        quiet_s=config.quiet_ms / 1000,
+        freeze_s=config.freeze_timeout_s,
+    )
