@@ -163,8 +163,9 @@ def _assembly(
         epoch=secrets.token_hex(4),
         release=ReleaseSettings.of(inherited, release, line.failed),
     )
-    assembly.services.overload.begin()
-    DescriptorWatch(kernel, assembly.alarms).begin()
+    standby = assembly.release.standby  # timers are held there: what is late would look like a hang
+    standby.when_open(assembly.services.overload.begin)
+    standby.when_open(DescriptorWatch(kernel, assembly.alarms).begin)
     metrics.GENERATION.set(inherited.incarnation)
     return assembly
 
