@@ -28,12 +28,12 @@ def erlang(module: str, compiled: Path) -> list[str]:
     return ["erl", "-noshell", "-pa", str(compiled), "+P", "2000000", "-run", module, "main"]
 
 
-def compile_erlang(module: str, into: Path) -> Path | None:
+def compile_erlang(module: str, into: Path, *options: str) -> Path | None:
     """Compile an Erlang module into a directory, where there is an Erlang."""
     if shutil.which("erl") is None or shutil.which("erlc") is None:
         say("no erl: rows beside OTP are left out (Debian: erlang-base)")
         return None
-    subprocess.run(["erlc", "-o", into, HERE / f"{module}.erl"], check=True)
+    subprocess.run(["erlc", *options, "-o", into, HERE / f"{module}.erl"], check=True)
     return into
 
 

@@ -1,0 +1,37 @@
+"""A release of the upgrade bench in which the state of sessions is another one.
+
+The tree that it is made of is a copy; what is changed there is what a developer would change: a
+field more, another version, the two conversions. Where the source does not look as expected the
+bench fails, and has to be mended with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIELD = "    once: tuple[Once, ...] = ()\n"
+
+
+class Unexpected(Exception):  # noqa: N818 - a state of affairs
+    """The source does not look as this module expects; the message names file and text."""
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    """Replace what stands once in a file.
+
+    Raises:
+        Unexpected: it does not stand there once.
+    """
+    text = file.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        raise Unexpected(f"{file}: {old!r} stands there {text.count(old)} times")
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def with_priority(tree: Path) -> Path:
+    """Give every session a priority, which the release before knows nothing of."""
+    replace(tree / "actors" / "session_data.py", FIELD, f"{FIELD}    priority: int = 3\n")
+    return tree
