@@ -80,21 +80,39 @@ class Lock:
 
     Args:
         files: of the journal; its directory is made where it is missing.
+        passed_on: ``descriptors`` of a process that lets this one have the journal, this one's own
+            from now on. Both have the same open files then, whose lock ends when neither has them
+            any more (flock(2)): nobody else gets in between. None locks them.
 
     Raises:
         JournalLocked: somebody has it.
         JournalUnusable: the directory or a file cannot be made.
     """
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, passed_on: tuple[int, int] | None = None) -> None:
         self._files = files
-        self._descriptor = _locked(files, files.lock)
-        try:
-            self._marker = _locked(files, files.marker)
-        except JournalError:
-            os.close(self._descriptor)
-            raise
+        if passed_on is not None:
+            self._adopt(passed_on)
+        else:
+            self._descriptor = _locked(files, files.lock)
+            try:
+                self._marker = _locked(files, files.marker)
+            except JournalError:
+                os.close(self._descriptor)
+                raise
         self._sign()
+
+    def _adopt(self, passed_on: tuple[int, int]) -> None:
+        self._descriptor, self._marker = passed_on
+        if not self.is_in_place:
+            raise JournalUnusable(f"what was passed on is not the lock of {self._files.directory}")
+        for descriptor in passed_on:
+            _hold(self._files, descriptor)
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """Its open files, for another process to have too."""
+        return self._descriptor, self._marker
 
     @property
     def is_in_place(self) -> bool:
@@ -153,11 +171,18 @@ def _locked(files: Files, path: Path) -> int:
     except OSError as error:
         raise JournalUnusable(f"{path}: {error.strerror}") from error
     try:
+        _hold(files, descriptor)
+    except JournalLocked:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _hold(files: Files, descriptor: int) -> None:
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
         raise JournalLocked(f"{files.directory} is in use by process {_owner(files)}") from None
-    return descriptor
 
 
 def _owner(files: Files) -> str:

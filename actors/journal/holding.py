@@ -34,6 +34,7 @@ class Holding:
         files: of the journal.
         lock: that is held on it.
         number: of the last commit.
+        forced: whether what is noted of it is on the disk when this is done; else with ``sync``.
 
     Attributes:
         files: of the journal.
@@ -44,15 +45,21 @@ class Holding:
         sqlite3.Error: as SQLite says.
     """
 
-    def __init__(self, files: Files, lock: Lock, number: int) -> None:
+    def __init__(self, files: Files, lock: Lock, number: int, *, forced: bool = True) -> None:
         self.files = files
         self.generation = 0
         self._lock = lock
-        self._told = _began(files, number)
+        self._number = number
+        self._told = _began(files, number) if forced else _gone_on_with(files, number)
         self._connection = _reader(files)
         self._known = {path: _identity(path) for path in self._paths()}
-        self._lock.note(number, time.time())
-        self._number = number
+        if forced:
+            self._lock.note(number, time.time())
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The open files of the lock, for another process to have too."""
+        return self._lock.descriptors
 
     def _paths(self) -> tuple[Path, ...]:
         return self.files.database, self.files.wal, self.files.acknowledged
@@ -151,6 +158,17 @@ def _began(files: Files, number: int) -> Acknowledged:
     told = Acknowledged(files.acknowledged)
     try:
         told.begin(number, time.time())
+    except OSError:
+        told.close()
+        raise
+    return told
+
+
+def _gone_on_with(files: Files, number: int) -> Acknowledged:
+    """The second file of a journal that another process has had open until now."""
+    told = Acknowledged(files.acknowledged)
+    try:
+        told.write(number, time.time())
     except OSError:
         told.close()
         raise

@@ -9,20 +9,22 @@ all that was put before them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors.journal.batch import Batch, Commit, Encoding
-from actors.journal.gathering import Gathered
-from actors.journal.health import Health, Listener
+from actors.journal.commits import Commits
+from actors.journal.health import Listener
+from actors.journal.passing import refuse_other
 from actors.journal.records import (
     Codec,
     JournalError,
     JournalStatistics,
+    JournalUnusable,
     Recovered,
 )
-from actors.journal.writer import Answered, Question, Standing, Writer
+from actors.journal.schema import FORMAT
+from actors.journal.writer import Answered, Passed, Question, Standing, Writer
 
 if TYPE_CHECKING:
     from actors.config import JournalConfig
@@ -30,20 +32,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MEBIBYTE = 1_048_576
-
-STEP_ROWS = 500
-"""Rows encoded before the loop goes round once: a few milliseconds."""
-
-CATCHING_UP = 5_000
-"""Records that have gathered while commits failed, above which they are still said to fail."""
-
-
 CLOSING_S = 1.0
 """Seconds that letting go of the files may take at least."""
 
 
-class Journal(Gathered):
+class Journal(Commits):
     """The journal of a node; made before it is opened, adopted by each next contextStore.
 
     Args:
@@ -63,24 +56,10 @@ class Journal(Gathered):
         codecs: Mapping[str, Codec],
         config: JournalConfig,
     ) -> None:
-        super().__init__(kernel)
-        self.config = config
-        self._writer = writer
-        self._codecs = codecs
-        self._outbox_listener: Callable[[int], None] = lambda _: None
-        self._encoding: Encoding | None = None
-        self._commit: Commit | None = None
-        self._health = Health(kernel, self._released)
-        self._crashed = False
-        self._working = False  # open, and its writer lives
+        super().__init__(kernel, writer, codecs, config)
         self._opening: asyncio.Task[Recovered | None] | None = None
-        self._closing: asyncio.Task[bool] | None = None
-        self._retrying: asyncio.TimerHandle | None = None
-        self._number = self._items = 0
-        self._flown_at = self._flush_after = 0.0
-        self._idle: list[asyncio.Future[None]] = []
+        self._closing: asyncio.Task[Any] | None = None
         self.refused: JournalError | None = None
-        writer.attach(self)
 
     # What actors ask
 
@@ -92,11 +71,6 @@ class Journal(Gathered):
             then: run on the loop, with the answer or a ``JournalError``.
         """
         self._writer.ask(question, then)
-
-    @property
-    def failing(self) -> str:
-        """Why commits do not succeed now; empty while they do."""
-        return self._health.failing
 
     @property
     def outbox_rows(self) -> int:
@@ -199,10 +173,104 @@ class Journal(Gathered):
         if not await asyncio.shield(self._closing):
             self._kernel.report("unclosed", "journal", seconds=patience_s)
 
-    async def _open(self) -> Recovered | None:
-        if self._closing is not None:  # whoever began that may have been killed
+    # From one process to another
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was put is durable, and all that waited for it has been told."""
+        return not (self.waiting or self.effects)
+
+    def rest(self, *, resting: bool = True) -> None:
+        """Begin nothing that takes long, for it will be paused soon; or go on as usual."""
+        self._writer.rest(resting=resting)
+
+    async def pause(self, patience_s: float = 5.0) -> Passed:
+        """Commit all that waits, tell all that waited for it, and write no more until ``go_on``.
+
+        Args:
+            patience_s: seconds after which a disk that does not answer is not waited for.
+
+        Returns:
+            What another process needs to go on, beside ``descriptors``.
+
+        Raises:
+            JournalError: it cannot; ``go_on`` goes on all the same.
+        """
+        if not self._working:
+            raise JournalUnusable("the journal is not open")
+        self._pausing = True
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._settled()
+        except TimeoutError:
+            why = self.failing or f"no commit was done within {patience_s:g} s"
+            raise JournalUnusable(f"{self.waiting} records wait: {why}") from None
+        self._working = False
+        self._closing = self._kernel.loop.create_task(self._writer.pause(patience_s))
+        left = await asyncio.shield(self._closing)
+        mode, unwritable = self.config.mode, tuple(sorted(self._unwritable))
+        return Passed(FORMAT, mode, self._number, left.number, self._seq, left.items, unwritable)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open files of the lock, for another process to have too."""
+        return self._writer.descriptors
+
+    async def go_on(self) -> None:
+        """Go on after ``pause``, however far that came; what was put meanwhile is committed."""
+        self.rest(resting=False)
+        if not self._pausing:
+            return
+        self._pausing = False
+        if self._working:
+            self._schedule()
+            return
+        await self._closed()
+        try:
+            self._begin(await self._writer.revive())
+        except JournalError as error:
+            self.crashed(error)
+
+    async def take_over(self, passed: Passed, descriptors: Sequence[int]) -> None:
+        """Go on with what another process has paused; nothing of it is read again.
+
+        Args:
+            passed: as ``pause`` returned it there.
+            descriptors: as they were there; this process's own from now on.
+
+        Raises:
+            JournalError: it is not as it was left; it is not open then.
+        """
+        try:
+            refuse_other(passed, self.config.mode)
+            await self._writer.take_over(passed, descriptors)
+        except JournalError as refused:
+            self.refused = refused
+            raise
+        self._unwritable.update(passed.unwritable)
+        self._seq = self._gathering.renumber(passed.seq, self._seq)
+        self._begin(Standing(passed.number, passed.items))
+
+    async def _settled(self) -> None:
+        """Wait until it is idle; the kernel's turns may have ended, so nothing waits for them."""
+        while not self.idle:
+            self._flush()
+            settled = self._kernel.loop.create_future()
+            self._idle.append(settled)
+            self._tell_idle()
+            await settled
+            told = self._kernel.loop.create_future()
+            self._released.add(partial(told.set_result, None))
+            await told
+
+    async def _closed(self) -> None:
+        """Wait for an end that was begun: whoever began it may have been killed."""
+        if self._closing is not None:
             await asyncio.wait([self._closing])
             self._closing = None
+
+    async def _open(self) -> Recovered | None:
+        await self._closed()
         if self._crashed:
             self._begin(await self._writer.revive())
             return None
@@ -215,128 +283,3 @@ class Journal(Gathered):
         self._seq = self._gathering.renumber(found.seq, self._seq)
         self._begin(Standing(found.number, found.items))
         return found.recovered
-
-    def _begin(self, standing: Standing) -> None:
-        """Commit, with what is left of a former life of the writer.
-
-        Args:
-            standing: what the last commit left, which may be the one that was in flight.
-        """
-        self._working, self._crashed = True, False
-        self._flush_after = 0.0
-        if self._retrying is not None:
-            self._retrying.cancel()
-        if self._commit is not None and standing.number >= self._commit.number:
-            self.committed(Standing(self._commit.number, standing.items), 0.0)
-        self._number, self._items = standing.number, standing.items
-        if self._flying is not None:
-            self._encode(self._flying)
-        elif self._gathering and not self._scheduled:
-            self._schedule()
-
-    # Committing
-
-    def _schedule(self) -> None:
-        """Have the batch committed, unless the end of the one in flight will."""
-        if not self._working or self._flying is not None:
-            return
-        self._scheduled = True
-        wait_s = self._flush_after - self._kernel.clock.monotonic()
-        if wait_s > 0:
-            self._kernel.loop.call_later(wait_s, self._flush)
-        else:
-            self._kernel.after_turn(self._flush)
-
-    def _flush(self) -> None:
-        self._scheduled = False
-        if not self._working or self._flying is not None or not self._gathering:
-            return
-        self._flying, self._gathering = self._gathering, Batch()
-        self._flown_at = self._kernel.clock.monotonic()
-        self._flush_after = self._flown_at + self.config.gather_ms / 1000
-        self._encode(self._flying)
-
-    def _encode(self, batch: Batch) -> None:
-        """Encode a batch, in steps where it is great, and have it committed."""
-        rows, size = self.config.commit_rows, self.config.commit_mb * MEBIBYTE
-        encoding = Encoding(batch, self._number + 1, self._codecs, rows, size)
-        self._encoding, self._commit = encoding, None
-        self._step(encoding)
-
-    def _step(self, encoding: Encoding) -> None:
-        if encoding is not self._encoding:
-            return
-        if not encoding.step(STEP_ROWS):
-            self._kernel.loop.call_soon(self._step, encoding)
-            return
-        self._encoding = None
-        self._put_back(encoding.batch)
-        if encoding.unwritable or self._unwritable:
-            self._withhold(encoding)
-        self._commit = encoding.commit()
-        if self._working:
-            self._writer.commit(self._commit)
-
-    def _put_back(self, piece: Batch) -> None:
-        """Of a batch too great for one commit the rest comes before what has gathered since."""
-        rest = self._flying
-        if rest is None or rest is piece:
-            return
-        rest.extend(self._gathering)
-        self._flying, self._gathering = piece, rest
-
-    def committed(self, standing: Standing, seconds: float) -> None:
-        """Let go of what waited for this commit, and begin the next one."""
-        batch, commit = self._flying, self._commit
-        if batch is None or commit is None or commit.number != standing.number:
-            return  # told before, by a writer that has crashed since
-        self._flying = self._commit = None
-        self._number, self._items = standing.number, standing.items
-        self.measures.committed(commit.rows, seconds)
-        if self.failing:
-            self._works_again()
-        self._released.extend(batch.effects)
-        if batch.appended:
-            self._released.add(partial(self._outbox_listener, self._items))
-        if self._gathering and not self._scheduled:
-            self._schedule()
-        self._tell_idle()
-
-    def failed(self, number: int, why: str) -> None:
-        """Try the same commit again later; what is put meanwhile gathers."""
-        self.measures.failures += 1
-        self.lost(why)
-        self._retrying = self._kernel.loop.call_later(self.config.retry_s, self._retry)
-
-    def lost(self, why: str) -> None:
-        """Say why commits fail, before one has tried."""
-        self._health.fails(why)
-
-    def renewed(self, gone: str) -> None:
-        """Go on in files that were written anew."""
-        self._kernel.report("renewed", "journal", why=gone, number=self._number)
-        if self.failing:
-            self._works_again()
-
-    def _retry(self) -> None:
-        self._retrying = None
-        if self._working and self._commit is not None:
-            self._writer.commit(self._commit)
-
-    def crashed(self, exception: BaseException) -> None:
-        """Say that somebody has to open the journal again."""
-        self._working, self._crashed = False, True
-        self._health.crashed(exception)
-
-    def _works_again(self) -> None:
-        if len(self._gathering) > CATCHING_UP:
-            self._health.failing = f"{len(self._gathering)} records are caught up with"
-        else:
-            self._health.works()
-
-    def _tell_idle(self) -> None:
-        if self._flying is None and not self._gathering:
-            for future in self._idle:
-                if not future.done():
-                    future.set_result(None)
-            self._idle.clear()

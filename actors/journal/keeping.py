@@ -49,6 +49,7 @@ class Keeping:
 
     Attributes:
         sizes: when last looked at; replaced whole.
+        resting: whether it begins nothing that takes long; set by another thread.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Keeping:
         crashed: Callable[[BaseException], None],
     ) -> None:
         self.sizes = Sizes()
+        self.resting = False
         self._holding = holding
         self._generation = holding.generation
         self._wal_max_bytes = wal_max_bytes
@@ -107,6 +109,8 @@ class Keeping:
             return
         try:
             self._measure()
+            if self.resting:
+                return
             rows, now = committing.rows, time.monotonic()
             grown = (rows - self._rows) * FRAME_BYTES
             if grown * SHARE >= self._wal_max_bytes or now - self._rested_at >= REST_S:

@@ -7,11 +7,11 @@ the thread and the disk are missing. Nothing survives the process.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.journal.records import Codec, JournalError, Recovered
-from actors.journal.writer import Answered, Found, Heard, Question, Sizes, Standing
+from actors.journal.writer import Answered, Found, Heard, Passed, Question, Sizes, Standing
 
 if TYPE_CHECKING:
     from actors.journal.batch import Commit
@@ -45,6 +45,24 @@ class NoWriter:
     async def revive(self) -> Standing:
         """Tell the number of the last commit."""
         return self._standing
+
+    def rest(self, *, resting: bool) -> None:
+        """It always does."""
+
+    async def pause(self, patience_s: float) -> Standing:
+        """There is nothing to pause."""
+        del patience_s
+        return self._standing
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """It has none."""
+        return ()
+
+    async def take_over(self, passed: Passed, descriptors: Sequence[int]) -> None:
+        """Go on counting."""
+        del descriptors
+        self._standing = Standing(passed.number, passed.items)
 
     def commit(self, commit: Commit) -> None:
         """Tell of it in the next turn."""

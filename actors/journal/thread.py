@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.journal import effects, evidence, recovery, reserve
 from actors.journal.background import in_thread
 from actors.journal.committing import Committing, standing_of
-from actors.journal.file import REFUSED, Files, Lock, connect, open_database, opened
+from actors.journal.file import (
+    REFUSED,
+    Files,
+    Lock,
+    connect,
+    open_database,
+    opened,
+)
 from actors.journal.holding import Holding
 from actors.journal.keeping import Keeping
+from actors.journal.passing import refuse_changed, refuse_missing
 from actors.journal.reading import Reading
 from actors.journal.records import Codec, JournalError, JournalUnusable
-from actors.journal.writer import Answered, Found, Heard, Question, Sizes, Standing
+from actors.journal.writer import Answered, Found, Heard, Passed, Question, Sizes, Standing
 
 if TYPE_CHECKING:
     from actors.config import JournalConfig
@@ -66,6 +74,58 @@ class ThreadWriter:
         closing = asyncio.wrap_future(in_thread(self._close, patience_s))
         done, _ = await asyncio.wait([closing], timeout=patience_s)
         return bool(done) and closing.result()
+
+    # From one process to another
+
+    def rest(self, *, resting: bool) -> None:
+        """Have the keeper begin no checkpoint that a pause would wait for, or go on as usual."""
+        if self._keeping is not None:
+            self._keeping.resting = resting
+
+    async def pause(self, patience_s: float) -> Standing:
+        """End the threads and close the connections that write; the lock is kept."""
+        return await asyncio.wrap_future(in_thread(self._pause, patience_s))
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open files of the lock, for another process to have too."""
+        return () if self._holding is None else self._holding.descriptors
+
+    async def take_over(self, passed: Passed, descriptors: Sequence[int]) -> None:
+        """Begin the threads on files that another process has paused, and has the lock of too."""
+        await asyncio.wrap_future(in_thread(self._take_over, passed, descriptors))
+
+    def _pause(self, patience_s: float) -> Standing:
+        assert self._committing is not None
+        assert self._holding is not None
+        if not self._end(time.monotonic() + patience_s):
+            raise JournalUnusable(f"the disk has not answered within {patience_s:g} s")
+        connection = self._committing.take()
+        if connection is None or (gone := self._holding.gone()):
+            raise JournalUnusable(gone if connection else "its last commit failed")
+        # One that only reads stays open: else SQLite would bring the log into the database now.
+        try:
+            return standing_of(connection)
+        except REFUSED as error:
+            raise opened(error) from error
+        finally:
+            connection.close()
+
+    def _take_over(self, passed: Passed, descriptors: Sequence[int]) -> None:
+        lock, marker = descriptors
+        self._lock = Lock(self._files, (lock, marker))
+        connection = None
+        try:
+            refuse_missing(self._files)
+            connection = connect(self._files.database)
+            refuse_changed(connection, passed)
+            self._holding = Holding(self._files, self._lock, passed.number, forced=False)
+        except BaseException as error:
+            self._abandon(connection)
+            if isinstance(error, (*REFUSED, OSError)):
+                raise _unusable(error) from error
+            raise
+        self._begin(connection, Standing(passed.written, passed.items))
 
     def _open(self, codecs: Mapping[str, Codec]) -> Found:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -44,6 +44,28 @@ class Standing(Struct, frozen=True):
 
     number: int
     items: int
+
+
+class Passed(Struct, frozen=True):
+    """An open journal on its way from one process to another, which goes on with it.
+
+    Attributes:
+        format: of the database.
+        mode: ``journal.mode`` of the process that had it.
+        number: of the last commit, or of the last that was acknowledged where that is greater.
+        written: of the last commit.
+        seq: the greatest number that a row of the outbox has had.
+        items: rows of the outbox.
+        unwritable: keys whose latest value could not be encoded.
+    """
+
+    format: int
+    mode: str
+    number: int
+    written: int
+    seq: int
+    items: int
+    unwritable: tuple[str, ...] = ()
 
 
 class Sizes(Struct, frozen=True):
@@ -95,6 +117,39 @@ class Writer(Protocol):
 
         Raises:
             JournalError: it cannot.
+        """
+
+    def rest(self, *, resting: bool) -> None:
+        """Begin nothing that takes long, for it will be paused soon; or go on as usual."""
+
+    async def pause(self, patience_s: float) -> Standing:
+        """Write no more, until ``revive``; there is no commit in flight.
+
+        The lock is kept; another process that has it too may go on with the files.
+
+        Args:
+            patience_s: seconds after which a disk that does not answer is not waited for.
+
+        Returns:
+            What the last commit left.
+
+        Raises:
+            JournalError: it is not as it should be; ``revive`` goes on all the same.
+        """
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open files of the lock, for another process to have too."""
+
+    async def take_over(self, passed: Passed, descriptors: Sequence[int]) -> None:
+        """Go on with what another process has paused; what it has read is not read again.
+
+        Args:
+            passed: how it was left.
+            descriptors: of its lock, this process's own from now on.
+
+        Raises:
+            JournalError: it is not as it was left.
         """
 
     def commit(self, commit: Commit) -> None:

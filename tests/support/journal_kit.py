@@ -8,7 +8,7 @@ import sqlite3
 import msgspec
 
 from actors.config import JournalConfig
-from actors.journal import committing, file, recovery
+from actors.journal import committing, file, passing, recovery
 from actors.journal.journal import Journal
 from actors.journal.records import Codec, JournalError, OutboxItem
 from actors.journal.thread import ThreadWriter
@@ -124,6 +124,20 @@ class StepWriter:
 
     async def revive(self):
         return committing.standing_of(self.connection)
+
+    def rest(self, *, resting):
+        pass
+
+    async def pause(self, patience_s):
+        return committing.standing_of(self.connection)
+
+    @property
+    def descriptors(self):
+        return ()
+
+    async def take_over(self, passed, descriptors):
+        del descriptors
+        passing.refuse_changed(self.connection, passed)
 
     def commit(self, commit):
         assert self._waiting is None, "one commit after the other"

@@ -165,7 +165,7 @@ def test_a_great_batch_is_encoded_between_other_things_of_the_loop(kit) -> None:
 def test_commits_are_said_to_fail_until_what_gathered_meanwhile_is_caught_up_with(
     kit, monkeypatch
 ) -> None:
-    monkeypatch.setattr("actors.journal.journal.CATCHING_UP", 10)
+    monkeypatch.setattr("actors.journal.commits.CATCHING_UP", 10)
     one, writer = opened(kit, retry_s=0.5)
     writer.fail()
     one.put("session", "first", 1)

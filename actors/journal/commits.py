@@ -1,0 +1,195 @@
+"""How what was put becomes durable: one commit after the other, tried until it is done.
+
+``Journal`` is the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from actors.journal.batch import Batch, Commit, Encoding
+from actors.journal.gathering import Gathered
+from actors.journal.health import Health
+from actors.journal.records import Codec
+from actors.journal.writer import Standing, Writer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from actors.config import JournalConfig
+    from supervision.eventloop.kernel import Kernel
+
+MEBIBYTE = 1_048_576
+
+STEP_ROWS = 500
+"""Rows encoded before the loop goes round once: a few milliseconds."""
+
+CATCHING_UP = 5_000
+"""Records that have gathered while commits failed, above which they are still said to fail."""
+
+
+class Commits(Gathered):
+    """The commits of a journal.
+
+    Args:
+        kernel: the node.
+        writer: what writes.
+        codecs: of every kind that is put, ``outbox`` included.
+        config: its bounds.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        writer: Writer,
+        codecs: Mapping[str, Codec],
+        config: JournalConfig,
+    ) -> None:
+        super().__init__(kernel)
+        self.config = config
+        self._writer = writer
+        self._codecs = codecs
+        self._outbox_listener: Callable[[int], None] = lambda _: None
+        self._encoding: Encoding | None = None
+        self._commit: Commit | None = None
+        self._health = Health(kernel, self._released)
+        self._crashed = False
+        self._working = False  # open, and its writer lives
+        self._pausing = False
+        self._retrying: asyncio.TimerHandle | None = None
+        self._number = self._items = 0
+        self._flown_at = self._flush_after = 0.0
+        self._idle: list[asyncio.Future[None]] = []
+        writer.attach(self)
+
+    @property
+    def failing(self) -> str:
+        """Why commits do not succeed now; empty while they do."""
+        return self._health.failing
+
+    def _begin(self, standing: Standing) -> None:
+        """Commit, with what is left of a former life of the writer.
+
+        Args:
+            standing: what the last commit left, which may be the one that was in flight.
+        """
+        self._working, self._crashed = True, False
+        self._flush_after = 0.0
+        if self._retrying is not None:
+            self._retrying.cancel()
+        if self._commit is not None and standing.number >= self._commit.number:
+            self.committed(Standing(self._commit.number, standing.items), 0.0)
+        self._number, self._items = standing.number, standing.items
+        if self._flying is not None:
+            self._encode(self._flying)
+        elif self._gathering and not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        """Have the batch committed, unless the end of the one in flight will."""
+        if not self._working or self._flying is not None:
+            return
+        self._scheduled = True
+        wait_s = self._flush_after - self._kernel.clock.monotonic()
+        if self._pausing:
+            self._kernel.loop.call_soon(self._flush)
+        elif wait_s > 0:
+            self._kernel.loop.call_later(wait_s, self._flush)
+        else:
+            self._kernel.after_turn(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if not self._working or self._flying is not None or not self._gathering:
+            return
+        self._flying, self._gathering = self._gathering, Batch()
+        self._flown_at = self._kernel.clock.monotonic()
+        self._flush_after = self._flown_at + self.config.gather_ms / 1000
+        self._encode(self._flying)
+
+    def _encode(self, batch: Batch) -> None:
+        """Encode a batch, in steps where it is great, and have it committed."""
+        rows, size = self.config.commit_rows, self.config.commit_mb * MEBIBYTE
+        encoding = Encoding(batch, self._number + 1, self._codecs, rows, size)
+        self._encoding, self._commit = encoding, None
+        self._step(encoding)
+
+    def _step(self, encoding: Encoding) -> None:
+        if encoding is not self._encoding:
+            return
+        if not encoding.step(STEP_ROWS):
+            self._kernel.loop.call_soon(self._step, encoding)
+            return
+        self._encoding = None
+        self._put_back(encoding.batch)
+        if encoding.unwritable or self._unwritable:
+            self._withhold(encoding)
+        self._commit = encoding.commit()
+        if self._working:
+            self._writer.commit(self._commit)
+
+    def _put_back(self, piece: Batch) -> None:
+        """Of a batch too great for one commit the rest comes before what has gathered since."""
+        rest = self._flying
+        if rest is None or rest is piece:
+            return
+        rest.extend(self._gathering)
+        self._flying, self._gathering = piece, rest
+
+    def committed(self, standing: Standing, seconds: float) -> None:
+        """Let go of what waited for this commit, and begin the next one."""
+        batch, commit = self._flying, self._commit
+        if batch is None or commit is None or commit.number != standing.number:
+            return  # told before, by a writer that has crashed since
+        self._flying = self._commit = None
+        self._number, self._items = standing.number, standing.items
+        self.measures.committed(commit.rows, seconds)
+        if self.failing:
+            self._works_again()
+        self._released.extend(batch.effects)
+        if batch.appended:
+            self._released.add(partial(self._outbox_listener, self._items))
+        if self._gathering and not self._scheduled:
+            self._schedule()
+        self._tell_idle()
+
+    def failed(self, number: int, why: str) -> None:
+        """Try the same commit again later; what is put meanwhile gathers."""
+        self.measures.failures += 1
+        self.lost(why)
+        self._retrying = self._kernel.loop.call_later(self.config.retry_s, self._retry)
+
+    def lost(self, why: str) -> None:
+        """Say why commits fail, before one has tried."""
+        self._health.fails(why)
+
+    def renewed(self, gone: str) -> None:
+        """Go on in files that were written anew."""
+        self._kernel.report("renewed", "journal", why=gone, number=self._number)
+        if self.failing:
+            self._works_again()
+
+    def _retry(self) -> None:
+        self._retrying = None
+        if self._working and self._commit is not None:
+            self._writer.commit(self._commit)
+
+    def crashed(self, exception: BaseException) -> None:
+        """Say that somebody has to open the journal again."""
+        self._working, self._crashed = False, True
+        self._health.crashed(exception)
+
+    def _works_again(self) -> None:
+        if len(self._gathering) > CATCHING_UP:
+            self._health.failing = f"{len(self._gathering)} records are caught up with"
+        else:
+            self._health.works()
+
+    def _tell_idle(self) -> None:
+        if self._flying is None and not self._gathering:
+            for future in self._idle:
+                if not future.done():
+                    future.set_result(None)
+            self._idle.clear()

@@ -1,0 +1,112 @@
+"""The journal in a takeover: the old node commits and writes no more, the new one goes on with it.
+
+Its lock travels as open descriptors, so nobody else gets hold of the journal in between, and an old
+node that goes on has never let go of it. Rows are not read again: the old node has verified what it
+read and has written the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.journal.passing import refuse_other
+from actors.journal.records import JournalUnusable
+from actors.journal.writer import Passed
+from supervision.release.carrier import NoConversion, Packed, Part
+
+if TYPE_CHECKING:
+    from actors.journal.journal import Journal
+
+PATIENCE_S = 2.0
+"""Seconds that the last commit may take before the takeover is given up."""
+
+VERSION = 1
+
+
+class JournalPart(Part):
+    """The journal of a node.
+
+    Args:
+        journal: of the node; on the side that takes it is not open yet.
+        patience_s: seconds that the last commit may take.
+    """
+
+    name = "journal"
+    version = VERSION
+
+    def __init__(self, journal: Journal, *, patience_s: float = PATIENCE_S) -> None:
+        self._journal = journal
+        self._patience_s = patience_s
+        self._left: Passed | None = None
+        self._taken: tuple[Passed, tuple[int, ...]] | None = None
+
+    # The side that gives
+
+    async def drain(self, until: float) -> None:
+        """Begin no checkpoint that the freeze would wait for."""
+        del until
+        self._journal.rest()
+
+    def idle(self) -> bool:
+        """Whether all that was put is durable, and all that waited for it has been told."""
+        return self._journal.idle
+
+    def stragglers(self) -> list[str]:
+        """What waits for a commit."""
+        journal = self._journal
+        if journal.idle:
+            return []
+        failing = f": {journal.failing}" if journal.failing else ""
+        return [f"journal: {journal.waiting} records, {journal.effects} effects{failing}"]
+
+    async def stop(self) -> None:
+        """Commit, have all told that waited for it, and write no more.
+
+        Raises:
+            JournalError: it cannot: the takeover is off.
+        """
+        self._left = await self._journal.pause(self._patience_s)
+
+    def pack(self, version: int) -> Packed:
+        """How it was left, and its lock."""
+        if version != VERSION:
+            raise NoConversion(f"journal: version {version} is unknown, this is {VERSION}")
+        if self._left is None:
+            raise JournalUnusable("the journal has not been paused")
+        return Packed(msgspec.msgpack.encode(self._left), self._journal.descriptors)
+
+    async def resume(self) -> None:
+        """Write again; nobody else could meanwhile."""
+        self._left = None
+        await self._journal.go_on()
+
+    # The side that takes
+
+    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
+        """Keep what is needed for the switch; no file is touched.
+
+        Raises:
+            NoConversion: it is of a version or a format that this code does not know.
+            ValueError: it is no such state.
+        """
+        if version != VERSION:
+            raise NoConversion(f"journal: version {version} is unknown, this is {VERSION}")
+        passed = msgspec.msgpack.decode(body, type=Passed)
+        try:
+            refuse_other(passed, self._journal.config.mode)
+        except JournalUnusable as refused:
+            raise NoConversion(str(refused)) from None
+        self._taken = passed, descriptors
+
+    async def switch(self) -> None:
+        """Go on with the journal.
+
+        Raises:
+            JournalError: it is not as it was left.
+        """
+        if self._taken is None:
+            raise JournalUnusable("no journal was passed on")
+        await self._journal.take_over(*self._taken)
+        self._taken = None
