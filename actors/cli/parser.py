@@ -61,6 +61,12 @@ def _actor(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     group(ACTOR)(parser, words)
 
 
+def _release(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    from actors.cli.release_commands import RELEASE
+
+    group(RELEASE)(parser, words)
+
+
 SESSION: Commands = {
     "show": (
         "Show a call's context, journey and timings.",
@@ -176,6 +182,7 @@ COMMANDS: Commands = {
     "session": ("Show the sessions of calls.", group(SESSION)),
     "journal": ("The journal's files: check, export, repair.", group(JOURNAL)),
     "config": ("The configuration.", group(CONFIG)),
+    "release": ("Releases: build, install, check, upgrade, go back.", _release),
     "token": ("Tokens of access.", group(TOKEN)),
     "feed": (
         "Feed calls over a CTI link and report.",

@@ -1,0 +1,128 @@
+"""What a release is, as it says itself: run in its own environment, prints JSON.
+
+    python -P -m actors.releases.inventory [--config FILE]
+
+Everything is imported that a node is made of, so a release that lacks a library or has a module
+that cannot be imported says so here and not under calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import time
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+import actors
+from actors import migrations
+from actors.config import ConfigInvalid, load
+from actors.etc_files import etc_file
+from actors.journal_codecs import codecs
+from actors.releases.manifest import this_platform, this_python
+from supervision.behaviour.base import Behaviour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAMS = ("actors.cli.__main__", "actors.releases.inventory")
+"""Modules that do something when they are imported."""
+
+
+def inventory(config: Path | None) -> dict[str, Any]:
+    """Say what this release is.
+
+    Args:
+        config: the configuration to read it with; None is the one that ships.
+    """
+    _import_all()
+    return {
+        "python": this_python(),
+        "platform": this_platform(),
+        "libraries": libraries(),
+        "states": states(),
+        "ways": ways(),
+        "migrations": _migrations(),
+        "config": _config(config),
+    }
+
+
+def libraries() -> dict[str, str]:
+    """Version by name of every distribution of this environment."""
+    found = {str(one.name).lower().replace("_", "-"): one.version for one in distributions()}
+    return dict(sorted(found.items()))
+
+
+def states() -> dict[str, int]:
+    """Version of the schema by type of state: rows of the journal, and states of actors."""
+    found = {kind: codec.version for kind, codec in codecs(time.time, time.monotonic).items()}
+    found |= {name: one.version for name, one in _versioned() if isinstance(one.version, int)}
+    return dict(sorted(found.items()))
+
+
+def ways() -> dict[str, dict[str, list[int]]]:
+    """By type of state: from which versions this release converts, up and down."""
+    found = {}
+    for name, one in _versioned():
+        conversions = getattr(one, "conversions", None)
+        if conversions is not None:
+            found[name] = {"up": sorted(conversions.up), "down": sorted(conversions.down)}
+    for kind, codec in codecs(time.time, time.monotonic).items():
+        down = getattr(codec, "newer", None) or {}
+        found[kind] = {"up": sorted(codec.older), "down": sorted(down)}
+    return dict(sorted(found.items()))
+
+
+def _versioned() -> Iterator[tuple[str, Any]]:
+    """The classes of actors that say which version their state has."""
+    for one in _subclasses(Behaviour):
+        if one.version is not None and one.__module__.startswith("actors."):
+            yield f"{one.__module__}:{one.__qualname__}", one
+
+
+def _subclasses(base: type) -> Iterator[Any]:
+    one: Any
+    for one in base.__subclasses__():
+        yield one
+        yield from _subclasses(one)
+
+
+def _import_all() -> None:
+    for module in pkgutil.walk_packages(actors.__path__, "actors."):
+        if module.name not in PROGRAMS:
+            importlib.import_module(module.name)
+
+
+def _migrations() -> list[dict[str, Any]]:
+    found = migrations.load(etc_file("sql"))
+    keep = ("number", "name", "checksum", "serves", "contract")
+    return [{key: getattr(one, key) for key in keep if hasattr(one, key)} for one in found]
+
+
+def _config(file: Path | None) -> dict[str, Any]:
+    """The configuration as this release reads it, or what it finds wrong with it."""
+    try:
+        config = load(file, os.environ)
+    except ConfigInvalid as invalid:
+        return {"mistakes": [str(mistake) for mistake in invalid.mistakes]}
+    values: dict[str, Any] = msgspec.to_builtins(config)
+    values.get("database", {}).pop("dsn", None)  # it may hold a password
+    return {"mistakes": [], "values": values}
+
+
+def main() -> None:
+    """Print the inventory."""
+    parser = argparse.ArgumentParser(description=inventory.__doc__)
+    parser.add_argument("--config", type=Path)
+    options = parser.parse_args()
+    print(json.dumps(inventory(options.config)))  # noqa: T201 - that is what it is for
+
+
+if __name__ == "__main__":
+    main()
