@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from actors.config import Config, CtiConfig
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
+    from actors.standby import Standby
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
 
@@ -130,7 +131,7 @@ class Assembly:
             journal,
             made.alarms,
             pool,
-            _links(kernel, config, journal),
+            _links(kernel, config, journal, release.standby),
             openings,
             Api(services, operations.control(version)),
             operator_token,
@@ -287,11 +288,11 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
     )
 
 
-def _links(kernel: Kernel, config: Config, journal: Journal) -> LinkTable:
+def _links(kernel: Kernel, config: Config, journal: Journal, standby: Standby) -> LinkTable:
     cti = config.cti
     limits = TableLimits(cti.max_links, cti.max_link_sessions, cti.resume_s)
     link = _link_config(cti, config.routing.request_timeout_ms)
-    return LinkTable(kernel, journal, link, limits)
+    return LinkTable(kernel, journal, link, limits, standby)
 
 
 def _link_config(cti: CtiConfig, request_timeout_ms: int) -> LinkConfig:

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
+from supervision.release import sockets
+from supervision.release.sockets import NotDetachable
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from protocols.cti.link import Link
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Kernel
+    from supervision.release.sockets import Detached
 
 MAX_READS = 8
 """Reads that may wait for the actor; then the connection is not read until it has caught up."""
@@ -101,6 +105,7 @@ class CtiConnection(asyncio.Protocol):
         self._owner: LocalAddress | None = None
         self._unread: deque[BytesRead] = deque()
         self._held = False
+        self._still = False
         self.lost: EndOfFile | None = None
         self.peer = ""
 
@@ -108,6 +113,8 @@ class CtiConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the actor before anything is read."""
+        if self._transport is not None:
+            return  # it was put in
         self._transport = cast("asyncio.Transport", transport)
         self._transport.pause_reading()
         self._abort_in(self._limits.attach_s)
@@ -207,9 +214,77 @@ class CtiConnection(asyncio.Protocol):
         """Reads that wait for the actor."""
         return len(self._unread)
 
+    # What a takeover calls
+
+    def rest(self) -> None:
+        """Read nothing more, whatever an actor says, until ``go_on``."""
+        self._still = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Read again, where an actor does."""
+        self._still = False
+        self._read_on()
+
+    def take_out(self) -> Detached | None:
+        """Take the socket out of this process's loop; its peer notices nothing.
+
+        Returns:
+            The socket; None where it is closed, or ends now.
+        """
+        transport = self._transport
+        if transport is None:
+            return None
+        try:
+            detached = sockets.detach(transport)
+        except NotDetachable:
+            return None  # it has ended, and the loop is about to say so
+        self._transport = None
+        self._keep()
+        return detached
+
+    def put_in(self, detached: Detached, abort_at: float | None) -> None:
+        """Go on with a socket that was taken out, here or in another process; nothing is read yet.
+
+        Args:
+            detached: the socket.
+            abort_at: what ``abort_at`` was then.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._transport = sockets.adopt(loop, detached, self)
+        except OSError as error:
+            self.connection_lost(error)
+            return
+        if abort_at is not None:
+            self._abort_due = loop.call_at(abort_at, self.abort)
+
+    def carry(self, peer: str, unread: Iterable[BytesRead], lost: EndOfFile | None) -> None:
+        """Begin with what another process has known of the connection.
+
+        Args:
+            peer: where it comes from.
+            unread: what was read and not handled.
+            lost: how it has ended; None while it is open.
+        """
+        self.peer = peer
+        self._unread.extend(unread)
+        self.lost = lost
+
+    @property
+    def reads(self) -> tuple[BytesRead, ...]:
+        """What was read and not handled."""
+        return tuple(self._unread)
+
+    @property
+    def abort_at(self) -> float | None:
+        """When it is cut off unless something happens, seconds of the loop; None for never."""
+        return None if self._abort_due is None else self._abort_due.when()
+
     def _read_on(self) -> None:
-        full = len(self._unread) >= MAX_READS
-        if self._transport is not None and not self._held and not full and self._owner is not None:
+        stays = self._held or self._still or len(self._unread) >= MAX_READS
+        if self._transport is not None and not stays and self._owner is not None:
             self._transport.resume_reading()
 
     def _abort_in(self, seconds: float) -> None:

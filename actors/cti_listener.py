@@ -7,7 +7,6 @@ listener finds there whose actor has to be started.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -16,6 +15,7 @@ from actors.cti_args import LinkArgs
 from actors.cti_connection import ConnectionLimits, CtiConnection
 from actors.cti_greeting import LISTENER, EnsureLink
 from actors.cti_link import CtiLink
+from actors.entrance import Acceptor
 from protocols.cti.framing import encode
 from supervision import (
     ChildSpec,
@@ -72,6 +72,13 @@ class ListenerArgs(Struct, frozen=True):
     overload: Overload
 
 
+class Turned(Struct, frozen=True):
+    """Tells the listener that the entrance is open again."""
+
+
+TURNED = Turned()
+
+
 class ListenerState(Struct):
     """What the listener counts.
 
@@ -95,23 +102,36 @@ class CtiListener(GenServer):
         """Listen, and adopt the links that have no actor."""
         self._args = args
         self.state = ListenerState()
+        self._over = False
         self._starting: dict[int, LinkRow] = {}
         self._forgetting: dict[int, str] = {}
         self._limits = limits(args.table.config, args.table.limits.resume_s)
-        self._server = await self._listening(args.socket.dup())
-        self.at_end(self._stop_accepting)  # killed too: two would share what comes
-        self.state.accepting = True
-        await self._server.start_serving()
-        args.socket.listen(BACKLOG)  # for asyncio's backlog is also how many it accepts at once
+        self._acceptor = self._make_acceptor()
+        self.at_end(self._end)  # killed too: two would share what comes
+        self.at_end(args.table.entrance.attend(self._turned))
+        await self._accept()
         self.register(NAME)
         for row in args.table.rows.values():
             self._ensure(row)
         self.start_timer(SWEEP_S, "sweep")
 
-    def _stop_accepting(self) -> None:
+    def _end(self) -> None:
         """Called when the listener has ended; the links go on."""
+        self._over = True
         self.state.accepting = False
-        self._server.close()
+        self._acceptor.end()
+
+    def _turned(self, to_open: bool) -> None:
+        """The entrance has been opened or shut."""
+        if to_open:
+            self.kernel.send(self.address, TURNED, None)
+        else:
+            self.state.accepting = False
+            self._acceptor.pause()
+
+    async def _accept(self) -> None:
+        await self._acceptor.begin(self._args.socket)
+        self.state.accepting = self._args.table.entrance.open and not self._over
 
     def status(self) -> Any:
         """What it has accepted, and the node's link sessions."""
@@ -124,15 +144,9 @@ class CtiListener(GenServer):
             "counts": table.counts,
         }
 
-    async def _listening(self, listening: socket.socket) -> asyncio.Server:
-        # It does not serve yet, so that no other turn comes before the actor owns it.
-        try:
-            return await asyncio.get_running_loop().create_server(
-                self._connection, sock=listening, backlog=ACCEPTS, start_serving=False
-            )
-        except BaseException:
-            listening.close()
-            raise
+    def _make_acceptor(self) -> Acceptor:
+        entrance = self._args.table.entrance
+        return Acceptor(entrance, self._connection, accepts=ACCEPTS, backlog=BACKLOG)
 
     def _connection(self) -> CtiConnection:
         table = self._args.table
@@ -140,7 +154,7 @@ class CtiListener(GenServer):
 
     def _accepted(self, connection: CtiConnection) -> None:
         """Called by the loop with each new connection."""
-        if not self.state.accepting:
+        if self._over:
             connection.abort()  # the loop had accepted it just before the listener ended
             return
         row = self._args.table.accept(connection)
@@ -181,7 +195,7 @@ class CtiListener(GenServer):
         if row is not None:
             self._ensure(row)
 
-    def handle_info(self, message: Any, sender: Any) -> None:
+    def handle_info(self, message: Any, sender: Any) -> Any:
         """A link has started, or could not; or its supervisor has forgotten it."""
         match message:
             case Response(request_id=number) if number in self._starting:
@@ -190,8 +204,11 @@ class CtiListener(GenServer):
                 self._forgotten(self._forgetting.pop(number), message.value)
             case Timeout():
                 self._sweep()
+            case Turned():
+                return self._accept()
             case _:
                 super().handle_info(message, sender)
+        return None
 
     def _started(self, row: LinkRow, outcome: Any) -> None:
         if isinstance(outcome, Started):

@@ -16,15 +16,17 @@ from msgspec import Struct, structs
 from actors import metrics
 from actors.cti_record import KIND, LinkRecord
 from actors.cti_row import LinkRow, queue
+from actors.entrance import Entrance
 from protocols.cti import link_session, refusals
 from protocols.cti.events import Received
 from protocols.cti.link import Link
 from protocols.cti.link_state import session_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actors.cti_connection import CtiConnection
+    from actors.standby import Standby
     from protocols.cti.events import Event
     from protocols.cti.link_session import LinkSession
     from protocols.cti.link_state import LinkConfig
@@ -119,8 +121,10 @@ class LinkTable:
         journal: where link sessions survive it.
         config: the limits of each link.
         limits: its own.
+        standby: the node's gate; None is one that is open.
 
     Attributes:
+        entrance: whether connections are accepted.
         connections: that are open, those included whose link has ended and whose peer has not
             read the rest yet.
         rows: by number, those whose actor runs or is to run.
@@ -128,11 +132,18 @@ class LinkTable:
         leavers: ids of actors whose link session is over; who starts them forgets them.
         counts: what has become of them.
         stopping: whether the node stops.
+        still: whether connections are not read: another process is about to go on with them.
     """
 
     def __init__(
-        self, kernel: Kernel, journal: LinkJournal, config: LinkConfig, limits: TableLimits
+        self,
+        kernel: Kernel,
+        journal: LinkJournal,
+        config: LinkConfig,
+        limits: TableLimits,
+        standby: Standby | None = None,
     ) -> None:
+        self.entrance = Entrance(standby)
         self.journal = journal
         self.config = structs.replace(config, withhold_refusals=True)
         self.limits = limits
@@ -142,6 +153,7 @@ class LinkTable:
         self.leavers: set[str] = set()
         self.counts = TableCounts()
         self.stopping = False
+        self.still = False
         self._kernel = kernel
         self._sessions: dict[str, LinkRow] = {}
         self._last = 0
@@ -157,6 +169,8 @@ class LinkTable:
             return None
         self.counts.accepted += 1
         self.connections.add(connection)
+        if self.still:
+            connection.rest()
         row = self._new_row()
         row.connection = connection
         return row
@@ -315,6 +329,34 @@ class LinkTable:
             else:
                 link_session.send(session, error, now)
 
+    # What goes to another process
+
+    @property
+    def known(self) -> list[LinkRow]:
+        """All rows, those of resting link sessions without an actor included."""
+        return list(
+            {row.number: row for row in (*self.rows.values(), *self._sessions.values())}.values()
+        )
+
+    @property
+    def last(self) -> int:
+        """The number of the youngest row."""
+        return self._last
+
+    def carry(self, last: int, rows: Iterable[tuple[LinkRow, bool]]) -> None:
+        """Take in what another process has known.
+
+        Args:
+            last: its ``last``.
+            rows: its rows, each with whether its actor runs or is to run.
+        """
+        self._last = max(self._last, last)
+        for row, listed in rows:
+            if listed:
+                self.rows[row.number] = row
+            if row.session is not None:
+                self._sessions[row.id] = row
+
     def restore(self, records: Mapping[str, LinkRecord]) -> None:
         """Take in the link sessions of the node before; their peers have ``resume_s`` from now."""
         now = self._kernel.clock.monotonic()
@@ -326,6 +368,7 @@ class LinkTable:
             self._last += 1
             row = LinkRow(number=self._last, registrations=dict(record.registrations))
             row.session = link_session.restore(record.record, limits)
+            row.ways.carry(record.record.last_in)
             self._sessions[session] = row
             self.resting[session] = now
         self._make_room()

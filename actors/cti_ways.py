@@ -15,6 +15,8 @@ from msgspec import Struct, field
 from actors.session_data import FRAMES_KEPT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from actors.routing import Decision
     from protocols.cti.messages import Message
     from supervision.eventloop.cell import LocalAddress
@@ -196,6 +198,26 @@ class Ways:
     def restarted(self) -> list[Way]:
         """The ways to sessions that have been restarted since frames were handed to them."""
         return [way for way in self._ways.values() if way.life not in (0, way.session.incarnation)]
+
+    def carried(self) -> tuple[int, list[tuple[int, str]]]:
+        """What another process needs to go on.
+
+        Returns:
+            The number up to which all is durable; the frames that may be handed over again, each
+            with the name of its session.
+        """
+        return self._released, [(i, str(way.session.name)) for i, way in self._handed.items()]
+
+    def carry(self, released: int, handed: Iterable[tuple[int, LocalAddress]] = ()) -> None:
+        """Begin where another process was.
+
+        Args:
+            released: the number up to which all is durable.
+            handed: the frames that may be handed over again, each with where its session lives.
+        """
+        self._released = released
+        for i, session in handed:
+            self.note(i, self.to(session))
 
     def begin_anew(self) -> None:
         """Everything is handed over again: nothing waits."""

@@ -55,6 +55,12 @@ def note_sent(state: HeartbeatState, now: float) -> None:
     state.sent = now
 
 
+def note_unheard(state: HeartbeatState, seconds: float) -> None:
+    """Nothing was read for some seconds: the other end may well have spoken meanwhile."""
+    state.received += seconds
+    state.since += seconds
+
+
 def next_due(state: HeartbeatState, times: HeartbeatTimes) -> float:
     """When `decide` has something to say next, unless messages come or go before."""
     if state.phase == "asked":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from protocols.cti.link_session import LinkSession
-    from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase
+    from protocols.cti.link_state import LinkConfig, LinkState, LinkStatistics, Phase
 
 Step = Literal["hello", "accept", "lost", "close"]
 
@@ -108,6 +108,32 @@ class LinkBase:
             return self._fail(reason, code, msg)
         self._step("close")
         return [Closed(reason, msg)]
+
+    # Another process goes on with it
+
+    @property
+    def arrived(self) -> bytes:
+        """What has come and was not taken apart: an incomplete frame."""
+        return self._decoder.pending
+
+    def carry(self, state: LinkState, session: LinkSession | None, arrived: bytes) -> None:
+        """Be where another process's end of the connection was.
+
+        Args:
+            state: its state.
+            session: the link session that it carries.
+            arrived: its ``arrived``.
+        """
+        self.state = state
+        self.session = session
+        if arrived:
+            self._decoder.feed(arrived)
+
+    def unheard(self, seconds: float) -> None:
+        """Nothing was read of the connection for some seconds, which do not count."""
+        heartbeat.note_unheard(self.state.watch, seconds)
+        if self.state.phase != "open":
+            self.state.opened_at += seconds
 
     def statistics(self) -> LinkStatistics:
         """What the link counted so far, and what its link session holds."""

@@ -101,19 +101,22 @@ class Tokens:
         return None if scope is None else SimpleNamespace(scope=scope)
 
 
-class _NoServer:
-    async def start_serving(self):
+class _NoAcceptor:
+    async def begin(self, _socket):
         pass
 
-    def close(self):
+    def pause(self):
+        pass
+
+    def end(self):
         pass
 
 
 class KitListener(CtiListener):
     """A listener without a socket."""
 
-    async def _listening(self, _socket):
-        return _NoServer()
+    def _make_acceptor(self):
+        return _NoAcceptor()
 
 
 class KitCtiSup(CtiSup):
@@ -135,7 +138,7 @@ class LinkKit(CallKit):
         self.links.restore(self.recovered.values.get(KIND, {}))
         self.overload = Overload(self.kernel, OverloadConfig(), Alarms(self.kernel))
         args = ListenerArgs(
-            SimpleNamespace(dup=lambda: None, listen=lambda _: None),
+            None,
             self.links,
             self.settings,
             Tokens(),

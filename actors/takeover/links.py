@@ -1,0 +1,307 @@
+"""The part ``links``: CTI connections and link sessions go to another process, and none is closed.
+
+What has not been read waits in the kernel and what has not been sent goes out first, so that a peer
+sees a pause and nothing else. The actors of links do not travel: all that they know is in the
+table, and new ones adopt it, as they do after a crash. Frames that are not confirmed are handed to
+their sessions again, which know what they have applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import structs
+
+from actors.cti_connection import CtiConnection, EndOfFile
+from actors.cti_greeting import LISTENER, EnsureLink
+from actors.cti_listener import limits
+from actors.takeover.links_state import (
+    ConnectionState,
+    LinksState,
+    RowState,
+    row_of,
+    row_state,
+    told_of,
+)
+from protocols.cti.link import Link
+from supervision.eventloop.managed import Cast
+from supervision.release.carrier import Packed, Part
+from supervision.release.sockets import Detached
+from supervision.release.versions import SAME
+
+if TYPE_CHECKING:
+    from actors.cti_row import LinkRow
+    from actors.cti_table import LinkTable
+    from actors.session_pool import SessionPool
+    from protocols.cti.link_state import LinkConfig
+    from protocols.cti.messages import HeartbeatTimes
+    from supervision.eventloop.kernel import Kernel
+    from supervision.release.versions import Conversions
+
+NAME = "links"
+VERSION = 1
+
+AT_ONCE = 32
+"""Connections that are adopted in one turn of the loop, those that have something to do first."""
+
+NAMED = 20
+"""Links that operators are told of by name because something of theirs is not done with."""
+
+
+class LinksPart(Part):
+    """The links of a node.
+
+    Args:
+        kernel: the node.
+        table: of its links.
+        pool: its sessions.
+    """
+
+    name = NAME
+    version = VERSION
+    conversions: Conversions = SAME
+
+    def __init__(self, kernel: Kernel, table: LinkTable, pool: SessionPool) -> None:
+        self._kernel = kernel
+        self._table = table
+        self._pool = pool
+        self._held_at: float | None = None
+        self._out: dict[CtiConnection, tuple[Detached, float | None]] = {}
+        self._handed: list[tuple[LinkRow, RowState]] = []
+        self._adopted = 0
+
+    # The side that gives
+
+    def hold(self) -> None:
+        """Read nothing more, and let nobody in."""
+        self._table.entrance.shut()
+        self._table.still = True
+        self._held_at = self._kernel.clock.monotonic()
+        for connection in self._table.connections:
+            connection.rest()
+
+    def idle(self) -> bool:
+        """Whether every frame that was read is handled and every request answered."""
+        return self._table.entrance.settled and not any(map(_busy, self._table.rows.values()))
+
+    def stragglers(self) -> list[str]:
+        """The links of which something is not done with."""
+        return [
+            f"{row.child}: {len(row.questions.open)} requests without an answer"
+            for row in self._table.rows.values()
+            if _busy(row)
+        ][:NAMED]
+
+    async def stop(self) -> None:
+        """Take every socket out of this process's loop."""
+        for connection in self._table.connections:
+            abort_at = connection.abort_at
+            detached = connection.take_out()
+            if detached is not None:
+                self._out[connection] = (detached, abort_at)
+
+    def pack(self, version: int) -> Packed:
+        """All links, and their sockets."""
+        sockets = {connection: place for place, connection in enumerate(self._out)}
+        descriptors = tuple(detached.descriptor for detached, _ in self._out.values())
+        return Packed(self._written(version, sockets), descriptors)
+
+    def copy(self, version: int) -> bytes:
+        """All links as they are now, as if their connections had just ended."""
+        return self._written(version, {})
+
+    def _written(self, version: int, sockets: dict[CtiConnection, int]) -> bytes:
+        state = self._state(sockets)
+        if version == self.version:
+            return msgspec.msgpack.encode(state)
+        plain = msgspec.to_builtins(state, builtin_types=(bytes,))
+        return msgspec.msgpack.encode(
+            self.conversions.convert(self.name, plain, have=self.version, want=version)
+        )
+
+    def _state(self, sockets: dict[CtiConnection, int]) -> LinksState:
+        table = self._table
+        known = table.known
+        carrying = {row.connection for row in known}
+        return LinksState(
+            rows=[self._row_state(row, sockets) for row in known],
+            closing=[
+                self._connection_state(one, sockets) for one in sockets if one not in carrying
+            ],
+            resting=list(table.resting.items()),
+            last=table.last,
+            counts=table.counts,
+            held_at=self._held_at or self._kernel.clock.monotonic(),
+        )
+
+    def _row_state(self, row: LinkRow, sockets: dict[CtiConnection, int]) -> RowState:
+        connection = row.connection
+        state = None if connection is None else self._connection_state(connection, sockets)
+        return row_state(row, state, listed=row.number in self._table.rows)
+
+    def _connection_state(
+        self, connection: CtiConnection, sockets: dict[CtiConnection, int]
+    ) -> ConnectionState:
+        place, link = sockets.get(connection), connection.link
+        hb, window = told_of(link)
+        lost = connection.lost
+        if place is None:
+            detached, abort_at = Detached(-1), None
+            lost = lost or EndOfFile("it ended while the node was handed over")
+        else:
+            detached, abort_at = self._out[connection]
+        return ConnectionState(
+            socket=place,
+            peer=connection.peer,
+            unsent=detached.unsent,
+            closing=detached.closing,
+            unread=connection.reads,
+            lost=lost,
+            abort_at=abort_at,
+            link=link.state,
+            arrived=link.arrived,
+            hb=hb,
+            window=window,
+        )
+
+    async def resume(self) -> None:
+        """Put every socket back, and read and let in again."""
+        out, self._out = self._out, {}
+        self._put_in(out)
+        for connection in self._table.connections:
+            connection.go_on()
+        self._table.still = False
+        self._table.entrance.reopen()
+
+    # The side that takes
+
+    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
+        """Know the links; their sockets stay as they came."""
+        state = self._read(version, body)
+        places = [one.socket for one in _connections(state) if one.socket is not None]
+        if sorted(places) != list(range(len(descriptors))):
+            raise ValueError(f"{len(descriptors)} sockets came for {len(places)} connections")
+        self._held_at = state.held_at
+        making = _Making(self._kernel, self._table, descriptors)
+        rows = []
+        for row_state_ in state.rows:
+            row = row_of(row_state_)
+            if row_state_.connection is not None:
+                row.connection = making.connection(row_state_.connection, row)
+            rows.append((row, row_state_.listed))
+            self._handed.append((row, row_state_))
+        for closing in state.closing:
+            making.connection(closing, None)
+        self._table.carry(state.last, rows)
+        self._table.resting.update(state.resting)
+        self._table.counts = state.counts
+        self._out = making.out
+
+    def _read(self, version: int, body: bytes) -> LinksState:
+        if version == self.version:
+            return msgspec.msgpack.decode(body, type=LinksState)
+        plain = self.conversions.convert(
+            self.name, msgspec.msgpack.decode(body), have=version, want=self.version
+        )
+        return msgspec.convert(plain, LinksState)
+
+    async def switch(self) -> None:
+        """Serve every link, those first that have something to do."""
+        for row, state in self._handed:
+            self._find_sessions(row, state)
+        rows = sorted((row for row, _ in self._handed), key=_quiet)
+        self._handed = []
+        self._adopted = len(self._out)
+        for start in range(0, len(rows), AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            self._begin(rows[start : start + AT_ONCE])
+        self._put_in(self._out)  # those that only read the rest
+        self._out = {}
+
+    def _find_sessions(self, row: LinkRow, state: RowState) -> None:
+        found = ((i, self._pool.address_of(session)) for i, session in state.handed)
+        row.ways.carry(state.released, [(i, to) for i, to in found if to is not None])
+
+    def _begin(self, rows: list[LinkRow]) -> None:
+        ours = {
+            row.connection: self._out.pop(row.connection)
+            for row in rows
+            if row.connection in self._out
+        }
+        self._put_in(ours)
+        for row in rows:
+            if row.number in self._table.rows:
+                self._kernel.cast(LISTENER, Cast(EnsureLink(row.number)))
+
+    def tells(self) -> dict[str, Any]:
+        """How many connections there are on this side."""
+        return {"cti": self._adopted or len(self._out)}
+
+    # Both sides
+
+    def _put_in(self, out: dict[CtiConnection, tuple[Detached, float | None]]) -> None:
+        now = self._kernel.clock.monotonic()
+        held_at = now if self._held_at is None else self._held_at
+        for connection, (detached, abort_at) in out.items():
+            connection.link.unheard(now - held_at)
+            self._table.connections.add(connection)
+            connection.put_in(detached, abort_at)
+
+
+class _Making:
+    """Makes the connections of a node that takes."""
+
+    def __init__(self, kernel: Kernel, table: LinkTable, descriptors: tuple[int, ...]) -> None:
+        self._kernel = kernel
+        self._table = table
+        self._descriptors = descriptors
+        self._limits = limits(table.config, table.limits.resume_s)
+        self._configs: dict[tuple[HeartbeatTimes, int], LinkConfig] = {}
+        self.out: dict[CtiConnection, tuple[Detached, float | None]] = {}
+
+    def connection(self, state: ConnectionState, row: LinkRow | None) -> CtiConnection:
+        table = self._table
+        made = CtiConnection(self._kernel, _nobody, table.closed, self._limits)
+        made.carry(state.peer, state.unread, state.lost)
+        made.link = self._link(state)
+        open_session = None if row is None or state.link.phase != "open" else row.session
+        made.link.carry(state.link, open_session, state.arrived)
+        if state.socket is not None:
+            socket = Detached(self._descriptors[state.socket], state.unsent, state.closing)
+            self.out[made] = (socket, state.abort_at)
+        return made
+
+    def _link(self, state: ConnectionState) -> Link:
+        """A link whose peer has been told other heartbeats than this configuration's."""
+        told = (state.hb, state.window)
+        config = self._configs.get(told)
+        if config is None:
+            config = structs.replace(self._table.config, hb=state.hb, window=state.window)
+            self._configs[told] = config
+        clock = self._kernel.clock
+        return Link(config, now=clock.monotonic(), wall=clock.wall())
+
+
+def _nobody(connection: CtiConnection) -> None:
+    """Takes the place of who takes new connections in: this one is known."""
+
+
+def _busy(row: LinkRow) -> bool:
+    """Whether something that was read is not handled, or a request not answered."""
+    connection = row.connection
+    if connection is None:
+        return False
+    unheard = connection.unread or connection.lost is not None
+    return bool(unheard or row.events or row.questions.open)
+
+
+def _quiet(row: LinkRow) -> bool:
+    return not (row.pending or row.ways.waiting or _busy(row))
+
+
+def _connections(state: LinksState) -> list[ConnectionState]:
+    carrying = [row.connection for row in state.rows if row.connection is not None]
+    return [*carrying, *state.closing]
