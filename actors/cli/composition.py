@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actors.cli import rooms
 from supervision.anchor import postgres
 from supervision.anchor.binaries import find_binaries
 from supervision.anchor.messages import ExitCode
@@ -48,9 +50,11 @@ def anchor_spec(
     server = None if config.database.dsn else _server(config, data, environ)
     programs = [] if server is None else [_postgres(config.anchor, server)]
     programs.append(_node(config.anchor, data, file, server))
+    # Each program finds the rooms of its own release, whichever release the anchor is of.
+    path = {"PYTHONPATH": rooms.python_path(environ)}
     return AnchorSpec(
         directory=str(data),
-        programs=tuple(programs),
+        programs=tuple(replace(program, env={**program.env, **path}) for program in programs),
         listeners=(
             ListenerSpec("http", config.http.host, config.http.port),
             ListenerSpec("cti", config.cti.host, config.cti.port),

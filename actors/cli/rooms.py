@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOMS = ("actors", "protocols", "supervision")
 
@@ -39,6 +44,17 @@ def found() -> dict[str, Path | None]:
 def home() -> Path:
     """Return the directory that holds the rooms."""
     return Path(__file__).resolve().parents[2]
+
+
+def python_path(environ: Mapping[str, str]) -> str:
+    """Return the PYTHONPATH by which programs find these rooms, from whatever directory.
+
+    Args:
+        environ: The environment, whose own path follows.
+    """
+    others = environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = str(home())
+    return os.pathsep.join([own, *(place for place in others if place not in {"", own})])
 
 
 def _place(name: str) -> Path | None:

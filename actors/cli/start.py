@@ -12,16 +12,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors import descriptors
-from actors.cli import rooms
+from actors.cli import installation, permanent, rooms
 from actors.cli.command import Answer
-from actors.cli.composition import anchor_spec
+from actors.cli.compose import specification
 from actors.cli.config import mistakes
 from actors.cli.life import shape
 from actors.cli.peer import Peer
-from actors.config import ConfigInvalid, load
+from actors.config import ConfigInvalid
 from supervision.anchor import logs
-from supervision.anchor.binaries import BinariesMissing
 from supervision.anchor.messages import ExitCode, Refusal
 
 if TYPE_CHECKING:
@@ -45,24 +43,32 @@ def start(options: Namespace) -> Answer:
     Raises:
         Refusal: One runs already, or it cannot start; why is in the message.
     """
+    data = options.data.absolute()
     file = options.config and options.config.absolute()
+    _refuse_second(data)
+    found = permanent.settle(data)
+    if found is not None:
+        other = permanent.elsewhere(data, found.permanent, os.environ)
+        if other is not None:
+            other.execute(_words(options, data, file))
     try:
-        config = load(file, os.environ)
+        spec = specification(data, file)
     except ConfigInvalid as invalid:
         return mistakes(str(file or "vigie.toml"), invalid)
-    try:
-        descriptors.check(config, descriptors.hard_limit())
-    except descriptors.TooFewDescriptors as few:
-        raise Refusal(ExitCode.USAGE, str(few)) from None
-    data = options.data.absolute()
-    _refuse_second(data)
-    try:
-        spec = anchor_spec(config, data, file, os.environ)
-    except BinariesMissing as missing:
-        raise Refusal(ExitCode.USAGE, f"{missing}, or configure database.dsn") from None
     _make_directory(data)
-    os.environ["PYTHONPATH"] = _python_path()
+    if found is None:
+        installation.adopt(data)
+    os.environ.pop(permanent.HANDED_ON, None)
+    os.environ["PYTHONPATH"] = rooms.python_path(os.environ)
     return _foreground(spec) if options.foreground else _background(spec, data)
+
+
+def _words(options: Namespace, data: Path, file: Path | None) -> list[str]:
+    """The words of this very command."""
+    words = ["start", f"--data={data}"]
+    words += [] if file is None else [f"--config={file}"]
+    words += ["--foreground"] if options.foreground else []
+    return [*words, "--json"] if options.json else words
 
 
 def _refuse_second(data: Path) -> None:
@@ -213,10 +219,3 @@ def _failure(failed: dict[str, Any]) -> Refusal:
     if failed["log"]:
         lines += [f"the end of {failed['log_file']}:", *(f"  {line}" for line in failed["log"])]
     return Refusal(ExitCode.FAILED, "\n".join(lines))
-
-
-def _python_path() -> str:
-    """Return where the programs find the rooms, from whatever directory and way of starting."""
-    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    home = str(rooms.home())
-    return os.pathsep.join([home, *(place for place in others if place not in {"", home})])

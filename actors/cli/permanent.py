@@ -1,0 +1,136 @@
+"""Which release a start starts: the permanent one, whatever installation it was asked of.
+
+What ran on probation when the node ended, however it did, was not made permanent: the permanent
+release starts, and the history says so (OTP: a node that restarts comes back in the old release).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from actors.cli import installation
+from supervision.anchor import history, pointers
+from supervision.anchor.messages import ExitCode, Refusal
+from supervision.anchor.pointers import DIRECTORY, PointersUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from supervision.anchor.pointers import Pointers
+
+HANDED_ON = "VIGIE_HANDED_ON"
+"""The version for which a command was handed on: once, so that it cannot go in circles."""
+
+
+class Elsewhere(NamedTuple):
+    """A release that runs by another command than this one.
+
+    Attributes:
+        vsn: its version.
+        argv: its `vigie`.
+        environ: the variables that it gets.
+    """
+
+    vsn: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+
+    def execute(self, words: Sequence[str]) -> None:
+        """Become that release's `vigie`, and say so; does not return."""
+        sys.stderr.write(f"vigie: the permanent release is {self.vsn}: {self.argv[0]} goes on\n")
+        sys.stderr.flush()
+        os.execve(self.argv[0], [*self.argv, *words], dict(self.environ))  # noqa: S606 - a release
+
+
+def settle(data: Path) -> Pointers | None:
+    """Read the pointers before a start; a release on probation is not what starts.
+
+    Args:
+        data: the data directory, absolute; no anchor guards it.
+
+    Returns:
+        The pointers as they are now; None where no release was ever started here.
+
+    Raises:
+        Refusal: they cannot be read, or changed.
+    """
+    try:
+        found = pointers.read(data)
+        if found is None or not found.provisional:
+            return found
+        with history.lock(data) as locked:
+            if not locked:
+                raise Refusal(ExitCode.TRY_AGAIN, "another command changes releases just now")
+            return _back(data, found)
+    except PointersUnreadable as damaged:
+        raise Refusal(ExitCode.DATA_ERROR, f"{data / DIRECTORY}: {damaged}") from None
+    except OSError as error:
+        why = f"the pointers of {data / DIRECTORY} cannot be used: {error}"
+        raise Refusal(ExitCode.FAILED, why) from None
+
+
+def elsewhere(data: Path, vsn: str, environ: Mapping[str, str]) -> Elsewhere | None:
+    """How the permanent release is executed.
+
+    Args:
+        data: the data directory, absolute.
+        vsn: the permanent release.
+        environ: the environment, as ``os.environ``.
+
+    Returns:
+        None where this process is of that release.
+
+    Raises:
+        Refusal: it is not there any more, or has changed; the message says what mends it.
+    """
+    try:
+        manifest = pointers.manifest(data, vsn)
+    except (PointersUnreadable, OSError) as error:
+        raise _unusable(data, vsn, str(error)) from None
+    if manifest is None:
+        raise _unusable(data, vsn, f"{data / DIRECTORY / vsn} is not there")
+    if manifest.get("origin") == installation.EXTERNAL:
+        why = installation.changed(manifest)
+        if why:
+            raise _unusable(data, vsn, why)
+        found, mine = installation.of(manifest), installation.running()
+        own = found.home == mine.home and found.python == mine.python
+    else:
+        own = installation.own_release(data) == vsn
+    return None if own else _command(data, vsn, manifest, environ)
+
+
+def _command(
+    data: Path, vsn: str, manifest: dict[str, Any], environ: Mapping[str, str]
+) -> Elsewhere:
+    compose = manifest["compose"]
+    python = str(data / DIRECTORY / vsn / compose["argv"][0])  # an absolute one stays what it is
+    if not os.access(python, os.X_OK):
+        raise _unusable(data, vsn, f"{python} is not there")
+    if environ.get(HANDED_ON) == vsn:
+        raise _unusable(data, vsn, f"{python} is not what it should be: it runs {sys.prefix}")
+    given = {name: value for name, value in environ.items() if name != "PYTHONPATH"}
+    given |= {name: value for name, value in compose.get("env", {}).items() if value}
+    return Elsewhere(vsn, (python, "-P", "-m", "actors.cli"), {**given, HANDED_ON: vsn})
+
+
+def _back(data: Path, found: Pointers) -> Pointers:
+    """The permanent release is what runs again."""
+    now = time.time()
+    why = "the node ended while the release was on probation"
+    after = found.back().refusing(found.current, why, now)
+    pointers.write(data, after)
+    line = {"at": now, "who": installation.user(), "step": "fallback", "result": "permanent"}
+    history.append(data, line | {"vsn": found.permanent, "from": found.current, "why": why})
+    sys.stderr.write(f"vigie: {found.current} was on probation; {found.permanent} starts\n")
+    return after
+
+
+def _unusable(data: Path, vsn: str, why: str) -> Refusal:
+    mended = f"vigie release adopt --data {data}"
+    text = f"the permanent release {vsn} cannot be started: {why}; to make this installation the"
+    return Refusal(ExitCode.USAGE, f"{text} permanent release instead: {mended}")

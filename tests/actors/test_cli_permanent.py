@@ -1,0 +1,268 @@
+"""A start executes the permanent release, from whatever installation it was asked."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from actors.cli import installation, rooms
+from supervision.anchor import history, pointers
+from supervision.anchor.messages import ExitCode
+from supervision.anchor.pointers import Pointers
+
+pytestmark = pytest.mark.system
+
+NODE = Path(__file__).with_name("cli_node.py")
+LIBRARIES = sysconfig.get_path("purelib")
+PATCH = f"""
+
+def _node(*args):
+    spec = _real_node(*args)
+    return replace(spec, argv=(sys.executable, {str(NODE)!r}, *spec.argv[4:]))
+"""
+
+
+def make_installation(home):
+    """A copy of the rooms whose node is the tests' own."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for part in (*rooms.ROOMS, "etc"):
+        shutil.copytree(rooms.home() / part, home / part, ignore=ignore)
+    (home / "pyproject.toml").write_text("")
+    composition = home / "actors" / "cli" / "composition.py"
+    text = composition.read_text().replace("def _node(", "def _real_node(")
+    composition.write_text(text + PATCH)
+    return home
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    return make_installation(tmp_path_factory.mktemp("one") / "vigie")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data directory; what runs there at the end is stopped."""
+    config = tmp_path / "vigie.toml"
+    config.write_text(
+        '[http]\nport = 0\n[cti]\nport = 0\n[database]\ndsn = "postgresql://nobody@127.0.0.1:1/x"\n'
+        "[anchor]\nstart_timeout_s = 30.0\nstop_timeout_s = 5.0\n"
+    )
+    yield tmp_path / "var"
+    vigie(rooms.home(), tmp_path / "var", "stop")
+
+
+def vigie(home, data, *words, python=sys.executable):
+    """Run a command of an installation; return exit code, stdout, stderr."""
+    path = os.pathsep.join([str(home), LIBRARIES])
+    start = [f"--config={data.parent / 'vigie.toml'}"] if words[0] == "start" else []
+    done = subprocess.run(
+        [python, "-P", "-m", "actors.cli", *words, *start, "--data", data],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120.0,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def node_path(home, data):
+    """Where the node's rooms are, as its environment says."""
+    pid = json.loads(vigie(home, data, "info", "--json")[1])["node"]["pid"]
+    environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    (path,) = [item for item in environ if item.startswith(b"PYTHONPATH=")]
+    return path.decode().removeprefix("PYTHONPATH=").split(os.pathsep)[0]
+
+
+def test_the_first_start_records_the_installation_as_the_permanent_release(one, data):
+    assert vigie(one, data, "start")[0] == 0
+    found = pointers.read(data)
+    assert (found.permanent, found.provisional, found.old) == (found.current, False, ())
+    manifest = pointers.manifest(data, found.permanent)
+    assert (manifest["origin"], manifest["path"]) == ("external", str(one))
+    assert manifest["states"]["session"] >= 1
+    assert installation.changed(manifest) == ""
+    (line,) = history.read(data)
+    assert (line["step"], line["vsn"], line["who"]) == (
+        "adopt",
+        found.permanent,
+        installation.user(),
+    )
+
+
+def test_a_start_from_elsewhere_executes_the_permanent_release_and_says_so(one, data):
+    vigie(one, data, "start")
+    vigie(one, data, "stop")
+    code, out, err = vigie(rooms.home(), data, "start", "--json")
+    assert (code, json.loads(out)["state"]) == (0, "running")
+    vsn = pointers.read(data).permanent
+    assert f"vigie: the permanent release is {vsn}: {sys.executable} goes on\n" in err
+    assert node_path(one, data) == str(one)
+
+
+def test_an_installation_that_has_changed_is_refused_with_what_mends_it(data, tmp_path):
+    home = make_installation(tmp_path / "two")
+    vigie(home, data, "start")
+    vigie(home, data, "stop")
+    first = pointers.read(data).permanent
+    changed = home / "actors" / "alarms.py"
+    changed.write_text(changed.read_text() + "# another line\n")
+    code, _, err = vigie(home, data, "start")
+    assert code == ExitCode.USAGE
+    assert f"{home} has changed" in err
+    assert f"vigie release adopt --data {data}" in err
+    adopt = "import sys, pathlib as p; from actors.cli import installation as i; "
+    words = [sys.executable, "-P", "-c", f"{adopt}i.adopt(p.Path(sys.argv[1]))", data]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(home), LIBRARIES])}
+    subprocess.run(words, env=environ, check=True)
+    assert vigie(home, data, "start")[0] == 0
+    second = pointers.read(data)
+    assert (second.permanent != first, second.old) == (True, ())
+    assert pointers.manifest(data, first) is None  # its files are there no more
+
+
+def test_an_installation_that_is_gone_is_refused_with_what_mends_it(one, data, tmp_path):
+    home = make_installation(tmp_path / "two")
+    vigie(home, data, "start")
+    vigie(home, data, "stop")
+    shutil.rmtree(home)
+    code, _, err = vigie(one, data, "start")
+    assert code == ExitCode.USAGE
+    assert f"{home / 'actors'} is gone" in err
+    assert f"vigie release adopt --data {data}" in err
+
+
+def test_what_was_on_probation_when_all_ended_is_not_what_starts(one, data):
+    vigie(one, data, "start")
+    vigie(one, data, "stop")
+    vsn = pointers.read(data).permanent
+    pointers.write(data, Pointers(vsn, "9.9.9"))
+    code, _, err = vigie(one, data, "start")
+    assert code == 0
+    assert f"vigie: 9.9.9 was on probation; {vsn} starts\n" in err
+    found = pointers.read(data)
+    assert (found.current, found.provisional) == (vsn, False)
+    assert found.refused["9.9.9"].why == "the node ended while the release was on probation"
+    line = history.read(data)[-1]
+    assert (line["step"], line["vsn"], line["from"]) == ("fallback", vsn, "9.9.9")
+
+
+@pytest.fixture
+def release(data, tmp_path):
+    """A release in the data directory, 2.0.0, with an environment of its own."""
+    home = make_installation(tmp_path / "two")
+    directory = data / "releases" / "2.0.0"
+    directory.mkdir(parents=True)
+    words = [sys.executable, "-m", "venv", "--without-pip", directory / "env"]
+    subprocess.run(words, check=True, timeout=120)
+    (site,) = (directory / "env" / "lib").glob("python3.*/site-packages")
+    (site / "vigie.pth").write_text(f"{home}\n{LIBRARIES}\n")
+    argv = ["env/bin/python", "-P", "-m", "actors.cli.compose"]
+    compose = {"argv": argv, "env": {"PYTHONPATH": ""}}
+    manifest = {"format": 1, "vsn": "2.0.0", "origin": "archive", "compose": compose}
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    return home
+
+
+def test_a_release_of_the_data_directory_starts_in_its_own_environment(one, data, release):
+    pointers.write(data, Pointers("2.0.0", "2.0.0"))
+    code, _, err = vigie(one, data, "start")
+    assert (code, "the permanent release is 2.0.0" in err) == (0, True)
+    assert node_path(one, data) == str(release)
+
+
+def test_the_first_start_by_a_release_of_the_data_directory_makes_that_one_permanent(data, release):
+    python = data / "releases" / "2.0.0" / "env" / "bin" / "python"
+    code, _, err = vigie(release, data, "start", python=python)
+    assert (code, err) == (0, "")
+    assert pointers.read(data) == Pointers("2.0.0", "2.0.0")
+    assert pointers.installed(data) == ["2.0.0"]
+
+
+def test_a_permanent_release_that_is_not_there_is_refused(one, data):
+    data.mkdir()
+    pointers.write(data, Pointers("2.0.0", "2.0.0"))
+    code, _, err = vigie(one, data, "start")
+    assert code == ExitCode.USAGE
+    assert f"{data / 'releases' / '2.0.0'} is not there" in err
+
+
+def test_pointers_that_cannot_be_read_start_nothing(one, data):
+    (data / "releases").mkdir(parents=True)
+    (data / "releases" / "pointers.json").write_text("{")
+    code, _, err = vigie(one, data, "start")
+    assert (code, "pointers.json: damaged" in err) == (ExitCode.DATA_ERROR, True)
+
+
+def test_the_composition_of_an_installation_that_has_changed_is_refused(one, data):
+    words = [sys.executable, "-P", "-m", "actors.cli.compose", "--data", data, "--expect"]
+    words += ["0" * 64]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(one), LIBRARIES])}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+    assert done.stderr == f"{one} has changed since it was recorded\n"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout with one commit."""
+    home = tmp_path / "checkout"
+    for room in (*rooms.ROOMS, "etc"):
+        (home / room).mkdir(parents=True)
+        (home / room / "file").write_text(room)
+    git(home, "init", "-q")
+    git(home, "add", ".")
+    git(home, "commit", "-q", "-m", "one")
+    return installation.Installation(home, home / "etc", sys.executable, str(home))
+
+
+def git(home, *words):
+    who = ["-c", "user.name=x", "-c", "user.email=x@localhost"]
+    done = subprocess.run(
+        ["git", "-C", home, *who, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def vsn(found):
+    return installation._vsn(found, found.contents())
+
+
+def test_the_version_of_a_checkout_tells_its_commit_and_whether_it_has_changed(checkout):
+    project = installation._project()
+    commit = git(checkout.home, "rev-parse", "HEAD")[:8]
+    assert vsn(checkout) == f"{project}+g{commit}"
+    (checkout.home / "etc" / "file").write_text("changed")
+    assert vsn(checkout) == f"{project}+g{commit}.d{checkout.contents()[:8]}"
+    git(checkout.home, "commit", "-q", "-a", "-m", "two")
+    git(checkout.home, "tag", f"v{project}")
+    assert vsn(checkout) == project
+
+
+def test_the_version_of_a_checkout_that_git_does_not_know_has_a_hash(checkout):
+    shutil.rmtree(checkout.home / ".git" / "objects")
+    assert vsn(checkout) == f"{installation._project()}+d{checkout.contents()[:8]}"
+
+
+def test_compiled_modules_are_no_change_and_everything_else_is(checkout):
+    before = checkout.contents()
+    (checkout.home / "actors" / "__pycache__").mkdir()
+    (checkout.home / "actors" / "__pycache__" / "x.pyc").write_text("x")
+    assert checkout.contents() == before
+    (checkout.home / "actors" / "new.py").write_text("")
+    assert checkout.contents() != before
+
+
+def test_two_releases_of_one_version_are_told_apart(checkout, tmp_path):
+    data = tmp_path / "var"
+    data.mkdir()
+    found, contents = checkout, checkout.contents()
+    taken = data / "releases" / vsn(found)
+    taken.mkdir(parents=True)
+    (taken / "manifest.json").write_text(json.dumps({"format": 1, "origin": "archive"}))
+    assert installation._free_vsn(data, found, contents) == f"{vsn(found)}.d{contents[:8]}"
