@@ -64,6 +64,16 @@ class SavedCall(StateMachine):
     def repeated(self, event: Any, data: Session) -> Transition:
         """Answer a frame that has been applied already."""
 
+    @property
+    def promised(self) -> bool:
+        """Whether a decision has been made that somebody has not been told."""
+        return bool(self._promises)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether somebody waits for this incarnation."""
+        return bool(self._promises or self._callers)
+
     # Saving
 
     def handle_event(self, kind: Any, event: Any, state: str, data: Any) -> Transition:

@@ -52,6 +52,7 @@ from supervision import (
 from supervision.reasons import error
 
 if TYPE_CHECKING:
+    from actors.config import SessionsConfig
     from actors.session_api import IdempotentKey, SessionView
     from protocols.cti.messages import CallEvent
     from supervision.eventloop.calls import PendingCall
@@ -123,6 +124,45 @@ class CallSession(RoutedCall):
         if self.address.incarnation == 1:  # of this process: nobody could reach it meanwhile
             left = max(left, min(sessions.idle_expiry_s, GRACE_S))
         return state, data, SetTimeout("idle", left)
+
+    # Going on where another process was
+
+    def carry_on(
+        self, args: SessionArgs, state: str, data: Session, due: float, *, given: bool = False
+    ) -> bool:
+        """Be what this session was in another process, and do nothing yet.
+
+        Args:
+            args: shared by all sessions that go on.
+            state: of the machine.
+            data: its data.
+            due: when it is idle for too long, or has lingered, monotonic seconds.
+            given: by a process that lives and may have given a name of this session to another
+                one before: this one has it now.
+
+        Returns:
+            Whether it has something to do as soon as it may: then ``take_up`` is called.
+        """
+        self._args = args
+        timers: list[tuple[Any, float]] = [("idle" if data.closed is None else "linger", due)]
+        names = [call_name(data.call)]
+        if data.names:
+            names += map(call_name, data.names)
+        if data.once:
+            names += [once_name(once.key.key) for once in data.once]
+        left = data.dialogues and self._dialogues_carried(data, names, timers)
+        others = self.inherit(names, None if data.ani is None else ani_group(data.ani), given=given)
+        for name in others:
+            self._take_name(name)  # it says who has it
+        self.go_on_as(state, data, timers)
+        if data.closed is None:
+            args.settings.count.opened(data.session)
+        return bool(left)
+
+    def take_up(self) -> None:
+        """This process serves: ask what was asked and not answered, answer in time."""
+        data, actions = self._resumed(self.data)
+        self.go_on_with(data, *actions)
 
     # Events
 
@@ -293,6 +333,20 @@ class CallSession(RoutedCall):
         CallTold: _call_told,
     }
     _TIMEOUTS: ClassVar[dict[str, Any]] = {"idle": _idle, "linger": _lingered}
+
+
+def left_after_start(data: Session, sessions: SessionsConfig, wall: float) -> float:
+    """Seconds that a session which a journal gave back goes on if nothing happens to it.
+
+    Args:
+        data: of the session.
+        sessions: the bounds.
+        wall: seconds since the epoch.
+    """
+    if data.closed is not None:
+        return session_data.left(data.closed[0], sessions.linger_s, wall)
+    left = session_data.left(data.updated, sessions.idle_expiry_s, wall)
+    return max(left, min(sessions.idle_expiry_s, GRACE_S))
 
 
 def _why(message: CallEvent) -> str:

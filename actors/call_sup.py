@@ -9,10 +9,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors import session_ending
 from actors.call_messages import SessionArgs
-from actors.call_session import CallSession
+from actors.call_session import CallSession, left_after_start
 from actors.collecting import no_collection
 from actors.context_store import ContextStore, StoreArgs
 from actors.cti_listener import SUPERVISOR as CTI_SUP
@@ -21,6 +22,9 @@ from actors.router import Router
 from actors.session_opening import SUPERVISOR as SESSION_SUP
 from supervision import Backoff, ChildSpec, Supervisor, SupervisorFlags, strategy
 from supervision.eventloop.lifecycle import Failed
+from supervision.eventloop.managed import Stop
+from supervision.reasons import error
+from supervision.supervisor.carrying import NOTHING, Past
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -28,7 +32,9 @@ if TYPE_CHECKING:
     from actors.call_messages import CallSettings
     from actors.config import SupervisionConfig
     from actors.routing import RoutingTable
+    from actors.session_data import Session
     from actors.session_pool import SessionPool
+    from actors.standby import Standby
     from supervision.child import Child
     from supervision.eventloop.lifecycle import ChildExited
 
@@ -69,11 +75,18 @@ class CallSup(Supervisor):
 
 
 class SessionSupArgs(Struct, frozen=True):
-    """What sessionSup starts with."""
+    """What sessionSup starts with.
+
+    Attributes:
+        pool: the sessions that live.
+        settings: shared by all of them.
+        standby: whether the sessions come from a node that serves; None: from nowhere else.
+    """
 
     supervision: SupervisionConfig
     pool: SessionPool
     settings: CallSettings
+    standby: Standby | None = None
 
 
 class SessionSup(Supervisor):
@@ -87,11 +100,14 @@ class SessionSup(Supervisor):
     """
 
     _settings: CallSettings
+    _same: SessionArgs
+    """Of those that go on: they need no more."""
 
     def init(self, args: SessionSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
         """A pool."""
         self.register(SESSION_SUP)
         self._settings = args.settings
+        self._same = SessionArgs(args.settings, None)
         bounds = args.supervision
         pool = SupervisorFlags(
             strategy="simple_one_for_one",
@@ -114,14 +130,26 @@ class SessionSup(Supervisor):
     async def on_start(self, args: SessionSupArgs) -> Any:
         """Take over the sessions that the last incarnation left, or the last process."""
         refused = await super().on_start(args)
-        if refused is None:
+        if refused is not None:
+            return refused
+        if args.standby is not None and args.standby.waiting:
+            if args.pool.children:  # what they were is known to nobody but the node that serves
+                return Stop(error("sessionSup has ended before its node serves"))
+            self.state.children = args.pool.children
+        else:
             self.state.children = args.pool.children
             await self._take_over(args.pool)
             with no_collection():
-                await self._take_in(args)
+                await self._take_in(args.pool)
             args.pool.ready = True
             args.settings.count.begin()
-        return refused
+        self._say_up(args.pool)
+        return None
+
+    def _say_up(self, pool: SessionPool) -> None:
+        waiting, pool.when_up = pool.when_up, []
+        for then in waiting:
+            then(self)
 
     async def _take_over(self, pool: SessionPool) -> None:
         for number, child in enumerate(list(pool.children.values()), 1):
@@ -133,23 +161,62 @@ class SessionSup(Supervisor):
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
-    async def _take_in(self, args: SessionSupArgs) -> None:
+    async def _take_in(self, pool: SessionPool) -> None:
         """Start what was recovered; whoever cuts this short leaves the rest to the next one."""
-        recovered = args.pool.recovered
-        template = self.state.template
-        assert template is not None
-        same = SessionArgs(args.settings, None)  # a session that goes on needs no more
-        number = 0
+        recovered = pool.recovered
         while recovered:
-            session, kept = recovered.popitem()
-            if session in self.state.children:
-                continue
-            child = self._add(template, session, same)
-            child.kept = kept
-            await self._start_kept(child)
-            number += 1
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+            now, wall = self.now(), self.wall()
+            for _ in range(min(SLICE, len(recovered))):
+                session, (state, data) = recovered.popitem()
+                if session in self.state.children:
+                    continue
+                if data.updated > wall:
+                    data = replace(data, updated=wall)
+                try:
+                    due = now + left_after_start(data, self._settings.sessions, wall)
+                    acts = self.carry_on(state, data, due)
+                    if acts is not None:
+                        acts.take_up()
+                except Exception:  # noqa: BLE001 - then it is one that crashes as it is started
+                    await self._start_anew(session, state, data)
+            await asyncio.sleep(0)
+
+    async def _start_anew(self, session: str, state: str, data: Session) -> None:
+        """Start a session in the ordinary way, which reports what is wrong with it."""
+        known, template = self.state.children.get(session), self.state.template
+        assert template is not None
+        if known is not None:
+            self.let_go(known)
+        child = self._add(template, session, self._same)
+        child.kept = (state, data)
+        await self._start_kept(child)
+
+    def carry_on(
+        self, state: str, data: Session, due: float, past: Past = NOTHING, *, given: bool = False
+    ) -> CallSession | None:
+        """Have a session go on that another process had; it does nothing yet.
+
+        Args:
+            state: of its machine.
+            data: its data.
+            due: when it is idle for too long, or has lingered, monotonic seconds.
+            past: what was remembered of it.
+            given: see ``CallSession.carry_on``.
+
+        Returns:
+            The session where it has something to do: then ``take_up`` is to be called.
+        """
+        child = self.take_in(data.session, self._same, past)
+        cell = child.address.cell
+        if cell is None:
+            child.kept = (state, data)
+            if data.closed is None:
+                self._settings.count.opened(data.session)
+            return None
+        session = cell.actor
+        assert isinstance(session, CallSession)
+        acts = session.carry_on(self._same, state, data, due, given=given)
+        return session if acts else None
 
     async def _start_kept(self, child: Child) -> None:
         """Start a session that goes on; one that fails to is tried again as one that crashed."""

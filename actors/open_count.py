@@ -59,6 +59,14 @@ class OpenCount:
             self._begun = True
             self._write()
 
+    def go_on(self) -> None:
+        """All sessions of a process that lived have been taken over: this one counts from now on.
+
+        None is lost by that, though some have ended since this one looked at the count.
+        """
+        self._begun = True
+        self._write()
+
     def opened(self, session: str) -> None:
         """A session is open, or is open again after a crash.
 

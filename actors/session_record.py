@@ -1,48 +1,65 @@
-"""How sessions lie in the journal: JSON, with what it takes to read their clocks elsewhere.
+"""How sessions lie in the journal and travel to another process; their schema and its versions.
 
-Deadlines of pending dialogues are readings of the monotonic clock, which begins anew when the
-machine does. With each record goes how far the wall clock was ahead of it then; who reads the
-record moves its readings by what that has become. Where the wall clock was set meanwhile, none of
-them lies in the future afterwards that had been in the past: a deadline is never further away than
-it was given.
+In the journal they are JSON, with what it takes to read their clocks elsewhere. Deadlines of
+pending dialogues are readings of the monotonic clock, which begins anew when the machine does. With
+each record goes how far the wall clock was ahead of it then; who reads the record moves its
+readings by what that has become. Where the wall clock was set meanwhile, none of them lies in the
+future afterwards that had been in the past: a deadline is never further away than it was given.
+
+To the process that takes over from this one they travel as msgpack: it has the same clocks.
+
+Both are converted by the same functions, which see ``[state, session]`` as plain data.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from actors.dialogues import Asker, Dialogue
 from actors.journal.records import Codec
 from actors.routing import Marks
 from actors.session_api import SessionState
 from actors.session_data import Session
+from supervision.release.versions import SAME, Conversions
+from supervision.supervisor.carrying import Past
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+KIND = "session"
+"""The type of state, where its versions are told."""
+
 VERSION = 1
 """Of the schema of ``Session`` and all that is in it."""
+
+WAYS = SAME
+"""Between the versions of the schema: each function gets and returns ``[state, session]``."""
 
 SHARED = 10_000
 """Decisions that are kept to be shared by the sessions that were routed alike."""
 
 
-class Record(Struct, frozen=True, array_like=True):
-    """A session in the journal.
+class Schema(Struct, frozen=True):
+    """What sessions are made of in a release.
 
     Attributes:
-        state: of its machine.
-        ahead: seconds that the wall clock was ahead of the monotonic clock.
-        session: its data.
+        version: grows by one with each change of shape.
+        record: the type of their data: ``Session``.
+        ways: between the versions.
     """
 
-    state: SessionState
-    ahead: float
-    session: Session
+    version: int
+    record: type[Session]
+    ways: Conversions
+
+
+SCHEMA = Schema(VERSION, Session, WAYS)
+"""Of this release."""
 
 
 class SessionRecords:
@@ -51,18 +68,28 @@ class SessionRecords:
     Args:
         wall: tells seconds since the epoch.
         monotonic: tells the seconds that deadlines are readings of.
+        schema: that is written and read.
     """
 
-    def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        monotonic: Callable[[], float],
+        schema: Schema = SCHEMA,
+    ) -> None:
         self._wall = wall
         self._monotonic = monotonic
+        self._schema = schema
         self._encoder = msgspec.json.Encoder(enc_hook=repr)  # user data may hold anything
-        self._decoder = msgspec.json.Decoder(Record)
-        self._shared: dict[Any, Any] = {}
+        record = tuple[SessionState, float, schema.record]  # type: ignore[name-defined]
+        self._decoder = msgspec.json.Decoder(record)
+        self._shared = Shared()
 
     def codec(self) -> Codec:
         """The codec for the journal."""
-        return Codec(VERSION, self.encode, self.decode)
+        schema = self._schema
+        older = {one: partial(_converted_text, schema.ways, one, one + 1) for one in schema.ways.up}
+        return Codec(schema.version, self.encode, self.decode, older)
 
     def encode(self, value: tuple[str, Session]) -> bytes:
         """Write a session."""
@@ -70,19 +97,33 @@ class SessionRecords:
         ahead = self._wall() - self._monotonic()
         return self._encoder.encode((state, ahead, session))
 
+    def encode_as(self, value: tuple[str, Session], version: int) -> bytes:
+        """Write a session in the schema of another version.
+
+        Raises:
+            NoConversion: no way leads there.
+            ConversionFailed: a conversion raised.
+        """
+        schema = self._schema
+        if version == schema.version:
+            return self.encode(value)
+        return _converted_text(schema.ways, schema.version, version, self.encode(value))
+
     def decode(self, body: bytes, version: int) -> tuple[str, Session]:
         """Read a session.
 
         Raises:
             ValueError: it is none, or of another version.
         """
-        if version != VERSION:
-            raise ValueError(f"a session of schema {version} where {VERSION} is known")
-        record = self._decoder.decode(body)
-        session = record.session
+        if version != self._schema.version:
+            known = self._schema.version
+            raise ValueError(f"a session of schema {version} where {known} is known")
+        state, ahead, session = self._decoder.decode(body)
         if session.dialogues or session.applied or session.routing is not None:
-            session = self._moved(session, record.ahead)
-        return record.state, session
+            self._shared.share(session)
+        if session.dialogues:
+            session = self._moved(session, ahead)
+        return state, session
 
     def _moved(self, session: Session, ahead: float) -> Session:
         now = self._monotonic()
@@ -90,12 +131,7 @@ class SessionRecords:
         dialogues = tuple(
             (xref, self._dialogue(dialogue, by, now)) for xref, dialogue in session.dialogues
         )
-        pairs = zip(session.applied[::2], session.applied[1::2], strict=True)
-        applied = tuple(part for link, frames in pairs for part in (self._one(link), frames))
-        routing = session.routing
-        if routing is not None:
-            routing = replace(routing, target=self._one(routing.target), why=self._one(routing.why))
-        return replace(session, dialogues=dialogues, applied=applied, routing=routing)
+        return replace(session, dialogues=dialogues)
 
     def _dialogue(self, dialogue: Dialogue, by: float, now: float) -> Dialogue:
         by = min(by, now - dialogue.asked_at)  # it was asked in the past, whatever clocks say
@@ -105,17 +141,108 @@ class SessionRecords:
             askers=tuple(_asker(asker, by, now) for asker in dialogue.askers),
             asked_at=dialogue.asked_at + by,
             request_id=None,
-            decision=None if dialogue.decision is None else self._one(dialogue.decision),
             silent_since=None if since is None else min(since + by, now),
         )
 
+
+def _converted_text(ways: Conversions, have: int, want: int, body: bytes) -> bytes:
+    """Make of the row of one version that of another."""
+    step = ways.way(KIND, have, want)
+    state, ahead, session = msgspec.json.decode(body)
+    state, session = step([state, session])
+    return msgspec.json.encode([state, ahead, session])
+
+
+Carried = tuple[Any, Any, "float | None", "Past | None"]
+"""A session on its way to the process that takes over: state, data, when it is idle for too long or
+has lingered (monotonic seconds; None where it is between two lives), what is remembered of it."""
+
+PARTS = 4
+"""Of ``Carried``."""
+
+
+class CarriedSessions:
+    """Writes and reads sessions on their way to the process that takes over.
+
+    Args:
+        schema: that is written and read.
+    """
+
+    def __init__(self, schema: Schema = SCHEMA) -> None:
+        self._schema = schema
+        self._encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
+        form: Any = tuple[SessionState, schema.record, float | None, Past | None]  # type: ignore[name-defined]
+        self._form = form
+        self._decode = msgspec.msgpack.Decoder(form).decode
+
+    def encoder(self, version: int) -> Callable[[Carried], bytes]:
+        """What writes sessions in the schema of a version.
+
+        Raises:
+            NoConversion: no way leads there.
+        """
+        if version == self._schema.version:
+            return self._encode
+        step = self._schema.ways.way(KIND, self._schema.version, version)
+        encode = self._encode
+
+        def converted(carried: Carried) -> bytes:
+            state, session, due, past = carried
+            plain = msgspec.to_builtins(session, enc_hook=repr)
+            state, session = step([state, plain])
+            return encode((state, session, due, past))
+
+        return converted
+
+    def decoder(self, version: int) -> Callable[[bytes], Carried]:
+        """What reads sessions of a version; it raises ``ValueError`` where it reads none.
+
+        Raises:
+            NoConversion: no way leads from there.
+        """
+        if version == self._schema.version:
+            return self._decode
+        step = self._schema.ways.way(KIND, version, self._schema.version)
+        form, plain, convert = self._form, msgspec.msgpack.Decoder().decode, msgspec.convert
+
+        def converted(body: bytes) -> Carried:
+            read = plain(body)
+            if type(read) is not list or len(read) != PARTS:
+                raise ValueError("no session that is handed over")
+            read[:2] = step(read[:2])
+            carried: Carried = convert(read, form)
+            return carried
+
+        return converted
+
+
+class Shared:
+    """Values that sessions have in common while they live: the one of those that are equal."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def share(self, session: Session) -> None:
+        """Have a session that has just been read share what others have too."""
+        one = self._one
+        if session.applied:
+            applied = session.applied
+            links = [part if at % 2 else one(part) for at, part in enumerate(applied)]
+            force_setattr(session, "applied", tuple(links))
+        routing = session.routing
+        if routing is not None:
+            force_setattr(routing, "target", one(routing.target))
+            force_setattr(routing, "why", one(routing.why))
+        for _, dialogue in session.dialogues:
+            if dialogue.decision is not None:
+                force_setattr(dialogue, "decision", one(dialogue.decision))
+
     def _one(self, value: Any) -> Any:
-        """The one of equal values that is kept: sessions have them in common while they live."""
-        known = self._shared.get(value)
+        known = self._known.get(value)
         if known is None:
             known = value
-            if len(self._shared) < SHARED:
-                self._shared[value] = value
+            if len(self._known) < SHARED:
+                self._known[value] = value
         return known
 
 

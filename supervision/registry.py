@@ -46,6 +46,11 @@ class Registry(Generic[Address]):
             raise NameTaken(name, owner)
         self._names[name] = address
 
+    def claim(self, name: Hashable, address: Address) -> Address | None:
+        """Give a unique name, unless another has it; return who has, or None."""
+        owner = self._names.setdefault(name, address)
+        return None if owner is address else owner
+
     def unregister(self, name: Hashable, address: Address) -> None:
         """Take a name away from its owner; nothing happens to a name that is another's."""
         if self._names.get(name) is address:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.journal import effects
@@ -53,6 +53,27 @@ class Gathered(ABC):
         self._gathering.entries[kind, key] = value
         if not self._scheduled:
             self._schedule()
+
+    def watch(self, told: Callable[[str, str], object]) -> Callable[[], None]:
+        """Have ``told`` called with kind and key of all that is put or deleted; one at a time.
+
+        Nobody pays for it while nobody watches: it stands in the place of ``put`` meanwhile.
+
+        Returns:
+            What ends that.
+        """
+        put = self.put
+
+        def watched(kind: str, key: str, value: Any) -> None:
+            put(kind, key, value)
+            told(kind, key)
+
+        def end() -> None:
+            if self.__dict__.get("put") is watched:
+                del self.__dict__["put"]
+
+        self.__dict__["put"] = watched
+        return end
 
     def delete(self, kind: str, key: str) -> None:
         """Forget a value; one that is not there may be deleted."""

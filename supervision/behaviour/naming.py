@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from supervision.eventloop.cell import MEMBER, NAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Inhabitant
@@ -42,6 +42,36 @@ class Naming:
         self._myRef.kernel.registry.leave(group, self._myRef.address)
         self._disown(group, MEMBER)
 
+    def inherit(
+        self, names: Iterable[Hashable], group: Hashable | None, *, given: bool
+    ) -> list[Hashable]:
+        """Take the names that this actor has had in another process; it has none here yet.
+
+        Args:
+            names: all that it has there.
+            group: that it is a member of.
+            given: whether a name that another has here is taken from it: there it has lost it.
+
+        Returns:
+            Names that another has, and keeps.
+        """
+        cell = self._myRef
+        registry, address = cell.kernel.registry, cell.address
+        ties: dict[Hashable, int] = dict.fromkeys(names, NAMED)
+        others = [(name, other) for name in ties if (other := registry.claim(name, address))]
+        for name, other in others:
+            if given:
+                _lose(other, name)
+                registry.unregister(name, other)
+                registry.register(name, address)
+            else:
+                del ties[name]
+        if group is not None:
+            registry.join(group, address)
+            ties[group] = ties.get(group, 0) | MEMBER
+        cell.names = ties
+        return [] if given else [name for name, _ in others]
+
     def _own(self, name: Hashable, tie: int) -> None:
         cell = self._myRef
         cell.names = cell.names if cell.names is not None else {}
@@ -61,3 +91,11 @@ class Naming:
     def members(self, group: Hashable) -> Iterator[LocalAddress]:
         """The members of a group."""
         return self._myRef.kernel.registry.members(group)
+
+
+def _lose(owner: LocalAddress, name: Hashable) -> None:
+    cell = owner.cell
+    if cell is not None and cell.names and name in cell.names:
+        cell.names[name] &= ~NAMED
+        if not cell.names[name]:
+            del cell.names[name]

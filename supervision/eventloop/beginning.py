@@ -44,10 +44,7 @@ def start(  # noqa: PLR0917 - one call site, which names them
     if not isinstance(actor, ManagedActor):
         cell.dies = parent is not None and getattr(parent.actor, "kind", None) == "supervisor"
         return _started(kernel, cell)
-    cell.dies = True
-    cell.policy = actor.mailbox
-    if actor.hibernate_after_s is not None:
-        kernel.sweeper.watch(cell, actor.hibernate_after_s)
+    _manage(kernel, cell, actor)
     try:
         result = actor.on_start(args)
     except BaseException as exception:  # noqa: BLE001 - whatever init raises is why it did not start
@@ -55,6 +52,26 @@ def start(  # noqa: PLR0917 - one call site, which names them
     if type(result) is CoroutineType:
         return _start_later(kernel, cell, actor, result)
     return _judge(kernel, cell, result)
+
+
+def take_in(
+    kernel: Node, actor: ManagedActor, parent: Cell, address: LocalAddress, keeper: Keeper | None
+) -> Cell:
+    """Put an actor behind ``address`` that goes on where it was in another process.
+
+    Its ``init`` has run there, and does not here; whoever takes it in tells it what it is.
+    """
+    cell = _place(kernel, actor, parent, address)
+    cell.keeper = keeper
+    _manage(kernel, cell, actor)
+    return cell
+
+
+def _manage(kernel: Node, cell: Cell, actor: ManagedActor) -> None:
+    cell.dies = True
+    cell.policy = actor.mailbox
+    if actor.hibernate_after_s is not None:
+        kernel.sweeper.watch(cell, actor.hibernate_after_s)
 
 
 def _place(kernel: Node, actor: Actor, parent: Cell | None, address: LocalAddress) -> Cell:
@@ -136,14 +153,14 @@ def _start_later(kernel: Node, cell: Cell, actor: ManagedActor, coro: Any) -> Wa
         cell.exit_waiters = [one for one in cell.exit_waiters or () if one is not gone] or None
         if patience is not None:
             kernel.cancel_timer(patience)
+        kernel.under_way.discard(task)
         if exception is not None:
             outcome.settle(_init_crashed(kernel, cell, exception))
             return
         outcome.settle(_judge(kernel, cell, value))
         kernel.handler_ended(task, value, None)
 
-    cell.task = HandlerTask(cell, coro, ended)
-    cell.task.wake()
+    lifecycle.drive(kernel, cell, coro, ended)
     return outcome
 
 

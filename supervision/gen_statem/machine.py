@@ -32,7 +32,7 @@ from supervision.gen_statem.engine import Machine, Steps, closed
 from supervision.gen_statem.timers import Fired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from supervision.reasons import Reason
 
@@ -68,16 +68,22 @@ class StateMachine(Machine):
     def code_change(self, old_vsn: Any, state: str, data: Any, extra: Any) -> tuple[str, Any]:
         """Convert state and data of an older version to this one's.
 
-        Timers and postponed events stay as they are; no ``enter`` follows.
+        Timers and postponed events stay as they are; no ``enter`` follows. The default walks
+        ``conversions``, which take and return a pair of state and data; in a takeover the data
+        are plain.
 
         Returns:
             The new (state, data). An exception refuses the change.
         """
-        raise TypeError(f"{type(self).__name__} has no code_change from {old_vsn!r}")
+        del extra
+        pair = self.converted("code_change", [state, data], old_vsn, self.version)
+        return (*pair,)
 
     def downgrade(self, new_vsn: Any, state: str, data: Any, extra: Any) -> tuple[str, Any]:
         """Convert state and data to what the code of ``new_vsn``, an older one, takes on."""
-        raise TypeError(f"{type(self).__name__} has no downgrade to {new_vsn!r}")
+        del extra
+        pair = self.converted("downgrade", [state, data], self.version, new_vsn)
+        return (*pair,)
 
     # What operators and releases see
 
@@ -95,6 +101,20 @@ class StateMachine(Machine):
         """All that the machine is, as data; ``init`` may begin with it."""
         postponed = tuple(self._postponed_still())
         return Snapshot(self.state, self.unpacked(), self.timers_left(), postponed)
+
+    def hand_over(self) -> Snapshot:
+        """What travels to another version: a ``Snapshot``; by default all that the machine is."""
+        return self.snapshot()
+
+    def adopt(self, state: Snapshot) -> None:
+        """Go on from what the other version's machine was; no ``enter`` follows."""
+        self.wake_up()
+        for name in (*(self._timers or ()), *(self._due or ())):
+            self._cancel_timeout(name)
+        self._go_on_from(state)
+        self._keep((self.state, self.data))
+        if self._due is not None:
+            self.kernel.deliver_first(self._myRef, _Begun(None), self.address)
 
     def system_get_state(self) -> tuple[str, Any]:
         """State and data (``sys:get_state``)."""
@@ -114,6 +134,8 @@ class StateMachine(Machine):
                 changed = top.downgrade(version, *now, extra)
             case _:
                 changed = top.code_change(old_vsn, *now, extra)
+                if top is self and isinstance(changed, tuple):
+                    changed = (changed[0], *map(self.of_own_type, changed[1:]))
         return self._replace(changed, "code_change")
 
     def _replace(self, changed: Any, where: str) -> tuple[str, Any]:
@@ -158,6 +180,28 @@ class StateMachine(Machine):
             raise self._bad(("init", args), "bad_return_from_init", closed(begun))
         self._keep((self.state, self.data))
         return None
+
+    def go_on_as(self, state: str, data: Any, timers: Iterable[tuple[Any, float]]) -> None:
+        """Be what this machine was in another process; no callback runs, and no event comes of it.
+
+        Args:
+            state: the state.
+            data: its data.
+            timers: name and monotonic seconds of each that runs; their events have no content.
+        """
+        self.state, self.data = state, data
+        self._carry(timers)
+        self._keep((state, data))
+
+    def go_on_with(self, data: Any, *actions: Action) -> None:
+        """Take up what waited for the moment in which this process has taken over.
+
+        Args:
+            data: the new data.
+            actions: as those that ``restore`` returns.
+        """
+        self._begin(self.state, data, *actions)
+        self._keep((self.state, self.data))
 
     def _begin(self, state: str, data: Any, *actions: Action) -> None:
         self.state, self.data = state, data

@@ -20,7 +20,7 @@ from supervision.gen_statem.actions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.timers import Timer
@@ -89,6 +89,21 @@ class MachineTimers(Behaviour):
         if running is not None:
             self.kernel.cancel_timer(running)
         self._timers[name] = timer
+
+    def _carry(self, timers: Iterable[tuple[Any, float]]) -> None:
+        """Set timers that ran in another process; nothing else has set any."""
+        kernel, cell = self.kernel, self._myRef
+        now = kernel.clock.monotonic()
+        running = {
+            name: kernel.start_timer(cell, at - now, Fired(name, None), _timeout)
+            for name, at in timers
+        }
+        self._timers = running or None
+
+    def timer_at(self, name: Any) -> float | None:
+        """When a timer fires, monotonic seconds; None where it does not run."""
+        timer = None if self._timers is None else self._timers.get(name)
+        return None if timer is None else timer.when
 
     def _fire_now(self, name: Any, content: Any) -> None:
         self._due = self._due if self._due is not None else {}

@@ -28,7 +28,7 @@ from supervision.management import (
     which_children,
 )
 from supervision.reasons import SHUTDOWN
-from supervision.supervisor.children import Children
+from supervision.supervisor.carrying import Carrying
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from supervision.reasons import Reason
 
 
-class Managed(Children):
+class Managed(Carrying):
     """Supervised children and the calls that manage them."""
 
     def _manage(self, call: PendingCall) -> Coroutine[Any, Any, None] | None:

@@ -15,6 +15,7 @@ from actors.router import Router
 from actors.routing import marks, table_of
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
+from actors.standby import Standby
 from protocols.cti.messages import RouteRequest
 from supervision import ChildSpec, SupervisorFlags
 from supervision.testing import Kit
@@ -36,6 +37,9 @@ class Count:
     def begin(self):
         self.begun = True
 
+    def go_on(self):
+        self.begun = True
+
     @property
     def open(self):
         return len(self.sessions)
@@ -54,11 +58,15 @@ class CallKit(Kit):
         writer: the disk; that of an earlier kit has what was committed there.
         on_stall: of the journal.
         clock: that of an earlier kit goes on; None is a new one.
+        standby: whether it waits for the sessions of another kit.
         sessions: keys of ``[sessions]``.
     """
 
-    def __init__(self, writer=None, on_stall="answer", clock=None, **sessions):
+    def __init__(self, writer=None, on_stall="answer", clock=None, standby=False, **sessions):
         super().__init__(clock=clock)
+        self.standby = Standby(waiting=standby)
+        if standby:
+            self.kernel.hold_timers()
         self.config = config(**sessions)
         self.table = table_of(self.config)
         self.count = Count()
@@ -80,7 +88,7 @@ class CallKit(Kit):
         self.router = self.base.whereis("router")
         self.pool = SessionPool()
         self.pool.recovered = recovered.values.get("session", {})
-        args = SessionSupArgs(self.config.supervision, self.pool, self.settings)
+        args = SessionSupArgs(self.config.supervision, self.pool, self.settings, self.standby)
         spec = ChildSpec("sessionSup", SessionSup, args, type="supervisor")
         top = self.start_supervisor(SupervisorFlags(intensity=100), [spec], name="callSup")
         self.sessions = self.base.whereis("sessionSup")

@@ -1,0 +1,336 @@
+"""Sessions go from one node to another: each as it was, and none does anything before."""
+
+import pytest
+from call_kit import CallKit, route_request
+
+from actors.call_messages import CallTold, RouteAsked, RouteTold
+from actors.call_names import ani_group, call_name, once_name, xref_name
+from actors.session_api import AddJourneyStep, IdempotentKey, OpenSession, PatchSession
+from actors.takeover.sessions import SessionsBulk
+from protocols.cti.messages import CallEvent, RouteUsed
+from supervision.introspection import Introspection
+from supervision.release.carrier import NotCarried, Slice
+
+NUMBER = "+33612345678"
+
+
+def bulk(kit, **options):
+    return SessionsBulk(kit.kernel, kit.pool, kit.journal, kit.settings, **options)
+
+
+def introspection(kit):
+    return Introspection(kit.kernel, "callSup")
+
+
+class Two:
+    """A node that gives and one that takes, in one virtual time."""
+
+    def __init__(self, **sessions):
+        self.old = CallKit(**sessions)
+        self.new = CallKit(clock=self.old.clock, standby=True, **sessions)
+        self.gives, self.takes = bulk(self.old), bulk(self.new)
+        self.frozen = False
+
+    def __enter__(self):
+        self.old.__enter__()
+        self.new.__enter__()
+        self.quiet = dict(self.new.kernel.reports.counts)
+        return self
+
+    def __exit__(self, *what):
+        self.new.__exit__(*what)
+        self.old.__exit__(*what)
+
+    def begin(self):
+        self.gives.begin()
+        self.copy()
+
+    def copy(self, limit=2):
+        """Give all that is due."""
+        version = min(self.gives.version, self.takes.version)
+        while self.gives.due:
+            assert self.takes.give(version, self.gives.take(limit, version)) is None
+
+    def freeze(self):
+        """The last slices; nothing of the new node has been heard of till then."""
+        self.frozen = True
+        self.old.settle()
+        self.old.run(self.gives.stop())
+        self.copy()
+        assert self.gives.count() == self.takes.count() == self.new.pool.count()
+        assert self.new.kernel.reports.counts == self.quiet
+        assert not self.new.disk.commits
+        assert not self.new.journal.waiting
+        assert self.new.count.sessions == self.old.count.sessions
+        assert not self.new.count.begun
+        assert not self.new.pool.ready
+
+    def switch(self):
+        if not self.frozen:
+            self.freeze()
+        self.gives.end()
+        self.new.run(self.takes.switch())
+        self.new.kernel.release_timers()
+        self.new.standby.open()
+        self.new.settle()
+        assert self.new.count.begun
+        assert self.new.pool.ready
+
+
+def kept(kit):
+    return {name: child.kept for name, child in kit.pool.children.items()}
+
+
+def names(kit):
+    registry = kit.kernel.registry
+    owned = {name: str(address.name) for name, address in registry._names.items()}
+    return {name: owner for name, owner in owned.items() if isinstance(name, tuple)}
+
+
+def timers(kit):
+    """When each timer of each session fires."""
+    return {
+        name: {left.name: round(left.at, 4) for left in child.address.cell.actor.timers_left()}
+        for name, child in kit.pool.children.items()
+        if child.address.cell is not None
+    }
+
+
+def same(two):
+    links = ("link", "link-1")
+    assert kept(two.old) == kept(two.new)
+    assert names(two.old) | {links: ""} == names(two.new) | {links: ""}
+    assert timers(two.old) == timers(two.new)
+
+
+def asked(kit, session, xref="x1", link="link-1", **fields):
+    message = route_request(xref=xref, **fields)
+    kit.send(session, RouteAsked(message, link, kit.marks()))
+
+
+def busy(kit, number):
+    """A session that has lived: asked, answered, told of, patched; return its address."""
+    call = f"c{number}"
+    session = kit.open(call, ani=NUMBER)
+    asked(kit, session, f"x{number}", call=call)
+    kit.settle()
+    used = RouteUsed(i=900 + number, xref=f"x{number}", target="7001", reason="ok")
+    kit.send(session, RouteTold(used, "link-1"))
+    event = CallEvent(i=950 + number, call=call, ev="established", ts=2.0, seq=number)
+    kit.send(session, CallTold(event, "link-1"))
+    kit.settle()
+    key = IdempotentKey(f"k{number}", "f")
+    kit.call(session, AddJourneyStep(step="menu", ev="in", app="ivr", once=key))
+    return session
+
+
+def test_every_session_is_there_as_it_was_with_its_names_groups_and_timers():
+    with Two() as two:
+        for number in range(5):
+            busy(two.old, number)
+            two.old.advance(1.5)
+        two.begin()
+        two.freeze()
+        same(two)
+        members = two.new.kernel.registry.members(ani_group(NUMBER))
+        assert sorted(str(one.name) for one in members) == sorted(two.old.pool.children)
+
+
+def test_what_changes_meanwhile_goes_again_what_is_new_comes_and_what_has_ended_goes():
+    with Two(linger_s=5) as two:
+        changes, ends = busy(two.old, 1), busy(two.old, 2)
+        two.begin()
+        two.old.call(changes, PatchSession(rev=1, set={"lang": "de"}, delete=()))
+        cleared = CallEvent(i=990, call="c2", ev="cleared", ts=9.0, seq=99)
+        two.old.send(ends, CallTold(cleared, "link-1"))
+        born = busy(two.old, 3)
+        two.old.settle()
+        assert two.gives.due == 3
+        two.copy()
+        assert two.new.pool.address_of(str(changes.name))
+        two.old.advance(6)
+        assert two.gives.due >= 1
+        two.freeze()
+        assert set(two.new.pool.children) == {str(changes.name), str(born.name)}
+        same(two)
+
+
+def test_a_name_that_moves_to_another_session_while_they_are_copied_is_the_others():
+    with Two(linger_s=1) as two:
+        first = two.old.open("c1")
+        two.begin()
+        cleared = CallEvent(i=1, call="c1", ev="cleared", ts=9.0)
+        two.old.send(first, CallTold(cleared, "link-1"))
+        two.old.advance(2)
+        second = two.old.open("c1")
+        two.freeze()
+        assert two.new.kernel.registry.whereis(call_name("c1")).name == second.name
+        same(two)
+
+
+def test_nothing_is_due_of_a_session_that_does_not_change():
+    with Two() as two:
+        busy(two.old, 1)
+        two.begin()
+        two.old.advance(60)
+        assert two.gives.due == 0
+
+
+def test_a_dialogue_that_is_not_decided_is_decided_after_the_switch_in_time():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.old.base.whereis("router").cell.suspended = True
+        asked(two.old, session, reply_ms=None)
+        two.begin()
+        two.freeze()
+        assert not two.new.answers()
+        two.switch()
+        [answer] = two.new.answers()
+        assert (answer.target, answer.reason) == ("7001", "rp-default")
+        assert names(two.new)[xref_name("x1")] == session.name
+
+
+def test_the_default_answer_of_a_carried_dialogue_leaves_at_its_time():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.old.base.whereis("router").cell.suspended = True
+        two.new.base.whereis("router").cell.suspended = True
+        asked(two.old, session)
+        two.old.advance(0.1)
+        two.begin()
+        two.switch()
+        two.new.advance(0.1)
+        assert not two.new.answers()
+        two.new.advance(0.06)
+        [answer] = two.new.answers()
+        assert answer.reason == "late-default"
+
+
+def test_a_session_goes_on_being_idle_and_ends_when_it_would_have_ended():
+    with Two(idle_expiry_s=100, linger_s=10) as two:
+        idle, closed = two.old.open("c1"), two.old.open("c2")
+        two.old.advance(40)
+        cleared = CallEvent(i=1, call="c2", ev="cleared", ts=9.0)
+        two.old.send(closed, CallTold(cleared, "link-1"))
+        two.old.advance(4)
+        two.begin()
+        two.switch()
+        two.new.advance(5.9)
+        assert str(closed.name) in two.new.pool.children
+        two.new.advance(0.2)
+        assert str(closed.name) not in two.new.pool.children
+        two.new.advance(49.8)
+        assert two.new.state(two.new.pool.address_of(str(idle.name))) == "new"
+        two.new.advance(0.2)
+        assert two.new.state(two.new.pool.address_of(str(idle.name))) == "closed"
+        assert two.new.count.open == 0
+
+
+def test_a_session_between_two_lives_is_so_on_the_other_side_and_comes_back_there():
+    with Two() as two:
+        session = two.old.open("c1")
+        path = session.path
+        two.begin()
+        two.old.faults.refuse_starts(path, None)
+        two.old.faults.kill(session)
+        two.old.settle()
+        child = two.old.pool.children[str(session.name)]
+        assert child.status == "restarting"
+        two.freeze()
+        other = two.new.pool.children[str(session.name)]
+        assert (other.status, other.restarts, other.failures) == (
+            child.status,
+            child.restarts,
+            child.failures,
+        )
+        assert other.retry_at == child.retry_at
+        assert [str(reason) for reason, _ in other.exits] == [str(one) for one, _ in child.exits]
+        assert other.address.cell is None
+        two.switch()
+        two.new.until(lambda: other.status == "running")
+        assert other.address.incarnation == child.address.incarnation + 1
+
+
+def test_a_session_that_has_been_restarted_has_its_number_and_counters():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.begin()
+        two.old.faults.kill(session)
+        two.old.settle()
+        two.freeze()
+        child, other = (kit.pool.children[str(session.name)] for kit in (two.old, two.new))
+        assert other.address.incarnation == child.address.incarnation == 2
+        assert (other.restarts, other.failures) == (child.restarts, child.failures) == (1, 1)
+        same(two)
+
+
+def test_a_suspended_session_is_suspended_until_somebody_resumes_it():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.begin()
+        two.old.run(introspection(two.old).suspend(session.path))
+        assert [cell.address for cell in two.gives.suspended()] == [session]
+        two.switch()
+        cell = two.new.pool.children[str(session.name)].address.cell
+        assert cell.suspended
+        two.old.run(introspection(two.old).resume(session.path))
+        assert two.gives.suspended() == []
+
+
+def test_a_decision_that_nobody_has_been_told_of_stops_the_takeover():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.old.settle()
+        two.old.disk.hold()
+        asked(two.old, session)
+        two.old.settle()
+        two.begin()
+        two.old.run(two.gives.stop())
+        with pytest.raises(NotCarried, match=str(session.name)):
+            two.copy()
+
+
+def test_after_an_abort_the_old_node_goes_on_and_notes_nothing_any_more():
+    with Two() as two:
+        session = busy(two.old, 1)
+        two.begin()
+        two.freeze()
+        two.old.run(two.gives.resume())
+        assert "put" not in vars(two.old.journal)
+        assert two.gives.due == 0
+        two.old.call(session, PatchSession(rev=1, set={"lang": "de"}, delete=()))
+        assert two.gives.due == 0
+        two.begin()
+        assert two.gives.count() == 1
+
+
+def test_a_slice_that_comes_before_the_supervisor_of_sessions_waits_for_it():
+    with Two() as two:
+        session = busy(two.old, 1)
+        two.gives.begin()
+        some = two.gives.take(10, 1)
+        two.new.kernel.registry.unregister("sessionSup", two.new.sessions)
+        done = two.takes.give(1, some)
+        assert not done.done()
+        two.new.kernel.registry.register("sessionSup", two.new.sessions)
+        for then in two.new.pool.when_up:
+            then(two.new.sessions.cell.actor)
+        assert done.done()
+        assert set(two.new.pool.children) == {str(session.name)}
+
+
+def test_what_is_no_session_is_refused():
+    with Two() as two, pytest.raises(ValueError, match="Expected"):
+        two.takes.give(1, Slice((("s", b"\x93\x01"),)))
+
+
+def test_an_application_that_opens_again_finds_its_session_on_the_other_side():
+    with Two() as two:
+        key = IdempotentKey("open-1", "f")
+        opening = two.old.openings.for_application(
+            OpenSession(call="c7", app="ivr", once=key), two.old.clock.wall()
+        )
+        session = two.old.call("sessionSup", opening.request).address
+        two.begin()
+        two.switch()
+        assert names(two.new)[once_name("open-1")] == session.name
