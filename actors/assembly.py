@@ -155,7 +155,9 @@ class Assembly:
                 config.supervision,
                 self.openings.settings.table,
                 _store_args(self),
-                SessionSupArgs(config.supervision, self.pool, self.openings.settings),
+                SessionSupArgs(
+                    config.supervision, self.pool, self.openings.settings, self.release.standby
+                ),
                 _listener_args(self, self.services.tokens),
             ),
             http=_http_args(self),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.takeover.sessions import SessionsBulk
 from supervision.release.records import TakeoverLimits
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def taking_parts(node: Assembly) -> list[Part]:
 
 
 def _parts(node: Assembly, *, taking: bool) -> list[Part]:
-    del node, taking
-    return []
+    del taking
+    return [SessionsBulk(node.kernel, node.pool, node.journal, node.openings.settings)]
 
 
 def limits(config: ReleaseConfig) -> TakeoverLimits:
