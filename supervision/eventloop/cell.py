@@ -308,9 +308,11 @@ class Node(Ground, Protocol):
 
     Attributes:
         roots: the actors without a parent, by their names.
+        under_way: the handlers that wait for something.
     """
 
     roots: dict[str | int, Cell]
+    under_way: set[Handling]
 
     @property
     def host(self) -> Host:

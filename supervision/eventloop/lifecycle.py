@@ -103,6 +103,7 @@ def starting(cell: Cell) -> bool:
 def _abandon_handler(kernel: Node, cell: Cell, reason: Reason) -> None:
     task, cell.task = cell.task, None
     assert task is not None
+    kernel.under_way.discard(task)
     if isinstance(task.message, PendingCall):
         task.message.fail(ServerDied(reason))
     try:
@@ -126,18 +127,30 @@ def _terminate(
         _terminated(kernel, cell, reason, result)
         return
 
-    def ended(_task: HandlerTask, value: Any, exception: BaseException | None) -> None:
+    def ended(task: HandlerTask, value: Any, exception: BaseException | None) -> None:
         cell.task = None
+        kernel.under_way.discard(task)
         if exception is None:
             _terminated(kernel, cell, reason, value)
         else:
             _terminate_failed(kernel, cell, reason, exception)
 
-    cell.task = HandlerTask(cell, result, ended)
-    cell.task.wake()
+    drive(kernel, cell, result, ended)
     bound = _bound_of(cell, reason)
     if bound is not None:
         _kill_in(kernel, cell, bound)
+
+
+def drive(
+    kernel: Node,
+    cell: Cell,
+    coro: Any,
+    ended: Callable[[HandlerTask, Any, BaseException | None], None],
+) -> None:
+    """Have the next turns run the coroutine of an asynchronous ``init`` or ``terminate``."""
+    cell.task = task = HandlerTask(cell, coro, ended)
+    kernel.under_way.add(task)
+    task.wake()
 
 
 def _terminated(kernel: Node, cell: Cell, reason: Reason, result: Any) -> None:

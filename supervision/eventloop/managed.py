@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -13,6 +13,8 @@ from supervision.reasons import Reason
 if TYPE_CHECKING:
     from supervision.eventloop.cell import LocalAddress
 
+
+Straggler = Literal["redeliver", "wait", "restart"]
 
 CRASHED_S = 5.0
 """Seconds that the asynchronous ``terminate`` of a crashed actor has, where nobody says more."""
@@ -88,6 +90,9 @@ class ManagedActor(Actor):
             never.
         start_timeout_s: seconds that an asynchronous ``on_start`` may take before the actor is
             killed and its start has failed with ``timeout``; None is for ever.
+        straggler: what becomes of a handler that still waits when its node hands over to another:
+            ``redeliver`` cancels it and the new node is given its message again, ``wait`` has the
+            takeover wait for it, ``restart`` has the new node start the actor anew.
     """
 
     kind: ClassVar[str] = "worker"
@@ -95,6 +100,7 @@ class ManagedActor(Actor):
     mailbox: ClassVar[MailboxPolicy | None] = None
     hibernate_after_s: ClassVar[float | None] = None
     start_timeout_s: ClassVar[float | None] = None
+    straggler: ClassVar[Straggler] = "redeliver"
 
     def on_start(self, args: Any) -> Any:
         """Begin; returns None, IGNORE, or a Stop, Info or Continue."""

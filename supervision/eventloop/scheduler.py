@@ -18,7 +18,8 @@ import msgspec
 
 from supervision.eventloop import urgent
 from supervision.eventloop.handler import HandlerTask
-from supervision.eventloop.timekeeping import SchedulerLimits, Timekeeper
+from supervision.eventloop.standstill import Resting
+from supervision.eventloop.timekeeping import SchedulerLimits
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,7 +55,7 @@ class SchedulerStatistics(msgspec.Struct, frozen=True):
     late_replies: int
 
 
-class Scheduler(Timekeeper, ABC):
+class Scheduler(Resting, ABC):
     """Runs actors on one asyncio loop; every method but ``post`` belongs to the loop's thread.
 
     Args:
@@ -64,9 +65,6 @@ class Scheduler(Timekeeper, ABC):
     """
 
     __slots__ = (
-        "_inbox",
-        "_ready",
-        "_signals",
         "_spare",
         "holds",
         "late_replies",
@@ -85,9 +83,6 @@ class Scheduler(Timekeeper, ABC):
         self.holds = 0
         self.late_replies = 0
         self._spare: deque[deque[Entry]] = deque(maxlen=SPARE_QUEUES)
-        self._ready: deque[Cell] = deque()
-        self._signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
     def statistics(self) -> SchedulerStatistics:
         """A snapshot of the counters."""
@@ -217,6 +212,8 @@ class Scheduler(Timekeeper, ABC):
     # A turn
 
     def _turn(self) -> None:
+        if self._frozen:
+            return
         self.thread = get_ident()
         self.turns += 1
         self.now = self._clock()
@@ -334,12 +331,15 @@ class Scheduler(Timekeeper, ABC):
         """Drive the coroutine of an asynchronous handler."""
         cell.task = task = HandlerTask(cell, coro, self.handler_ended, message, sender)
         task.step()
-        if cell.task is task and cell.mailbox and urgent.waits(cell, self.urgent):
-            self.signal(self._let_through, cell)
+        if cell.task is task:
+            self.under_way.add(task)
+            if cell.mailbox and urgent.waits(cell, self.urgent):
+                self.signal(self._let_through, cell)
 
     def handler_ended(self, task: Handling, _value: Any, exception: BaseException | None) -> None:
         """An asynchronous handler came to its end: the cell takes messages again."""
         cell = task.cell
+        self.under_way.discard(task)
         # Whoever stepped the task looks at the mailbox next; queueing the cell here as well would
         # give it one more turn than the others for every message.
         if cell.task is task:

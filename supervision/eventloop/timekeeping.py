@@ -55,7 +55,9 @@ class Timekeeper:
         "_armed_for",
         "_awake",
         "_clock",
+        "_frozen",
         "_in_turn",
+        "_timers_held",
         "clock",
         "deadlines",
         "limits",
@@ -79,6 +81,8 @@ class Timekeeper:
         self._awake = False  # a turn runs or is to come; it arms when it ends
         self._armed: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
+        self._frozen = False
+        self._timers_held = False
 
     def after_turn(self, function: Callable[[], object]) -> None:
         """Run ``function`` at the end of this turn, or soon where there is none."""
@@ -116,18 +120,38 @@ class Timekeeper:
         if self.deadlines.add_at(due, entry) and not self._awake:
             self.arm()
 
+    def hold_timers(self) -> None:
+        """Have no timer fire until ``release_timers``; deadlines of calls pass as ever.
+
+        For a node that takes over from another, whose timers are the other's until it serves.
+        """
+        self._timers_held = True
+        self.arm()
+
+    def release_timers(self) -> None:
+        """Have timers fire again; those that are overdue do so soon."""
+        self._timers_held = False
+        self.arm()
+
     def arm(self) -> None:
-        """Have the loop call at the earliest timer or deadline."""
-        dues = [due for due in (self.timers.next_due, self.deadlines.next_due) if due is not None]
+        """Have the loop call at the earliest timer or deadline; not while nothing may run."""
+        if self._frozen:
+            self._disarm()
+            return
+        timer = None if self._timers_held else self.timers.next_due
+        dues = [due for due in (timer, self.deadlines.next_due) if due is not None]
         due = min(dues, default=float("inf"))
         if due == self._armed_for:
             return
-        if self._armed is not None:
-            self._armed.cancel()
-            self._armed = None
+        self._disarm()
         self._armed_for = due
         if dues:
             self._armed = self.loop.call_later(max(0.0, due - self._clock()), self._timers_due)
+
+    def _disarm(self) -> None:
+        if self._armed is not None:
+            self._armed.cancel()
+        self._armed, self._armed_for = None, float("inf")
 
     def _timers_due(self) -> None:
         self._armed, self._armed_for = None, float("inf")
@@ -142,6 +166,8 @@ class Timekeeper:
             entry.expire()
             if self._clock() >= limit:
                 return
+        if self._timers_held:
+            return
         for timer in self.timers.pop_due(due):
             fire, timer.fire = timer.fire, None
             if fire is not None:

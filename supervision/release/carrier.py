@@ -7,16 +7,19 @@ way up (`code_change`), the newer code, which gives, on the way down (`downgrade
 
 The order of the calls, over all parts in their order:
 
-    gives:  begin* take*  drain  hold  idle...  stop  take* pack   | resume (reversed order) on abort
-    takes:  give*  unpack                                          | switch
+    gives:  begin* take*  drain  hold  idle...  stop  take* pack  | resume (reversed order)
+    takes:  give*  unpack                                         | switch
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from supervision.release.versions import Conversions
 
 
 class NoConversion(Exception):  # noqa: N818 - a state of affairs
@@ -58,18 +61,34 @@ class Part(ABC):
     Attributes:
         name: the same in every release.
         version: of the schema of its state.
+        conversions: the steps between its versions, where there are some.
+        optional: whether a node of another release need not know this part: what is in it may be
+            lost, and begin empty.
     """
 
     name: str
     version: int = 1
+    conversions: Conversions | None = None
+    optional: bool = False
 
     # Both sides, when they meet
+
+    def writes(self, version: int) -> bool:
+        """Whether this code can write the state in a version."""
+        return version == self.version or self._leads(self.version, version)
+
+    def reads(self, version: int) -> bool:
+        """Whether this code can take in a state that is written in a version."""
+        return version == self.version or self._leads(version, self.version)
+
+    def _leads(self, have: int, want: int) -> bool:
+        return self.conversions is not None and self.conversions.leads(have, want)
 
     def types(self) -> dict[str, int]:
         """The versions of the kinds of state inside it, by name; the other side is told."""
         return {}
 
-    def agree(self, theirs: dict[str, int]) -> None:
+    def agree(self, theirs: dict[str, int]) -> None:  # noqa: B027 - most have nothing to compare
         """Know what the other side's ``types`` are, before anything travels.
 
         Raises:
@@ -78,14 +97,14 @@ class Part(ABC):
 
     # The side that gives
 
-    async def drain(self, until: float) -> None:
+    async def drain(self, until: float) -> None:  # noqa: B027 - most have nothing under way
         """Let what is under way end, and begin nothing new of that kind; the node still serves.
 
         Args:
             until: monotonic seconds at which that is over.
         """
 
-    def hold(self) -> None:
+    def hold(self) -> None:  # noqa: B027 - most take no input from outside
         """Take no more input from outside; what has been read is still handled."""
 
     def idle(self) -> bool:
@@ -96,7 +115,7 @@ class Part(ABC):
         """Name what is not done with when the time is over; for operators."""
         return []
 
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # noqa: B027 - most have nothing that only one process may have
         """No actor runs any more: let go of what only one process may have (files, locks)."""
 
     @abstractmethod
@@ -108,8 +127,24 @@ class Part(ABC):
             NotCarried: something in it cannot travel.
         """
 
-    async def resume(self) -> None:
+    async def resume(self) -> None:  # noqa: B027 - most have changed nothing
         """The takeover is off: go on as if nothing had been, from whatever has been called."""
+
+    def copy(self, version: int) -> bytes | None:
+        """The state as it is now, while the node serves, for a dry run or a shadow.
+
+        Returns:
+            What `unpack` takes, without descriptors; None where that makes no sense.
+
+        Raises:
+            NoConversion, NotCarried: as `pack`.
+        """
+        del version
+        return None
+
+    def tells(self) -> dict[str, Any]:
+        """Plain data for the history of releases: asked after `pack`, and after `switch`."""
+        return {}
 
     # The side that takes
 
@@ -127,7 +162,7 @@ class Part(ABC):
             ValueError: it is no such state.
         """
 
-    async def switch(self) -> None:
+    async def switch(self) -> None:  # noqa: B027 - most have nothing to begin
         """From now on this node serves."""
 
 
