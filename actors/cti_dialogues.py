@@ -6,14 +6,10 @@ mute past its own deadline, the link's guard answers with the routing point's de
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
 
+from actors.routing import Marks
 from protocols.cti.messages import Message, RerouteRequest, RouteRequest
-
-if TYPE_CHECKING:
-    from actors.routing import Marks
 
 _REQUESTS = RouteRequest | RerouteRequest
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 NAME = "links"
 VERSION = 1
 
+_DECODER = msgspec.msgpack.Decoder(LinksState)  # made now: at the freeze it would take time
+
 AT_ONCE = 32
 """Connections that are adopted in one turn of the loop, those that have something to do first."""
 
@@ -201,7 +203,7 @@ class LinksPart(Part):
 
     def _read(self, version: int, body: bytes) -> LinksState:
         if version == self.version:
-            return msgspec.msgpack.decode(body, type=LinksState)
+            return _DECODER.decode(body)
         plain = self.conversions.convert(
             self.name, msgspec.msgpack.decode(body), have=version, want=self.version
         )
