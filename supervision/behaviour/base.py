@@ -77,7 +77,7 @@ class Behaviour(Asking, Naming, Resting, Carrying, ManagedActor):
 
     def start_timer(self, after_s: float, payload: Any) -> Timer:
         """Have a ``Timeout`` with ``payload`` delivered after ``after_s`` seconds."""
-        return self.kernel.start_timer(self._myRef, after_s, payload, _fire)
+        return self.kernel.start_timer(self._myRef, after_s, payload, deliver_timeout)
 
     def cancel_timer(self, timer: Timer) -> bool:
         """Cancel a timer; False where it already fired (its message may be in the mailbox)."""
@@ -175,7 +175,8 @@ class Behaviour(Asking, Naming, Resting, Carrying, ManagedActor):
         raise TypeError(f"{type(self).__name__} has no code_change from {old_vsn!r}")
 
 
-def _fire(timer: Timer) -> None:
+def deliver_timeout(timer: Timer) -> None:
+    """Tell its owner that a timer which ``start_timer`` has set is due."""
     cell: Cell = timer.owner
     cell.kernel.forget_timer(timer)
     cell.kernel.deliver(cell, Timeout(timer, timer.payload), cell.address)

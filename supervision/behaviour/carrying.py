@@ -23,7 +23,9 @@ class Carrying:
 
     Attributes:
         version: of the layout of what travels, from 1; None is 1.
-        carried: the type of what travels, as msgspec knows it; None: this actor begins anew.
+        carried: the type of what travels, as msgspec knows it (of a machine, that of its data);
+            None: this actor begins anew.
+        carried_as: the name by which every version knows this state; the class' where empty.
         conversions: the ways between the versions of it.
         adapters: what becomes of waiting messages of other versions.
         was: the path that it had in the version before, where it was renamed or moved.
@@ -31,6 +33,7 @@ class Carrying:
 
     version: ClassVar[int | str | None]
     carried: ClassVar[Any] = None
+    carried_as: ClassVar[str] = ""
     conversions: ClassVar[Conversions] = SAME
     adapters: ClassVar[Adapters] = NO_ADAPTERS
     was: ClassVar[str] = ""
@@ -39,15 +42,19 @@ class Carrying:
     system_replace_state: Any
 
     def hand_over(self) -> Any:
-        """What of the state travels: a value of the type ``carried``; by default all of it."""
+        """What of the state travels: a value of the type ``carried``; by default all of it.
+
+        Where it is all of it, all timers and monitors of the actor travel too. Who overrides this
+        hands over a part: then only the timers and monitors that are in that part do.
+        """
         return self.system_get_state()
 
     def adopt(self, state: Any) -> None:
         """Go on from what the other version's actor was: by default that is the state now.
 
-        Its timers, monitors, names and callers are there already; its messages come next. The
-        timers of this actor's own ``init`` are gone: what the other version did not have is set
-        here. Nothing may be sent or written before this is called.
+        Its timers, monitors, names and callers are there already; its messages come next. Where
+        all of the state has travelled, the timers and monitors that this actor's own ``init`` has
+        begun with are gone: one that the other version did not have is set here.
 
         Args:
             state: of the type ``carried``, converted to this version.

@@ -66,6 +66,10 @@ class Held:
         queue = self._queues.get(address.path)
         return 0 if queue is None else len(queue.entries)
 
+    def entries(self) -> list[tuple[str, deque[Entry]]]:
+        """What waits, by the paths of those it is for."""
+        return [(path, queue.entries) for path, queue in self._queues.items() if queue.entries]
+
     def awaits(self, name: Hashable) -> bool:
         """Whether whoever had a name is down and will be started again.
 

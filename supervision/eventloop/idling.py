@@ -33,6 +33,17 @@ class IdleTimeout:
         # After the handler that asks for it, and before the next message: it is counted by then.
         cell.kernel.signal(self._begin)
 
+    @property
+    def payload(self) -> Any:
+        """What it is told."""
+        return self._payload
+
+    @property
+    def due(self) -> float | None:
+        """Monotonic seconds at which it is told; None where a message has come."""
+        timer = self._timer
+        return timer.when if timer is not None and self._cell.handled == self._handled else None
+
     def cancel(self) -> None:
         """Tell nothing."""
         self._payload = self  # what can be no payload

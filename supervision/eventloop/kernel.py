@@ -93,6 +93,17 @@ class Kernel(Switchboard):
         cell.timers = timer
         return timer
 
+    def put_timer(self, timer: Timer) -> None:
+        """Arm a timer that was made for its actor and a time; it dies with that actor."""
+        self.timers.add(timer)
+        cell: Cell = timer.owner
+        timer.after = cell.timers
+        if cell.timers is not None:
+            cell.timers.before = timer
+        cell.timers = timer
+        if not self._awake:
+            self.arm()
+
     def forget_timer(self, timer: Timer) -> None:
         """Take a timer out of its actor's list, once it fired or was cancelled."""
         cell: Cell = timer.owner

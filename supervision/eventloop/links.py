@@ -18,6 +18,7 @@ __all__ = [
     "Down",
     "Exit",
     "Monitor",
+    "begin_watch",
     "demonitor",
     "exit_signal",
     "link",
@@ -68,7 +69,12 @@ def monitor(kernel: Node, watcher: Cell, address: ActorAddress) -> Monitor:
         watch = Monitor(watcher, watcher)
         kernel.deliver(watcher, Down(watch, address, NOPROC), None)
         return watch
-    watch = Monitor(watcher, target)
+    return begin_watch(Monitor(watcher, target))
+
+
+def begin_watch(watch: Monitor) -> Monitor:
+    """Have a watch of a living actor count."""
+    target, watcher = watch.target, watch.watcher
     # Dictionaries, not sets: whoever came first is told first, in every run.
     target.monitors = target.monitors if target.monitors is not None else {}
     target.monitors[watch] = None

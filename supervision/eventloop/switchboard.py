@@ -51,6 +51,15 @@ class Switchboard(Scheduler):
         self.registry: Registry[LocalAddress] = Registry()
         self._request_ids = 0
 
+    @property
+    def last_request(self) -> int:
+        """The number of the last request that an actor has made."""
+        return self._request_ids
+
+    def skip_requests(self, past: int) -> None:
+        """Give no request a number up to this one: another node has given them."""
+        self._request_ids = max(self._request_ids, past)
+
     # Sending
 
     def cell_of(self, target: Target) -> Cell | None:

@@ -121,6 +121,12 @@ class DeadlineQueues:
         queued = sum(not entry.settled for queue in self._queues.values() for _, entry in queue)
         return queued + sum(not entry.settled for _, _, entry in self._heap)
 
+    def __iter__(self) -> Iterator[Expiring]:
+        """What is not settled, in no order."""
+        for queue in self._queues.values():
+            yield from (entry for _, entry in queue if not entry.settled)
+        yield from (entry for _, _, entry in self._heap if not entry.settled)
+
     def add(self, now: float, duration: float, entry: Expiring) -> bool:
         """Queue ``entry`` for ``now + duration``; return whether it heads its queue."""
         queue = self._queues.get(duration)

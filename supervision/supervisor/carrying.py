@@ -16,6 +16,8 @@ from supervision.reasons import SHUTDOWN, Kind, Reason, say
 from supervision.supervisor.children import Children, Due, Recovered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from supervision.eventloop.cell import Cell
 
 
@@ -143,6 +145,32 @@ class Carrying(Children):
             since = now if past.started_at is None else past.started_at
             due = since + strategy.reset_after(self.state, child)
             self.start_timer(due - now, Recovered(child, since))
+
+    def recall(self, restarts: Iterable[float], pasts: Mapping[str, Past]) -> None:
+        """Go on counting where a supervisor in another process was; its children run here already.
+
+        Args:
+            restarts: when it restarted children, of those that count.
+            pasts: what it remembered of children, by id; who is not known here is left out.
+        """
+        self.state.restarts = deque(sorted((*restarts, *self.state.restarts)))
+        for name, past in pasts.items():
+            child = self.state.children.get(name)
+            if child is not None:
+                child.restarts += past.restarts
+                if past.exits or past.failures or past.attempts:
+                    self._recall_trouble(child, past)
+
+    def _recall_trouble(self, child: Child, past: Past) -> None:
+        """Whether it runs is this side's to say: it has been started here."""
+        trouble = child.trouble = child.trouble or Trouble()
+        exits = [(Reason(one.kind, one.detail, one.traceback), one.at) for one in past.exits]
+        trouble.exits.extendleft(reversed(exits))
+        trouble.attempts += past.attempts
+        trouble.failures += past.failures
+        trouble.looping = trouble.looping or past.looping
+        if child.status == "running":
+            self._do_all(strategy.started(child, self.now()))
 
     def let_go(self, child: Child) -> None:
         """Forget a member: it has ended in the other process, or comes anew. Nothing is told."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -81,9 +81,12 @@ class Children(Behaviour):
 
     Attributes:
         state: flags, children and recent restarts, as the pure core keeps them.
+        carries: what the part for actors carries of its children in a takeover: all that says so,
+            or, where another part has their states, only the messages that wait for them.
     """
 
     kind = "supervisor"
+    carries: ClassVar[Literal["all", "mailboxes"]] = "all"
     stops_children = True
     state: SupervisorState
     _keeps = False

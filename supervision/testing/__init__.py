@@ -15,6 +15,7 @@ from supervision.testing.faults import Faults, InjectedFault
 from supervision.testing.kit import Kit, KitStatistics, Stuck
 from supervision.testing.loop import Restless, Unhandled, VirtualLoop
 from supervision.testing.probe import Probe, Received
+from supervision.testing.takeover import Takeover
 
 __all__ = [
     "Faults",
@@ -26,6 +27,7 @@ __all__ = [
     "Received",
     "Restless",
     "Stuck",
+    "Takeover",
     "Unhandled",
     "VirtualClock",
     "VirtualLoop",

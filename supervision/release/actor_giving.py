@@ -1,0 +1,300 @@
+"""What a node's actors are, written down for another version while the node stands still."""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from supervision.behaviour import Behaviour
+from supervision.behaviour.base import deliver_timeout
+from supervision.eventloop.calls import MessageCall, PendingCall
+from supervision.eventloop.cell import LocalAddress
+from supervision.eventloop.idling import IdleTimeout
+from supervision.eventloop.lifecycle import OWN
+from supervision.gen_server import GenServer
+from supervision.gen_statem.machine import StateMachine
+from supervision.gen_statem.timers import Fired
+from supervision.release.actor_records import (
+    NOBODY,
+    ActorRecord,
+    CallRecord,
+    EntryRecord,
+    MachineRecord,
+    MachineTimer,
+    MonitorRecord,
+    TimerRecord,
+)
+from supervision.release.actor_walk import kind_of, travels, version_of
+from supervision.release.carrier import NoConversion, NotCarried
+from supervision.release.messages import DROPPED, NO_ADAPTERS, Writer
+from supervision.release.values import Pack, plain
+from supervision.release.versions import ConversionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from supervision.eventloop.cell import Cell, Entry
+    from supervision.eventloop.timers import Timer
+    from supervision.gen_statem.actions import Snapshot
+
+
+class Calls:
+    """The callers that travel, numbered from 1.
+
+    Attributes:
+        records: in the order of their numbers.
+        new: calls that have a number and whose request is not written yet.
+    """
+
+    def __init__(self) -> None:
+        self.records: list[CallRecord] = []
+        self.new: list[MessageCall] = []
+        self._numbers: dict[int, int] = {}
+        self._kept: list[PendingCall] = []
+
+    def number(self, call: PendingCall) -> int:
+        """The number of a call; ``NOBODY`` where its caller does not travel or has given up."""
+        if not (type(call) is MessageCall and call.wanted and travels(_caller(call))):
+            return NOBODY
+        known = self._numbers.get(id(call))
+        if known is not None:
+            return known
+        path = _caller(call).address.path
+        self.records.append(CallRecord(path, call.request_id, call.deadline))
+        self._kept.append(call)
+        self.new.append(call)
+        self._numbers[id(call)] = len(self.records)
+        return len(self.records)
+
+    def write_requests(self, writer: Writer, at: str) -> None:
+        """Write what the new ones ask, as their receiver's messages are written."""
+        while self.new:
+            call = self.new.pop()
+            request = writer.write(call.request, f"{at}: {type(call.request).__name__}")
+            self.records[self._numbers[id(call)] - 1].request = (
+                None if request is DROPPED else request
+            )
+
+    def left_out(self, open_calls: Iterable[Any]) -> Iterator[CallRecord]:
+        """Those of some calls whose callers travel, and that nobody will answer."""
+        for call in open_calls:
+            known = type(call) is MessageCall and id(call) in self._numbers
+            if type(call) is MessageCall and not known and call.wanted and travels(_caller(call)):
+                self._numbers[id(call)] = NOBODY
+                self._kept.append(call)
+                yield CallRecord(_caller(call).address.path, call.request_id)
+
+
+def _caller(call: MessageCall) -> Cell:
+    caller: Any = call.caller
+    return caller  # type: ignore[no-any-return]
+
+
+class ActorWriter:
+    """Writes actors down, each in the version that the other side has.
+
+    Args:
+        theirs: versions of the kinds of state that the other side knows.
+        calls: numbers callers.
+        extra: what the release has to say to ``downgrade``.
+
+    Attributes:
+        left: what does not travel, in words.
+    """
+
+    def __init__(self, theirs: Mapping[str, int], calls: Calls, extra: Any = None) -> None:
+        self._theirs = theirs
+        self._calls = calls
+        self._extra = extra
+        self.left: list[str] = []
+
+    def actor(self, cell: Cell, was: str) -> ActorRecord:
+        """An actor that travels, with all that waits for it.
+
+        Args:
+            cell: the actor.
+            was: where it was in the version before.
+
+        Raises:
+            NotCarried: something in it cannot travel; the message says where it is.
+            NoConversion: it cannot be written in the other side's version.
+        """
+        actor, path = cell.actor, cell.address.path
+        assert isinstance(actor, Behaviour)
+        pack = Pack(self._calls.number)
+        own = version_of(actor)
+        version = min(own, self._theirs.get(kind_of(actor), own))
+        writer = Writer(pack, actor.adapters if version < own else NO_ADAPTERS)
+        record = ActorRecord(path, was, kind_of(actor), version, None, whole=gives_all(actor))
+        self._state(actor, record, pack, writer)
+        if version < own:
+            record.state = downgraded(actor, record.state, version, self._extra, path)
+        self._relations(cell, record, pack, writer)
+        self._calls.write_requests(writer, path)
+        record.timers = list(_timers(cell, pack, writer, whole=record.whole))
+        watching = cell.watching or {}
+        record.monitors = [
+            MonitorRecord(one.target.address.path if one in watching else "")
+            for one in pack.monitors
+        ]
+        return record
+
+    @staticmethod
+    def _state(actor: Behaviour, record: ActorRecord, pack: Pack, writer: Writer) -> None:
+        path, given = record.path, actor.hand_over()
+        if not isinstance(actor, StateMachine):
+            record.state = plain(given, f"{path}: state", pack)
+            return
+        if actor._callbacks is not None:  # noqa: SLF001 - no name leads to who handles its events
+            raise NotCarried(f"{path}: other callbacks have been put into its place")
+        record.machine = _machine(given, writer, path)
+        record.state = [given.state, plain(given.data, f"{path}: data", pack)]
+
+    def _relations(self, cell: Cell, record: ActorRecord, pack: Pack, writer: Writer) -> None:
+        path = record.path
+        record.mailbox = list(self.mailbox(cell.mailbox or (), writer, path, cell))
+        numbers = (self._calls.number(call) for call in cell.deferred or ())
+        record.deferred = [number for number in numbers if number != NOBODY]
+        record.names = [
+            (writer.write(name, f"{path}: a name"), ties)
+            for name, ties in (cell.names or {}).items()
+        ]
+        for watch in (cell.watching or ()) if record.whole else ():
+            pack.reference(watch)
+        record.links = [one.address.path for one in cell.links or () if travels(one)]
+        record.incarnation = cell.address.incarnation
+        record.suspended, record.trap_exit = cell.suspended, cell.trap_exit
+        waiting = getattr(cell.actor, "_continuing", None)
+        if waiting is not None:
+            record.going_on = [writer.write(term, f"{path}: a term") for term in waiting]
+
+    def mailbox(
+        self, entries: Iterable[Entry], writer: Writer, path: str, cell: Cell | None = None
+    ) -> Iterator[EntryRecord]:
+        """The messages that wait, first the one whose handler has been cut short.
+
+        Raises:
+            NotCarried: one of them cannot travel.
+        """
+        task = None if cell is None else cell.task
+        if task is not None and task.message is not None:
+            entries = [(task.message, task.sender, 0.0), *entries]
+        for number, (message, sender, arrived) in enumerate(tuple(entries)):
+            if not self._goes(message):
+                continue
+            written = writer.write(message, f"{path}: message {number} {type(message).__name__}")
+            if written is not DROPPED:
+                whose = sender.path if isinstance(sender, LocalAddress) else None
+                yield EntryRecord(written, whose, arrived)
+
+    def _goes(self, message: Any) -> bool:
+        if isinstance(message, PendingCall):
+            return self._calls.number(message) != NOBODY
+        # A machine's timer is set anew, and fires anew; the ends of children are not the others'.
+        return not isinstance(message, (Fired, *_NOT_CARRIED))
+
+
+_NOT_CARRIED = tuple(kind for kind in OWN if kind.__name__ in {"ChildExited", "StopRequest"})
+
+
+def gives_all(actor: Behaviour) -> bool:
+    """Whether all of an actor's state travels: it has not said what of it."""
+    return type(actor).hand_over in {Behaviour.hand_over, StateMachine.hand_over}
+
+
+def _machine(given: Snapshot, writer: Writer, path: str) -> MachineRecord:
+    timers = [
+        MachineTimer(
+            writer.write(left.name, f"{path}: a timer's name"),
+            left.at,
+            writer.write(left.content, f"{path}: timer {left.name!r}"),
+        )
+        for left in given.timers
+    ]
+    postponed: list[tuple[str, Any]] = [
+        (kind, writer.write(event, f"{path}: a postponed {kind}"))
+        for kind, event in given.postponed
+        if kind != "call" or _asked(writer, event)
+    ]
+    return MachineRecord(timers, postponed)
+
+
+def _asked(writer: Writer, event: Any) -> bool:
+    return bool(writer.write(event[1], "a caller")["value"] != NOBODY)
+
+
+def downgraded(actor: Behaviour, state: Any, want: int, extra: Any, path: str) -> Any:
+    """The state of an actor as an older version knows it.
+
+    Raises:
+        NoConversion: it does not know how; also where it had to be awaited.
+        ConversionFailed: ``downgrade`` raised.
+    """
+    kind, have = kind_of(actor), version_of(actor)
+    if isinstance(actor, StateMachine):
+        return list(asked(actor.downgrade, (want, *state, extra), (kind, have, want, path)))
+    if isinstance(actor, GenServer):
+        return asked(actor.downgrade, (want, state, extra), (kind, have, want, path))
+    raise NoConversion(f"{path}: {kind} has no downgrade to {want}")
+
+
+def asked(
+    convert: Callable[..., Any], args: tuple[Any, ...], about: tuple[str, int, int, str]
+) -> Any:
+    """What a callback makes of a state, as plain data.
+
+    Args:
+        convert: ``code_change`` or ``downgrade``.
+        args: what it is given.
+        about: the kind of state, its version, the version to make, the path of the actor.
+
+    Raises:
+        NoConversion: it does not know how; also where it had to be awaited.
+        ConversionFailed: it raised.
+    """
+    kind, have, want, path = about
+    try:
+        made = convert(*args)
+    except (NoConversion, ConversionFailed):
+        raise
+    except Exception as why:
+        if isinstance(why, TypeError) and " has no " in str(why):
+            raise NoConversion(f"{path}: {why}") from why
+        raise ConversionFailed(f"{path}: {kind}", have, want, why) from why
+    if isawaitable(made):
+        getattr(made, "close", _nothing)()
+        raise NoConversion(f"{path}: the conversion of {kind} would have to be awaited")
+    return plain(made, f"{path}: what became of {kind}", Pack())
+
+
+def _nothing() -> None:
+    """There is nothing to be closed."""
+
+
+def _timers(cell: Cell, pack: Pack, writer: Writer, *, whole: bool) -> Iterator[TimerRecord]:
+    """The timers of an actor: first those that its state knows, then the others, the oldest first.
+
+    What a machine has set by name travels with the machine.
+    """
+    for timer in reversed(list(own_timers(cell))) if whole else ():
+        if not isinstance(timer.payload, Fired | IdleTimeout):
+            pack.reference(timer)
+    path = cell.address.path
+    for timer in pack.timers:  # grows where one says another
+        pending = timer.pending and timer.owner is cell
+        if pending and timer.fire is not deliver_timeout:
+            raise NotCarried(f"{path}: a timer that start_timer has not set")
+        payload = writer.write(timer.payload, f"{path}: a timer") if pending else None
+        yield TimerRecord(timer.when if pending else None, payload)
+    idle = getattr(cell.actor, "_idle_timeout", None)
+    if whole and idle is not None and idle.due is not None:
+        payload = writer.write(idle.payload, f"{path}: its idle timeout")
+        yield TimerRecord(idle.due, payload, idle=True)
+
+
+def own_timers(cell: Cell) -> Iterator[Timer]:
+    """The timers of an actor that have not fired, the youngest first."""
+    timer = cell.timers
+    while timer is not None:
+        yield timer
+        timer = timer.after

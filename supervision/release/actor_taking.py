@@ -1,0 +1,318 @@
+"""A node's actors go on from what those of another version were.
+
+In two steps: all that can fail is done while the other node can still go on (found, converted,
+made of its type); then each actor is given what it was, which only puts things in their places.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from supervision.behaviour import Behaviour
+from supervision.behaviour.base import deliver_timeout
+from supervision.eventloop import links
+from supervision.eventloop.calls import MessageCall, OpenCalls
+from supervision.eventloop.cell import MEMBER, NAMED, LocalAddress, Monitor
+from supervision.eventloop.links import Down
+from supervision.eventloop.timers import Timer
+from supervision.gen_server import GenServer
+from supervision.gen_statem import Snapshot
+from supervision.gen_statem.actions import TimerLeft
+from supervision.gen_statem.machine import StateMachine
+from supervision.reasons import NOPROC
+from supervision.release.actor_giving import asked, own_timers
+from supervision.release.actor_records import NOBODY
+from supervision.release.actor_walk import address_at, kind_of, version_of
+from supervision.release.carrier import NoConversion
+from supervision.release.messages import DROPPED, NO_ADAPTERS, Reader
+from supervision.release.values import Unpack, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from supervision.eventloop.calls import PendingCall
+    from supervision.eventloop.cell import Cell, Entry
+    from supervision.eventloop.kernel import Kernel
+    from supervision.release.actor_records import (
+        ActorRecord,
+        CallRecord,
+        EntryRecord,
+        MachineRecord,
+    )
+
+
+class Callers:
+    """The callers that have travelled: a call for each number, made when it is first met.
+
+    Args:
+        kernel: the node.
+        records: in the order of their numbers.
+        where: who lives here, by the paths of the other side.
+    """
+
+    def __init__(
+        self, kernel: Kernel, records: Sequence[CallRecord], where: Callable[[str], LocalAddress]
+    ) -> None:
+        self._kernel = kernel
+        self._records = records
+        self._where = where
+        self._made: dict[int, MessageCall] = {}
+
+    def call(self, number: int, reader: Reader | None = None) -> PendingCall:
+        """The call of a number.
+
+        Args:
+            number: of the call; that of nobody is one that nobody wants answered.
+            reader: of its receiver, who is to be told what is asked.
+
+        Raises:
+            LookupError: there is no such number.
+        """
+        if number == NOBODY:
+            return _given_up(self._kernel)
+        made = self._made.get(number)
+        if made is None:
+            record = self._records[number - 1]
+            caller = self._where(record.caller).cell
+            made = self._made[number] = MessageCall(None, record.deadline, caller, record.id)  # type: ignore[arg-type]
+            made.settled = caller is None
+        if reader is not None and made.request is None:
+            record = self._records[number - 1]
+            made.request = reader.read(record.request, f"a call of {record.caller}")
+        return made
+
+    def unclaimed(self) -> Iterator[CallRecord]:
+        """Those whose receiver is not here: nobody will answer them."""
+        for number, record in enumerate(self._records, 1):
+            if number not in self._made:
+                yield record
+
+    def set_deadlines(self) -> None:
+        """Have those expire in time that have a deadline."""
+        for call in self._made.values():
+            if call.deadline is not None and not call.settled:
+                self._kernel.set_deadline_at(call.deadline, call)
+
+
+def _given_up(kernel: Kernel) -> MessageCall:
+    nobody: Any = kernel
+    call = MessageCall(None, None, nobody, 0)
+    call.settled = True
+    return call
+
+
+class Adoption:
+    """One actor and what it goes on from; made whole before anything of it is put in place.
+
+    Args:
+        kernel: the node.
+        cell: the actor, as it has started by itself.
+        record: what the other version's was.
+        callers: those that have travelled.
+        where: who lives here, by the paths of the other side.
+        extra: what the release has to say to ``code_change``.
+
+    Raises:
+        NoConversion: its state, or a message, cannot be converted.
+        ValueError: they are of another shape than this code's.
+    """
+
+    def __init__(  # noqa: PLR0917 - one call site, which names them
+        self,
+        kernel: Kernel,
+        cell: Cell,
+        record: ActorRecord,
+        callers: Callers,
+        where: Callable[[str], LocalAddress],
+        extra: Any,
+    ) -> None:
+        self._kernel, self.cell, self.record = kernel, cell, record
+        self._downs: list[tuple[Monitor, LocalAddress]] = []
+        self._where = where
+        self._callers = callers
+        self._monitors = [self._watch(one.path) for one in record.monitors]
+        numbered = [one for one in record.timers if not one.idle]
+        self._timers = [Timer(one.when or 0.0, deliver_timeout, cell, None) for one in numbered]
+        refs = Unpack(where, self._timers, self._monitors, self._call)
+        actor: Any = cell.actor
+        older = record.version < version_of(actor)
+        self.reader = Reader(refs, actor.adapters if older else NO_ADAPTERS)
+        path = cell.address.path
+        for timer, one in zip(self._timers, numbered, strict=True):
+            timer.payload = self.reader.read(one.payload, f"{path}: a timer")
+        self._idle = [
+            (one.when, self.reader.read(one.payload, f"{path}: its idle timeout"))
+            for one in record.timers
+            if one.idle
+        ]
+        self._state = _state(actor, record, self.reader, refs, extra)
+        self._mailbox = list(self.entries(record.mailbox))
+        self._deferred = [callers.call(number, self.reader) for number in record.deferred]
+        self._names = [(self.reader.read(name, path), ties) for name, ties in record.names]
+        self._terms = record.going_on and [self.reader.read(one, path) for one in record.going_on]
+
+    def _call(self, number: int) -> PendingCall:
+        return self._callers.call(number, self.reader)
+
+    def _watch(self, path: str) -> Monitor:
+        target = self._where(path).cell if path else None
+        if target is not None and target.actor is not None:
+            return Monitor(self.cell, target)
+        gone = Monitor(self.cell, self.cell)
+        if path:
+            self._downs.append((gone, self._where(path)))
+        return gone
+
+    def entries(self, records: Iterable[EntryRecord]) -> Iterable[Entry]:
+        """Messages that wait, as a mailbox has them."""
+        return entries(records, self.reader, self._where, self.cell.address.path)
+
+    # Put in place
+
+    def put(self) -> None:
+        """Have the actor go on; what its ``adopt`` raises is its crash."""
+        cell, record, actor = self.cell, self.record, self.cell.actor
+        if not isinstance(actor, Behaviour):
+            return  # it has ended since
+        own = list(own_timers(cell)) if record.whole else ()
+        cell.address.incarnation = max(cell.address.incarnation, record.incarnation)
+        cell.trap_exit = cell.trap_exit or record.trap_exit
+        for watch in tuple(cell.watching or ()) if record.whole else ():
+            links.demonitor(watch)
+        self._relate(actor)
+        for timer in own:
+            self._kernel.cancel_timer(timer)
+        self._set_timers()
+        try:
+            actor.adopt(self._state)
+        except Exception as exception:  # noqa: BLE001 - as in a handler: whoever supervises it decides
+            self._kernel.handler_failed(cell, self._state, None, exception)
+            return
+        self._go_on(actor)
+
+    def _relate(self, actor: Behaviour) -> None:
+        registry = self._kernel.registry
+        for name, ties in self._names:
+            if ties & NAMED and registry.whereis(name) is None:
+                actor.register(name)
+            if ties & MEMBER:
+                actor.join(name)
+        for watch in self._monitors:
+            if watch.target is not watch.watcher:
+                links.begin_watch(watch)
+        for path in self.record.links:
+            links.link(self._kernel, self.cell, self._where(path))
+
+    def _set_timers(self) -> None:
+        for timer, one in zip(
+            self._timers, [one for one in self.record.timers if not one.idle], strict=True
+        ):
+            if one.when is None:
+                timer.fire = None
+            else:
+                self._kernel.put_timer(timer)
+
+    def _go_on(self, actor: Behaviour) -> None:
+        cell = self.cell
+        for call in self._deferred:
+            if not call.settled:
+                cell.deferred = cell.deferred if cell.deferred is not None else OpenCalls()
+                cell.deferred.add(call)
+        if self._terms is not None and isinstance(actor, GenServer):
+            actor._continuing = deque(self._terms)  # noqa: SLF001 - its own account of what is in its mailbox
+        for when, payload in self._idle:
+            actor.idle_timeout(max(0.0, (when or 0.0) - actor.now()), payload)
+        cell.suspended = cell.suspended or self.record.suspended
+        deliver(self._kernel, cell, self._mailbox)
+        for watch, address in self._downs:
+            self._kernel.deliver(cell, Down(watch, address, NOPROC), None)
+
+
+def _state(actor: Any, record: ActorRecord, reader: Reader, refs: Unpack, extra: Any) -> Any:
+    """What ``adopt`` is given: of this code's version and type."""
+    path, state, kind = record.path, record.state, kind_of(actor)
+    have, own = record.version, version_of(actor)
+    if have > own:
+        raise NoConversion(f"{path}: {kind} is of version {have}; this code knows {own} at most")
+    machine = isinstance(actor, StateMachine)
+    if machine != (record.machine is not None):
+        raise NoConversion(f"{path}: {kind} is a state machine in one version only")
+    if have < own:
+        change = actor.code_change
+        args = (have, *state, extra) if machine else (have, state, extra)
+        state = asked(change, args, (kind, have, own, path))
+    try:
+        if not machine:
+            return typed(state, actor.carried, refs)
+        name, data = state
+        return _snapshot(str(name), typed(data, actor.carried, refs), record.machine, reader, path)
+    except ValueError as why:
+        raise ValueError(f"{path}: {kind} of version {have}: {why}") from why
+
+
+def _snapshot(name: str, data: Any, record: Any, reader: Reader, path: str) -> Snapshot:
+    machine: MachineRecord = record
+    timers = tuple(
+        TimerLeft(reader.read(one.name, path), one.at, reader.read(one.content, path))
+        for one in machine.timers
+    )
+    postponed: Any = tuple(
+        (kind, event)
+        for kind, written in machine.postponed
+        if (event := reader.read(written, f"{path}: a postponed {kind}")) is not DROPPED
+    )
+    return Snapshot(name, data, timers, postponed)
+
+
+def entries(
+    records: Iterable[EntryRecord],
+    reader: Reader,
+    where: Callable[[str], LocalAddress],
+    path: str,
+) -> Iterable[Entry]:
+    """Messages that wait, as a mailbox has them.
+
+    Raises:
+        NoConversion: one of them is not what this code knows, and there is no adapter for it.
+    """
+    for number, one in enumerate(records):
+        message = reader.read(one.message, f"{path}: message {number}")
+        if message is not DROPPED:
+            sender = None if one.sender is None else where(one.sender)
+            yield message, sender, one.arrived
+
+
+def deliver(kernel: Kernel, cell: Cell, mailbox: Sequence[Entry]) -> None:
+    """Put messages before those that have come here."""
+    if not mailbox or cell.actor is None:
+        return
+    was_empty, behind = cell.mailbox is None, cell.mailbox or ()
+    cell.mailbox = deque((*mailbox, *behind))
+    if was_empty:
+        kernel.make_ready(cell)
+
+
+def address_of(kernel: Kernel, moved: dict[str, str]) -> Callable[[str], LocalAddress]:
+    """Who lives here, by the paths of the other side.
+
+    Args:
+        kernel: the node.
+        moved: paths here of those that were renamed or moved.
+    """
+    known: dict[str, LocalAddress] = {}
+
+    def where(path: str) -> LocalAddress:
+        found = known.get(path)
+        if found is None or found.cell is None:
+            found = known[path] = address_at(kernel, _path_here(path, moved))
+        return found
+
+    return where
+
+
+def _path_here(path: str, moved: dict[str, str]) -> str:
+    if not moved or path in moved:
+        return moved.get(path, path)
+    above, slash, name = path.rpartition("/")
+    return f"{_path_here(above, moved)}/{name}" if slash else path

@@ -1,0 +1,306 @@
+"""The part of a takeover that every node has: its actors, as far as they say that they travel.
+
+An actor says so by its class (``carried``: the type of what travels). Of all others, and of the
+supervisors, only what operators are shown travels: counts, restarts, histories. Members of pools
+whose states another part carries have the messages that wait for them carried here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from supervision.behaviour import Behaviour
+from supervision.eventloop.calls import PendingCall, Response, ServerDied
+from supervision.management import TerminateChild
+from supervision.reasons import shutdown
+from supervision.release import actor_counts
+from supervision.release.actor_giving import ActorWriter, Calls
+from supervision.release.actor_records import Body, WaitingRecord
+from supervision.release.actor_taking import Adoption, Callers, address_of, deliver, entries
+from supervision.release.actor_walk import below, kind_of, pools, travels, version_of
+from supervision.release.carrier import NoConversion, Packed, Part
+from supervision.release.config_changes import digests, tell
+from supervision.release.messages import TAG, Reader, Writer, type_name
+from supervision.release.values import Pack, Unpack
+from supervision.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from supervision.eventloop.cell import Cell, Entry, LocalAddress
+    from supervision.eventloop.kernel import Kernel
+
+LOST = shutdown("its version has ended")
+"""Why a request has no answer: who should have given it has not travelled."""
+_IDS_A_MILLISECOND = 4096
+_RESPONSE = type_name(Response)
+
+
+class ActorsPart(Part):
+    """The actors of a node; the same on the side that gives and on the one that takes.
+
+    Args:
+        kernel: the node.
+        kinds: classes of actors that travel, for the other side to know their versions before
+            this side's tree is up; those that live are known by themselves.
+        tops: names of the roots whose trees travel; None is all of them.
+        taking: whether this node takes over: numbers of its requests are then none of the other's.
+        config: the configuration, by key; differences reach ``config_change``.
+        extra: what the release has to say to ``code_change`` and ``downgrade``.
+
+    Attributes:
+        left: what has not travelled, in words, for operators.
+    """
+
+    name = "actors"
+    version = 1
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        kinds: Sequence[type[Behaviour]] = (),
+        *,
+        tops: Sequence[str] | None = None,
+        taking: bool = False,
+        config: Mapping[str, Any] | None = None,
+        extra: Any = None,
+    ) -> None:
+        self._kernel = kernel
+        self._kinds = kinds
+        self._tops = tops
+        self._config = dict(config or {})
+        self._extra = extra
+        self._theirs: dict[str, int] = {}
+        self._taken: _Taken | None = None
+        self.left: list[str] = []
+        if taking:
+            kernel.skip_requests(int(kernel.clock.wall() * 1000) * _IDS_A_MILLISECOND)
+
+    # Both sides
+
+    def types(self) -> dict[str, int]:
+        """The versions of the states that travel, by their kinds."""
+        known = {kind_of(kind): version_of(kind) for kind in self._kinds}
+        return known | {kind_of(one): version_of(one) for one in self._actors()}
+
+    def agree(self, theirs: dict[str, int]) -> None:
+        """See whether this side, where it is the newer one, knows every way."""
+        self._theirs = dict(theirs)
+        known: dict[str, type[Behaviour]] = {kind_of(one): one for one in self._kinds}
+        known |= {kind_of(one): type(one) for one in self._actors()}
+        missing = [
+            word
+            for name, kind in known.items()
+            for word in _missing(kind, theirs.get(name, version_of(kind)))
+        ]
+        if missing:
+            raise NoConversion("; ".join(missing))
+
+    def _actors(self) -> Iterator[Behaviour]:
+        for cell, _ in below(self._kernel, self._tops):
+            if isinstance(cell.actor, Behaviour) and travels(cell):
+                yield cell.actor
+
+    # The side that gives
+
+    def pack(self, version: int) -> Packed:
+        """All actors that travel, with what waits for them."""
+        if version != self.version:
+            raise NoConversion(f"actors: no way leads to version {version}")
+        return Packed(msgspec.msgpack.encode(self.body()))
+
+    def body(self) -> Body:
+        """What ``pack`` writes, as records.
+
+        Raises:
+            NotCarried: something in an actor cannot travel.
+            NoConversion: one cannot be written in the version of the other side.
+        """
+        kernel, calls = self._kernel, Calls()
+        writer = ActorWriter(self._theirs, calls, self._extra)
+        walked = list(below(kernel, self._tops))
+        actors = [writer.actor(cell, was) for cell, was in walked if travels(cell)]
+        waiting = list(self._waiting(writer, calls))
+        lost = list(calls.left_out(self._open_calls(walked)))
+        writer.left += _silent(walked)
+        return Body(
+            actors=actors,
+            calls=calls.records,
+            waiting=waiting,
+            counts=[actor_counts.count_of(cell, was) for cell, was in walked],
+            supervisors=list(actor_counts.supervisors(walked)),
+            node=actor_counts.of_node(kernel),
+            requests=kernel.last_request,
+            lost=lost,
+            config=digests(self._config),
+            left=writer.left,
+        )
+
+    def _open_calls(self, walked: Sequence[tuple[Cell, str]]) -> Iterator[Any]:
+        """Every call that is not answered, whoever is to answer it; some come twice."""
+        yield from self._kernel.deadlines
+        for cell, _ in walked:
+            yield from cell.deferred or ()
+            yield from (one for one, _, _ in cell.mailbox or () if isinstance(one, PendingCall))
+
+    def _waiting(self, writer: ActorWriter, calls: Calls) -> Iterator[WaitingRecord]:
+        """What waits for those whose states others carry, and for those that are down now."""
+        plainly = Writer(Pack(calls.number))
+        queues = [
+            (cell.address.path, cell.mailbox)
+            for cell in pools(self._kernel, self._tops)
+            if cell.mailbox is not None
+        ]
+        queues += self._kernel.held.entries()
+        for path, mailbox in queues:
+            records = [
+                one
+                for one in writer.mailbox(mailbox, plainly, path)
+                if not isinstance(one.message, dict) or one.message.get(TAG) != _RESPONSE
+            ]
+            calls.write_requests(plainly, path)
+            if records:
+                yield WaitingRecord(path, records)
+
+    # The side that takes
+
+    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
+        """Find whom each record is of, convert it and make it of its type."""
+        del descriptors
+        if version != self.version:
+            raise NoConversion(f"actors: no way leads from version {version}")
+        self.load(msgspec.msgpack.decode(body, type=Body))
+
+    def load(self, body: Body) -> None:
+        """As ``unpack``, of records."""
+        self.left = list(body.left)
+        here = {cell.address.path: cell for cell, _ in below(self._kernel, self._tops)}
+        moved = _moved(here, list(below(self._kernel, self._tops)), body)
+        where = address_of(self._kernel, moved)
+        callers = Callers(self._kernel, body.calls, where)
+        adoptions = []
+        for record in body.actors:
+            cell = here.get(moved.get(record.path, record.path))
+            if cell is None or not travels(cell) or _kind(cell) != record.kind:
+                self.left.append(f"{record.path}: {record.kind} is not in this version")
+                continue
+            adoptions.append(Adoption(self._kernel, cell, record, callers, where, self._extra))
+        waiting = [
+            (one.path, list(entries(one.mailbox, _plain_reader(where, callers), where, one.path)))
+            for one in body.waiting
+        ]
+        self._stop_stopped(body, where)
+        self._taken = _Taken(body, adoptions, waiting, callers, where)
+
+    def _stop_stopped(self, body: Body, where: Callable[[str], LocalAddress]) -> None:
+        """Who has been stopped there by an operator, or has ended for good, is not to run here."""
+        for record in body.supervisors:
+            cell = where(record.path).cell
+            if cell is None or not isinstance(cell.actor, Supervisor):
+                continue
+            for name in record.stopped:
+                child = cell.actor.state.children.get(name)
+                if child is not None and child.status == "running":
+                    self._kernel.call(cell.address, TerminateChild(name), None)
+
+    async def switch(self) -> None:
+        """Put everything in its place."""
+        self.put()
+
+    def put(self) -> None:
+        """As ``switch``, at once."""
+        taken, self._taken = self._taken, None
+        if taken is None:
+            return
+        kernel = self._kernel
+        kernel.skip_requests(taken.body.requests)
+        actor_counts.put(kernel, taken.body, taken.where)
+        for adoption in taken.adoptions:
+            adoption.put()
+        for path, mailbox in taken.waiting:
+            cell = taken.where(path).cell
+            if cell is not None:
+                deliver(kernel, cell, mailbox)
+        taken.callers.set_deadlines()
+        for record in (*taken.body.lost, *taken.callers.unclaimed()):
+            caller = taken.where(record.caller).cell
+            if caller is not None:
+                kernel.deliver(caller, Response(record.id, None, ServerDied(LOST)), None)
+        tell(kernel, below(kernel, self._tops), taken.body.config, self._config)
+
+
+def _silent(walked: Sequence[tuple[Cell, str]]) -> list[str]:
+    """Those that do not travel and have messages nevertheless, in words."""
+    return [
+        f"{cell.address.path}: {cell.depth} messages"
+        for cell, _ in walked
+        if cell.mailbox and isinstance(cell.actor, Behaviour) and not travels(cell)
+    ]
+
+
+class _Taken:
+    """What has been taken and is not in its place yet."""
+
+    def __init__(
+        self,
+        body: Body,
+        adoptions: list[Adoption],
+        waiting: list[tuple[str, list[Entry]]],
+        callers: Callers,
+        where: Callable[[str], LocalAddress],
+    ) -> None:
+        self.body = body
+        self.adoptions = adoptions
+        self.waiting = waiting
+        self.callers = callers
+        self.where = where
+
+
+def _kind(cell: Cell) -> str:
+    assert isinstance(cell.actor, Behaviour)  # it travels
+    return kind_of(cell.actor)
+
+
+def _missing(kind: type[Behaviour], theirs: int) -> list[str]:
+    """The ways that this side should know, being the newer one, and does not."""
+    own, name = version_of(kind), kind_of(kind)
+    if theirs >= own:
+        return []
+    down = not overrides(kind, "downgrade") and not kind.conversions.leads(own, theirs)
+    up = not overrides(kind, "code_change") and not kind.conversions.leads(theirs, own)
+    words = []
+    if up:
+        words.append(f"{name}: no code_change from version {theirs} to {own}")
+    if down:
+        words.append(f"{name}: no downgrade from version {own} to {theirs}")
+    return words
+
+
+def overrides(kind: type[Behaviour], name: str) -> bool:
+    """Whether a class has a conversion of its own, in the place of ``conversions``."""
+    for base in kind.__mro__:
+        if name in vars(base):
+            return not base.__module__.startswith("supervision.gen_")
+    return False
+
+
+def _moved(
+    here: Mapping[str, Cell], walked: Sequence[tuple[Cell, str]], body: Body
+) -> dict[str, str]:
+    """Where those of the other side live here that were renamed or moved, by either's word."""
+    by_own_word = {was: cell.address.path for cell, was in walked if was and was not in here}
+    by_theirs = {
+        one.path: one.was
+        for one in body.counts
+        if one.was and one.path not in here and one.was in here
+    }
+    return by_own_word | by_theirs
+
+
+def _plain_reader(where: Callable[[str], LocalAddress], callers: Callers) -> Reader:
+    made: list[Reader] = []
+    refs = Unpack(where, [], [], lambda number: callers.call(number, made[0]))
+    made.append(Reader(refs))
+    return made[0]
