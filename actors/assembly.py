@@ -115,7 +115,9 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
             release: how it stands among the others.
         """
-        tokens, operator_token = open_store(data, kernel.clock.wall())
+        tokens, operator_token = open_store(
+            data, kernel.clock.wall(), makes=not release.standby.waiting
+        )
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
         journal = _journal(kernel, config, data)
         openings = _openings(config, pool, count, journal)
@@ -150,6 +152,8 @@ class Assembly:
                 config.supervision.period_s,
                 self.journal,
                 self.alarms,
+                self.release.standby,
+                self.release.permanence,
             ),
             call=CallSupArgs(
                 config.supervision,
@@ -240,7 +244,8 @@ def _openings(config: Config, pool: SessionPool, count: OpenCount, journal: Jour
 
 def _store_args(node: Assembly) -> StoreArgs:
     least = node.config.journal.min_free_mb
-    return StoreArgs(node.journal, node.pool, node.links, node.alarms, least)
+    standby = node.release.standby
+    return StoreArgs(node.journal, node.pool, node.links, node.alarms, least, standby)
 
 
 def _events(kernel: Kernel, config: Config, epoch: str) -> EventHub:
@@ -276,6 +281,7 @@ def _log_settings(node: Assembly) -> LogSettings:
         max_bytes=logs.max_bytes,
         keep=logs.keep,
         queue_limit=logs.queue_limit,
+        standby=node.release.standby,
     )
 
 

@@ -19,11 +19,9 @@ from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.takeover.parts import giving_parts, limits, taking_parts
 from supervision.anchor.messages import ExitCode, Refusal
-try:
-    from supervision.release.giving import Giver
-    from supervision.release.taking import TakeoverFailed, Taker
-except ImportError:
-    pass
+from supervision.release.giving import Giver
+from supervision.release.taking import Taker
+from supervision.release.wire import TakeoverFailed
 
 if TYPE_CHECKING:
     from actors.assembly import Assembly
@@ -92,6 +90,7 @@ class NodeSide:
 
     async def _permanent(self, _: Message) -> Message:
         """This version is permanent: nobody comes back who could not read what it writes."""
+        self.assembly.release.permanence.become()
         self.assembly.kernel.cast(RELEASE_HANDLER, MadePermanent())
         return {}
 
@@ -181,7 +180,8 @@ class Taking:
         try:
             await self._taker.connect(self._order.path, self._order.secret)
             self._tell("connected")
-            self._tell("copied", **msgspec.to_builtins(await self._taker.copied()))
+            await self._taker.copied()
+            self._tell("copied")
             self._tell("prepared", **msgspec.to_builtins(await self._taker.prepared()))
         except TakeoverFailed as failed:
             self._tell("failed", why=str(failed))

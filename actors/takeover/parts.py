@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.takeover.journal_part import JournalPart
+from actors.takeover.links import LinksPart
 from actors.takeover.sessions import SessionsBulk
 from supervision.release.records import TakeoverLimits
 
@@ -33,7 +35,11 @@ def taking_parts(node: Assembly) -> list[Part]:
 
 def _parts(node: Assembly, *, taking: bool) -> list[Part]:
     del taking
-    return [SessionsBulk(node.kernel, node.pool, node.journal, node.openings.settings)]
+    return [
+        JournalPart(node.journal),
+        SessionsBulk(node.kernel, node.pool, node.journal, node.openings.settings),
+        LinksPart(node.kernel, node.links, node.pool),
+    ]
 
 
 def limits(config: ReleaseConfig) -> TakeoverLimits:
