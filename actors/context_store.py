@@ -16,6 +16,7 @@ from msgspec import Struct
 from actors import call_saving, cti_record
 from actors.collecting import no_collection
 from actors.journal.records import Crashed, Failing, JournalError, Recovered, Working
+from actors.standby import Standby
 from supervision import GenServer, Stop, Timeout
 from supervision.reasons import error
 
@@ -48,6 +49,7 @@ class StoreArgs(Struct, frozen=True):
         links: where the link sessions that it finds go.
         alarms: where operators are told.
         min_free_mb: of the disk, below which they are.
+        standby: while it waits another process has the journal; what is in it comes from there.
     """
 
     journal: Journal
@@ -55,6 +57,7 @@ class StoreArgs(Struct, frozen=True):
     links: LinkTable
     alarms: Alarms
     min_free_mb: int
+    standby: Standby = Standby()
 
 
 class ContextStore(GenServer):
@@ -66,20 +69,26 @@ class ContextStore(GenServer):
     async def init(self, args: StoreArgs) -> Any:
         """Open the journal and hand on what it gives back; or adopt the one that is open."""
         self._args = args
-        try:
-            with no_collection():
-                recovered = await args.journal.open()
-        except JournalError as refused:
-            return Stop(error(str(refused)))
-        if recovered is not None:
-            self._hand_on(recovered)
+        if not args.standby.waiting:
+            try:
+                with no_collection():
+                    recovered = await args.journal.open()
+            except JournalError as refused:
+                return Stop(error(str(refused)))
+            if recovered is not None:
+                self._hand_on(recovered)
         self.register(NAME)
         self.at_end(args.journal.subscribe(self._heard))
+        self.at_end(args.standby.when_open(self._begin))
+        return None
+
+    def _begin(self) -> None:
+        """Watch over the journal, which is open now."""
+        args = self._args
         if args.journal.config.mode == "off":
             text = "journal.mode is off: nothing that is acknowledged survives the node"
             args.alarms.raised("journal-off", self.address.path, text, "warning")
         self._look()
-        return None
 
     def _hand_on(self, recovered: Recovered) -> None:
         """No awaiting here: whoever kills this actor must not come in between."""

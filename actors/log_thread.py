@@ -57,6 +57,8 @@ class LogThread:
 
     Attributes:
         counts: To be read from any thread.
+
+    Nothing is written before `begin`; what is put meanwhile waits.
     """
 
     def __init__(
@@ -75,10 +77,15 @@ class LogThread:
         self._untold = 0
         self._stopping = False
         self._wakeup = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="vigie-logs", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     # For the node's thread: none of these waits for the disk
+
+    def begin(self) -> None:
+        """Write from now on; not once it is told to stop."""
+        if self._thread is None and not self._stopping:
+            self._thread = threading.Thread(target=self._run, name="vigie-logs", daemon=True)
+            self._thread.start()
 
     def put(self, line: bytes) -> bool:
         """Have a line written; False where it is dropped, the queue being full."""
@@ -110,6 +117,8 @@ class LogThread:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end of the thread after `stop`; return whether it has ended."""
+        if self._thread is None:
+            return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from actors import log_records, metrics
 from actors.log_records import Level, LogRecord
 from actors.log_thread import LogThread
+from actors.standby import Standby
 from actors.trace_file import TraceFile
 from supervision import NO_REPLY, GenServer, MailboxPolicy
 from supervision.eventloop.calls import PendingCall
@@ -35,6 +36,7 @@ class LogSettings(Struct, frozen=True, kw_only=True):
         max_bytes: Size above which a file is put away.
         keep: Files put away that are kept.
         queue_limit: Lines that may wait for the disk.
+        standby: While it waits another process has the files; lines wait, too.
     """
 
     directory: Path
@@ -43,6 +45,7 @@ class LogSettings(Struct, frozen=True, kw_only=True):
     max_bytes: int = 67_108_864
     keep: int = 10
     queue_limit: int = 50_000
+    standby: Standby = Standby()
 
 
 class Flush(Struct, frozen=True):
@@ -79,6 +82,7 @@ class LogWriter(GenServer):
             lambda failing: self._post(_Changed(failing)),
         )
         self.at_end(thread.stop)
+        self.at_end(args.standby.when_open(thread.begin))
         self.state = WriterState(args, thread)
         self.register(NAME)
 

@@ -6,6 +6,10 @@ applied must never change: a file whose checksum differs is refused, and so is o
 in between. A later migration than this release knows is refused, too, unless it was recorded as one
 that serves this release: a migration that only adds says so in a line of its own,
 `-- serves: NNN`, the last migration that a release must know to live with it.
+
+While a release is provisional the one before may come back: only what serves that one is applied.
+A migration that takes away what older releases need has a line `-- contract`; it waits until the
+release is permanent, and so does one that is not said to serve them. Nothing may come behind it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ LOCK = 0x7669676965
 """Key of the advisory lock that one node at a time migrates under: `vigie` in ASCII."""
 
 _NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
+_CONTRACT = re.compile(r"^-- contract$", re.MULTILINE)
 _SERVES = re.compile(r"^-- serves: (\d{3})$", re.MULTILINE)
 
 _LOCKED = Execute(sql="SELECT pg_advisory_xact_lock($1)", args=(LOCK,))
@@ -43,6 +48,7 @@ class Migration(Struct, frozen=True):
         sql: What it does; statements that may stand in a transaction.
         checksum: SHA-256 of the file, hexadecimal.
         serves: The least number that a release must know to live with it; None is its own.
+        contract: Whether it takes away what older releases need.
     """
 
     number: int
@@ -50,6 +56,7 @@ class Migration(Struct, frozen=True):
     sql: str
     checksum: str
     serves: int | None = None
+    contract: bool = False
 
 
 class Applied(Struct, frozen=True):
@@ -90,7 +97,8 @@ def _migration(number: int, name: str, data: bytes) -> Migration:
     sql = data.decode()
     serves = _SERVES.search(sql)
     checksum = hashlib.sha256(data).hexdigest()
-    return Migration(number, name, sql, checksum, int(serves[1]) if serves else None)
+    contract = _CONTRACT.search(sql) is not None
+    return Migration(number, name, sql, checksum, int(serves[1]) if serves else None, contract)
 
 
 def pending(migrations: Sequence[Migration], applied: Iterable[Applied]) -> list[Migration]:
@@ -120,6 +128,32 @@ def pending(migrations: Sequence[Migration], applied: Iterable[Applied]) -> list
         left.append(migration)
     _check_later(max((one.number for one in migrations), default=0), applied)
     return left
+
+
+def expanding(left: Sequence[Migration], known: int) -> tuple[list[Migration], list[Migration]]:
+    """Tell what may be applied while the release before may come back, from what has to wait.
+
+    Args:
+        left: What is to be applied, in order.
+        known: The last migration that the release before knows; 0 where that is not known.
+
+    Returns:
+        What may be applied now, and what waits until the release is permanent.
+
+    Raises:
+        SchemaRefused: Naming one that cannot be applied before another that has to wait.
+    """
+    now: list[Migration] = []
+    held: list[Migration] = []
+    for one in left:
+        serves = not one.contract and one.serves is not None and one.serves <= known
+        if held and serves:
+            raise SchemaRefused(
+                f"{one.name} comes behind {held[0].name}, which waits until the release is"
+                " permanent: what is taken away comes last"
+            )
+        (now if serves else held).append(one)
+    return now, held
 
 
 def _check_later(known: int, applied: Iterable[Applied]) -> None:

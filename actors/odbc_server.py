@@ -15,9 +15,12 @@ from actors.config import DatabaseConfig
 from actors.connection_router import ConnectionRouter
 from actors.database import ROUTER
 from actors.odbc_connection import OdbcConnection
+from actors.permanence import Permanence
 from actors.session_finder import FinderSettings, SessionFinder
-from actors.session_store import SessionStore, StoreSettings
+from actors.session_store import SessionStore
 from actors.session_sweeper import SessionSweeper
+from actors.standby import Standby
+from actors.store_records import StoreSettings
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ class OdbcSettings(Struct, frozen=True):
         period_s: Seconds.
         journal: Whose outbox is drained and looked into; None where nothing is stored.
         alarms: Where operators are told; None together with the journal.
+        standby: While it waits another process stores sessions.
+        permanence: What takes something away from the schema waits for it.
     """
 
     database: DatabaseConfig
@@ -44,6 +49,8 @@ class OdbcSettings(Struct, frozen=True):
     period_s: float = 10.0
     journal: Journal | None = None
     alarms: Alarms | None = None
+    standby: Standby = Standby()
+    permanence: Permanence = Permanence()
 
 
 class OdbcServer(Supervisor):
@@ -69,7 +76,7 @@ class OdbcServer(Supervisor):
 def _keepers(args: OdbcSettings) -> list[ChildSpec]:
     if args.journal is None or args.alarms is None:
         return []
-    store = StoreSettings(args.database, args.journal, args.alarms)
+    store = StoreSettings(args.database, args.journal, args.alarms, args.standby, args.permanence)
     finder = FinderSettings(args.database, args.journal)
     return [
         ChildSpec("sessionStore", SessionStore, store),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from actors.permanence import Permanence
 from actors.release_handler import Standing
 from actors.standby import Standby
 
@@ -21,6 +22,7 @@ class ReleaseSettings(Struct, frozen=True):
         standing: its version, and whether it is permanent.
         standby: whether it serves yet.
         failed: tells the anchor why it failed its probation.
+        permanence: whether it is permanent yet, and who waits for that.
         permanent_states: schema versions that a crash of this node brings back, by type of state;
             empty where that is this release itself.
     """
@@ -28,6 +30,7 @@ class ReleaseSettings(Struct, frozen=True):
     standing: Standing
     standby: Standby
     failed: Callable[[str], None]
+    permanence: Permanence
     permanent_states: dict[str, int] = {}
 
     @classmethod
@@ -51,10 +54,10 @@ class ReleaseSettings(Struct, frozen=True):
         standby = Standby(waiting=inherited.takeover is not None)
         provisional = told is not None and told.provisional
         states = dict(told.permanent_states) if told is not None and provisional else {}
-        return cls(standing, standby, failed, states)
+        return cls(standing, standby, failed, Permanence(provisional=provisional), states)
 
     @classmethod
     def alone(cls, version: str) -> ReleaseSettings:
         """A node that is started by hand, of a release that is permanent."""
         standing = Standing(version, version, provisional=False, generation=1)
-        return cls(standing, Standby(), lambda _: None)
+        return cls(standing, Standby(), lambda _: None, Permanence())

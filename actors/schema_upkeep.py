@@ -61,6 +61,10 @@ class Upkeep(Struct):
         read_timeout_ms: Deadline of the one that reads it.
         phase: How far it is; `ready` is when sessions are stored.
         prepared: Whether the table of what is applied has been made, this time.
+        provisional: Whether another release may come back, which the schema has to serve.
+        known: The last migration that this one knows.
+        held: What waits until this one is permanent.
+        again: Whether to begin again once what is under way has ended well.
     """
 
     migrations: list[Migration]
@@ -68,6 +72,10 @@ class Upkeep(Struct):
     read_timeout_ms: int
     phase: Phase = "waiting"
     prepared: bool = False
+    provisional: bool = False
+    known: int = 0
+    held: list[Migration] = []
+    again: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -93,6 +101,21 @@ def begin(state: Upkeep) -> Ask:
     """See what is applied."""
     state.prepared = False
     return _read(state)
+
+
+def permanent(state: Upkeep) -> Ask | None:
+    """Take it that no older release comes back; what was held may be done.
+
+    Returns:
+        What to ask now; None where that is for later.
+    """
+    state.provisional = False
+    if not state.held or state.phase == "waiting":
+        return None  # whoever begins again finds what is left
+    if state.under_way:
+        state.again = True
+        return None
+    return begin(state)
 
 
 def answered(state: Upkeep, answer: Any) -> Step:
@@ -122,6 +145,9 @@ def _apply(state: Upkeep, rows: list[dict[str, Any]]) -> Step:
     try:
         applied = msgspec.convert(rows, list[Applied])
         left = migrations.pending(state.migrations, applied)
+        state.held = []
+        if state.provisional:
+            left, state.held = migrations.expanding(left, state.known)
     except msgspec.ValidationError as invalid:
         state.phase = "refused"
         return Refused(f"the table vigie_schema cannot be read: {invalid}")
@@ -134,6 +160,9 @@ def _apply(state: Upkeep, rows: list[dict[str, Any]]) -> Step:
     return Ask(migrations.apply(left, state.timeout_ms))
 
 
-def _ready(state: Upkeep) -> Ready:
+def _ready(state: Upkeep) -> Ready | Ask:
+    if state.again:
+        state.again = False
+        return begin(state)
     state.phase = "ready"
     return Ready()

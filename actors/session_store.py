@@ -12,9 +12,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
-
-from msgspec import Struct
+from typing import Any, ClassVar
 
 from actors import (
     backoff,
@@ -37,17 +35,10 @@ from actors.database import (
 from actors.database_words import is_schema_error, words
 from actors.etc_files import etc_file
 from actors.journal.records import JournalError
-from actors.outbox_drain import Drain
 from actors.outbox_records import REFUSED, OutboxRow, refused
-from actors.schema_upkeep import Upkeep
 from actors.store_alarms import Name, StoreAlarms
+from actors.store_records import Asked, Heard, StoreSettings, StoreState
 from supervision import GenServer, Response, Timeout
-from supervision.eventloop.timers import Timer
-
-if TYPE_CHECKING:
-    from actors.alarms import Alarms
-    from actors.config import DatabaseConfig
-    from actors.journal.journal import Journal
 
 NAME = "sessionStore"
 REFUSED_RETRY_S = 10.0
@@ -56,68 +47,6 @@ UNREAD_RETRY_S = 1.0
 """Greatest wait before the outbox is read again where that failed, seconds."""
 MARGIN_S = 5.0
 """By how much the router's deadline, which answers in words, is the shorter one, seconds."""
-Asked: TypeAlias = Literal["schema", "store"]
-
-
-class StoreSettings(Struct, frozen=True):
-    """What the store starts with.
-
-    Attributes:
-        database: The configuration.
-        journal: Whose outbox is drained.
-        alarms: Where operators are told.
-    """
-
-    database: DatabaseConfig
-    journal: Journal
-    alarms: Alarms
-
-
-class Heard(Struct, frozen=True):
-    """The journal has something to tell a store.
-
-    Attributes:
-        incarnation: Of the store that it is for.
-        what: The outbox grew; rows are trimmed; a page was read; what is kept aside was read; or
-            all that an earlier incarnation left is durable.
-        answer: What goes with it.
-    """
-
-    incarnation: int
-    what: Literal["grew", "trimmed", "page", "aside", "settled"]
-    answer: Any = None
-
-
-class StoreState(Struct):
-    """What the store knows.
-
-    Attributes:
-        settings: Of the store.
-        drain: How far the outbox is drained.
-        upkeep: How far the schema is.
-        voice: Tells operators.
-        aside: Ids of the sessions kept aside, the oldest first; None until they were read.
-        attempts: To bring the schema up to date, that failed in a row.
-        trimming: Rows whose trimming is not durable yet.
-        grown: Whether it is being told that the outbox grew.
-        asked: What each request to the router was for.
-        timers: What is to be done after a while, and when.
-        stored: Sessions stored; `refused` were set aside, `dropped` given up.
-    """
-
-    settings: StoreSettings
-    drain: Drain
-    upkeep: Upkeep
-    voice: StoreAlarms
-    aside: deque[str] | None = None
-    attempts: int = 0
-    trimming: int = 0
-    grown: bool = False
-    asked: dict[int, Asked] = {}
-    timers: dict[str, Timer] = {}
-    stored: int = 0
-    refused: int = 0
-    dropped: int = 0
 
 
 class SessionStore(GenServer):
@@ -126,7 +55,7 @@ class SessionStore(GenServer):
     state: StoreState
 
     def init(self, args: StoreSettings) -> None:
-        """Begin with what is in the outbox, and with the schema where there is a database."""
+        """Begin once this process has the outbox."""
         database = args.database
         self.state = StoreState(
             args,
@@ -135,12 +64,23 @@ class SessionStore(GenServer):
             StoreAlarms(args.alarms, self.kernel, self.address.path),
         )
         self.register(NAME)
+        if args.standby.waiting:
+            self.at_end(args.standby.when_open(self._teller("begin")))
+        else:
+            self._begin(None)
+
+    def _begin(self, _: Any) -> None:
+        """Begin with what is in the outbox, and with the schema where there is a database."""
+        args, upkeep = self.state.settings, self.state.upkeep
+        upkeep.provisional, upkeep.known = args.permanence.provisional, args.permanence.known
+        if upkeep.provisional:
+            self.at_end(args.permanence.when_permanent(self._teller("permanent")))
         self.join(USERS)
         args.journal.subscribe_outbox(self._outbox_grew)
         # What an earlier incarnation trimmed is durable first: no row is counted twice.
-        args.journal.after(partial(self._hear, "settled", self.address.incarnation))
-        if database.dsn:
-            self._schema(schema_upkeep.begin(self.state.upkeep))
+        args.journal.after(self._teller("settled"))
+        if args.database.dsn:
+            self._schema(schema_upkeep.begin(upkeep))
         else:
             self.state.voice.once(NOT_CONFIGURED)
 
@@ -168,6 +108,7 @@ class SessionStore(GenServer):
         """Numbers and the schema; not the sessions, which are callers' data."""
         return {
             "schema": state.upkeep.phase,
+            "held": [one.name for one in state.upkeep.held],
             "why": state.voice.why,
             "outbox": state.settings.journal.outbox_rows,
             "limit": state.settings.journal.config.outbox_limit,
@@ -184,14 +125,16 @@ class SessionStore(GenServer):
         """Called by the journal after each commit; one message at a time is enough."""
         if not self.state.grown:
             self.state.grown = True
-            self._hear("grew", self.address.incarnation)
+            self._teller("grew")()
 
     def _hear(self, what: Any, incarnation: int, answer: Any = None) -> None:
         self.kernel.send(self.address, Heard(incarnation, what, answer), None)
 
+    def _teller(self, what: Any) -> Any:
+        return partial(self._hear, what, self.address.incarnation)
+
     def _ask_journal(self, question: Any, what: Any) -> None:
-        hear = partial(self._hear, what, self.address.incarnation)
-        self.state.settings.journal.read(question, hear)
+        self.state.settings.journal.read(question, self._teller(what))
 
     def _settled(self, _: Any) -> None:
         self._ask_journal(outbox_reading.kept_aside, "aside")
@@ -315,6 +258,11 @@ class SessionStore(GenServer):
         if not self.state.upkeep.under_way:
             self._schema(schema_upkeep.begin(self.state.upkeep))
 
+    def _permanent(self, _: Any) -> None:
+        step = schema_upkeep.permanent(self.state.upkeep)
+        if step is not None and self.state.settings.database.dsn:
+            self._schema(step)
+
     def _gone(self, why: str) -> None:
         upkeep = self.state.upkeep
         if not upkeep.under_way:  # else its own answer tells that it failed
@@ -380,6 +328,8 @@ class SessionStore(GenServer):
         "page": _page,
         "aside": _aside_read,
         "settled": _settled,
+        "begin": _begin,
+        "permanent": _permanent,
     }
     _TIMERS: ClassVar[dict[str, Any]] = {
         "begin": lambda self: self._settled(None),

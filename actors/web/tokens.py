@@ -105,6 +105,14 @@ class TokenStore:
             raise TokensUnreadable(f"{path}: {error}") from error
         return cls(path, contents.tokens)
 
+    def again(self) -> None:
+        """Read the file again: another process may have written it.
+
+        Raises:
+            TokensUnreadable: The file is not what `TokenStore` writes; what was known is kept.
+        """
+        self._tokens = TokenStore.load(self._path)._tokens  # noqa: SLF001 - its own kind
+
     def authenticate(self, secret: str, now: float) -> Token | None:
         """Find the valid token of a secret.
 
@@ -170,12 +178,13 @@ class TokenStore:
         self._tokens = {token.sha256: token for token in tokens}
 
 
-def open_store(data: Path, now: float) -> tuple[TokenStore, str | None]:
+def open_store(data: Path, now: float, *, makes: bool = True) -> tuple[TokenStore, str | None]:
     """Open the store of a data directory; at the first start make the operator's token.
 
     Args:
         data: The data directory.
         now: Seconds since the epoch.
+        makes: Whether there may be a first start; a process that takes over writes nothing.
 
     Returns:
         The store, and the operator's secret when this was the first start; it is in
@@ -185,7 +194,7 @@ def open_store(data: Path, now: float) -> tuple[TokenStore, str | None]:
         TokensUnreadable: `tokens.json` is damaged.
     """
     path = data / "tokens.json"
-    if path.exists():
+    if path.exists() or not makes:
         return TokenStore.load(path), None
     secret, token = _make("operator", "operator", now, None)
     # In this order a crash in between leaves a first start, not a token that nobody knows.
