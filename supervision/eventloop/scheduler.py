@@ -213,6 +213,7 @@ class Scheduler(Resting, ABC):
 
     def _turn(self) -> None:
         if self._frozen:
+            self._turn_to_come = False
             return
         self.thread = get_ident()
         self.turns += 1

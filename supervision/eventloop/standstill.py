@@ -32,7 +32,7 @@ class Resting(Timekeeper):
         under_way: the handlers that wait for something, ``init`` and ``terminate`` among them.
     """
 
-    __slots__ = ("_inbox", "_ready", "_signals", "under_way")
+    __slots__ = ("_inbox", "_ready", "_signals", "_turn_to_come", "under_way")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, limits: SchedulerLimits
@@ -41,6 +41,7 @@ class Resting(Timekeeper):
         self._ready: deque[Cell] = deque()
         self._signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._turn_to_come = False  # of a node that stands still: it was asked for before
         self.under_way: set[Handling] = set()
 
     @property
@@ -64,6 +65,9 @@ class Resting(Timekeeper):
         """
         if self._in_turn:
             raise RuntimeError("an actor cannot freeze the node that it runs in")
+        if self._frozen:
+            return
+        self._turn_to_come = self._awake
         self._frozen = self._awake = True  # who is awake needs no waking
         self.arm()
 
@@ -72,8 +76,10 @@ class Resting(Timekeeper):
         if not self._frozen:
             return
         self._frozen = False
+        if self._turn_to_come:
+            return  # it has not come yet: it finds what is ready, and arms
         if self._ready or self._signals:
-            self.loop.call_soon(self._turn)  # it arms
+            self.loop.call_soon(self._turn)
             return
         self._awake = False
         self.arm()

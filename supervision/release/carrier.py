@@ -7,8 +7,8 @@ way up (`code_change`), the newer code, which gives, on the way down (`downgrade
 
 The order of the calls, over all parts in their order:
 
-    gives:  begin* take*  drain  hold  idle...  stop  take* pack  | resume (reversed order)
-    takes:  give*  unpack                                         | switch
+    gives:  begin* take*  ready  drain  hold  idle...  stop  take* pack  | resume (reversed)
+    takes:  give*  unpack                                                | switch
 """
 
 from __future__ import annotations
@@ -96,6 +96,9 @@ class Part(ABC):
         """
 
     # The side that gives
+
+    async def ready(self) -> None:  # noqa: B027 - most have nothing to do beforehand
+        """Until all is done that has to be before the freeze; the node serves meanwhile."""
 
     async def drain(self, until: float) -> None:  # noqa: B027 - most have nothing under way
         """Let what is under way end, and begin nothing new of that kind; the node still serves.

@@ -45,6 +45,8 @@ class Copying:
         self._limits = limits
         self._size = min(LEAST_ITEMS * 4, limits.slice_items)
         self._items = 0
+        self._rounds = 0
+        self._begun = perf_counter()
         self._noting = False
 
     @property
@@ -59,6 +61,7 @@ class Copying:
     def begin(self) -> None:
         """From now on changes are noted."""
         self._noting = True
+        self._begun = perf_counter()
         for bulk, _ in self._bulks:
             bulk.begin()
 
@@ -74,13 +77,14 @@ class Copying:
         Args:
             most: rounds at most.
         """
-        begun, before, done = perf_counter(), float("inf"), 0
-        while done < most and (not done or self._limits.few <= self.due < before):
+        before, done = float("inf"), 0
+        while not self._rounds or (done < most and self._limits.few <= self.due < before):
             before = self.due
             await self._round()
             done += 1
-        spent = perf_counter() - begun
-        return CopiedOnce(spent, self._items, self._connection.sent_bytes, done, self.due)
+            self._rounds += 1
+        spent = perf_counter() - self._begun
+        return CopiedOnce(spent, self._items, self._connection.sent_bytes, self._rounds, self.due)
 
     async def keep_up(self) -> None:
         """Send what changes, until this is cancelled."""

@@ -152,6 +152,9 @@ class Giver:
     async def _copy(self, connection: Connection, copying: Copying, _: Offer) -> None:
         await self._begun
         copying.begin()
+        await copying.rounds(self._limits.rounds)
+        for part in self._parts:
+            await part.ready()
         done = await copying.rounds(self._limits.rounds)
         connection.put(Copied(copying.counts()))
         self._has_copied(done)

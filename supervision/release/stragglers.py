@@ -58,6 +58,7 @@ def _put_back(kernel: Kernel, task: Handling) -> None:
     except BaseException as exception:  # noqa: BLE001 - its last words; its message stays either way
         kernel.report("unexpected", cell.address.path, error=str(crashed(exception)))
     kernel.deliver_first(cell, task.message, task.sender)
+    kernel.make_ready(cell)  # with others behind its message nothing else would
 
 
 def _named(task: Handling) -> str:
