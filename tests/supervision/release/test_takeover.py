@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from takeover_kit import Echoes, Notes, Shelf, open_descriptors
+from passing_kit import Echoes, Notes, Shelf, open_descriptors
 
 from supervision.eventloop.base import EventLoopBase
 from supervision.release.giving import Giver
