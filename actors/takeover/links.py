@@ -8,7 +8,6 @@ their sessions again, which know what they have applied.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -44,9 +43,6 @@ NAME = "links"
 VERSION = 1
 
 _DECODER = msgspec.msgpack.Decoder(LinksState)  # made now: at the freeze it would take time
-
-AT_ONCE = 32
-"""Connections that are adopted in one turn of the loop, those that have something to do first."""
 
 NAMED = 20
 """Links that operators are told of by name because something of theirs is not done with."""
@@ -215,28 +211,16 @@ class LinksPart(Part):
             self._find_sessions(row, state)
         rows = sorted((row for row, _ in self._handed), key=_quiet)
         self._handed = []
-        self._adopted = len(self._out)
-        for start in range(0, len(rows), AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            self._begin(rows[start : start + AT_ONCE])
-        self._put_in(self._out)  # those that only read the rest
-        self._out = {}
+        out, self._out = self._out, {}
+        self._adopted = len(out)
+        self._put_in(out)
+        for row in rows:
+            if row.number in self._table.rows:
+                self._kernel.cast(LISTENER, Cast(EnsureLink(row.number)))
 
     def _find_sessions(self, row: LinkRow, state: RowState) -> None:
         found = ((i, self._pool.address_of(session)) for i, session in state.handed)
         row.ways.carry(state.released, [(i, to) for i, to in found if to is not None])
-
-    def _begin(self, rows: list[LinkRow]) -> None:
-        ours = {
-            row.connection: self._out.pop(row.connection)
-            for row in rows
-            if row.connection in self._out
-        }
-        self._put_in(ours)
-        for row in rows:
-            if row.number in self._table.rows:
-                self._kernel.cast(LISTENER, Cast(EnsureLink(row.number)))
 
     def tells(self) -> dict[str, Any]:
         """How many connections there are on this side."""
