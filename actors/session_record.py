@@ -14,7 +14,7 @@ Both are converted by the same functions, which see ``[state, session]`` as plai
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -107,7 +107,11 @@ class SessionRecords:
         schema = self._schema
         if version == schema.version:
             return self.encode(value)
-        return _converted_text(schema.ways, schema.version, version, self.encode(value))
+        state, session = value
+        ahead = self._wall() - self._monotonic()
+        plain = [state, msgspec.to_builtins(session, enc_hook=repr)]
+        state, session = schema.ways.way(KIND, schema.version, version)(plain)
+        return self._encoder.encode((state, ahead, session))
 
     def decode(self, body: bytes, version: int) -> tuple[str, Session]:
         """Read a session.
@@ -153,12 +157,25 @@ def _converted_text(ways: Conversions, have: int, want: int, body: bytes) -> byt
     return msgspec.json.encode([state, ahead, session])
 
 
-Carried = tuple[Any, Any, "float | None", "Past | None"]
-"""A session on its way to the process that takes over: state, data, when it is idle for too long or
-has lingered (monotonic seconds; None where it is between two lives), what is remembered of it."""
+class Carried(Protocol):
+    """A session on its way to the process that takes over.
 
-PARTS = 4
-"""Of ``Carried``."""
+    Attributes:
+        state: of its machine.
+        session: its data.
+        due: when it is idle for too long, or has lingered, monotonic seconds; None where it is
+            between two lives.
+        past: what its supervisor remembers of it, where there is something.
+    """
+
+    state: str
+    session: Session
+    due: float | None
+    past: Past | None
+
+
+Parts = tuple[str, Any, "float | None", "Past | None"]
+"""What ``Carried`` is made of."""
 
 
 class CarriedSessions:
@@ -171,11 +188,13 @@ class CarriedSessions:
     def __init__(self, schema: Schema = SCHEMA) -> None:
         self._schema = schema
         self._encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
-        form: Any = tuple[SessionState, schema.record, float | None, Past | None]  # type: ignore[name-defined]
-        self._form = form
-        self._decode = msgspec.msgpack.Decoder(form).decode
+        # A type of its own, for what it takes to read one is worked out once for each.
+        parts: Any = (SessionState, schema.record, float | None, Past | None)
+        fields = list(zip(Carried.__annotations__, parts, strict=True))
+        self._form: Any = msgspec.defstruct("Carried", fields, frozen=True, array_like=True)
+        self._decode: Callable[[bytes], Any] = msgspec.msgpack.Decoder(self._form).decode
 
-    def encoder(self, version: int) -> Callable[[Carried], bytes]:
+    def encoder(self, version: int) -> Callable[[Parts], bytes]:
         """What writes sessions in the schema of a version.
 
         Raises:
@@ -186,7 +205,7 @@ class CarriedSessions:
         step = self._schema.ways.way(KIND, self._schema.version, version)
         encode = self._encode
 
-        def converted(carried: Carried) -> bytes:
+        def converted(carried: Parts) -> bytes:
             state, session, due, past = carried
             plain = msgspec.to_builtins(session, enc_hook=repr)
             state, session = step([state, plain])
@@ -207,9 +226,8 @@ class CarriedSessions:
 
         def converted(body: bytes) -> Carried:
             read = plain(body)
-            if type(read) is not list or len(read) != PARTS:
-                raise ValueError("no session that is handed over")
-            read[:2] = step(read[:2])
+            if type(read) is list:  # else what follows says what it is
+                read[:2] = step(read[:2])
             carried: Carried = convert(read, form)
             return carried
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.call_sup import SessionSup
     from actors.journal.journal import Journal
     from actors.session_pool import SessionPool
+    from actors.session_record import Carried, Parts
     from supervision.child import Child
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Kernel
@@ -88,7 +89,7 @@ class SessionsBulk(Bulk):
                 items.append((session, write(self._carried(session, child, due))))
         return Slice(tuple(items), tuple(dropped))
 
-    def _carried(self, session: str, child: Child, due: _Due) -> Any:
+    def _carried(self, session: str, child: Child, due: _Due) -> Parts:
         assert child.kept is not None  # else it has ended
         state, data = child.kept
         cell = child.address.cell
@@ -167,14 +168,14 @@ class SessionsBulk(Bulk):
             self._take_in(supervisor, session, read(body))
         return None
 
-    def _take_in(self, supervisor: SessionSup, session: str, carried: Any) -> None:
-        state, data, due, past = carried
+    def _take_in(self, supervisor: SessionSup, session: str, carried: Carried) -> None:
+        data = carried.session
         if data.session != session:
             raise ValueError(f"session {session} is in fact {data.session}")
-        taking = self._taking
+        taking, past = self._taking, carried.past or NOTHING
         taking.shared.share(data)
-        now = self._kernel.now if due is None else due
-        acts = supervisor.carry_on(state, data, now, NOTHING if past is None else past, given=True)
+        due = self._kernel.now if carried.due is None else carried.due
+        acts = supervisor.carry_on(carried.state, data, due, past, given=True)
         if acts is not None:
             taking.acting[session] = acts
 

@@ -1,187 +1,132 @@
-"""Parts of a node for tests of a takeover: items that change, sockets that echo, notes."""
+"""Two nodes in one virtual time: the sessions of one go to the other."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from pathlib import Path
-from typing import Any
+from call_kit import CallKit, route_request
 
-from supervision.release.carrier import Bulk, NoConversion, Packed, Part, Slice
+from actors.call_messages import CallTold, RouteAsked, RouteTold
+from actors.session_api import AddJourneyStep, IdempotentKey
+from actors.session_record import SCHEMA
+from actors.takeover.sessions import SessionsBulk
+from protocols.cti.messages import CallEvent, RouteUsed
+from supervision.introspection import Introspection
 
-
-class Shelf(Bulk):
-    """Items that may change at any time."""
-
-    name = "shelf"
-
-    def __init__(self, items: dict[str, bytes] | None = None, *, version: int = 1) -> None:
-        self.items = dict(items or {})
-        self.version = version
-        self.older: set[int] = set()
-        self.calls: list[str] = []
-        self.dirty: dict[str, None] = {}
-        self.noting = False
-        self.largest = 0
-
-    def writes(self, version: int) -> bool:
-        return version == self.version or version in self.older
-
-    def reads(self, version: int) -> bool:
-        return version == self.version or version in self.older
-
-    # What the node does with it
-
-    def put(self, key: str, value: bytes) -> None:
-        self.items[key] = value
-        if self.noting:
-            self.dirty[key] = None
-
-    def drop(self, key: str) -> None:
-        del self.items[key]
-        if self.noting:
-            self.dirty[key] = None
-
-    # Gives
-
-    def begin(self) -> None:
-        self.calls.append("begin")
-        self.noting = True
-        self.dirty = dict.fromkeys(self.items)
-
-    def take(self, limit: int, version: int) -> Slice:
-        if not self.writes(version):
-            raise NoConversion(f"shelf: no way from {self.version} to {version}")
-        keys = [key for key, _ in zip(self.dirty, range(limit), strict=False)]
-        for key in keys:
-            del self.dirty[key]
-        self.largest = max(self.largest, len(keys))
-        there = tuple((key, self.items[key]) for key in keys if key in self.items)
-        return Slice(there, tuple(key for key in keys if key not in self.items))
-
-    @property
-    def due(self) -> int:
-        return len(self.dirty)
-
-    def end(self) -> None:
-        self.calls.append("end")
-        self.noting = False
-        self.dirty = {}
-
-    def count(self) -> int:
-        return len(self.items)
-
-    def hold(self) -> None:
-        self.calls.append("hold")
-
-    async def stop(self) -> None:
-        self.calls.append("stop")
-
-    async def resume(self) -> None:
-        self.calls.append("resume")
-
-    # Takes
-
-    def give(self, version: int, items: Slice) -> Any:
-        if not self.reads(version):
-            raise NoConversion(f"shelf: no way from {version} to {self.version}")
-        self.items.update(items.items)
-        for key in items.dropped:
-            self.items.pop(key, None)
-
-    async def switch(self) -> None:
-        self.calls.append("switch")
+NUMBER = "+33612345678"
 
 
-class Notes(Part):
-    """A small state."""
-
-    name = "notes"
-
-    def __init__(self, text: str = "", *, name: str = "notes", optional: bool = False) -> None:
-        self.text = text
-        self.name = name
-        self.optional = optional
-        self.calls: list[str] = []
-
-    async def drain(self, until: float) -> None:
-        self.calls.append("drain")
-
-    def hold(self) -> None:
-        self.calls.append("hold")
-
-    async def stop(self) -> None:
-        self.calls.append("stop")
-
-    def pack(self, version: int) -> Packed:
-        self.calls.append("pack")
-        return Packed(self.text.encode())
-
-    def copy(self, version: int) -> bytes | None:
-        return self.text.encode()
-
-    def tells(self) -> dict[str, Any]:
-        return {"length": len(self.text)} if self.text else {}
-
-    async def resume(self) -> None:
-        self.calls.append("resume")
-
-    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
-        self.calls.append("unpack")
-        self.text = body.decode()
-
-    async def switch(self) -> None:
-        self.calls.append("switch")
+def bulk(kit, schema=SCHEMA):
+    return SessionsBulk(kit.kernel, kit.pool, kit.journal, kit.settings, schema)
 
 
-class Echoes(Part):
-    """Connections whose lines are answered with a name: who reads them is seen outside."""
-
-    name = "echoes"
-
-    def __init__(self, who: str, connections: list[socket.socket] | None = None) -> None:
-        self.who = who
-        self.connections = connections or []
-        self.reading = False
-
-    def read(self) -> None:
-        """Answer what comes from now on."""
-        self.reading = True
-        loop = asyncio.get_running_loop()
-        for connection in self.connections:
-            connection.setblocking(False)
-            loop.add_reader(connection, self._answer, connection)
-
-    def _answer(self, connection: socket.socket) -> None:
-        data = connection.recv(4096)
-        if data:
-            connection.send(f"{self.who}:".encode() + data)
-        else:
-            asyncio.get_running_loop().remove_reader(connection)
-
-    def hold(self) -> None:
-        self.reading = False
-        for connection in self.connections:
-            asyncio.get_running_loop().remove_reader(connection)
-
-    def pack(self, version: int) -> Packed:
-        return Packed(b"", tuple(one.fileno() for one in self.connections))
-
-    async def resume(self) -> None:
-        if not self.reading:
-            self.read()
-
-    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
-        self.connections = [socket.socket(fileno=number) for number in descriptors]
-
-    async def switch(self) -> None:
-        self.read()
-
-    def close(self) -> None:
-        for connection in self.connections:
-            connection.close()
+def introspection(kit):
+    return Introspection(kit.kernel, "callSup")
 
 
-def open_descriptors() -> int:
-    """How many this process has."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+class Two:
+    """A node that gives and one that takes; use it as a context manager.
+
+    Args:
+        old: the kit that gives; None makes one.
+        schemas: what sessions are made of on the two sides.
+        sessions: keys of ``[sessions]``.
+    """
+
+    def __init__(self, old=None, schemas=(SCHEMA, SCHEMA), **sessions):
+        self.old = CallKit(**sessions) if old is None else old
+        self.new = CallKit(clock=self.old.clock, standby=True, **sessions)
+        self._made = [self.new] if old is not None else [self.old, self.new]
+        self.gives, self.takes = bulk(self.old, schemas[0]), bulk(self.new, schemas[1])
+        self.frozen = False
+
+    def __enter__(self):
+        self.quiet = dict(self.new.kernel.reports.counts)
+        return self
+
+    def __exit__(self, *what):
+        for kit in self._made:
+            kit.close()
+
+    def begin(self):
+        self.gives.begin()
+        self.copy()
+
+    def copy(self, limit=2):
+        """Give all that is due."""
+        version = min(self.gives.version, self.takes.version)
+        while self.gives.due:
+            assert self.takes.give(version, self.gives.take(limit, version)) is None
+
+    def freeze(self):
+        """The last slices; nothing of the new node has been heard of till then."""
+        self.frozen = True
+        self.old.settle()
+        self.old.run(self.gives.stop())
+        self.copy()
+        assert self.gives.count() == self.takes.count() == self.new.pool.count()
+        assert self.new.kernel.reports.counts == self.quiet
+        assert not self.new.disk.commits
+        assert not self.new.journal.waiting
+        assert self.new.count.sessions == self.old.count.sessions
+        assert not self.new.count.begun
+        assert not self.new.pool.ready
+
+    def switch(self):
+        if not self.frozen:
+            self.freeze()
+        self.gives.end()
+        self.new.run(self.takes.switch())
+        self.new.kernel.release_timers()
+        self.new.standby.open()
+        self.new.settle()
+        assert self.new.count.begun
+        assert self.new.pool.ready
+
+
+def kept(kit):
+    """State and data of each session."""
+    return {name: child.kept for name, child in kit.pool.children.items()}
+
+
+def names(kit):
+    """Whose each name is."""
+    registry = kit.kernel.registry
+    owned = {name: str(address.name) for name, address in registry._names.items()}
+    return {name: owner for name, owner in owned.items() if isinstance(name, tuple)}
+
+
+def timers(kit):
+    """When each timer of each session fires."""
+    return {
+        name: {left.name: round(left.at, 4) for left in child.address.cell.actor.timers_left()}
+        for name, child in kit.pool.children.items()
+        if child.address.cell is not None
+    }
+
+
+def same(two):
+    """What lives on the two sides is the same."""
+    links = ("link", "link-1")
+    assert kept(two.old) == kept(two.new)
+    assert names(two.old) | {links: ""} == names(two.new) | {links: ""}
+    assert timers(two.old) == timers(two.new)
+
+
+def ask(kit, session, xref="x1", link="link-1", **fields):
+    message = route_request(xref=xref, **fields)
+    kit.send(session, RouteAsked(message, link, kit.marks()))
+
+
+def busy(kit, number):
+    """A session that has lived: asked, answered, told of, patched; return its address."""
+    call = f"c{number}"
+    session = kit.open(call, ani=NUMBER)
+    ask(kit, session, f"x{number}", call=call)
+    kit.settle()
+    used = RouteUsed(i=900 + number, xref=f"x{number}", target="7001", reason="ok")
+    kit.send(session, RouteTold(used, "link-1"))
+    event = CallEvent(i=950 + number, call=call, ev="established", ts=2.0, seq=number)
+    kit.send(session, CallTold(event, "link-1"))
+    kit.settle()
+    key = IdempotentKey(f"k{number}", "f")
+    kit.call(session, AddJourneyStep(step="menu", ev="in", app="ivr", once=key))
+    return session

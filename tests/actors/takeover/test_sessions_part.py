@@ -1,127 +1,13 @@
 """Sessions go from one node to another: each as it was, and none does anything before."""
 
 import pytest
-from call_kit import CallKit, route_request
+from takeover_kit import NUMBER, Two, ask, busy, introspection, names, same
 
-from actors.call_messages import CallTold, RouteAsked, RouteTold
+from actors.call_messages import CallTold
 from actors.call_names import ani_group, call_name, once_name, xref_name
-from actors.session_api import AddJourneyStep, IdempotentKey, OpenSession, PatchSession
-from actors.takeover.sessions import SessionsBulk
-from protocols.cti.messages import CallEvent, RouteUsed
-from supervision.introspection import Introspection
+from actors.session_api import IdempotentKey, OpenSession, PatchSession
+from protocols.cti.messages import CallEvent
 from supervision.release.carrier import NotCarried, Slice
-
-NUMBER = "+33612345678"
-
-
-def bulk(kit, **options):
-    return SessionsBulk(kit.kernel, kit.pool, kit.journal, kit.settings, **options)
-
-
-def introspection(kit):
-    return Introspection(kit.kernel, "callSup")
-
-
-class Two:
-    """A node that gives and one that takes, in one virtual time."""
-
-    def __init__(self, **sessions):
-        self.old = CallKit(**sessions)
-        self.new = CallKit(clock=self.old.clock, standby=True, **sessions)
-        self.gives, self.takes = bulk(self.old), bulk(self.new)
-        self.frozen = False
-
-    def __enter__(self):
-        self.old.__enter__()
-        self.new.__enter__()
-        self.quiet = dict(self.new.kernel.reports.counts)
-        return self
-
-    def __exit__(self, *what):
-        self.new.__exit__(*what)
-        self.old.__exit__(*what)
-
-    def begin(self):
-        self.gives.begin()
-        self.copy()
-
-    def copy(self, limit=2):
-        """Give all that is due."""
-        version = min(self.gives.version, self.takes.version)
-        while self.gives.due:
-            assert self.takes.give(version, self.gives.take(limit, version)) is None
-
-    def freeze(self):
-        """The last slices; nothing of the new node has been heard of till then."""
-        self.frozen = True
-        self.old.settle()
-        self.old.run(self.gives.stop())
-        self.copy()
-        assert self.gives.count() == self.takes.count() == self.new.pool.count()
-        assert self.new.kernel.reports.counts == self.quiet
-        assert not self.new.disk.commits
-        assert not self.new.journal.waiting
-        assert self.new.count.sessions == self.old.count.sessions
-        assert not self.new.count.begun
-        assert not self.new.pool.ready
-
-    def switch(self):
-        if not self.frozen:
-            self.freeze()
-        self.gives.end()
-        self.new.run(self.takes.switch())
-        self.new.kernel.release_timers()
-        self.new.standby.open()
-        self.new.settle()
-        assert self.new.count.begun
-        assert self.new.pool.ready
-
-
-def kept(kit):
-    return {name: child.kept for name, child in kit.pool.children.items()}
-
-
-def names(kit):
-    registry = kit.kernel.registry
-    owned = {name: str(address.name) for name, address in registry._names.items()}
-    return {name: owner for name, owner in owned.items() if isinstance(name, tuple)}
-
-
-def timers(kit):
-    """When each timer of each session fires."""
-    return {
-        name: {left.name: round(left.at, 4) for left in child.address.cell.actor.timers_left()}
-        for name, child in kit.pool.children.items()
-        if child.address.cell is not None
-    }
-
-
-def same(two):
-    links = ("link", "link-1")
-    assert kept(two.old) == kept(two.new)
-    assert names(two.old) | {links: ""} == names(two.new) | {links: ""}
-    assert timers(two.old) == timers(two.new)
-
-
-def asked(kit, session, xref="x1", link="link-1", **fields):
-    message = route_request(xref=xref, **fields)
-    kit.send(session, RouteAsked(message, link, kit.marks()))
-
-
-def busy(kit, number):
-    """A session that has lived: asked, answered, told of, patched; return its address."""
-    call = f"c{number}"
-    session = kit.open(call, ani=NUMBER)
-    asked(kit, session, f"x{number}", call=call)
-    kit.settle()
-    used = RouteUsed(i=900 + number, xref=f"x{number}", target="7001", reason="ok")
-    kit.send(session, RouteTold(used, "link-1"))
-    event = CallEvent(i=950 + number, call=call, ev="established", ts=2.0, seq=number)
-    kit.send(session, CallTold(event, "link-1"))
-    kit.settle()
-    key = IdempotentKey(f"k{number}", "f")
-    kit.call(session, AddJourneyStep(step="menu", ev="in", app="ivr", once=key))
-    return session
 
 
 def test_every_session_is_there_as_it_was_with_its_names_groups_and_timers():
@@ -180,7 +66,7 @@ def test_a_dialogue_that_is_not_decided_is_decided_after_the_switch_in_time():
     with Two() as two:
         session = two.old.open("c1")
         two.old.base.whereis("router").cell.suspended = True
-        asked(two.old, session, reply_ms=None)
+        ask(two.old, session, reply_ms=None)
         two.begin()
         two.freeze()
         assert not two.new.answers()
@@ -195,7 +81,7 @@ def test_the_default_answer_of_a_carried_dialogue_leaves_at_its_time():
         session = two.old.open("c1")
         two.old.base.whereis("router").cell.suspended = True
         two.new.base.whereis("router").cell.suspended = True
-        asked(two.old, session)
+        ask(two.old, session)
         two.old.advance(0.1)
         two.begin()
         two.switch()
@@ -282,7 +168,7 @@ def test_a_decision_that_nobody_has_been_told_of_stops_the_takeover():
         session = two.old.open("c1")
         two.old.settle()
         two.old.disk.hold()
-        asked(two.old, session)
+        ask(two.old, session)
         two.old.settle()
         two.begin()
         two.old.run(two.gives.stop())

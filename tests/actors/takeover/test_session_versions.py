@@ -1,0 +1,123 @@
+"""A session of one version becomes one of the next and back, on its way and in the journal."""
+
+import msgspec
+import pytest
+from changed_session import LATER, LaterSession
+from hypothesis import given
+from hypothesis import strategies as st
+from takeover_kit import Two, busy, kept
+
+from actors.session_api import PatchSession
+from actors.session_data import Session
+from actors.session_record import SCHEMA, CarriedSessions, Schema, SessionRecords
+from supervision.release.versions import ConversionFailed, Conversions, NoConversion
+from supervision.testing import VirtualClock
+
+TEXT = st.text(max_size=8)
+SESSIONS = st.builds(
+    Session,
+    session=TEXT,
+    call=TEXT,
+    opened=st.floats(0, 1e9),
+    updated=st.floats(0, 1e9),
+    digits=st.none() | TEXT,
+    names=st.lists(TEXT, max_size=3).map(tuple),
+    closed=st.none() | st.tuples(st.floats(0, 1e9), TEXT),
+    heard=st.lists(st.tuples(TEXT, st.floats(0, 1e9), st.none() | st.integers(0, 9))).map(tuple),
+    timings=st.dictionaries(TEXT, st.floats(0, 1e9), max_size=3),
+    ud=st.dictionaries(TEXT, TEXT | st.integers(0, 9) | st.none(), max_size=3),
+)
+URGENT = st.builds(
+    lambda session, urgency: msgspec.convert(
+        {**msgspec.to_builtins(session), "ud": dict(session.ud), "urgency": urgency}, LaterSession
+    ),
+    SESSIONS,
+    st.integers(1, 9),
+)
+
+
+def records(schema):
+    clock = VirtualClock()
+    return SessionRecords(clock.wall, clock.monotonic, schema)
+
+
+def test_sessions_are_of_the_next_version_after_an_upgrade_and_of_this_one_after_a_rollback():
+    with Two(schemas=(SCHEMA, LATER)) as there:
+        session = busy(there.old, 1)
+        there.old.call(
+            session, PatchSession(rev=1, set={"digits": "42", "ud.urgency": "2"}, delete=())
+        )
+        before = kept(there.old)
+        there.begin()
+        there.switch()
+        [(state, data)] = kept(there.new).values()
+        assert (type(data), data.digits, data.urgency) == (LaterSession, "42", 2)
+        assert (state, dict(data.ud)) == ("connected", {})
+        with Two(old=there.new, schemas=(LATER, SCHEMA)) as back:
+            back.begin()
+            back.switch()
+            assert kept(back.new) == before
+
+
+def test_sessions_that_began_on_the_next_version_come_back_as_ones_of_this():
+    with Two(schemas=(LATER, SCHEMA)) as back:
+        session = busy(back.old, 1)
+        child = back.old.pool.children[str(session.name)]
+        state, data = child.kept
+        plain = {**msgspec.to_builtins(data), "keyed": "7", "urgency": 1}
+        child.kept = (state, msgspec.convert(plain, LaterSession))
+        back.begin()
+        [(_, data)] = kept(back.new).values()
+        assert (type(data), data.digits, data.ud["urgency"]) == (Session, "7", "1")
+
+
+@given(SESSIONS)
+def test_up_and_down_again_is_the_same_session(session):
+    mine, theirs = CarriedSessions(), CarriedSessions(LATER)
+    before = mine.encoder(1)(("ivr", session, 1.5, None))
+    later = theirs.decoder(1)(before)
+    after = theirs.encoder(1)((later.state, later.session, later.due, later.past))
+    assert mine.decoder(1)(after) == mine.decoder(1)(before)
+
+
+@given(URGENT)
+def test_a_row_is_written_for_the_release_before_and_read_by_both(session):
+    mine, theirs = records(LATER), records(SCHEMA)
+    old = mine.encode_as(("ivr", session), 1)
+    state, read = theirs.codec().read(old, 1)
+    assert (state, type(read)) == ("ivr", Session)
+    again = mine.codec().read(old, 1)[1]
+    assert msgspec.to_builtins(again) == msgspec.to_builtins(_normal(session))
+
+
+def _normal(session):
+    """An urgency is a number, whatever user data said."""
+    ud = {key: value for key, value in session.ud.items() if key != "urgency"}
+    return msgspec.structs.replace(session, ud=ud)
+
+
+def test_a_row_of_this_version_is_written_as_ever():
+    clock = VirtualClock()
+    mine = SessionRecords(clock.wall, clock.monotonic)
+    session = Session(session="s", call="c", opened=1.0, updated=1.0)
+    assert mine.encode_as(("ivr", session), 1) == mine.encode(("ivr", session))
+
+
+def test_a_version_that_no_way_leads_to_is_refused_before_anything_is_written():
+    alone = Schema(2, LaterSession, Conversions(up=LATER.ways.up))
+    with pytest.raises(NoConversion, match="session: no downgrade from version 2 to 1"):
+        CarriedSessions(alone).encoder(1)
+    with pytest.raises(NoConversion, match="session: no code_change from version 2 to 3"):
+        CarriedSessions(Schema(3, LaterSession, LATER.ways)).decoder(1)
+    with pytest.raises(NoConversion, match="session"):
+        records(alone).encode_as(("ivr", Session("s", "c", 1.0, 1.0)), 1)
+
+
+def test_a_conversion_that_raises_is_named():
+    def fails(value):
+        raise KeyError("digits")
+
+    schema = Schema(2, LaterSession, Conversions(up={1: fails}))
+    body = CarriedSessions().encoder(1)(("ivr", Session("s", "c", 1.0, 1.0), None, None))
+    with pytest.raises(ConversionFailed, match="session: from version 1 to 2: KeyError"):
+        CarriedSessions(schema).decoder(1)(body)
