@@ -95,7 +95,7 @@ class Carrying:
         """
         if have == want:
             return state
-        kind = type(self).__name__
+        kind = self.carried_as or type(self).__name__
         if self.conversions is SAME or not (type(have) is int and type(want) is int):
             word = (
                 f"code_change from {have!r}" if name == "code_change" else f"downgrade to {want!r}"
