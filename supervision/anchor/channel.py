@@ -1,7 +1,8 @@
 """The anchor's end of the channel to one program.
 
-Requests go down and are answered in any order, events come up. What a program may make the anchor
-hold is bounded: requests under way, bytes not yet taken, the length of a line.
+Requests go down and are answered in any order, events come up, and so do requests of the program.
+What a program may make the anchor hold is bounded: requests under way either way, bytes not yet
+taken, the length of a line.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from supervision.anchor.messages import (
     Refusal,
     decode,
     encode,
+    failure,
+    operation,
     outcome,
     request,
+    success,
 )
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    Serve = Callable[[str, Message], Awaitable[Any]]
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_PENDING = 64
@@ -36,6 +42,12 @@ MAX_LAST_READS = 16
 _log = logging.getLogger(__name__)
 
 
+async def refuse(op: str, args: Message) -> Any:
+    """Refuse what a program asks for, where it may ask for nothing."""
+    del args
+    raise Refusal(ExitCode.USAGE, f"op: {op!r} may not be asked for", "op")
+
+
 class ProgramChannel(asyncio.Protocol):
     """Speaks with a program over a connected stream socket.
 
@@ -43,6 +55,7 @@ class ProgramChannel(asyncio.Protocol):
         name: The program, for messages.
         on_event: Called with the name and the info of every event of the program.
         on_broken: Called when the program breaks the protocol; the channel is closed then.
+        serve: Does what the program asks for.
     """
 
     def __init__(
@@ -50,8 +63,11 @@ class ProgramChannel(asyncio.Protocol):
         name: str,
         on_event: Callable[[str, Mapping[str, Any]], None],
         on_broken: Callable[[], None],
+        serve: Serve = refuse,
     ) -> None:
         self._name = name
+        self._serve = serve
+        self._serving: set[asyncio.Task[None]] = set()
         self._on_event = on_event
         self._on_broken = on_broken
         self._lines = LineSplitter(MAX_LINE_BYTES)
@@ -131,6 +147,9 @@ class ProgramChannel(asyncio.Protocol):
         if "event" in message:
             self._on_event(str(message["event"]), message.get("info") or {})
             return
+        if "op" in message:
+            self._requested(message)
+            return
         future = self._pending.pop(message.get("id", 0), None)
         if future is None or future.done():  # whoever asked has gone away
             return
@@ -138,6 +157,28 @@ class ProgramChannel(asyncio.Protocol):
             future.set_result(outcome(message))
         except Refusal as refusal:
             future.set_exception(refusal)
+
+    def _requested(self, message: Message) -> None:
+        """Have a request of the program answered, in a task of its own."""
+        number = message.get("id")
+        if len(self._serving) >= MAX_PENDING:
+            why = f"{MAX_PENDING} requests of {self._name} are under way"
+            self._answer(failure(number, Refusal(ExitCode.TRY_AGAIN, why)))
+            return
+        task = asyncio.get_running_loop().create_task(self._answered(number, message))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _answered(self, number: object, message: Message) -> None:
+        try:
+            op, args = operation(message)
+            self._answer(success(number, await self._serve(op, args)))
+        except Refusal as refusal:
+            self._answer(failure(number, refusal))
+
+    def _answer(self, message: Message) -> None:
+        if self._transport is not None:
+            self._transport.write(encode(message))
 
     def _unreachable(self) -> Refusal:
         return Refusal(ExitCode.UNREACHABLE, f"{self._name} is not running")

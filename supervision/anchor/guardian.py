@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supervision.anchor import lifecycle, listening, logs, process
-from supervision.anchor.channel import ProgramChannel
+from supervision.anchor import listening, logs, process, upgrade
+from supervision.anchor.channel import refuse
+from supervision.anchor.children import Children
 from supervision.anchor.messages import ExitCode, Refusal
+from supervision.anchor.releases import Releases
 from supervision.anchor.report import Clocks, info
+from supervision.anchor.spec import AnchorSpec
 from supervision.anchor.states import (
     Action,
     AnchorState,
@@ -41,9 +44,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
 
+    from supervision.anchor.channel import Serve
     from supervision.anchor.lease import Lease
     from supervision.anchor.messages import Message
-    from supervision.anchor.spec import AnchorSpec
+    from supervision.anchor.spec import ProgramSpec
 
 TAIL_LINES = 20
 """Lines of a program's log that explain why a start failed."""
@@ -65,6 +69,15 @@ class Guardian:
         lease: The right to the directory.
         listeners: The bound listening sockets by name.
         announce: Called once, with ``{"started": info}`` or ``{"failed": {reason, log}}``.
+
+    Attributes:
+        state: What the core decides on.
+        listeners: As passed.
+        children: The processes.
+        releases: What is under way with releases.
+        serve: Does what programs ask for.
+        on_permanent: Called with the specification of the release that is guarded, when the anchor
+            may go on in that release's own code.
     """
 
     def __init__(
@@ -75,16 +88,18 @@ class Guardian:
         announce: Callable[[Message], None],
     ) -> None:
         self.spec = spec
-        self.state: AnchorState = lifecycle.initial(spec)
+        self.state: AnchorState = upgrade.initial(spec)
         self._lease = lease
-        self._listeners = listeners
+        self.listeners = listeners
+        self.on_permanent: Callable[[str], None] | None = None
         self._announce: Callable[[Message], None] | None = announce
         self._directory = Path(spec.directory)
         self._started_at = time.monotonic()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._changed = asyncio.Condition()
-        self._processes: dict[str, process.Process] = {}
-        self._channels: dict[str, ProgramChannel] = {}
+        self.releases = Releases(self)
+        self.serve: Serve = refuse
+        self.children = Children(self._program_event, self.post, self._serve)
         self._log_starts = {
             program.name: logs.size(self._log_path(program.name)) for program in spec.programs
         }
@@ -128,23 +143,17 @@ class Guardian:
         Raises:
             Refusal: The program refused, is not running, or did not answer in time.
         """
-        channel = self._channels.get(name)
-        if channel is None:
+        if name not in self.children:
             raise Refusal(ExitCode.UNREACHABLE, _why_not(name, self.state.programs[name]))
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await channel.request(op, args)
-        except TimeoutError:
-            why = f"{name} did not answer within {timeout_s:g} s"
-            raise Refusal(ExitCode.TRY_AGAIN, why) from None
+        return await self.children.ask_within(name, op, args, timeout_s)
 
     def info(self) -> Message:
         """What is running here."""
-        addresses = {name: item.getsockname()[:2] for name, item in self._listeners.items()}
+        addresses = {name: item.getsockname()[:2] for name, item in self.listeners.items()}
         return info(self.spec, self.state, addresses, self._started_at, clocks())
 
     async def _next_event(self) -> Event:
-        due = lifecycle.next_deadline(self.state)
+        due = upgrade.next_deadline(self.state)
         try:
             # What already happened comes before what is late: an answer in the queue is no hang.
             if not self._events.empty():
@@ -157,11 +166,13 @@ class Guardian:
 
     async def _handle(self, event: Event) -> None:
         before = self.state
-        self.state, actions = lifecycle.decide(self.spec, before, event, time.monotonic())
+        self.state, actions = upgrade.decide(self.spec, before, event, time.monotonic())
         self._refuse_for_the_failed()
         _log_changes(before, self.state)
         for action in actions:
-            await self._perform(action)
+            outcome = await self._perform(action)
+            if outcome is not None:
+                await self._handle(outcome)
         async with self._changed:
             self._changed.notify_all()
 
@@ -171,47 +182,85 @@ class Guardian:
         for own in self.spec.programs:
             phase = self.state.programs[own.name].phase
             (failed if phase is Phase.FAILED else others).update(own.listeners)
-        listening.refuse(self._listeners[name] for name in failed - others)
+        listening.refuse(self.listeners[name] for name in failed - others)
 
-    async def _perform(self, action: Action) -> None:
+    async def _perform(self, action: Action) -> Event | None:
+        """Do one thing; what has to be known before anything else is done comes back."""
         match action:
             case Spawn(name):
                 await self._spawn(name)
             case Signal(name, number):
-                if name in self._processes:
-                    self._processes[name].signal(number)
+                self.children.signal(name, number)
             case Ping(name):
                 self._ping(name)
             case Announce():
                 self._tell({"started": self.info()})
             case Finish():
                 self._tell({"failed": self._failure()})
+            case _:
+                return await self.releases.perform(action)
+        return None
 
     async def _spawn(self, name: str) -> None:
         if not self._directory.is_dir():
             self._give_up(name, f"{self._directory} is gone")
             return
-        self._bound_logs()
         try:
-            own = self.spec.program(name)
-            listening.accept({item: self._listeners[item] for item in own.listeners}, self.spec)
-            child = self._make_process(name)
+            own, extra = self.spec.program(name), self.releases.environment(name)
+            incarnation = self.state.programs[name].incarnation
+            pid = await self.launch(name, own, extra, incarnation)
         except OSError as error:
             self.post(Exited(name, f"cannot be started: {error}", None, random.random()))  # noqa: S311 - jitter
             return
-        self._lease.record(name, child.popen.pid)
-        loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(
-            lambda: ProgramChannel(
-                name,
-                lambda event, details: self._program_event(name, event, details),
-                lambda: child.signal(signal.SIGKILL),
-            ),
-            sock=child.channel,
-        )
-        self._processes[name], self._channels[name] = child, channel
-        loop.add_reader(child.pidfd, self._reap, name)
-        self.post(Spawned(name, child.popen.pid))
+        self.post(Spawned(name, pid))
+
+    async def launch(
+        self, key: str, own: ProgramSpec, extra: Mapping[str, str], incarnation: int
+    ) -> int:
+        """Start a process.
+
+        Args:
+            key: What it is known by here.
+            own: The program.
+            extra: Variables of this incarnation alone.
+            incarnation: How often the program was started, this time included.
+
+        Returns:
+            Its process id.
+
+        Raises:
+            OSError: It cannot be executed.
+        """
+        self._bound_logs()
+        listening.accept({item: self.listeners[item] for item in own.listeners}, self.spec)
+        limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
+        with logs.open_log(self._log_path(own.name), **limits) as log:
+            child = process.spawn(
+                own,
+                listeners=self.listeners,
+                inherited_fd=self._lease.inherited_fd,
+                log=log,
+                directory=self._directory,
+                incarnation=incarnation,
+                extra=extra,
+            )
+        self._lease.record(key, child.popen.pid)
+        await self.children.add(key, child)
+        return child.popen.pid
+
+    def move(self, key: str, to: str) -> None:
+        """Have a process be known by another key."""
+        self.children.move(key, to)
+        if to in self.children:
+            self._lease.record(to, self.children[to].process.popen.pid)
+
+    def use(self, text: str) -> None:
+        """Guard what another specification says from now on; it has the same programs.
+
+        Args:
+            text: Its JSON, possibly of another release.
+        """
+        self.spec = AnchorSpec.from_json(text, lenient=True)
 
     def _give_up(self, name: str, why: str) -> None:
         """End: without its directory the anchor can start nothing, and nobody can reach it."""
@@ -225,41 +274,23 @@ class Guardian:
             with contextlib.suppress(OSError):  # a full disk must not stop what the logs are of
                 logs.cut_log(self._log_path(name), **limits)
 
-    def _make_process(self, name: str) -> process.Process:
-        limits = {"max_bytes": self.spec.log_max_bytes, "keep": self.spec.log_keep}
-        with logs.open_log(self._log_path(name), **limits) as log:
-            return process.spawn(
-                self.spec.program(name),
-                listeners=self._listeners,
-                inherited_fd=self._lease.inherited_fd,
-                log=log,
-                directory=self._directory,
-                incarnation=self.state.programs[name].incarnation,
-            )
-
-    def _reap(self, name: str) -> None:
-        child = self._processes.pop(name)
-        asyncio.get_running_loop().remove_reader(child.pidfd)
-        channel = self._channels.pop(name)
-        channel.read_out(child.channel)
-        channel.close()
-        self.post(child.reap())
-
-    def _program_event(self, name: str, event: str, details: Mapping[str, Any]) -> None:
+    def _program_event(self, key: str, event: str, details: Mapping[str, Any]) -> None:
+        if self.releases.heard(key, event, details):
+            return
         if event == "ready":
-            self.post(Ready(name, details))
+            self.post(Ready(key, details))
         elif event == "ending":
-            self.post(LastWords(name, str(details.get("reason", ""))[:MAX_WORDS]))
+            self.post(LastWords(key, str(details.get("reason", ""))[:MAX_WORDS]))
         else:
-            _log.warning("%s sent an event the anchor does not know: %s", name, event)
+            _log.warning("%s sent an event the anchor does not know: %s", key, event)
+
+    async def _serve(self, op: str, args: Message) -> Any:
+        return await self.serve(op, args)
 
     def _ping(self, name: str) -> None:
         self._bound_logs()
-        channel = self._channels.get(name)
-        if channel is None:
-            return  # it has just ended
         try:
-            answer = channel.request("ping", {})
+            answer = self.children.ask(name, "ping", {})
         except Refusal:
             return  # no answer will come: that is what the deadline of a ping is for
         answer.add_done_callback(lambda done: None if done.exception() else self.post(Pong(name)))

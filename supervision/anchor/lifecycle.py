@@ -20,7 +20,6 @@ from supervision.anchor.states import (
     AnchorState,
     Announce,
     Begin,
-    Event,
     Exit,
     Exited,
     Finish,
@@ -29,6 +28,7 @@ from supervision.anchor.states import (
     Phase,
     Ping,
     Pong,
+    ProgramEvent,
     ProgramState,
     Ready,
     Restart,
@@ -59,7 +59,7 @@ def initial(spec: AnchorSpec) -> AnchorState:
     return AnchorState(Mode.STARTING, {program.name: ProgramState() for program in spec.programs})
 
 
-def decide(spec: AnchorSpec, state: AnchorState, event: Event, now: float) -> Decision:
+def decide(spec: AnchorSpec, state: AnchorState, event: ProgramEvent, now: float) -> Decision:
     """What to do about an event.
 
     Args:

@@ -80,6 +80,11 @@ class LineSplitter:
         self._max_bytes = max_bytes
         self._rest = bytearray()
 
+    @property
+    def rest(self) -> bytes:
+        """The unfinished line."""
+        return bytes(self._rest)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes as they came.
 

@@ -1,4 +1,4 @@
-"""The anchor's own operations: ping, info, status, stop, restart; the others are relayed."""
+"""The anchor's own operations: ping, info, status, stop, restart; others are relayed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
+from supervision.anchor import upgrade
 from supervision.anchor.guardian import clocks
 from supervision.anchor.messages import ExitCode, Message, Refusal
+from supervision.anchor.release_operations import ReleaseOperations
 from supervision.anchor.report import status
 from supervision.anchor.states import AnchorState, Mode, Phase, Restart, Stop
 
@@ -28,6 +30,8 @@ class Operations:
 
     def __init__(self, guardian: Guardian) -> None:
         self._guardian = guardian
+        self._releases = ReleaseOperations(guardian)
+        guardian.serve = self._releases.dispatch
         self._own: dict[str, Callable[[Message], Awaitable[Message]]] = {
             "ping": self._ping,
             "info": self._info,
@@ -51,6 +55,8 @@ class Operations:
         """
         if op in self._own:
             return await self._own[op](args)
+        if op in self._releases:
+            return await self._releases.dispatch(op, args)
         program = self._guardian.spec.relays.get(op)
         if program is None:
             raise Refusal(ExitCode.USAGE, f"op: unknown operation {op!r}", "op")
@@ -77,6 +83,8 @@ class Operations:
             raise Refusal(ExitCode.USAGE, f"program: one of {known} is required", "program")
         if state.mode is not Mode.RUNNING:
             raise Refusal(ExitCode.TRY_AGAIN, f"the anchor is {state.mode}")
+        if why := upgrade.kept(self._guardian.spec, state, name):
+            raise Refusal(ExitCode.TRY_AGAIN, why)
         await self._restarted(name, state.programs[name].incarnation)
         program = self._guardian.state.programs[name]
         return {"program": name, "pid": program.pid, "incarnation": program.incarnation}

@@ -202,7 +202,8 @@ def installed(directory: Path) -> list[str]:
     home = directory / DIRECTORY
     if not home.is_dir():
         return []
-    return sorted(item.name for item in home.iterdir() if (item / MANIFEST).is_file())
+    names = (item.name for item in home.iterdir() if (item / MANIFEST).is_file())
+    return sorted(filter(usable, names))  # an install under way has a name that is not usable
 
 
 def _pointers(data: Mapping[str, Any]) -> Pointers:

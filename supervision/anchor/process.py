@@ -63,8 +63,12 @@ class Process:
         code = self.popen.wait()
         os.close(self.pidfd)
         if code < 0:
-            return Exited(self.name, _signal_name(-code), None, random.random())  # noqa: S311 - jitter
-        return Exited(self.name, f"exit {code}", code, random.random())  # noqa: S311 - jitter
+            return self._exited(_signal_name(-code), None)
+        return self._exited(f"exit {code}", code)
+
+    def _exited(self, reason: str, code: int | None) -> Exited:
+        jitter = random.random()  # noqa: S311 - jitter
+        return Exited(self.name, reason, code, jitter, self.popen.pid)
 
 
 def spawn(
@@ -75,6 +79,7 @@ def spawn(
     log: BinaryIO,
     directory: Path,
     incarnation: int,
+    extra: Mapping[str, str] | None = None,
 ) -> Process:
     """Start a program.
 
@@ -85,6 +90,7 @@ def spawn(
         log: What stdout and stderr go to.
         directory: The working directory.
         incarnation: How often it was started, this time included.
+        extra: Variables of this incarnation alone.
 
     Returns:
         The running program.
@@ -102,7 +108,12 @@ def spawn(
             stdout=log,
             stderr=log,
             cwd=directory,
-            env={**os.environ, **spec.env, **_environment(spec, sockets, theirs, incarnation)},
+            env={
+                **os.environ,
+                **spec.env,
+                **(extra or {}),
+                **_environment(spec, sockets, theirs, incarnation),
+            },
             pass_fds=[theirs.fileno(), inherited_fd, *sockets.values()],
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - this process has one thread

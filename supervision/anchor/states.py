@@ -11,6 +11,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from supervision.anchor.messages import ExitCode
+from supervision.anchor.upgrade_events import (
+    UpgradeAction,
+    UpgradeEvent,
+)
+from supervision.anchor.upgrade_states import (
+    UpgradeState,
+)
 
 
 class Phase(StrEnum):
@@ -94,6 +101,7 @@ class AnchorState:
         exit_code: What the anchor will end with.
         reason: Why it stops.
         culprit: The program that made a start fail.
+        upgrade: What is under way with releases.
     """
 
     mode: Mode
@@ -102,6 +110,7 @@ class AnchorState:
     exit_code: int = ExitCode.DONE
     reason: str = ""
     culprit: str = ""
+    upgrade: UpgradeState = field(default_factory=UpgradeState)
 
 
 # Events --------------------------------------------------------------------------------------
@@ -157,12 +166,14 @@ class Exited:
         reason: How, in words.
         exit_code: Its exit code; None when a signal ended it or it never ran.
         jitter: A random number from 0 up to 1.
+        pid: The process; None when it could not be made. A program may have several for a while.
     """
 
     name: str
     reason: str
     exit_code: int | None
     jitter: float
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +190,8 @@ class Restart:
     name: str
 
 
-Event = Begin | Tick | Spawned | Ready | LastWords | Pong | Exited | Stop | Restart
+ProgramEvent = Begin | Tick | Spawned | Ready | LastWords | Pong | Exited | Stop | Restart
+Event = ProgramEvent | UpgradeEvent
 
 
 # Actions -------------------------------------------------------------------------------------
@@ -217,4 +229,4 @@ class Finish:
     """Everything is stopped: end."""
 
 
-Action = Spawn | Signal | Ping | Announce | Finish
+Action = Spawn | Signal | Ping | Announce | Finish | UpgradeAction
