@@ -33,6 +33,10 @@ class Program:
         self.prepared = {}
         self.stop = asyncio.Event()
 
+    def remember(self, word):
+        self.memory = word
+        JOURNAL.write_text(word)
+
     async def step(self, name):
         """Note a step, and fail there if that is in the script."""
         note(os.getpid(), self.vsn, name)
@@ -60,8 +64,7 @@ class Program:
     async def api(self, args):
         match args.get("do"):
             case "remember":
-                self.memory = args["word"]
-                JOURNAL.write_text(self.memory)
+                self.remember(args["word"])
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "complain":
@@ -89,9 +92,9 @@ class Program:
 
     async def on_listen(self, args):
         self.secret = args["secret"]
-        path = f"take-{os.getpid()}"
+        path = os.path.abspath(f"take-{os.getpid()}")  # noqa: PTH100 - no file is looked at
         self.server = await asyncio.start_unix_server(self.serve_peer, path)
-        return {"path": str(Path(path).absolute())}
+        return {"path": path}
 
     async def serve_peer(self, reader, writer):
         assert (await reader.readline()).decode().strip() == self.secret
