@@ -114,6 +114,40 @@ def fill(node: Node, count: int) -> None:
     found = recovery.load(connection, kinds, files)
     templates = list(found.recovered.values["session"].values())
     say(f"{count:,} sessions of {len(templates)} that a node has made")
+    multiply(connection, kinds, templates, range(len(templates), count), found.number)
+    connection.close()
+
+
+def multiply(
+    connection: sqlite3.Connection,
+    kinds: Mapping[str, Codec],
+    templates: Sequence[tuple[str, Session]],
+    numbers: range,
+    commits: int,
+) -> None:
+    """Write sessions into a journal that nobody has open, each like one of some, with its own id.
+
+    Args:
+        connection: to the journal's database.
+        kinds: the codecs.
+        templates: state and data of sessions.
+        numbers: one for each session that is written.
+        commits: the number of the journal's last commit.
+    """
+    number = commits
+    for first in range(numbers.start, numbers.stop, BATCH):
+        number += 1
+        batch = Batch()
+        for one in range(first, min(first + BATCH, numbers.stop)):
+            state, session = templates[one % len(templates)]
+            named = replace(session, session=f"{one:024x}", call=f"filled-{one}")
+            batch.entries["session", named.session] = (state, named)
+        encoding = Encoding(batch, number, kinds)
+        while not encoding.step(BATCH):
+            pass
+        commit = encoding.commit()
+        connection.execute(schema.COMMIT, (number, commit.work, commit.bodies))
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     number = found.number
     for first in range(len(templates), count, BATCH):
         number += 1

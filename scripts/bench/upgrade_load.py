@@ -40,12 +40,14 @@ class Shape:
         rate: requests per second, over all links.
         quiet: links that only exchange heartbeats.
         http: idle HTTP connections.
+        keep: calls that are never cleared, the first ones.
     """
 
     links: int = 8
     rate: float = 1_000.0
     quiet: int = 500
     http: int = 500
+    keep: int = 0
 
 
 @dataclass
@@ -89,11 +91,12 @@ def _ms(ordered: list[float], share: float) -> float:
 
 
 class Ledger:
-    """The tally of the period, and what waits for an answer."""
+    """The tally of the period, what waits for an answer, and how many calls are to be kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int) -> None:
         self.now = Tally()
         self.waiting = 0
+        self.keep = keep
 
     def turn(self) -> dict[str, Any]:
         """End the period."""
@@ -191,6 +194,9 @@ class Link(asyncio.Protocol):
         tally.late += now - due > IN_TIME_S
         tally.waits.append(now - due)
         self._ledger.waiting -= 1
+        if self._ledger.keep:
+            self._ledger.keep -= 1
+            return
         self._send({"t": "call.event", "call": call, "ev": "cleared", "ts": time.time()})
 
     def _refused(self, frame: dict[str, Any]) -> None:
@@ -249,7 +255,7 @@ class Load:
         self._ports = cti, http
         self._token = token
         self._shape = shape
-        self.ledger = Ledger()
+        self.ledger = Ledger(shape.keep)
         self.busy: list[Link] = []
         self.quiet: list[Link] = []
         self.browsers: list[Browser] = []
