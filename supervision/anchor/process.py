@@ -108,7 +108,7 @@ def spawn(
             stdout=log,
             stderr=log,
             cwd=directory,
-            env=os.environ | _environment(spec, sockets, theirs, incarnation) | (extra or {}),
+            env=_environment(spec, sockets, theirs, incarnation) | dict(extra or {}),
             pass_fds=[theirs.fileno(), inherited_fd, *sockets.values()],
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - this process has one thread
@@ -146,6 +146,7 @@ def _environment(
     spec: ProgramSpec, sockets: Mapping[str, int], channel: socket.socket, incarnation: int
 ) -> dict[str, str]:
     return {
+        **os.environ,
         **spec.env,
         LISTEN_FDS: ",".join(f"{name}:{number}" for name, number in sockets.items()),
         CONTROL_FD: str(channel.fileno()),
