@@ -13,6 +13,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIELD = "    once: tuple[Once, ...] = ()\n"
+WAYS = "WAYS = SAME\n"
+CONVERSIONS = '''
+def _with_priority(plain: list[Any]) -> list[Any]:
+    """Business calls go before the others."""
+    state, session = plain
+    session["priority"] = 1 if session.get("rp") == "business" else 3
+    return [state, session]
+
+
+def _without_priority(plain: list[Any]) -> list[Any]:
+    """Version 1 finds it out again."""
+    state, session = plain
+    session.pop("priority", None)
+    return [state, session]
+
+
+WAYS = Conversions(up={1: _with_priority}, down={2: _without_priority})
+'''
 
 
 class Unexpected(Exception):  # noqa: N818 - a state of affairs
@@ -34,4 +52,7 @@ def replace(file: Path, old: str, new: str) -> None:
 def with_priority(tree: Path) -> Path:
     """Give every session a priority, which the release before knows nothing of."""
     replace(tree / "actors" / "session_data.py", FIELD, f"{FIELD}    priority: int = 3\n")
+    record = tree / "actors" / "session_record.py"
+    replace(record, "VERSION = 1\n", "VERSION = 2\n")
+    replace(record, WAYS, CONVERSIONS)
     return tree
