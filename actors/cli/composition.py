@@ -13,12 +13,18 @@ from actors.cli import rooms
 from supervision.anchor import postgres
 from supervision.anchor.binaries import find_binaries
 from supervision.anchor.messages import ExitCode
-from supervision.anchor.spec import AnchorSpec, ListenerSpec, ProgramSpec, RestartPolicy
+from supervision.anchor.spec import (
+    AnchorSpec,
+    ListenerSpec,
+    ProgramSpec,
+    RestartPolicy,
+    UpgradeSpec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.config import AnchorConfig, Config
+    from actors.config import AnchorConfig, Config, ReleaseConfig
 
 NAME = "vigie"
 """The database and the role of the embedded server."""
@@ -62,6 +68,21 @@ def anchor_spec(
         relays={"api": "node"},
         labels={"version": _version(), "config": str(file or "as shipped")},
         start_timeout_s=config.anchor.start_timeout_s,
+        upgrade=_upgrade(config.release, file),
+    )
+
+
+def _upgrade(release: ReleaseConfig, file: Path | None) -> UpgradeSpec:
+    return UpgradeSpec(
+        program="node",
+        config="" if file is None else str(file),
+        spawn_timeout_s=release.spawn_timeout_s,
+        precopy_timeout_s=release.precopy_timeout_s,
+        drain_timeout_s=release.drain_timeout_s,
+        freeze_timeout_s=release.freeze_timeout_s,
+        switch_timeout_s=release.switch_timeout_s,
+        probation_s=release.probation_s,
+        keep=release.keep,
     )
 
 
