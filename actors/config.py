@@ -300,12 +300,14 @@ class ReleaseConfig(Struct, frozen=True, kw_only=True):
     require_signature: bool = False
     trusted_keys: tuple[str, ...] = ()
     keep: Annotated[int, Meta(ge=1, le=100)] = 5
+    check_timeout_s: Seconds = 60.0
     spawn_timeout_s: Seconds = 30.0
     precopy_timeout_s: Seconds = 120.0
     drain_timeout_s: Seconds = 1.0
     quiet_ms: Milliseconds = 150
     freeze_timeout_s: Seconds = 2.0
     switch_timeout_s: Seconds = 5.0
+    permanent_timeout_s: Seconds = 60.0
     stragglers: Literal["redeliver", "wait", "restart"] = "redeliver"
     probation_s: Seconds = 300.0
     probation: ProbationConfig = ProbationConfig()

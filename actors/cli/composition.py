@@ -76,11 +76,14 @@ def _upgrade(release: ReleaseConfig, file: Path | None) -> UpgradeSpec:
     return UpgradeSpec(
         program="node",
         config="" if file is None else str(file),
+        compose_timeout_s=release.spawn_timeout_s,
+        check_timeout_s=release.check_timeout_s,
         spawn_timeout_s=release.spawn_timeout_s,
         precopy_timeout_s=release.precopy_timeout_s,
         drain_timeout_s=release.drain_timeout_s,
         freeze_timeout_s=release.freeze_timeout_s,
         switch_timeout_s=release.switch_timeout_s,
+        permanent_timeout_s=release.permanent_timeout_s,
         probation_s=release.probation_s,
         keep=release.keep,
     )
