@@ -255,8 +255,11 @@ def asked(
     kind, have, want, path = about
     try:
         made = convert(*args)
-    except (NoConversion, ConversionFailed):
-        raise
+    except NoConversion as why:
+        raise NoConversion(f"{path}: {why}") from why
+    except ConversionFailed as why:
+        cause = why.__cause__ or why
+        raise ConversionFailed(f"{path}: {why.kind}", why.have, why.want, cause) from cause
     except Exception as why:
         if isinstance(why, TypeError) and " has no " in str(why):
             raise NoConversion(f"{path}: {why}") from why

@@ -21,12 +21,12 @@ from supervision.gen_statem import Snapshot
 from supervision.gen_statem.actions import TimerLeft
 from supervision.gen_statem.machine import StateMachine
 from supervision.reasons import NOPROC
-from supervision.release.actor_giving import asked, own_timers
+from supervision.release.actor_giving import asked, downgraded, own_timers
 from supervision.release.actor_records import NOBODY
 from supervision.release.actor_walk import address_at, kind_of, version_of
 from supervision.release.carrier import NoConversion
 from supervision.release.messages import DROPPED, NO_ADAPTERS, Reader
-from supervision.release.values import Unpack, typed
+from supervision.release.values import Pack, Unpack, plain, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -131,6 +131,7 @@ class Adoption:
         self._downs: list[tuple[Monitor, LocalAddress]] = []
         self._where = where
         self._callers = callers
+        self._extra = extra
         self._monitors = [self._watch(one.path) for one in record.monitors]
         numbered = [one for one in record.timers if not one.idle]
         self._timers = [Timer(one.when or 0.0, deliver_timeout, cell, None) for one in numbered]
@@ -168,6 +169,24 @@ class Adoption:
         """Messages that wait, as a mailbox has them."""
         return entries(records, self.reader, self._where, self.cell.address.path)
 
+    def again(self) -> Any:
+        """The state as it would be written for the version that it came from.
+
+        Raises:
+            NoConversion: there is no way back.
+            ConversionFailed: ``downgrade`` raised.
+            NotCarried: what ``code_change`` made cannot travel.
+        """
+        actor: Any = self.cell.actor
+        path, pack, given = self.record.path, Pack(lambda _: NOBODY), self._state
+        if isinstance(given, Snapshot):
+            state = [given.state, plain(given.data, f"{path}: data", pack)]
+        else:
+            state = plain(given, f"{path}: state", pack)
+        if self.record.version < version_of(actor):
+            return downgraded(actor, state, self.record.version, self._extra, path)
+        return state
+
     # Put in place
 
     def put(self) -> None:
@@ -176,7 +195,8 @@ class Adoption:
         if not isinstance(actor, Behaviour):
             return  # it has ended since
         own = list(own_timers(cell)) if record.whole else ()
-        cell.address.incarnation = max(cell.address.incarnation, record.incarnation)
+        if record.whole:  # else its own messages on their way may know it by its own
+            cell.address.incarnation = max(cell.address.incarnation, record.incarnation)
         cell.trap_exit = cell.trap_exit or record.trap_exit
         for watch in tuple(cell.watching or ()) if record.whole else ():
             links.demonitor(watch)

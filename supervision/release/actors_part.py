@@ -7,6 +7,7 @@ whose states another part carries have the messages that wait for them carried h
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,10 +18,11 @@ from supervision.management import TerminateChild
 from supervision.reasons import shutdown
 from supervision.release import actor_counts
 from supervision.release.actor_giving import ActorWriter, Calls
-from supervision.release.actor_records import Body, WaitingRecord
+from supervision.release.actor_records import ActorRecord, Body, WaitingRecord
 from supervision.release.actor_taking import Adoption, Callers, address_of, deliver, entries
-from supervision.release.actor_walk import below, kind_of, pools, travels, version_of
-from supervision.release.carrier import NoConversion, Packed, Part
+from supervision.release.actor_trial import trial
+from supervision.release.actor_walk import address_at, below, kind_of, pools, travels, version_of
+from supervision.release.carrier import NoConversion, NotCarried, Packed, Part
 from supervision.release.config_changes import digests, tell
 from supervision.release.messages import TAG, Reader, Writer, type_name
 from supervision.release.values import Pack, Unpack
@@ -121,7 +123,7 @@ class ActorsPart(Part):
         kernel, calls = self._kernel, Calls()
         writer = ActorWriter(self._theirs, calls, self._extra)
         walked = list(below(kernel, self._tops))
-        actors = [writer.actor(cell, was) for cell, was in walked if travels(cell)]
+        actors = _written(writer, walked)
         waiting = list(self._waiting(writer, calls))
         lost = list(calls.left_out(self._open_calls(walked)))
         writer.left += _silent(walked)
@@ -176,23 +178,52 @@ class ActorsPart(Part):
     def load(self, body: Body) -> None:
         """As ``unpack``, of records."""
         self.left = list(body.left)
-        here = {cell.address.path: cell for cell, _ in below(self._kernel, self._tops)}
-        moved = _moved(here, list(below(self._kernel, self._tops)), body)
+        moved = _moved(list(below(self._kernel, self._tops)), body)
         where = address_of(self._kernel, moved)
         callers = Callers(self._kernel, body.calls, where)
         adoptions = []
         for record in body.actors:
-            cell = here.get(moved.get(record.path, record.path))
-            if cell is None or not travels(cell) or _kind(cell) != record.kind:
+            cell = self._cell_of(record, moved)
+            if cell is None:
                 self.left.append(f"{record.path}: {record.kind} is not in this version")
-                continue
-            adoptions.append(Adoption(self._kernel, cell, record, callers, where, self._extra))
+            else:
+                adoptions.append(Adoption(self._kernel, cell, record, callers, where, self._extra))
+        reader = _plain_reader(where, callers)
         waiting = [
-            (one.path, list(entries(one.mailbox, _plain_reader(where, callers), where, one.path)))
-            for one in body.waiting
+            (one.path, list(entries(one.mailbox, reader, where, one.path))) for one in body.waiting
         ]
         self._stop_stopped(body, where)
         self._taken = _Taken(body, adoptions, waiting, callers, where)
+
+    def _cell_of(self, record: ActorRecord, moved: Mapping[str, str]) -> Cell | None:
+        cell = address_at(self._kernel, moved.get(record.path, record.path)).cell
+        known = cell is not None and isinstance(cell.actor, Behaviour) and travels(cell)
+        return cell if known and kind_of(cell.actor) == record.kind else None  # type: ignore[union-attr, arg-type]
+
+    def trials(self, version: int, body: bytes) -> dict[str, tuple[str, str]]:
+        """Try every conversion on copies of living states; nothing is changed on this side.
+
+        Args:
+            version: of this part on the side that gives.
+            body: as its ``pack`` wrote it.
+
+        Returns:
+            By the path of each actor that travels ``equal``, ``lossy`` (what comes back from this
+            version is not what it was) or ``failed``, and in words what and where.
+        """
+        if version != self.version:
+            return {"": ("failed", f"actors: no way leads from version {version}")}
+        given = msgspec.msgpack.decode(body, type=Body)
+        moved = _moved(list(below(self._kernel, self._tops)), given)
+        where = address_of(self._kernel, moved)
+        callers = Callers(self._kernel, given.calls, where)
+        found = {}
+        for record in given.actors:
+            cell = self._cell_of(record, moved)
+            if cell is not None:
+                made = partial(Adoption, self._kernel, cell, record, callers, where, self._extra)
+                found[record.path] = trial(record.state, made)
+        return found
 
     def _stop_stopped(self, body: Body, where: Callable[[str], LocalAddress]) -> None:
         """Who has been stopped there by an operator, or has ended for good, is not to run here."""
@@ -231,6 +262,20 @@ class ActorsPart(Part):
         tell(kernel, below(kernel, self._tops), taken.body.config, self._config)
 
 
+def _written(writer: ActorWriter, walked: Sequence[tuple[Cell, str]]) -> list[ActorRecord]:
+    """All that travel; what cannot is told of all of them together."""
+    records, refused = [], []
+    for cell, was in walked:
+        if travels(cell):
+            try:
+                records.append(writer.actor(cell, was))
+            except NotCarried as why:
+                refused.append(str(why))
+    if refused:
+        raise NotCarried("; ".join(refused))
+    return records
+
+
 def _silent(walked: Sequence[tuple[Cell, str]]) -> list[str]:
     """Those that do not travel and have messages nevertheless, in words."""
     return [
@@ -258,11 +303,6 @@ class _Taken:
         self.where = where
 
 
-def _kind(cell: Cell) -> str:
-    assert isinstance(cell.actor, Behaviour)  # it travels
-    return kind_of(cell.actor)
-
-
 def _missing(kind: type[Behaviour], theirs: int) -> list[str]:
     """The ways that this side should know, being the newer one, and does not."""
     own, name = version_of(kind), kind_of(kind)
@@ -286,10 +326,9 @@ def overrides(kind: type[Behaviour], name: str) -> bool:
     return False
 
 
-def _moved(
-    here: Mapping[str, Cell], walked: Sequence[tuple[Cell, str]], body: Body
-) -> dict[str, str]:
+def _moved(walked: Sequence[tuple[Cell, str]], body: Body) -> dict[str, str]:
     """Where those of the other side live here that were renamed or moved, by either's word."""
+    here = {cell.address.path for cell, _ in walked}
     by_own_word = {was: cell.address.path for cell, was in walked if was and was not in here}
     by_theirs = {
         one.path: one.was
