@@ -5,11 +5,15 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from actors.journal import versions
 from actors.journal.records import Codec
 from protocols.cti.link_session import Record
+from supervision.release.versions import SAME
 
 KIND = "link"
 VERSION = 1
+WAYS = SAME
+"""Between the versions of a record."""
 
 
 class LinkRecord(Struct, frozen=True):
@@ -49,4 +53,4 @@ def decode(text: bytes, version: int) -> LinkRecord:
     return _decoder.decode(text)
 
 
-CODEC = Codec(VERSION, encode, decode)
+CODEC = Codec(VERSION, encode, decode, *versions.steps(KIND, WAYS))

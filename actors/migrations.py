@@ -93,6 +93,15 @@ def load(directory: Path) -> list[Migration]:
     return list(found.values())
 
 
+def last(directory: Path) -> int:
+    """Return the number of the last migration of a directory; 0 where there is none.
+
+    Raises:
+        SchemaRefused: As `load`.
+    """
+    return max((one.number for one in load(directory)), default=0)
+
+
 def _migration(number: int, name: str, data: bytes) -> Migration:
     sql = data.decode()
     serves = _SERVES.search(sql)

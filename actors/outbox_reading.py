@@ -11,10 +11,8 @@ import sqlite3
 from typing import TypeAlias
 
 import msgspec
-from msgspec import Struct
 
 from actors import outbox_records
-from actors.call_messages import StoreSession
 from actors.closed_sessions import Key, columns
 from actors.journal.records import JournalError
 from actors.journal.schema import item_checksum
@@ -36,7 +34,8 @@ _KEPT_ASIDE = (
     " FROM (SELECT key FROM entry WHERE kind = ? ORDER BY number, rowid)"
 )
 _REFUSED = (
-    "SELECT CAST(json_group_array(CAST(body AS TEXT)) AS BLOB) FROM (SELECT body FROM entry"
+    "SELECT CAST(json_group_array(json_array(version, CAST(body AS TEXT))) AS BLOB)"
+    " FROM (SELECT version, body FROM entry"
     " WHERE kind = ? AND json_valid(CAST(body AS TEXT)) AND CAST(body AS TEXT)->>? = ? LIMIT ?)"
 )
 _PLACES: dict[Key, str] = {
@@ -47,17 +46,11 @@ _PLACES: dict[Key, str] = {
 """Where a refused session has what it is looked up by."""
 
 
-class _Aside(Struct):
-    """What is read of a session that was set aside."""
-
-    record: StoreSession
-
-
 _Fields: TypeAlias = tuple[int, int, int, int, str, str, str | None, str]
 
 _rows = msgspec.json.Decoder(list[_Fields])
 _keys = msgspec.json.Decoder(list[str])
-_asides = msgspec.json.Decoder(_Aside)
+_asides = msgspec.json.Decoder(list[tuple[int, str]])
 
 
 def page(connection: sqlite3.Connection, after: int, limit: int) -> list[OutboxRow]:
@@ -88,7 +81,8 @@ def found(
     views, damaged = [], []
     for fields in _fetched(connection, _FOUND[by], (value, limit)):
         try:
-            views.append(outbox_records.decoded(_verified(fields), fields[1]).view)
+            closed, _ = outbox_records.row_of(_verified(fields), fields[1])
+            views.append(closed.view)
         except ValueError as invalid:
             damaged.append(f"session {fields[4]}: {invalid}")
     views += _refused(connection, by, value, limit)
@@ -97,8 +91,9 @@ def found(
 
 def _refused(connection: sqlite3.Connection, by: Key, value: str, limit: int) -> list[SessionView]:
     parameters = (outbox_records.REFUSED, _PLACES[by], value, limit)
-    (bodies,) = connection.execute(_REFUSED, parameters).fetchone()
-    return [_asides.decode(body).record.view for body in _keys.decode(bodies)]
+    (found,) = connection.execute(_REFUSED, parameters).fetchone()
+    rows = _asides.decode(found)
+    return [outbox_records.kept_aside(body.encode(), version).view for version, body in rows]
 
 
 def kept_aside(connection: sqlite3.Connection) -> list[str]:
@@ -121,10 +116,10 @@ def _fetched(
 def _row(fields: _Fields) -> OutboxRow:
     seq, version, _, _, session, _, _, body = fields
     try:
-        stored = columns(outbox_records.decoded(_verified(fields), version))
+        closed, text = outbox_records.row_of(_verified(fields), version)
+        return OutboxRow(seq, session, columns(closed), text.decode())
     except ValueError as invalid:
         return OutboxRow(seq, session, (), body, str(invalid))
-    return OutboxRow(seq, session, stored, body)
 
 
 def _verified(fields: _Fields) -> bytes:

@@ -7,13 +7,19 @@ from msgspec import Struct
 
 from actors.call_messages import StoreSession
 from actors.closed_sessions import Columns
-from actors.journal.records import Codec
+from actors.journal import versions
+from actors.journal.records import OUTBOX, Codec
+from supervision.release.versions import SAME
 
 VERSION = 1
 """Schema of the rows of the outbox."""
+WAYS = SAME
+"""Between its versions."""
 REFUSED = "refused"
 """The kind of the sessions that the database refuses, by session id."""
 REFUSED_VERSION = 1
+"""Schema of what is kept of them, a row of the outbox in it: both change together."""
+REFUSED_WAYS = SAME
 
 
 class OutboxRow(Struct, frozen=True):
@@ -23,7 +29,7 @@ class OutboxRow(Struct, frozen=True):
         seq: Its number; later rows have greater ones.
         session: The session's id.
         columns: What is inserted; empty where the row is damaged.
-        body: Its text, JSON.
+        body: Its text, JSON, in this release's schema.
         damaged: Why it cannot be read; empty where it can.
     """
 
@@ -87,5 +93,45 @@ def _decode_refused(body: bytes, version: int) -> Refused:
     return _refused.decode(body)
 
 
-OUTBOX_CODEC = Codec(VERSION, _json.encode, decoded)
-REFUSED_CODEC = Codec(REFUSED_VERSION, _json.encode, _decode_refused)
+OUTBOX_CODEC = Codec(VERSION, _json.encode, decoded, *versions.steps(OUTBOX, WAYS))
+REFUSED_CODEC = Codec(
+    REFUSED_VERSION, _json.encode, _decode_refused, *versions.steps(REFUSED, REFUSED_WAYS)
+)
+
+
+def row_of(body: bytes, version: int) -> tuple[StoreSession, bytes]:
+    """Read a row of the outbox, in a probation one that is in the schema of another release.
+
+    Args:
+        body: Its text.
+        version: Of the schema that it was written with.
+
+    Returns:
+        What it says, and its text in this release's schema.
+
+    Raises:
+        ValueError: It is of a schema that this release does not read, or no closed session.
+    """
+    codec = OUTBOX_CODEC
+    if not codec.knows(version):
+        known = codec.version
+        raise ValueError(f"a closed session of schema {version}, this release reads {known}")
+    body = codec.raised(body, version)
+    closed: StoreSession = codec.read(body, codec.version)
+    return closed, body
+
+
+def kept_aside(body: bytes, version: int) -> StoreSession:
+    """Read a closed session that was set aside.
+
+    Args:
+        body: The text of its entry.
+        version: Of the schema that it was written with.
+
+    Raises:
+        ValueError: It is of a schema that this release does not read, or no closed session.
+    """
+    if not REFUSED_CODEC.knows(version):
+        raise ValueError(f"a refused session of schema {version}")
+    record: Refused = REFUSED_CODEC.read(body, version)
+    return _closed.decode(record.record)

@@ -160,6 +160,18 @@ class Commit(Struct, frozen=True):
     trims: int = 0
 
 
+class Row(Struct, frozen=True):
+    """In the place of a value: the text as it is to lie in the journal.
+
+    Attributes:
+        version: of its schema.
+        body: the text.
+    """
+
+    version: int
+    body: bytes
+
+
 class Unwritable(Struct, frozen=True):
     """A value that its codec could not encode: a fault of the program."""
 
@@ -174,25 +186,27 @@ class Encoding:
     Args:
         batch: what is written; what is put must not change any more.
         number: of the commit.
-        codecs: by kind.
+        codecs: by kind; None where values of a kind are kept back.
         most_rows: entries after which the rest is left for the next commit.
         most_bytes: of texts after which it is; one that is longer is written alone.
 
     Attributes:
         batch: what the commit is made of; the rest is left in the one that was given.
         unwritable: values that were left out because they could not be encoded.
+        kept_back: those that were because they are to be kept back.
     """
 
     def __init__(
         self,
         batch: Batch,
         number: int,
-        codecs: Mapping[str, Codec],
+        codecs: Mapping[str, Codec | None],
         most_rows: int = sys.maxsize,
         most_bytes: int = sys.maxsize,
     ) -> None:
         self.batch = batch
         self.unwritable: list[Unwritable] = []
+        self.kept_back: dict[Place, Any] = {}
         self._number = number
         self._codecs = codecs
         self._work: list[tuple[Any, ...]] = []
@@ -220,10 +234,13 @@ class Encoding:
             if count and self._is_full(count):
                 self.batch = self.batch.take(count)
                 break
-            if value is DELETED:
+            codec = self._codecs[kind]
+            if codec is None:
+                self.kept_back[kind, key] = value
+            elif value is DELETED:
                 self._work.append(("delete", kind, storable(key)))
             else:
-                self._put(kind, storable(key), value)
+                self._put(codec, kind, storable(key), value)
             yield
         for seq, item in self.batch.appended.items():
             self._append(seq, item)
@@ -235,17 +252,22 @@ class Encoding:
     def _is_full(self, count: int) -> bool:
         return count >= self._most_rows or self._offset > self._most_bytes
 
-    def _put(self, kind: str, key: str, value: Any) -> None:
-        body = self._body(kind, key, value)
+    def _put(self, codec: Codec, kind: str, key: str, value: Any) -> None:
+        version, body = codec.version, self._body(codec, kind, key, value)
         if body is not None:
-            version = self._codecs[kind].version
+            if type(value) is Row:
+                version = value.version
             checksum = entry_checksum(kind, key, version, self._number, body)
             self._work.append(("put", kind, key, version, checksum, *self._placed(body)))
 
     def _append(self, seq: int, item: OutboxItem) -> None:
-        body = self._body(OUTBOX, item.session, item.value)
+        codec = self._codecs[OUTBOX]
+        assert codec is not None  # every release has an outbox
+        body = self._body(codec, OUTBOX, item.session, item.value)
         if body is not None:
-            version = self._codecs[OUTBOX].version
+            version = codec.version
+            if type(item.value) is Row:
+                version = item.value.version
             names = (
                 storable(item.session),
                 storable(item.call),
@@ -255,9 +277,9 @@ class Encoding:
             checksum = item_checksum(seq, version, self._number, names, body)
             self._work.append(("append", None, seq, version, checksum, *self._placed(body), *names))
 
-    def _body(self, kind: str, key: str, value: Any) -> bytes | None:
+    def _body(self, codec: Codec, kind: str, key: str, value: Any) -> bytes | None:
         try:
-            body = self._codecs[kind].encode(value)
+            body = value.body if type(value) is Row else codec.encode(value)
             if len(body) > ROW_BYTES:
                 raise ValueError(f"its text is longer than {ROW_BYTES} bytes")  # noqa: TRY301
         except Exception as exception:  # noqa: BLE001 - of any codec; the others must not wait for it

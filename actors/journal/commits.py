@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actors.journal.batch import Batch, Commit, Encoding
+from actors.journal.batch import Batch, Commit, Encoding, Place
 from actors.journal.gathering import Gathered
 from actors.journal.health import Health
 from actors.journal.records import Codec
+from actors.journal.versions import Writing, writing_for
 from actors.journal.writer import Standing, Writer
 
 if TYPE_CHECKING:
     import asyncio
 
     from actors.config import JournalConfig
+    from actors.journal.rewriting import Rewriting
     from supervision.eventloop.kernel import Kernel
 
 MEBIBYTE = 1_048_576
@@ -51,6 +53,9 @@ class Commits(Gathered):
         self.config = config
         self._writer = writer
         self._codecs = codecs
+        self._writing: Writing = codecs
+        self._kept_back: dict[Place, Any] = {}
+        self._rewriting: Rewriting | None = None
         self._outbox_listener: Callable[[int], None] = lambda _: None
         self._encoding: Encoding | None = None
         self._commit: Commit | None = None
@@ -68,6 +73,26 @@ class Commits(Gathered):
     def failing(self) -> str:
         """Why commits do not succeed now; empty while they do."""
         return self._health.failing
+
+    def write_for(self, theirs: Mapping[str, int] | None) -> None:
+        """Write rows in the schema of another release, which may go on with them.
+
+        Args:
+            theirs: versions of the rows that it knows, by kind; what it does not know is kept back.
+                None: no other one does; what was kept back is written.
+
+        Raises:
+            NoConversion: rows of a kind cannot be written so; nothing has changed.
+        """
+        self._writing = self._codecs if theirs is None else writing_for(self._codecs, theirs)
+        kept_back, self._kept_back = self._kept_back, {}
+        for (kind, key), value in kept_back.items():
+            if (kind, key) not in self._gathering.entries:
+                self.put(kind, key, value)
+
+    def flying(self) -> Iterable[Place]:
+        """What is on its way to the disk, which those who read there may not see yet."""
+        return () if self._flying is None else self._flying.entries
 
     def _begin(self, standing: Standing) -> None:
         """Commit, with what is left of a former life of the writer.
@@ -112,8 +137,10 @@ class Commits(Gathered):
     def _encode(self, batch: Batch) -> None:
         """Encode a batch, in steps where it is great, and have it committed."""
         rows, size = self.config.commit_rows, self.config.commit_mb * MEBIBYTE
-        encoding = Encoding(batch, self._number + 1, self._codecs, rows, size)
+        encoding = Encoding(batch, self._number + 1, self._writing, rows, size)
         self._encoding, self._commit = encoding, None
+        if self._rewriting is not None:
+            self._rewriting.touched.update(batch.entries)
         self._step(encoding)
 
     def _step(self, encoding: Encoding) -> None:
@@ -124,6 +151,8 @@ class Commits(Gathered):
             return
         self._encoding = None
         self._put_back(encoding.batch)
+        if encoding.kept_back:
+            self._kept_back.update(encoding.kept_back)
         if encoding.unwritable or self._unwritable:
             self._withhold(encoding)
         self._commit = encoding.commit()

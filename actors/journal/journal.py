@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from actors.journal import versions
 from actors.journal.commits import Commits
 from actors.journal.health import Listener
 from actors.journal.passing import refuse_other
@@ -23,6 +24,7 @@ from actors.journal.records import (
     JournalUnusable,
     Recovered,
 )
+from actors.journal.rewriting import Rewriting, targets
 from actors.journal.schema import FORMAT
 from actors.journal.writer import Answered, Passed, Question, Standing, Writer
 
@@ -174,6 +176,48 @@ class Journal(Commits):
             self._kernel.report("unclosed", "journal", seconds=patience_s)
 
     # From one process to another
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The versions of rows of this release, by kind."""
+        return versions.of(self._codecs)
+
+    def refuse(self, theirs: Mapping[str, int]) -> None:
+        """Refuse a release whose rows cannot be read, or that cannot read what is written.
+
+        Args:
+            theirs: versions of the rows that it knows, by kind.
+
+        Raises:
+            NoConversion: naming the kind and both versions.
+        """
+        versions.refuse_unreadable(self._codecs, theirs)
+        versions.writing_for(self._codecs, theirs)
+
+    async def rewrite_for(self, theirs: Mapping[str, int]) -> int:
+        """Write in the schema of another release from now on, and again what is not; for a while.
+
+        Args:
+            theirs: versions of the rows that it knows, by kind.
+
+        Returns:
+            How many rows were written again.
+
+        Raises:
+            NoConversion: rows of a kind cannot be written so; nothing has changed.
+            JournalError: they cannot be read.
+        """
+        self.write_for(theirs)
+        wanted = targets(self._codecs, self._writing)
+        if not wanted:
+            return 0
+        self._rewriting = rewriting = Rewriting(self, wanted)
+        try:
+            await rewriting.run()
+        finally:
+            self._rewriting = None
+            self._kept_back = rewriting.kept_back | self._kept_back
+        return rewriting.rows
 
     @property
     def idle(self) -> bool:

@@ -21,17 +21,26 @@ class Codec(Struct, frozen=True):
             ``ValueError`` (as ``msgspec.ValidationError`` is one) where that cannot be.
         older: what makes of the text of an older version the text of the version after it; a
             version from which no way leads here is not damaged, it needs another release.
+        down: what makes of the text of a version the text of the version before it, for a release
+            that comes back.
     """
 
     version: int
     encode: Callable[[Any], bytes | str]
     decode: Callable[[bytes, int], Any]
     older: Mapping[int, Callable[[bytes], bytes]] = {}
+    down: Mapping[int, Callable[[bytes], bytes]] = {}
 
     def knows(self, version: int) -> bool:
         """Whether values of a version are read, as they are or converted."""
         return version <= self.version and all(
             one in self.older for one in range(version, self.version)
+        )
+
+    def writes(self, version: int) -> bool:
+        """Whether values can be written in the schema of a version."""
+        return version <= self.version and all(
+            one in self.down for one in range(version + 1, self.version + 1)
         )
 
     def read(self, body: bytes, version: int) -> Any:
@@ -45,9 +54,7 @@ class Codec(Struct, frozen=True):
             ValueError: it is none of this version, or one that needs too much to be read.
         """
         try:
-            for one in range(version, self.version):
-                body = self.older[one](body)
-            return self.decode(body, self.version)
+            return self.decode(self.raised(body, version), self.version)
         except MemoryError:
             raise
         except ValueError:
@@ -56,6 +63,40 @@ class Codec(Struct, frozen=True):
             Exception
         ) as error:  # of any codec: it says no more than that the row is not readable
             raise ValueError(f"{type(error).__name__}: {error}") from error
+
+    def raised(self, body: bytes, have: int) -> bytes:
+        """Make of the text of an older version, one that is known, that of this one."""
+        for one in range(have, self.version):
+            body = self.older[one](body)
+        return body
+
+    def lowered(self, body: bytes, have: int, want: int) -> bytes:
+        """Make of the text of a version that of an older one.
+
+        Args:
+            body: the text.
+            have: its version.
+            want: the version to make, which is written.
+        """
+        for one in range(have, want, -1):
+            body = self.down[one](body)
+        return body
+
+    def writing(self, version: int) -> Codec:
+        """What writes values in the schema of a version, and reads them as this one does.
+
+        Args:
+            version: one that is written.
+        """
+        if version == self.version:
+            return self
+
+        def encode(value: Any) -> bytes:
+            text = self.encode(value)
+            body = text if isinstance(text, bytes) else text.encode()
+            return self.lowered(body, self.version, version)
+
+        return Codec(version, encode, self.decode, self.older, self.down)
 
 
 class OutboxItem(Struct, frozen=True):

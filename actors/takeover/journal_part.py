@@ -13,16 +13,21 @@ import msgspec
 
 from actors.journal.passing import refuse_other
 from actors.journal.records import JournalUnusable
+from actors.journal.schema import FORMAT
 from actors.journal.writer import Passed
 from supervision.release.carrier import NoConversion, Packed, Part
 
 if TYPE_CHECKING:
     from actors.journal.journal import Journal
+    from actors.permanence import Permanence
 
 PATIENCE_S = 2.0
 """Seconds that the last commit may take before the takeover is given up."""
 
 VERSION = 1
+
+_FORMAT, _MIGRATION = "journal.db", "etc/sql"
+"""Beside the kinds of rows, in what the two sides tell each other."""
 
 
 class JournalPart(Part):
@@ -30,19 +35,56 @@ class JournalPart(Part):
 
     Args:
         journal: of the node; on the side that takes it is not open yet.
+        permanence: whether the release of this node is permanent.
+        migration: the last migration of the database that this release knows.
         patience_s: seconds that the last commit may take.
     """
 
     name = "journal"
     version = VERSION
 
-    def __init__(self, journal: Journal, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        permanence: Permanence,
+        *,
+        migration: int = 0,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._journal = journal
+        self._permanence = permanence
+        self._migration = migration
         self._patience_s = patience_s
+        self._theirs: dict[str, int] = {}
+        self._known = 0
         self._left: Passed | None = None
         self._taken: tuple[Passed, tuple[int, ...]] | None = None
 
+    # Both sides, when they meet
+
+    def types(self) -> dict[str, int]:
+        """The versions of the kinds of rows, of the files, and of the database's schema."""
+        rows = self._journal.versions
+        return {_FORMAT: FORMAT, _MIGRATION: self._migration, **rows}
+
+    def agree(self, theirs: dict[str, int]) -> None:
+        """Know which rows the other release can read.
+
+        Raises:
+            NoConversion: it cannot read, or cannot be told, rows of some kind.
+        """
+        rows = dict(theirs)
+        form, migration = rows.pop(_FORMAT, FORMAT), rows.pop(_MIGRATION, 0)
+        if form != FORMAT:
+            raise NoConversion(f"the journal has format {form} there and {FORMAT} here")
+        self._journal.refuse(rows)
+        self._theirs, self._known = rows, migration
+
     # The side that gives
+
+    async def ready(self) -> None:
+        """Write rows so that the other release can read them, where it is the older one."""
+        await self._journal.rewrite_for(self._permanence.narrowest(self._theirs))
 
     async def drain(self, until: float) -> None:
         """Begin no checkpoint that the freeze would wait for."""
@@ -80,6 +122,7 @@ class JournalPart(Part):
     async def resume(self) -> None:
         """Write again; nobody else could meanwhile."""
         self._left = None
+        self._journal.write_for(self._permanence.rows)
         await self._journal.go_on()
 
     # The side that takes
@@ -108,5 +151,13 @@ class JournalPart(Part):
         """
         if self._taken is None:
             raise JournalUnusable("no journal was passed on")
+        if self._permanence.provisional:
+            self._permanence.rows, self._permanence.known = self._theirs, self._known
+            self._journal.write_for(self._theirs)
         await self._journal.take_over(*self._taken)
+        self._permanence.when_permanent(self._permanent)
         self._taken = None
+
+    def _permanent(self) -> None:
+        """No other release comes back: rows are written in this one's schema."""
+        self._journal.write_for(None)

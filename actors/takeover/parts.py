@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors import migrations
+from actors.etc_files import etc_file
+from actors.takeover.actor_kinds import actors_part
 from actors.takeover.journal_part import JournalPart
 from actors.takeover.links import LinksPart
 from actors.takeover.sessions import SessionsBulk
@@ -34,10 +37,11 @@ def taking_parts(node: Assembly) -> list[Part]:
 
 
 def _parts(node: Assembly, *, taking: bool) -> list[Part]:
-    del taking
+    migration = migrations.last(etc_file("sql"))
     return [
-        JournalPart(node.journal),
+        JournalPart(node.journal, node.release.permanence, migration=migration),
         SessionsBulk(node.kernel, node.pool, node.journal, node.openings.settings),
+        actors_part(node.kernel, node.config, taking=taking),
         LinksPart(node.kernel, node.links, node.pool),
     ]
 
