@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+from supervision.anchor.handing_on import octets
 from supervision.anchor.messages import (
     ExitCode,
     LineSplitter,
@@ -25,10 +26,13 @@ from supervision.anchor.messages import (
     request,
     success,
 )
+from supervision.anchor.unsent import Unsent
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable, Mapping
+
+    from supervision.anchor.handing_on import HandedChild
 
     Serve = Callable[[str, Message], Awaitable[Any]]
 
@@ -74,10 +78,16 @@ class ProgramChannel(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._last_id = 0
+        self._unsent: Unsent
+        self._left = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected."""
         self._transport = cast("asyncio.Transport", transport)
+        self._unsent = Unsent(self._transport)
+        if self._left:
+            self._unsent.write(self._left)
+            self._left = b""
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the program."""
@@ -118,8 +128,39 @@ class ProgramChannel(asyncio.Protocol):
         self._last_id += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._pending[self._last_id] = future
-        self._transport.write(encode(request(self._last_id, op, args)))
+        self._unsent.write(encode(request(self._last_id, op, args)))
         return future
+
+    @property
+    def last_id(self) -> int:
+        """The number of the last request."""
+        return self._last_id
+
+    def pending(self) -> dict[int, asyncio.Future[Any]]:
+        """The requests that the program has not answered, by number."""
+        return dict(self._pending)
+
+    @property
+    def serving(self) -> int:
+        """How many requests of the program are under way."""
+        return len(self._serving)
+
+    def parts(self) -> tuple[bytes, bytes]:
+        """The beginning of a message of the program, and what is left of messages to it."""
+        return self._lines.rest, b"" if self._transport is None else self._unsent.bytes()
+
+    def take_up(self, known: HandedChild) -> None:
+        """Go on where another process left a conversation; before the socket is connected."""
+        self._lines.feed(octets(known.unread))
+        self._left = octets(known.unsent)
+        self._last_id = known.last_id
+        loop = asyncio.get_running_loop()
+        self._pending = {number: loop.create_future() for number in known.pending}
+
+    def hold(self, *, on: bool) -> None:
+        """Read nothing for now, or read again."""
+        if self._transport is not None and not self._transport.is_closing():
+            (self._transport.pause_reading if on else self._transport.resume_reading)()
 
     def read_out(self, ended: socket.socket) -> None:
         """Take what a program that has ended has left unread: its last words may be there.
@@ -178,7 +219,7 @@ class ProgramChannel(asyncio.Protocol):
 
     def _answer(self, message: Message) -> None:
         if self._transport is not None:
-            self._transport.write(encode(message))
+            self._unsent.write(encode(message))
 
     def _unreachable(self) -> Refusal:
         return Refusal(ExitCode.UNREACHABLE, f"{self._name} is not running")

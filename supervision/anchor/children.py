@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supervision.anchor.channel import ProgramChannel
+from supervision.anchor.handing_on import Asked, HandedChild, text
 from supervision.anchor.messages import ExitCode, Message, Refusal
+from supervision.anchor.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervision.anchor.channel import Serve
-    from supervision.anchor.process import Process
     from supervision.anchor.states import Exited
 
     Hear = Callable[[str, str, Mapping[str, Any]], None]
@@ -56,6 +59,9 @@ class Children:
         hear: Called with a key, and the name and the info of an event of that process.
         ended: Called with the event of an end.
         serve: Does what a process asks for.
+
+    Attributes:
+        asked: What tasks wait for in `ask_within`.
     """
 
     def __init__(self, hear: Hear, ended: Callable[[Exited], None], serve: Serve) -> None:
@@ -63,6 +69,7 @@ class Children:
         self._ended = ended
         self._serve = serve
         self._children: dict[str, Child] = {}
+        self.asked: dict[asyncio.Task[Any], Asked] = {}
 
     def __contains__(self, key: str) -> bool:
         """Whether there is such a process."""
@@ -78,17 +85,31 @@ class Children:
 
     async def add(self, key: str, process: Process) -> None:
         """Take care of a process that has been started."""
+        await self._add(key, process, None)
+
+    async def take_up(self, known: HandedChild) -> None:
+        """Take care of a process where other code has left it."""
+        if known.channel is None:  # it has ended already; so does this one
+            channel, theirs = socket.socketpair()
+            theirs.close()
+        else:
+            channel = socket.socket(fileno=known.channel)
+        channel.setblocking(False)
+        process = Process(known.name, known.pid, known.pidfd, channel)
+        await self._add(known.key, process, known)
+
+    async def _add(self, key: str, process: Process, known: HandedChild | None) -> None:
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(
-            lambda: ProgramChannel(
-                process.name,
-                lambda event, info: self._hear(child.key, event, info),
-                lambda: process.signal(signal.SIGKILL),
-                self._serve,
-            ),
-            sock=process.channel,
+        channel = ProgramChannel(
+            process.name,
+            lambda event, info: self._hear(child.key, event, info),
+            lambda: process.signal(signal.SIGKILL),
+            self._serve,
         )
+        if known is not None:
+            channel.take_up(known)
         child = Child(key, process, channel)
+        await loop.create_connection(lambda: channel, sock=process.channel)
         self._children[key] = child
         loop.add_reader(process.pidfd, self._reap, child)
 
@@ -128,12 +149,47 @@ class Children:
         Raises:
             Refusal: As of `ask`; or it did not answer in time.
         """
+        answer = self.ask(key, op, args)
+        number = self._children[key].channel.last_id
+        asked = Asked(key, number, time.monotonic() + timeout_s, timeout_s)
+        return await self._answer(asked, answer, timeout_s)
+
+    async def asked_before(self, asked: Asked) -> Any:
+        """Wait for the answer to a request that other code has made; raises as `ask_within`."""
+        child = self._children.get(asked.key)
+        answer = None if child is None else child.channel.pending().get(asked.number)
+        if answer is None:
+            raise Refusal(ExitCode.UNREACHABLE, f"{asked.key} is not running")
+        return await self._answer(asked, answer, max(0.0, asked.deadline - time.monotonic()))
+
+    async def _answer(self, asked: Asked, answer: asyncio.Future[Any], timeout_s: float) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        self.asked[task] = asked
         try:
             async with asyncio.timeout(timeout_s):
-                return await self.ask(key, op, args)
+                return await answer
         except TimeoutError:
-            why = f"{key} did not answer within {timeout_s:g} s"
+            why = f"{asked.key} did not answer within {asked.timeout_s:g} s"
             raise Refusal(ExitCode.TRY_AGAIN, why) from None
+        finally:
+            del self.asked[task]
+
+    def quiet(self) -> bool:
+        """Whether nothing is under way but requests to processes that have not answered."""
+        answered = (
+            future.done() for child in self.all() for future in child.channel.pending().values()
+        )
+        return not any(answered) and not any(child.channel.serving for child in self.all())
+
+    def hold(self, *, on: bool) -> None:
+        """Read nothing of any of them for now, or read again."""
+        for child in self.all():
+            child.channel.hold(on=on)
+
+    def handed(self) -> tuple[HandedChild, ...]:
+        """What other code needs to go on with them."""
+        return tuple(_handed(child) for child in self.all())
 
     def _reap(self, child: Child) -> None:
         del self._children[child.key]
@@ -141,3 +197,20 @@ class Children:
         child.channel.read_out(child.process.channel)
         child.channel.close()
         self._ended(child.process.reap())
+
+
+def _handed(child: Child) -> HandedChild:
+    process, channel = child.process, child.channel
+    unread, unsent = channel.parts()
+    descriptor = process.channel.fileno()
+    return HandedChild(
+        key=child.key,
+        name=process.name,
+        pid=process.pid,
+        pidfd=process.pidfd,
+        channel=None if descriptor < 0 else descriptor,
+        last_id=channel.last_id,
+        unread=text(unread),
+        unsent=text(unsent),
+        pending=tuple(channel.pending()),
+    )

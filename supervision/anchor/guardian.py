@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import random
-import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from supervision.anchor import listening, logs, process, upgrade
 from supervision.anchor.channel import refuse
 from supervision.anchor.children import Children
+from supervision.anchor.interrupts import Interrupts
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.releases import Releases
 from supervision.anchor.report import Clocks, info
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervision.anchor.channel import Serve
+    from supervision.anchor.handing_on import HandedOn
     from supervision.anchor.lease import Lease
     from supervision.anchor.messages import Message
     from supervision.anchor.spec import ProgramSpec
@@ -72,6 +74,10 @@ class Guardian:
 
     Attributes:
         state: What the core decides on.
+        lease: As passed.
+        interrupts: The signals that stop it.
+        started_at: When it began, in monotonic seconds.
+        log_starts: How long the programs' logs were then, in bytes.
         listeners: As passed.
         children: The processes.
         releases: What is under way with releases.
@@ -89,18 +95,21 @@ class Guardian:
     ) -> None:
         self.spec = spec
         self.state: AnchorState = upgrade.initial(spec)
-        self._lease = lease
+        self.lease = lease
+        self.interrupts = Interrupts(lambda name: self.post(Stop(f"the anchor got {name}")))
         self.listeners = listeners
         self.on_permanent: Callable[[str], None] | None = None
         self._announce: Callable[[Message], None] | None = announce
         self._directory = Path(spec.directory)
-        self._started_at = time.monotonic()
+        self.started_at = time.monotonic()
+        self._waiting = False
+        self._taken_up = False
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._changed = asyncio.Condition()
         self.releases = Releases(self)
         self.serve: Serve = refuse
         self.children = Children(self._program_event, self.post, self._serve)
-        self._log_starts = {
+        self.log_starts = {
             program.name: logs.size(self._log_path(program.name)) for program in spec.programs
         }
 
@@ -111,13 +120,31 @@ class Guardian:
             Once everything is stopped: DONE; where the start failed, FAILED, or the exit code of
             the program that says that another try is in vain.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self.post, Stop(f"the anchor got {number.name}"))
-        self.post(Begin())
+        self.interrupts.install(asyncio.get_running_loop())
+        if not self._taken_up:
+            self.post(Begin())
         while self.state.mode is not Mode.STOPPED:
-            await self._handle(await self._next_event())
+            self._waiting = True
+            event = await self._next_event()
+            self._waiting = False
+            await self._handle(event)
         return self.state.exit_code
+
+    async def take_up(self, handed: HandedOn) -> None:
+        """Go on where other code in this process left off, in place of a start."""
+        self.state, self._taken_up, self._announce = handed.state, True, None
+        self.started_at, self.log_starts = handed.started_at, dict(handed.log_starts)
+        asked = {(item.asked.key, item.asked.number) for item in handed.conversations if item.asked}
+        for known in handed.children:
+            await self.children.take_up(known)
+            for number, answer in self.children[known.key].channel.pending().items():
+                if (known.key, number) not in asked:  # a ping, or as good as one
+                    answer.add_done_callback(partial(self._ponged, known.key))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing happens here at this moment."""
+        return self._waiting and self._events.empty() and self.children.quiet()
 
     def post(self, event: Event) -> None:
         """Hand an event to the core."""
@@ -150,7 +177,7 @@ class Guardian:
     def info(self) -> Message:
         """What is running here."""
         addresses = {name: item.getsockname()[:2] for name, item in self.listeners.items()}
-        return info(self.spec, self.state, addresses, self._started_at, clocks())
+        return info(self.spec, self.state, addresses, self.started_at, clocks())
 
     async def _next_event(self) -> Event:
         due = upgrade.next_deadline(self.state)
@@ -238,21 +265,21 @@ class Guardian:
             child = process.spawn(
                 own,
                 listeners=self.listeners,
-                inherited_fd=self._lease.inherited_fd,
+                inherited_fd=self.lease.inherited_fd,
                 log=log,
                 directory=self._directory,
                 incarnation=incarnation,
                 extra=extra,
             )
-        self._lease.record(key, child.popen.pid)
+        self.lease.record(key, child.pid)
         await self.children.add(key, child)
-        return child.popen.pid
+        return child.pid
 
     def move(self, key: str, to: str) -> None:
         """Have a process be known by another key."""
         self.children.move(key, to)
         if to in self.children:
-            self._lease.record(to, self.children[to].process.popen.pid)
+            self.lease.record(to, self.children[to].process.pid)
 
     def use(self, text: str) -> None:
         """Guard what another specification says from now on; it has the same programs.
@@ -293,7 +320,11 @@ class Guardian:
             answer = self.children.ask(name, "ping", {})
         except Refusal:
             return  # no answer will come: that is what the deadline of a ping is for
-        answer.add_done_callback(lambda done: None if done.exception() else self.post(Pong(name)))
+        answer.add_done_callback(partial(self._ponged, name))
+
+    def _ponged(self, name: str, answer: asyncio.Future[Any]) -> None:
+        if not answer.cancelled() and answer.exception() is None and name in self.state.programs:
+            self.post(Pong(name))
 
     def _tell(self, outcome: Message) -> None:
         """Announce what came of the start, once."""
@@ -306,7 +337,7 @@ class Guardian:
         if not culprit:
             return {"reason": f"stopped while it started: {self.state.reason}", "log": []}
         path = self._log_path(culprit)
-        lines = logs.tail(path, TAIL_LINES, self._log_starts[culprit])
+        lines = logs.tail(path, TAIL_LINES, self.log_starts[culprit])
         return {"reason": self.state.reason, "log": lines, "log_file": str(path)}
 
     def _log_path(self, name: str) -> Path:

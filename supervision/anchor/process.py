@@ -43,13 +43,13 @@ class Process:
 
     Attributes:
         name: The program.
-        popen: Its process, to be reaped.
+        pid: Its process, a child of this one, to be reaped.
         pidfd: Readable once the process has ended (pidfd_open(2)).
         channel: The anchor's end of the channel.
     """
 
     name: str
-    popen: subprocess.Popen[bytes]
+    pid: int
     pidfd: int
     channel: socket.socket
 
@@ -60,15 +60,16 @@ class Process:
 
     def reap(self) -> Exited:
         """The event of its end; the process has ended."""
-        code = self.popen.wait()
+        ended = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         os.close(self.pidfd)
-        if code < 0:
-            return self._exited(_signal_name(-code), None)
-        return self._exited(f"exit {code}", code)
+        assert ended is not None  # only with WNOHANG there is none
+        if ended.si_code == os.CLD_EXITED:
+            return self._exited(f"exit {ended.si_status}", ended.si_status)
+        return self._exited(_signal_name(ended.si_status), None)
 
     def _exited(self, reason: str, code: int | None) -> Exited:
         jitter = random.random()  # noqa: S311 - jitter
-        return Exited(self.name, reason, code, jitter, self.popen.pid)
+        return Exited(self.name, reason, code, jitter, self.pid)
 
 
 def spawn(
@@ -118,7 +119,9 @@ def spawn(
         raise
     finally:
         theirs.close()
-    return Process(spec.name, popen, os.pidfd_open(popen.pid), ours)
+    pidfd = os.pidfd_open(popen.pid)
+    popen.returncode = 0  # it is waited for by its pidfd, as Popen does not outlive an execve
+    return Process(spec.name, popen.pid, pidfd, ours)
 
 
 def die_with_parent(number: signal.Signals) -> Callable[[], None]:
