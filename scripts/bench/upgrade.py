@@ -35,6 +35,9 @@ from upgrade_changes import with_priority
 from upgrade_nodes import Failed, Load, Node, Workshop, copy_of, tree_of, versioned
 
 PEER = "OTP release_handler"
+SECOND = "999.0.0"
+"""The version of the other release, whatever that of this tree is."""
+
 UNANSWERED = "unanswered at the end"
 SETTLE_S = 20.0
 """Until the node has settled after a rollback: what is garbage is given back to the system."""
@@ -82,12 +85,12 @@ def releases(shop: Workshop, wanted: argparse.Namespace) -> tuple[Path, Path]:
     trees = shop.place / "trees"
     if wanted.revision:
         first = shop.build(tree_of(wanted.revision, trees / "old"), "old")
-        return first, shop.build(versioned(copy_of(ROOT, trees / "new"), "new"), "new")
-    first = shop.build(versioned(copy_of(ROOT, trees / "one"), "one"), "one")
+        return first, shop.build(versioned(copy_of(ROOT, trees / "new"), SECOND), "new")
+    first = shop.build(copy_of(ROOT, trees / "one"), "one")
     if wanted.python:
-        tree = versioned(copy_of(ROOT, trees / "two"), "two")
+        tree = versioned(copy_of(ROOT, trees / "two"), SECOND)
         return first, shop.build(tree, "two", python=wanted.python)
-    tree = with_priority(versioned(copy_of(ROOT, trees / "two"), "two"))
+    tree = with_priority(versioned(copy_of(ROOT, trees / "two"), SECOND))
     return first, shop.build(tree, "two")
 
 

@@ -79,11 +79,11 @@ def copy_of(tree: Path, into: Path) -> Path:
     return into
 
 
-def versioned(tree: Path, suffix: str) -> Path:
-    """Give a tree a version of its own: that of the project, and a local part."""
+def versioned(tree: Path, version: str) -> Path:
+    """Give a tree a version of its own."""
     file = tree / "pyproject.toml"
     text = file.read_text(encoding="utf-8")
-    file.write_text(re.sub(r'(?m)^(version = ")([^"+]*)', rf"\g<1>\g<2>+{suffix}", text, count=1))
+    file.write_text(re.sub(r'(?m)^version = ".*"', f'version = "{version}"', text, count=1))
     return tree
 
 
