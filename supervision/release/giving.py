@@ -130,9 +130,14 @@ class Giver:
         return [part for part in self._parts if part.name in offer.parts]
 
     async def _hear(self, connection: Connection) -> None:
-        while True:
-            message, _ = await connection.receive()
-            self._heard(message)
+        try:
+            while True:
+                message, _ = await connection.receive()
+                self._heard(message)
+        except PeerGone:
+            if not self._prepared.done():
+                raise
+            # It has said all: whether it lives is for whoever runs the two to see.
 
     def _heard(self, message: Message) -> None:
         match message:

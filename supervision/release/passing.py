@@ -113,7 +113,7 @@ class Connection:
         except BlockingIOError:
             self._loop.add_writer(self._peer, self._writable)
         except OSError as error:
-            self._break(f"nothing more can be sent to the other side: {error.strerror}")
+            self._break(f"the other side is gone: {error.strerror}")
         self._tell(self._room)
 
     def _write_one(self, data: memoryview, descriptors: Sequence[int]) -> None:
@@ -163,7 +163,7 @@ class Connection:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise PeerGone(f"nothing more comes from the other side: {error.strerror}") from None
+            raise PeerGone(f"the other side is gone: {error.strerror}") from None
         for level, kind, raw in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 self._descriptors.extend(_numbers(raw))

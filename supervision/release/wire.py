@@ -268,7 +268,7 @@ class Frames:
 def _decoded(payload: memoryview) -> Message:
     try:
         return _decoder.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise WireDamaged(
             f"{len(payload)} bytes that are no message of a takeover: {error}"
         ) from None
