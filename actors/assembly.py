@@ -13,7 +13,7 @@ from actors.config import send_list
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
-from actors.http_server import HttpServerArgs
+from actors.http_server import HttpEntrance, HttpServerArgs
 from actors.journal.collector import JournalCollector
 from actors.journal.journal import Journal
 from actors.journal.no_writer import NoWriter
@@ -27,8 +27,10 @@ from actors.open_count import OpenCount
 from actors.overload import Overload
 from actors.readiness import NodeReadiness
 from actors.release_counts import reader
+from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs
 from actors.release_probes import Prober
+from actors.releases.port import Releases
 from actors.routing import table_of
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from actors.config import Config, CtiConfig
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
+    from actors.releases.port import Ask
     from actors.standby import Standby
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
@@ -76,6 +79,7 @@ class Assembly:
         control_api: what the control channel offers.
         operator_token: the operator's secret, at the first start only.
         release: how this one stands among the others.
+        web: where HTTP connections come in.
     """
 
     kernel: Kernel
@@ -91,6 +95,7 @@ class Assembly:
     control_api: Api
     operator_token: str | None
     release: ReleaseSettings
+    web: HttpEntrance
 
     @classmethod
     def make(
@@ -123,7 +128,7 @@ class Assembly:
         openings = _openings(config, pool, count, journal)
         made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings)
         kernel.reports.subscribe(count_given_up(count))
-        services = made.services(version, epoch)
+        services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
             config,
@@ -138,6 +143,7 @@ class Assembly:
             Api(services, operations.control(version)),
             operator_token,
             release,
+            HttpEntrance(release.standby),
         )
 
     def arguments(self) -> NodeArgs:
@@ -199,7 +205,7 @@ class _Made:
     pool: SessionPool
     openings: Openings
 
-    def services(self, version: str, epoch: str) -> Services:
+    def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
         kernel, config, pool = self.kernel, self.config, self.pool
         settings = self.openings.settings
@@ -219,6 +225,7 @@ class _Made:
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
+            releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
 
 
@@ -246,6 +253,11 @@ def _store_args(node: Assembly) -> StoreArgs:
     least = node.config.journal.min_free_mb
     standby = node.release.standby
     return StoreArgs(node.journal, node.pool, node.links, node.alarms, least, standby)
+
+
+def _tell_release(kernel: Kernel, told: dict[str, Any]) -> None:
+    """Tell of a step of a release that somebody asked for."""
+    kernel.report("release", f"{NAME}/{RELEASE_HANDLER}", **told)
 
 
 def _events(kernel: Kernel, config: Config, epoch: str) -> EventHub:
@@ -328,7 +340,10 @@ def _http_args(node: Assembly) -> HttpServerArgs:
     http = node.config.http
     table = operations.http(node.services.version, metrics_public=http.metrics_public)
     return HttpServerArgs(
-        api=Api(node.services, table), config=http, listening=node.listeners["http"]
+        api=Api(node.services, table),
+        config=http,
+        listening=node.listeners["http"],
+        entrance=node.web,
     )
 
 

@@ -93,7 +93,7 @@ def _options(words: Sequence[str] | None) -> Options:
 
 async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
     loop = asyncio.get_running_loop()
-    limits = _limits(config.scheduler)
+    limits = scheduler_limits(config.scheduler)
     kernel: Kernel = actor_system(loop=loop, limits=limits)._systemBase.kernel  # noqa: SLF001 - Thespian's name
     stopping, line = _told_to_stop(loop), AnchorLine()
     try:
@@ -161,7 +161,7 @@ def _assembly(
         listeners=inherited.listeners,
         version=release,
         epoch=secrets.token_hex(4),
-        release=ReleaseSettings.of(inherited, release, line.failed),
+        release=ReleaseSettings.of(inherited, release, line.failed, line.ask),
     )
     standby = assembly.release.standby  # timers are held there: what is late would look like a hang
     standby.when_open(assembly.services.overload.begin)
@@ -170,7 +170,8 @@ def _assembly(
     return assembly
 
 
-def _limits(config: SchedulerConfig) -> SchedulerLimits:
+def scheduler_limits(config: SchedulerConfig) -> SchedulerLimits:
+    """How the actors of a node share its loop."""
     return SchedulerLimits(
         turn_budget_s=config.turn_budget_ms / 1000,
         batch=config.batch,

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from actors.permanence import Permanence
 from actors.release_handler import Standing
+from actors.releases.port import Ask, nobody
 from actors.standby import Standby
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class ReleaseSettings(Struct, frozen=True):
         permanence: whether it is permanent yet, and who waits for that.
         permanent_states: schema versions that a crash of this node brings back, by type of state;
             empty where that is this release itself.
+        ask: asks the anchor: (operation, arguments) -> result.
     """
 
     standing: Standing
@@ -32,10 +34,15 @@ class ReleaseSettings(Struct, frozen=True):
     failed: Callable[[str], None]
     permanence: Permanence
     permanent_states: dict[str, int] = {}
+    ask: Ask = nobody
 
     @classmethod
     def of(
-        cls, inherited: Inherited, version: str, failed: Callable[[str], None]
+        cls,
+        inherited: Inherited,
+        version: str,
+        failed: Callable[[str], None],
+        ask: Ask = nobody,
     ) -> ReleaseSettings:
         """What the anchor has told this node.
 
@@ -43,6 +50,7 @@ class ReleaseSettings(Struct, frozen=True):
             inherited: from the anchor.
             version: of the code; the name of a release that no anchor has named.
             failed: tells the anchor why it failed its probation.
+            ask: asks the anchor.
         """
         told = inherited.release
         standing = Standing(
@@ -54,7 +62,7 @@ class ReleaseSettings(Struct, frozen=True):
         standby = Standby(waiting=inherited.takeover is not None)
         provisional = told is not None and told.provisional
         states = dict(told.permanent_states) if told is not None and provisional else {}
-        return cls(standing, standby, failed, Permanence(provisional=provisional), states)
+        return cls(standing, standby, failed, Permanence(provisional=provisional), states, ask)
 
     @classmethod
     def alone(cls, version: str) -> ReleaseSettings:

@@ -6,9 +6,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from actors.cli.arguments import Commands, argument, verb
+from actors.cli.arguments import Commands, argument, duration, verb, whole
 
 _VSN = argument("vsn", metavar="VSN", help="the release, as release list names it")
+_FORCE = argument(
+    "--force", action="store_true", help="though what is new would be lost on the way back"
+)
 _CONFIG = argument(
     "--config", type=Path, metavar="FILE", help="the node's configuration (the one that runs)"
 )
@@ -47,6 +50,49 @@ RELEASE: Commands = {
         ),
     ),
     "list": ("List the installed releases and what each is.", verb("release_files:list_releases")),
+    "check": (
+        "Say what an upgrade to a release would do, and try it on copies of the live states.",
+        verb("release:check", _VSN, _FORCE),
+    ),
+    "upgrade": (
+        "Hand everything over to a release, on probation, under live calls.",
+        verb(
+            "release:upgrade",
+            _VSN,
+            _FORCE,
+            argument(
+                "--shadow",
+                action="store_true",
+                help="only look on: run it beside on a copy of the traffic, and report",
+            ),
+            argument(
+                "--seconds",
+                type=duration,
+                metavar="S",
+                help="of the probation, or that a shadow looks on (release.probation_s)",
+            ),
+        ),
+    ),
+    "commit": (
+        "Make the release on probation permanent now.",
+        verb("release:commit"),
+    ),
+    "rollback": (
+        "Hand everything back: to the permanent release, or from it to the one before.",
+        verb("release:rollback", _FORCE),
+    ),
+    "status": ("Say what runs, and what is under way.", verb("release:status")),
+    "history": (
+        "List what was done with releases: who, when, how long.",
+        verb(
+            "release:history",
+            argument("--limit", type=whole(1), default=50, metavar="N", help="how many lines (50)"),
+        ),
+    ),
+    "adopt": (
+        "Make this installation the permanent release, with no node running.",
+        verb("release_files:adopt"),
+    ),
     "remove": (
         "Take an unpacked or old release from the disk.",
         verb("release_files:remove", _VSN),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.cli import rooms
+from actors.cli import installation, rooms
 from actors.cli.command import Answer
 from actors.cli.peer import Peer
 from actors.cli.text import columns, elapsed, moment
@@ -29,21 +29,9 @@ if TYPE_CHECKING:
 
 def build(options: Namespace) -> Answer:
     """Make an archive of a checkout or a wheel."""
-    checkout = options.checkout
-    if checkout is None and options.wheel is None:
-        checkout = rooms.home()
-    order = building.Order(
-        output=options.output,
-        checkout=checkout,
-        wheel=options.wheel,
-        python=options.python,
-        wheels=options.wheels,
-        lock=options.lock,
-        key=options.sign,
-    )
     begun = time.monotonic()
     try:
-        made = building.build(order)
+        made = building.build(_order(options))
     except OSError as error:
         why = f"{error.filename or options.output}: {error.strerror}"
         raise Refusal(ExitCode.FAILED, why) from None
@@ -55,6 +43,21 @@ def build(options: Namespace) -> Answer:
     )
     data = _shown(made) | {"file": str(options.output), "bytes": size, "seconds": round(took, 3)}
     return Answer(data | {"signed": options.sign is not None}, [said])
+
+
+def _order(options: Namespace) -> building.Order:
+    checkout = options.checkout
+    if checkout is None and options.wheel is None:
+        checkout = rooms.home()
+    return building.Order(
+        output=options.output,
+        checkout=checkout,
+        wheel=options.wheel,
+        python=options.python,
+        wheels=options.wheels,
+        lock=options.lock,
+        key=options.sign,
+    )
 
 
 def install(options: Namespace) -> Answer:
@@ -101,6 +104,25 @@ def remove(options: Namespace) -> Answer:
     return Answer({"removed": options.vsn}, [f"release {options.vsn} removed"])
 
 
+def adopt(options: Namespace) -> Answer:
+    """Make the installation that this command belongs to the permanent release.
+
+    Raises:
+        Refusal: a node runs.
+    """
+    data = options.data.absolute()
+    try:
+        with Peer(data) as peer:
+            peer.ask("ping")
+    except Refusal as refusal:
+        if refusal.code is not ExitCode.UNREACHABLE:
+            raise
+    else:
+        raise Refusal(ExitCode.FAILED, f"a node runs in {data}: stop it first, with vigie stop")
+    vsn = installation.adopt(data, who())
+    return Answer({"permanent": vsn}, [f"release {vsn} is permanent: what lies in {rooms.home()}"])
+
+
 def key(options: Namespace) -> Answer:
     """Show the public key of a private one, which is made where it is not there."""
     file: Path = options.file
@@ -129,7 +151,7 @@ def config_of(options: Namespace) -> Any:
     Raises:
         Refusal: it has mistakes.
     """
-    file = options.config or _config_that_runs(options.data)
+    file = getattr(options, "config", None) or _config_that_runs(options.data)
     try:
         return load(file and file.absolute(), os.environ)
     except ConfigInvalid as invalid:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 ARCHIVED = "archive.json"
 """The manifest of the archive, to the byte: what the signature beside it is of."""
 
+OWN = ("actors", "protocols", "supervision", "etc")
+"""Directories of vigie's own files in an environment."""
+
 MARGIN_BYTES = 64 * 1024 * 1024
 """Of the disk, for all else, that an install leaves free."""
 
@@ -207,7 +210,7 @@ def _make(
         by=getpass.getuser(),
         python=base.version,
         interpreter=base.path,
-        files=tree_hash(directory),
+        files=environment_hash(directory),
         signed_by=signed_by,
     )
     made = replace(found.manifest, installed=installed)
@@ -237,10 +240,15 @@ def verify(data: Path, vsn: str, config: ReleaseConfig) -> Manifest:
         signed = (directory / ARCHIVED).read_bytes()
         text = signature.read_bytes() if signature.exists() else None
         signing.verify(signed, text, config.trusted_keys)
-    if tree_hash(directory / ENVIRONMENT) != manifest.installed.files:
+    if environment_hash(directory / ENVIRONMENT) != manifest.installed.files:
         why = f"release {vsn}: files of its environment have changed since it was installed"
         raise Refusal(ExitCode.FAILED, f"{why}: remove it and install it again")
     return manifest
+
+
+def environment_hash(directory: Path) -> str:
+    """The hash of an environment: vigie's own files whole, the size of all others."""
+    return tree_hash(directory, OWN)
 
 
 def discard(releases: Path, vsn: str) -> None:

@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from supervision.anchor.messages import ExitCode, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SHORT = 8
 """Digits of a commit, and of a hash, in a version."""
@@ -116,19 +119,27 @@ def _copy(checkout: Path, into: Path) -> None:
             shutil.copy(path, into / part)
 
 
-def tree_hash(directory: Path) -> str:
+def tree_hash(directory: Path, whole: Collection[str] = ()) -> str:
     """The SHA-256 of the files below a directory: their names, contents, and whether they run.
 
     Compiled modules are left out: the interpreter makes them as it needs them.
+
+    Args:
+        directory: of the files.
+        whole: names of directories, outside of which sizes stand for contents; none is everywhere.
     """
     digest = hashlib.sha256()
     for path in _files(directory):
-        name = os.fsencode(path.relative_to(directory))
+        below = path.relative_to(directory)
+        name = os.fsencode(below)
         digest.update(len(name).to_bytes(4) + name)
         if path.is_symlink():
             digest.update(b"l" + os.fsencode(path.readlink()))
             continue
         runs = b"x" if path.stat().st_mode & 0o100 else b"f"
+        if whole and not set(whole) & set(below.parts):
+            digest.update(runs + path.stat().st_size.to_bytes(8))
+            continue
         with path.open("rb") as file:
             digest.update(runs + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

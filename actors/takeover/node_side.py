@@ -48,6 +48,16 @@ class AnchorLine:
         if self.channel is not None:
             self.channel.tell(event, info)
 
+    async def ask(self, op: str, args: Mapping[str, Any]) -> Any:
+        """Ask the anchor for one of its operations.
+
+        Raises:
+            Refusal: it refuses, or is gone.
+        """
+        if self.channel is None:
+            raise Refusal(ExitCode.TRY_AGAIN, "the node is starting")
+        return await self.channel.request(op, args)
+
     def failed(self, why: str) -> None:
         """This version has failed its probation."""
         self.tell("probation", {"verdict": "failed", "why": why})

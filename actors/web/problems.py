@@ -13,6 +13,7 @@ from actors.web.event_hub import TooManySubscriptions
 from actors.web.tokens import TooManyTokens
 from protocols.http import etag, problem
 from protocols.http.problem import HttpProblem, ProblemType
+from supervision.anchor.messages import ExitCode, Refusal
 from supervision.introspection import (
     ActionRefused,
     CallbackFailed,
@@ -39,6 +40,9 @@ NO_SUCH_PROBE = ProblemType("no-such-probe", 404, "The actor has no probe of thi
 NO_SUCH_TRACE = ProblemType("no-such-trace", 404, "No trace has this id")
 NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
+NO_SUCH_RELEASE = ProblemType("no-such-release", 404, "No release of this version is installed")
+RELEASE_REFUSED = ProblemType("release-refused", 409, "This cannot be done with releases now")
+RELEASE_BUSY = ProblemType("release-busy", 409, "Another step of a release is under way")
 SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed")
 USER_DATA_TOO_LARGE = ProblemType("user-data-too-large", 413, "The user data would be too large")
 STEP_DATA_TOO_LARGE = ProblemType("step-data-too-large", 413, "The step's data is too large")
@@ -49,6 +53,7 @@ TOO_MANY_CONNECTIONS = ProblemType(
     "too-many-connections", 503, "As many connections are open as may"
 )
 
+_ANCHOR_RETRY_S = 5.0
 _SILENT = "the session, or the store of closed ones, cannot answer now"
 
 
@@ -106,6 +111,16 @@ def _limit(error: LimitReached) -> HttpProblem:
     )
 
 
+def _release(error: Refusal) -> HttpProblem:
+    match error.code:
+        case ExitCode.UNREACHABLE:
+            return unavailable(error.msg, _ANCHOR_RETRY_S)
+        case ExitCode.TRY_AGAIN:
+            return HttpProblem(RELEASE_BUSY, error.msg)
+        case _:
+            return HttpProblem(RELEASE_REFUSED, error.msg, field=error.field)
+
+
 def _streams(error: TooManySubscriptions) -> HttpProblem:
     rule = f"at most {error.limit} event streams"
     headers = {"Retry-After": "5"}
@@ -147,6 +162,7 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     LimitReached: _limit,
     TooManyTokens: lambda error: HttpProblem(TOO_MANY_TOKENS, "revoke one first", rule=str(error)),
     TooManySubscriptions: _streams,
+    Refusal: _release,
 }
 DOMAIN_ERRORS = tuple(_MAKERS)
 """What parts of the node refuse with; `of` makes problems of them."""

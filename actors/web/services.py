@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.overload import Overload
+from actors.releases.port import Releases
 from actors.web.event_hub import EventHub
 from actors.web.ports import NodeCounts, Readiness, Sessions
 from actors.web.tokens import TokenStore
@@ -34,6 +35,7 @@ class Services:
         alarms: The alarms that are active.
         overload: What may be begun.
         send_list: Fields that an IVR application is sent, by the application's name.
+        releases: What is installed, and the anchor that upgrades.
         wall: Seconds since the epoch.
     """
 
@@ -50,4 +52,5 @@ class Services:
     alarms: Callable[[], Sequence[Alarm]]
     overload: Overload
     send_list: Callable[[str], Sequence[str]]
+    releases: Releases
     wall: Callable[[], float]

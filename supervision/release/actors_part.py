@@ -200,6 +200,10 @@ class ActorsPart(Part):
         known = cell is not None and isinstance(cell.actor, Behaviour) and travels(cell)
         return cell if known and kind_of(cell.actor) == record.kind else None  # type: ignore[union-attr, arg-type]
 
+    def copy(self, version: int) -> bytes:
+        """What it is now, for a dry run: packing changes nothing."""
+        return self.pack(version).body
+
     def trials(self, version: int, body: bytes) -> dict[str, tuple[str, str]]:
         """Try every conversion on copies of living states; nothing is changed on this side.
 

@@ -165,6 +165,20 @@ class Part(ABC):
             ValueError: it is no such state.
         """
 
+    def trials(self, version: int, body: bytes) -> dict[str, tuple[str, str]] | None:
+        """Convert a state that was copied there and back, for a dry run; nothing is taken in.
+
+        Args:
+            version: that it is written in.
+            body: as `copy` wrote it.
+
+        Returns:
+            By kind of state ``equal``, ``lossy`` or ``failed``, and in words where; None where the
+            part does not know: `unpack` is tried then.
+        """
+        del version, body
+        return None
+
     async def switch(self) -> None:  # noqa: B027 - most have nothing to begin
         """From now on this node serves."""
 
@@ -213,6 +227,24 @@ class Bulk(Part):
             NoConversion: this code does not know how.
             ValueError: one of them is no such state.
         """
+
+    def tried(self, version: int, body: bytes) -> bytes | None:
+        """Convert an item there and back, for a dry run; nothing is taken in.
+
+        Args:
+            version: that it is written in.
+            body: as `take` wrote it.
+
+        Returns:
+            The item written in that version again; None where the part does not know: `give` is
+            tried then.
+
+        Raises:
+            NoConversion: this code does not know how.
+            ValueError: it is no such state.
+        """
+        del version, body
+        return None
 
     def pack(self, version: int) -> Packed:
         """Nothing besides its items."""

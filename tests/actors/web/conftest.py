@@ -15,6 +15,7 @@ import pytest
 from actors import metrics
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.releases.port import Releases
 from actors.session_api import (
     Busy,
     Done,
@@ -35,6 +36,7 @@ from actors.web.ports import NodeCounts, ReadinessReport
 from actors.web.server import WebServer
 from actors.web.services import Services
 from actors.web.tokens import SCOPES, open_store
+from supervision.anchor.messages import ExitCode, Refusal
 from supervision.introspection import (
     ActorDetail,
     ActorRow,
@@ -275,6 +277,24 @@ class FakeOverload:
         return self.rules.get(who, "")
 
 
+def anchored(data):
+    """Releases of a data directory, with an anchor that a test scripts."""
+    told, asked, answers = [], [], {}
+
+    async def ask(op, args):
+        asked.append((op, dict(args)))
+        answer = answers.get(op, Refusal(ExitCode.UNREACHABLE, "the anchor is gone"))
+        if isinstance(answer, asyncio.Future):
+            return await answer
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    releases = Releases(data, ask, told.append)
+    releases.told, releases.asked, releases.answers = told, asked, answers
+    return releases
+
+
 @dataclass
 class Answer:
     """What came back."""
@@ -312,7 +332,7 @@ class Site:
         self.port = self._listening.getsockname()[1]
         self.api = Api(self.services, self.operations)
         self.server = self.soon(WebServer, self.api, self.services.config)
-        self.do(self.server.start(self._listening.dup()))
+        self.do(self.server.start(self._listening))
 
     def do(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
@@ -387,6 +407,7 @@ def make_site(tmp_path):
             overload=FakeOverload(),
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
+            releases=anchored(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)
         site = Site(services, table, {"operator": operator})

@@ -1,0 +1,96 @@
+"""release check, upgrade, commit, rollback, status, history: what the anchor does with releases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.cli import release_files
+from actors.cli.command import Answer
+from actors.cli.peer import Peer
+from actors.cli.release_text import outcome_lines, plan_lines, report_lines, status_lines
+from actors.cli.text import columns, moment
+from actors.releases.manifest import checked_vsn
+from supervision.anchor import history as histories
+from supervision.anchor.messages import ExitCode, Refusal
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+TIMEOUT_S = 3_600.0
+"""The anchor bounds every stage by its own configuration; this only outlasts that."""
+
+
+def check(options: Namespace) -> Answer:
+    """Say what an upgrade would do; nothing is changed."""
+    plan = _ask(options, "release.check", vsn=checked_vsn(options.vsn), force=options.force)
+    return Answer(plan, plan_lines(plan), 0 if plan["ok"] else ExitCode.FAILED)
+
+
+def upgrade(options: Namespace) -> Answer:
+    """Hand everything over to a release; return when it serves, or why it does not."""
+    args: dict[str, Any] = {"vsn": checked_vsn(options.vsn), "force": options.force}
+    args["shadow"] = options.shadow
+    if options.seconds is not None:
+        args["seconds"] = options.seconds
+    done = _ask(options, "release.upgrade", **args)
+    if options.shadow:
+        return Answer(done, report_lines(done))
+    return Answer(done, outcome_lines(done))
+
+
+def commit(options: Namespace) -> Answer:
+    """Make the release on probation permanent."""
+    done = _ask(options, "release.commit")
+    lines = [f"release {done['vsn']} is permanent"]
+    if done.get("missing"):
+        lines.append(f"the node has not done all that waited for it: {done['missing']}")
+    data = options.data.absolute()
+    gone = release_files.prune(data, release_files.config_of(options).release)
+    lines += [f"release {vsn} removed: more old ones than are kept" for vsn in gone]
+    return Answer(done | {"removed": gone}, lines)
+
+
+def rollback(options: Namespace) -> Answer:
+    """Hand everything back; return when the other release serves."""
+    done = _ask(options, "release.rollback", force=options.force)
+    return Answer(done, outcome_lines(done))
+
+
+def status(options: Namespace) -> Answer:
+    """Say what runs, and what is under way."""
+    with Peer(options.data) as peer:
+        found = peer.ask("release.status")
+    return Answer(found, status_lines(found))
+
+
+def history(options: Namespace) -> Answer:
+    """List what was done with releases, the oldest first; with or without a node."""
+    data = options.data.absolute()
+    try:
+        found = histories.read(data, options.limit)
+    except OSError as error:
+        why = f"the history of {data} cannot be read: {error.strerror}"
+        raise Refusal(ExitCode.FAILED, why) from None
+    heading = ("AT", "WHO", "STEP", "RELEASE", "FROM", "RESULT", "FREEZE MS", "TOTAL S", "WHY")
+    rows = [_history_row(entry) for entry in found]
+    return Answer({"items": found}, columns([heading, *rows]))
+
+
+def _history_row(entry: dict[str, Any]) -> tuple[object, ...]:
+    timings = entry.get("timings") or {}
+    return (
+        moment(entry.get("at")),
+        entry.get("who", ""),
+        entry.get("step", ""),
+        entry.get("vsn", ""),
+        entry.get("from") or "",
+        entry.get("result", ""),
+        timings.get("freeze_ms", ""),
+        timings.get("total_s", ""),
+        str(entry.get("why") or "").partition("\n")[0],
+    )
+
+
+def _ask(options: Namespace, op: str, **args: Any) -> Any:
+    with Peer(options.data, TIMEOUT_S) as peer:
+        return peer.ask(op, {"who": release_files.who(), **args})
