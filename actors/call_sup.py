@@ -99,6 +99,7 @@ class SessionSup(Supervisor):
     terminates is closed as ``failed``: nothing of it comes back.
     """
 
+    carries = "mailboxes"  # the sessions themselves are a part of their own
     _settings: CallSettings
     _same: SessionArgs
     """Of those that go on: they need no more."""

@@ -115,6 +115,9 @@ class RouterState(Struct):
 class ConnectionRouter(GenServer):
     """The router; its argument is the `DatabaseConfig`."""
 
+    version = 1
+    carries_mailbox = False  # who has sent them, or been asked, has not travelled
+    carried = int
     state: RouterState
 
     def init(self, args: DatabaseConfig) -> None:
@@ -165,6 +168,14 @@ class ConnectionRouter(GenServer):
                     self._do(dispatch.gone(core, connection, str(reason), self.now()))
             case _:
                 super().handle_info(message, sender)
+
+    def hand_over(self) -> int:
+        """How many queries there were: connections and what runs on them are each process's own."""
+        return self.state.numbered
+
+    def adopt(self, state: int) -> None:
+        """Count on."""
+        self.state.numbered += state
 
     def format_status(self, state: RouterState) -> dict[str, Any]:
         """Numbers and the connections' statuses; neither statements nor parameters."""

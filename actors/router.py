@@ -42,6 +42,8 @@ class RouterState(Struct):
 class Router(GenServer):
     """Decides for every routing point; registered as ``router``."""
 
+    version = 1
+    carried = dict[str, int]
     state: RouterState
 
     def init(self, args: RoutingTable) -> None:
@@ -60,6 +62,16 @@ class Router(GenServer):
         counts = self.state.decided
         counts[decision.reason] = counts.get(decision.reason, 0) + 1
         return decision
+
+    def hand_over(self) -> dict[str, int]:
+        """The counts: the routing points are those of the new version's configuration."""
+        return self.state.decided
+
+    def adopt(self, state: dict[str, int]) -> None:
+        """Count on."""
+        counts = self.state.decided
+        for reason, count in state.items():
+            counts[reason] = counts.get(reason, 0) + count
 
     def format_status(self, state: RouterState) -> Any:
         """The routing points and the counts."""

@@ -37,7 +37,7 @@ from actors.etc_files import etc_file
 from actors.journal.records import JournalError
 from actors.outbox_records import REFUSED, OutboxRow, refused
 from actors.store_alarms import Name, StoreAlarms
-from actors.store_records import Asked, Heard, StoreSettings, StoreState
+from actors.store_records import Asked, Heard, StoreCounts, StoreSettings, StoreState
 from supervision import GenServer, Response, Timeout
 
 NAME = "sessionStore"
@@ -52,6 +52,9 @@ MARGIN_S = 5.0
 class SessionStore(GenServer):
     """The store; its argument is the `StoreSettings`."""
 
+    version = 1
+    carries_mailbox = False  # who has sent them, or been asked, has not travelled
+    carried = StoreCounts
     state: StoreState
 
     def init(self, args: StoreSettings) -> None:
@@ -103,6 +106,16 @@ class SessionStore(GenServer):
                     self._TIMERS[purpose](self)
             case _:
                 super().handle_info(message, sender)
+
+    def hand_over(self) -> StoreCounts:
+        """What it has done."""
+        return StoreCounts(self.state.stored, self.state.refused, self.state.dropped)
+
+    def adopt(self, state: StoreCounts) -> None:
+        """Count on."""
+        self.state.stored += state.stored
+        self.state.refused += state.refused
+        self.state.dropped += state.dropped
 
     def format_status(self, state: StoreState) -> dict[str, Any]:
         """Numbers and the schema; not the sessions, which are callers' data."""

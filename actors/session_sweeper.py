@@ -45,9 +45,18 @@ class SweeperState(Struct):
     why: str = ""
 
 
+class Swept(Struct):
+    """What of a sweeper travels to another version; a batch on its way is left to itself."""
+
+    removed: int
+    why: str
+
+
 class SessionSweeper(GenServer):
     """The sweeper; its argument is the `DatabaseConfig`."""
 
+    version = 1
+    carried = Swept
     state: SweeperState
 
     def init(self, args: DatabaseConfig) -> None:
@@ -68,6 +77,15 @@ class SessionSweeper(GenServer):
                 self._swept(value if error is None else error)
             case _:
                 super().handle_info(message, sender)
+
+    def hand_over(self) -> Swept:
+        """What it has done."""
+        return Swept(self.state.removed, self.state.why)
+
+    def adopt(self, state: Swept) -> None:
+        """Count on; how long sessions are kept is this version's to say."""
+        self.state.removed += state.removed
+        self.state.why = state.why
 
     def _sweep(self) -> None:
         oldest = self.wall() - self.state.keep_s

@@ -86,3 +86,11 @@ class StoreState(Struct):
     stored: int = 0
     refused: int = 0
     dropped: int = 0
+
+
+class StoreCounts(Struct):
+    """What of a store travels to another version: what waits is in the journal."""
+
+    stored: int
+    refused: int
+    dropped: int

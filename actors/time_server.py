@@ -84,6 +84,14 @@ class Beat(Struct):
     missed: int = 0
 
 
+class Told(Struct):
+    """How far a period has been told, in whatever version of the node."""
+
+    schedule: Schedule
+    told: int
+    missed: int
+
+
 class TimeState(Struct):
     """What the timeServer knows."""
 
@@ -106,6 +114,8 @@ def subscribe(actor: Behaviour, period_s: float) -> None:
 class TimeServer(GenServer):
     """The clock; takes no arguments."""
 
+    version = 1
+    carried = dict[float, Told]
     state: TimeState
 
     def init(self, args: Any) -> None:
@@ -151,6 +161,23 @@ class TimeServer(GenServer):
                     self._unsubscribe(subscriber, period_s)
             case _:
                 super().handle_info(message, sender)
+
+    def hand_over(self) -> dict[float, Told]:
+        """How far each period has been told; its subscribers subscribe anew in each version."""
+        return {
+            period_s: Told(beat.schedule, beat.told, beat.missed)
+            for period_s, beat in self.state.beats.items()
+        }
+
+    def adopt(self, state: dict[float, Told]) -> None:
+        """Tell no period twice, and none too few."""
+        for period_s, before in state.items():
+            beat = self.state.beats.get(period_s)
+            if beat is not None:
+                beat.schedule = before.schedule
+                beat.told += before.told
+                beat.missed += before.missed
+        self._look_later()
 
     def format_status(self, state: TimeState) -> dict[str, Any]:
         """Each period with its subscribers."""

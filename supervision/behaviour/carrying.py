@@ -28,6 +28,8 @@ class Carrying:
         carried_as: the name by which every version knows this state; the class' where empty.
         conversions: the ways between the versions of it.
         adapters: what becomes of waiting messages of other versions.
+        carries_mailbox: whether the messages that wait travel too; else operators are told of
+            them, and callers that nobody answers.
         was: the path that it had in the version before, where it was renamed or moved.
     """
 
@@ -36,6 +38,7 @@ class Carrying:
     carried_as: ClassVar[str] = ""
     conversions: ClassVar[Conversions] = SAME
     adapters: ClassVar[Adapters] = NO_ADAPTERS
+    carries_mailbox: ClassVar[bool] = True
     was: ClassVar[str] = ""
     state_type: ClassVar[Any]
     system_get_state: Any
@@ -45,7 +48,8 @@ class Carrying:
         """What of the state travels: a value of the type ``carried``; by default all of it.
 
         Where it is all of it, all timers and monitors of the actor travel too. Who overrides this
-        hands over a part: then only the timers and monitors that are in that part do.
+        hands over a part: then only the timers and monitors that are in that part do, callers who
+        are not in it are told that nobody answers them, and what it has asked itself is forgotten.
         """
         return self.system_get_state()
 

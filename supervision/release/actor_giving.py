@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervision.behaviour import Behaviour
 from supervision.behaviour.base import deliver_timeout
+from supervision.eventloop.admission import owed
 from supervision.eventloop.calls import MessageCall, PendingCall
 from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.idling import IdleTimeout
@@ -54,7 +55,7 @@ class Calls:
 
     def number(self, call: PendingCall) -> int:
         """The number of a call; ``NOBODY`` where its caller does not travel or has given up."""
-        if not (type(call) is MessageCall and call.wanted and travels(_caller(call))):
+        if not (type(call) is MessageCall and call.wanted and _waits_on(call)):
             return NOBODY
         known = self._numbers.get(id(call))
         if known is not None:
@@ -65,6 +66,10 @@ class Calls:
         self.new.append(call)
         self._numbers[id(call)] = len(self.records)
         return len(self.records)
+
+    def known(self, call: PendingCall) -> int:
+        """The number of a call that has one already; else ``NOBODY``."""
+        return self._numbers.get(id(call), NOBODY)
 
     def write_requests(self, writer: Writer, at: str) -> None:
         """Write what the new ones ask, as their receiver's messages are written."""
@@ -79,10 +84,16 @@ class Calls:
         """Those of some calls whose callers travel, and that nobody will answer."""
         for call in open_calls:
             known = type(call) is MessageCall and id(call) in self._numbers
-            if type(call) is MessageCall and not known and call.wanted and travels(_caller(call)):
+            if type(call) is MessageCall and not known and call.wanted and _waits_on(call):
                 self._numbers[id(call)] = NOBODY
                 self._kept.append(call)
                 yield CallRecord(_caller(call).address.path, call.request_id)
+
+
+def _waits_on(call: MessageCall) -> bool:
+    """Whether its caller knows of it in the next version."""
+    actor = _caller(call).actor
+    return travels(_caller(call)) and isinstance(actor, Behaviour) and gives_all(actor)
 
 
 def _caller(call: MessageCall) -> Cell:
@@ -152,9 +163,10 @@ class ActorWriter:
 
     def _relations(self, cell: Cell, record: ActorRecord, pack: Pack, writer: Writer) -> None:
         path = record.path
-        record.mailbox = list(self.mailbox(cell.mailbox or (), writer, path, cell))
-        numbers = (self._calls.number(call) for call in cell.deferred or ())
-        record.deferred = [number for number in numbers if number != NOBODY]
+        record.mailbox = list(self._own_mailbox(cell, writer, record))
+        number = self._calls.number if record.whole else self._calls.known
+        numbers = map(number, cell.deferred or ())
+        record.deferred = [one for one in numbers if one != NOBODY]
         record.names = [
             (writer.write(name, f"{path}: a name"), ties)
             for name, ties in (cell.names or {}).items()
@@ -165,8 +177,21 @@ class ActorWriter:
         record.incarnation = cell.address.incarnation
         record.suspended, record.trap_exit = cell.suspended, cell.trap_exit
         waiting = getattr(cell.actor, "_continuing", None)
-        if waiting is not None:
+        if waiting is not None and record.whole:
             record.going_on = [writer.write(term, f"{path}: a term") for term in waiting]
+
+    def _own_mailbox(
+        self, cell: Cell, writer: Writer, record: ActorRecord
+    ) -> Iterator[EntryRecord]:
+        actor, waiting = cell.actor, tuple(cell.mailbox or ())
+        assert isinstance(actor, Behaviour)
+        if not actor.carries_mailbox:
+            if waiting:
+                self.left.append(f"{record.path}: {len(waiting)} messages")
+            return
+        if not record.whole:  # answers to what it has asked, and the like, mean nothing to the next
+            waiting = tuple(one for one in waiting if not owed(one[0]))
+        yield from self.mailbox(waiting, writer, record.path, cell)
 
     def mailbox(
         self, entries: Iterable[Entry], writer: Writer, path: str, cell: Cell | None = None

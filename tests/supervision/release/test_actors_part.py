@@ -865,6 +865,60 @@ def test_an_actor_that_hands_over_a_part_keeps_its_own_timers() -> None:
         assert [one.payload for one in pair.new.actor("counter").state.seen] == ["own"]
 
 
+class PartAsker(Asker):
+    carried = int
+
+    def hand_over(self) -> int:
+        return len(self.state.asked)
+
+    def adopt(self, state: int) -> None:
+        self.before = state
+
+
+def test_an_actor_that_hands_over_a_part_never_hears_of_what_it_asked_before() -> None:
+    with Takeover() as pair:
+        grown(pair, {"asker": PartAsker, "slow": Slow})
+        pair.old.cast("asker", ("slow", 5.0))
+        pair.old.settle()
+        pair.take_over()
+        pair.new.cast("slow", "late")
+        pair.new.advance(10.0)
+        asker = pair.new.actor("asker")
+        assert (asker.before, asker.state.answers) == (1, [])
+
+
+class PartSlow(Slow):
+    carried = int
+
+    def hand_over(self) -> int:
+        return len(self.state.calls)
+
+    def adopt(self, state: int) -> None:
+        self.before = state
+
+
+def test_callers_who_are_not_in_the_part_are_told() -> None:
+    with Takeover() as pair:
+        asker = asking(pair, PartSlow, None)
+        assert [type(one) for one in asker.state.answers] == [ServerDied]
+
+
+class Deaf(Counter):
+    carries_mailbox = False
+
+
+def test_messages_may_be_left_behind_and_are_told_of() -> None:
+    with Takeover() as pair:
+        grown(pair, {"deaf": Deaf})
+        pair.old.kernel.cell_of("deaf").suspended = True
+        pair.old.cast("deaf", 1)
+        pair.old.settle()
+        pair.take_over()
+        pair.new.kernel.resume(pair.new.kernel.cell_of("deaf"))
+        assert pair.new.call("deaf", "count") == 0
+        assert pair.took.left == ["top/deaf: 1 messages"]
+
+
 class Refusing(Counter):
     def adopt(self, state: Any) -> None:
         if self.address.incarnation == 1:
