@@ -30,7 +30,8 @@ SECRET = "a secret"
 
 
 def say(what: str, **more: Any) -> None:
-    print(json.dumps({"what": what, **more}), flush=True)
+    sys.stdout.write(json.dumps({"what": what, **more}) + "\n")
+    sys.stdout.flush()
 
 
 async def told() -> asyncio.StreamReader:
@@ -78,7 +79,7 @@ def node() -> Any:
     return EventLoopBase(None, False, loop=asyncio.get_running_loop()).kernel
 
 
-async def accepted(port_file: Path, count: int) -> list[socket.socket]:
+def accepted(port_file: Path, count: int) -> list[socket.socket]:
     server = socket.create_server(("127.0.0.1", 0))
     port_file.write_text(str(server.getsockname()[1]), encoding="utf-8")
     say("listening")
@@ -90,7 +91,7 @@ async def accepted(port_file: Path, count: int) -> list[socket.socket]:
 async def give(directory: Path, port_file: Path, count: int) -> None:
     kernel = node()
     shelf, notes = Shelf({f"item-{n}": b"%d" % n for n in range(40)}), Notes("some notes")
-    echoes = Echoes("old", await accepted(port_file, count))
+    echoes = Echoes("old", accepted(port_file, count))
     echoes.read()
     commands, giver, freezing = await told(), None, []
     while command := (await commands.readline()).decode().split():

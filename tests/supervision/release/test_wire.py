@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -68,7 +70,7 @@ SAID = st.lists(st.tuples(MESSAGES, st.integers(0, 250)), max_size=12)
 
 def portions(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def taken(frames: Frames, data: list[bytes]) -> list[tuple[object, int]]:
