@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from actors.standby import Standby
 
-ACCEPTING_TURNS = 3
-"""Turns of the loop from the moment when asyncio has accepted a connection until its protocol knows
-of it: a task makes its transport, that calls ``connection_made``."""
+ACCEPTING_TURNS = 4
+"""Turns of the loop from the moment when asyncio has accepted a connection until its protocol has
+begun: a task makes its transport, that calls ``connection_made``, that may begin a task."""
 
 
 class Entrance:

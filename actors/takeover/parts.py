@@ -8,6 +8,7 @@ from actors import migrations
 from actors.etc_files import etc_file
 from actors.takeover.actor_kinds import actors_part
 from actors.takeover.http_connections import HttpPart
+from actors.takeover.counters import CountersPart
 from actors.takeover.journal_part import JournalPart
 from actors.takeover.links import LinksPart
 from actors.takeover.sessions import SessionsBulk
@@ -45,6 +46,13 @@ def _parts(node: Assembly, *, taking: bool) -> list[Part]:
         actors_part(node.kernel, node.config, taking=taking),
         LinksPart(node.kernel, node.links, node.pool),
         HttpPart(node.kernel, node.web, node.services.events),
+        CountersPart(
+            node.kernel,
+            node.journal,
+            node.alarms,
+            node.openings.settings.count,
+            node.services.tokens,
+        ),
     ]
 
 

@@ -151,14 +151,46 @@ class EventHub:
         """
         self._number += 1
         event = Event(self._number, kind, at, data)
-        # Apart: a trace can be of more events than are kept, and must take no crash away.
-        (self._traced if kind == "trace" else self._latest).append(event)
+        self._queue_of(kind).append(event)
         for subscription in self._subscriptions:
             subscription.offer(event)
 
     def latest(self, kinds: Collection[EventKind]) -> list[Event]:
         """The latest events of some kinds, the oldest first."""
         return [event for event in self._kept_after(0) if event.kind in kinds]
+
+    # From one process to the next
+
+    @property
+    def number(self) -> int:
+        """The number of the last event."""
+        return self._number
+
+    @property
+    def kept(self) -> list[Event]:
+        """All events that are still known, the oldest first."""
+        return self._kept_after(0)
+
+    def carry(self, epoch: str, number: int, events: Iterable[Event]) -> None:
+        """Go on where the hub of another process was; events of this one follow its last.
+
+        Args:
+            epoch: its epoch.
+            number: of its last event.
+            events: what it has kept, the oldest first.
+        """
+        own = self.kept
+        self._latest.clear()
+        self._traced.clear()
+        self.epoch, self._number = epoch, number
+        for event in events:
+            self._queue_of(event.kind).append(event)
+        for event in own:
+            self.publish(event.kind, event.data, event.at)
+
+    def _queue_of(self, kind: EventKind) -> deque[Event]:
+        # Apart: a trace can be of more events than are kept, and must take no crash away.
+        return self._traced if kind == "trace" else self._latest
 
     def subscribe(
         self,

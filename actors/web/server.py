@@ -7,24 +7,20 @@ does wrong is answered with a problem (RFC 9457), also where aiohttp finds the f
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any, cast
 
-from aiohttp import hdrs, web, web_protocol
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp import HttpVersion11, hdrs, web, web_protocol
+from aiohttp.http_exceptions import HttpProcessingError
 
 from actors import metrics
 from actors.config import HttpConfig
+from actors.entrance import Acceptor, Entrance
 from actors.web.api import Api
+from actors.web.connections import Connections, Moving, Stream, response_headers
 from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, problem_response
-from actors.web.problems import TOO_MANY_CONNECTIONS, unavailable
+from actors.web.problems import unavailable
 from protocols.http import problem
 from protocols.http.problem import HttpProblem
-
-logger = logging.getLogger(__name__)
 
 BACKLOG = 1_024
 """Connections that may wait to be accepted."""
@@ -33,12 +29,13 @@ ACCEPTS = 64
 """Connections accepted in one turn of the loop, so that a flood of them leaves time for others; and
 where no descriptor is left, how often asyncio tries and says so before it pauses for a second."""
 
-LINGER_S = 2.0
 RETRY_AFTER_S = 1.0
 CLOSE_S = 1.0
 """How long running requests are given to end when the server closes, seconds."""
 
-_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+LAST_CHUNK = b"0\r\n\r\n"
+"""Where an answer in chunks ends (RFC 9112, 7.1)."""
 
 
 class WebServer:
@@ -47,31 +44,36 @@ class WebServer:
     Args:
         api: What answers.
         config: The limits.
+        entrance: Whether connections are accepted.
     """
 
-    def __init__(self, api: Api, config: HttpConfig) -> None:
+    def __init__(self, api: Api, config: HttpConfig, entrance: Entrance | None = None) -> None:
         self._api = api
         self._config = config
-        self._protocols = _Protocols(self._handle, config)
-        self._listener: asyncio.Server | None = None
+        self._protocols = Connections(self._handle, config)
+        entrance = entrance or Entrance()
+        self._acceptor = Acceptor(entrance, self._protocols, accepts=ACCEPTS, backlog=BACKLOG)
+        self._over = False
         self._leaving = asyncio.Event()
 
     async def start(self, listening: socket.socket) -> None:
-        """Accept connections.
+        """Accept connections, where the entrance is open.
 
         Args:
-            listening: A socket that listens; it is closed with the server.
+            listening: A socket that listens; it is duplicated, never closed.
         """
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._protocols, sock=listening, backlog=ACCEPTS)
-        listening.listen(BACKLOG)  # asyncio has one number for both
+        await self._acceptor.begin(listening)
+
+    def pause(self) -> None:
+        """Accept no more until the next `start`."""
+        self._acceptor.pause()
 
     async def close(self) -> None:
         """Stop accepting, let running requests end for a while, close every connection."""
-        if self._listener is None:
+        if self._over:
             return
-        self._listener.close()
-        self._listener = None
+        self._over = True
+        self._acceptor.end()
         self._leaving.set()
         self._protocols.end_streams()
         self._protocols.pre_shutdown()
@@ -83,13 +85,44 @@ class WebServer:
         Does not wait: it is for an owner that is gone already. What still runs after `CLOSE_S`
         seconds is cut off.
         """
-        if self._listener is None:
+        if self._over:
             return
-        self._listener.close()
-        self._listener = None
+        self._over = True
+        self._acceptor.end()
         self._protocols.end_streams()
         self._protocols.let_go()
         asyncio.get_running_loop().call_later(CLOSE_S, self._protocols.cut_off)
+
+    # To another process
+
+    def drain(self) -> None:
+        """Read no further request; those that have been read are answered."""
+        self._protocols.drain()
+
+    def go_on(self) -> None:
+        """Read requests again."""
+        self._protocols.go_on()
+
+    @property
+    def busy(self) -> list[str]:
+        """The requests that are not answered; streams of events are not among them."""
+        return [connection.shown for connection in self._protocols.busy]
+
+    def take_out(self) -> list[Moving]:
+        """Take the connections that no answer is due on out of this process's loop."""
+        return self._protocols.take_out()
+
+    def ends(self) -> list[tuple[int, bytes]]:
+        """The descriptors of streams of events, and what ends each of them."""
+        return self._protocols.ends()
+
+    def put_in(self, moving: Moving) -> None:
+        """Go on with a connection that was taken out, here or in another process.
+
+        Raises:
+            OSError: It is none.
+        """
+        self._protocols.put_in(moving)
 
     @property
     def connections(self) -> int:
@@ -119,7 +152,7 @@ class WebServer:
         if response.stream is not None:
             return await self._stream(request, response, response.stream)
         reply = web.Response(
-            status=response.status, body=response.body, headers=_response_headers(response)
+            status=response.status, body=response.body, headers=response_headers(response)
         )
         return await self._send(request, reply)
 
@@ -143,8 +176,9 @@ class WebServer:
     async def _stream(
         self, request: web.BaseRequest, response: ApiResponse, stream: ByteStream
     ) -> web.StreamResponse:
-        reply = web.StreamResponse(status=response.status, headers=_response_headers(response))
-        self._protocols.streams[request.protocol] = _this_task()
+        reply = web.StreamResponse(status=response.status, headers=response_headers(response))
+        end = LAST_CHUNK if request.version >= HttpVersion11 else b""
+        self._protocols.streams[request.protocol] = Stream(_this_task(), reply, end)
         try:
             await self._copy(request, reply, stream)
         except TimeoutError:
@@ -207,126 +241,6 @@ class _Body:
         return HttpProblem(problem.BODY_TOO_LARGE, f"a body takes {rule}", field="body", rule=rule)
 
 
-class _Protocols(web.Server):
-    """Makes the protocol of each connection, and knows what is open."""
-
-    def __init__(self, handler: web_protocol._RequestHandler, config: HttpConfig) -> None:
-        super().__init__(
-            handler,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=config.idle_timeout_s,
-            lingering_time=LINGER_S,
-            logger=logger,
-            max_field_size=config.max_header_bytes,
-            max_headers=config.max_headers,
-            max_line_size=config.max_header_bytes,
-        )
-        self.config = config
-        self.open = 0
-        self.streams: dict[asyncio.BaseProtocol, asyncio.Task[object]] = {}
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-    def let_go(self) -> None:
-        for connection in self.connections:
-            cast("_Connection", connection).let_go()
-
-    def cut_off(self) -> None:
-        for connection in self.connections:
-            connection.force_close()
-
-    def end_streams(self) -> None:
-        for task in self.streams.values():
-            task.cancel()
-
-
-class _Connection(web.RequestHandler):
-    """One connection: counted, limited, and its faults answered with problems."""
-
-    __slots__ = ("_counted", "_protocols")
-
-    def __init__(self, protocols: _Protocols, **options: Any) -> None:
-        super().__init__(protocols, **options)
-        self._protocols = protocols
-        self._counted = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless there are too many."""
-        if self._protocols.open >= self._protocols.config.max_connections:
-            self._refuse(cast("asyncio.Transport", transport))
-            return
-        self._count(1)
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Let go of what the connection held."""
-        if self._counted:
-            self._count(-1)
-        if task := self._protocols.streams.get(self):
-            task.cancel()
-        super().connection_lost(exc)
-
-    def let_go(self) -> None:
-        """Close now, or when the answer that is being made has gone."""
-        if self._request_in_progress:
-            self.close()
-        else:
-            self.force_close()
-
-    def _count(self, change: int) -> None:
-        self._counted = change > 0
-        self._protocols.open += change
-        metrics.HTTP_CONNECTIONS.inc(change)
-
-    def _refuse(self, transport: asyncio.Transport) -> None:
-        self.close()
-        transport.write(_refusal(self._protocols.config.max_connections))
-        transport.close()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what aiohttp found wrong with a request, or a failure of this layer."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun; another one cannot be sent")
-        error = self._problem(status, exc, message)
-        reply = web.Response(
-            status=error.status,
-            body=error.body(),
-            headers=_response_headers(problem_response(error)),
-        )
-        reply.force_close()
-        return reply
-
-    def _problem(self, status: int, exc: BaseException | None, message: str | None) -> HttpProblem:
-        if isinstance(exc, LineTooLong):
-            rule = f"lines of at most {self._protocols.config.max_header_bytes} bytes"
-            return HttpProblem(problem.HEADERS_TOO_LARGE, "a line is too long", rule=rule)
-        if status == HTTPStatus.BAD_REQUEST:
-            detail = (message or "the request is not valid HTTP").partition("\n")[0]
-            return HttpProblem(problem.MALFORMED_REQUEST, detail.rstrip(":"))
-        logger.error("the HTTP layer failed", exc_info=exc)
-        return HttpProblem(problem.INTERNAL_ERROR, "the failure has been logged")
-
-
-def _refusal(limit: int) -> bytes:
-    """The whole answer to a connection above the limit."""
-    error = HttpProblem(TOO_MANY_CONNECTIONS, "close one first", rule=f"at most {limit}")
-    body = error.body()
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\n"
-        f"Content-Type: {problem.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-        "Retry-After: 1\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
-
-
 def _cut_off(request: web.BaseRequest) -> None:
     """Give up on a client that does not read its answer."""
     metrics.HTTP_SLOW_CLIENTS.inc()
@@ -347,9 +261,3 @@ def _headers(request: web.BaseRequest) -> dict[str, str]:
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return headers
-
-
-def _response_headers(response: ApiResponse) -> Mapping[str, str]:
-    if response.status == HTTPStatus.NO_CONTENT:
-        return _ALWAYS | dict(response.headers)
-    return _ALWAYS | {"Content-Type": response.media_type} | dict(response.headers)

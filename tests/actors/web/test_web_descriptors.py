@@ -23,7 +23,7 @@ async def main():
     services = SimpleNamespace(config=config)
     server = WebServer(Api(services, health.operations(metrics_public=True)), config)
     listening = socket.create_server(("127.0.0.1", 0))
-    await server.start(listening.dup())
+    await server.start(listening)
     print(listening.getsockname()[1], flush=True)
     await asyncio.Event().wait()
 

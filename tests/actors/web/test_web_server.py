@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.web import server
+from actors.web import connections
 
 HEAD = "POST /api/v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 
@@ -14,7 +14,7 @@ HEAD = "POST /api/v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 @pytest.fixture(autouse=True)
 def _short_linger(monkeypatch):
     """Do not wait for the rest of bodies that will never come."""
-    monkeypatch.setattr(server, "LINGER_S", 0.05)
+    monkeypatch.setattr(connections, "LINGER_S", 0.05)
 
 
 def posting(site, body, *headers):
