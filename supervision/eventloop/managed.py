@@ -92,7 +92,8 @@ class ManagedActor(Actor):
             killed and its start has failed with ``timeout``; None is for ever.
         straggler: what becomes of a handler that still waits when its node hands over to another:
             ``redeliver`` cancels it and the new node is given its message again, ``wait`` has the
-            takeover wait for it, ``restart`` has the new node start the actor anew.
+            takeover wait for it, ``restart`` has the new node start the actor anew; None is what
+            the node does with all.
     """
 
     kind: ClassVar[str] = "worker"
@@ -100,7 +101,7 @@ class ManagedActor(Actor):
     mailbox: ClassVar[MailboxPolicy | None] = None
     hibernate_after_s: ClassVar[float | None] = None
     start_timeout_s: ClassVar[float | None] = None
-    straggler: ClassVar[Straggler] = "redeliver"
+    straggler: ClassVar[Straggler | None] = None
 
     def on_start(self, args: Any) -> Any:
         """Begin; returns None, IGNORE, or a Stop, Info or Continue."""

@@ -264,7 +264,7 @@ class Giver:
         await self._quiet()
         named = [name for part in self._parts for name in part.stragglers()]
         self._kernel.freeze()
-        named += stragglers.treat(self._kernel)
+        named += stragglers.treat(self._kernel, self._limits.stragglers)
         for part in self._parts:
             await part.stop()
         return named
@@ -273,7 +273,7 @@ class Giver:
         """Wait until all that was read is handled: for a while, or as long as actors ask."""
         until = self._now() + self._limits.quiet_s
         while self._busy():
-            if self._now() >= until and not stragglers.waited_for(self._kernel):
+            if self._now() >= until and not self._waited_for():
                 return
             await asyncio.sleep(LOOK_S)
 
@@ -281,8 +281,11 @@ class Giver:
         kernel = self._kernel
         return not kernel.quiet or bool(kernel.under_way) or not all(p.idle() for p in self._parts)
 
+    def _waited_for(self) -> list[str]:
+        return stragglers.waited_for(self._kernel, self._limits.stragglers)
+
     def _who_is_busy(self) -> list[str]:
-        named = stragglers.waited_for(self._kernel)
+        named = self._waited_for()
         return named or [f"{part.name} is not idle" for part in self._parts if not part.idle()]
 
     async def _give_all(self, held_at: float) -> tuple[dict[str, int], int]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from supervision.eventloop.managed import Straggler
+
 
 class TakeoverLimits(Struct, frozen=True):
     """How long each stage may take, and how much at once.
@@ -22,6 +24,8 @@ class TakeoverLimits(Struct, frozen=True):
         frame_bytes: the longest message between the two.
         buffer_bytes: what waits to be sent before the side that gives waits too.
         forward_bytes: what waits to be forwarded to a shadow before more is dropped.
+        stragglers: what becomes of handlers that wait at the freeze, where their actors say
+            nothing else (``ManagedActor.straggler``).
     """
 
     hello_s: float = 5.0
@@ -35,6 +39,7 @@ class TakeoverLimits(Struct, frozen=True):
     frame_bytes: int = 256 * 1024 * 1024
     buffer_bytes: int = 1024 * 1024
     forward_bytes: int = 8 * 1024 * 1024
+    stragglers: Straggler = "redeliver"
 
 
 class CopiedOnce(Struct, frozen=True):

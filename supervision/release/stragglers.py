@@ -19,29 +19,40 @@ if TYPE_CHECKING:
     from supervision.eventloop.managed import Straggler
 
 
-def policy(task: Handling) -> Straggler:
-    """What becomes of a handler; for ``init`` and ``terminate`` there is nothing to redeliver."""
+def policy(task: Handling, otherwise: Straggler = "redeliver") -> Straggler:
+    """What becomes of a handler.
+
+    For ``init`` and ``terminate`` there is nothing to redeliver.
+
+    Args:
+        task: the handler.
+        otherwise: what becomes of those whose actors say nothing.
+    """
     actor = task.cell.actor
-    said: Straggler = actor.straggler if isinstance(actor, ManagedActor) else "redeliver"
+    said = (actor.straggler if isinstance(actor, ManagedActor) else None) or otherwise
     return "restart" if task.message is None and said == "redeliver" else said
 
 
-def waited_for(kernel: Kernel) -> list[str]:
+def waited_for(kernel: Kernel, otherwise: Straggler = "redeliver") -> list[str]:
     """The handlers that the takeover has to wait for."""
-    return sorted(_named(task) for task in kernel.under_way if policy(task) == "wait")
+    return sorted(_named(task) for task in kernel.under_way if policy(task, otherwise) == "wait")
 
 
-def treat(kernel: Kernel) -> list[str]:
+def treat(kernel: Kernel, otherwise: Straggler = "redeliver") -> list[str]:
     """Do with each handler that waits what its actor says; the node stands still.
 
     An actor whose handler is left as it is does not travel: its cell still has a task.
+
+    Args:
+        kernel: the node.
+        otherwise: what becomes of those whose actors say nothing.
 
     Returns:
         Who they are and what became of each, for operators.
     """
     said = []
     for task in list(kernel.under_way):
-        if policy(task) == "redeliver":
+        if policy(task, otherwise) == "redeliver":
             said.append(f"{_named(task)}: cancelled, its message is delivered again")
             _put_back(kernel, task)
         else:

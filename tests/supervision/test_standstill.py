@@ -273,6 +273,21 @@ def test_a_straggler_that_is_to_begin_anew_is_left_as_it_is_and_goes_on_here():
         assert state_of(kit, fresh) == ["begins 1", "ends 1"]
 
 
+def test_a_node_says_what_becomes_of_stragglers_whose_actors_do_not():
+    with Kit() as kit:
+        slow, patient = kit.start(Slow, name="slow"), kit.start(Patient, name="patient")
+        for one in (slow, patient):
+            kit.cast(one, 1)
+        kit.settle()
+        assert stragglers.waited_for(kit.kernel, "wait") == ["patient (int)", "slow (int)"]
+        kit.kernel.freeze()
+        assert stragglers.treat(kit.kernel, "restart") == [
+            "patient (int): left behind",
+            "slow (int): left behind",
+        ]
+        kit.kernel.thaw()
+
+
 def test_what_a_cancelled_handler_raises_at_its_end_is_reported_and_its_message_stays():
     class Rude(Slow):
         async def handle_cast(self, request):

@@ -468,11 +468,15 @@ def test_a_shadow_that_does_not_keep_up_loses_records_and_the_node_counts_them(
 
 
 class Slow(GenServer):
+    again: asyncio.Event
+
     def init(self, args: Any) -> None:
         self.state = []
 
     async def handle_cast(self, request: Any) -> None:
         self.state.append(request)
+        if len(self.state) == 2:
+            self.again.set()
         await asyncio.Event().wait()
 
 
@@ -493,6 +497,7 @@ def test_a_handler_that_still_waits_is_named_and_handles_its_message_again(
 ) -> None:
     async def story() -> None:
         slow = Slow()
+        slow.again = asyncio.Event()
         async with two(tmp_path, [Notes("x")], [Notes()], quiet_s=0.01) as sides:
             address = start(sides.kernel, slow, "slow")
             sides.kernel.send(address, Cast("one"), None)
@@ -500,8 +505,8 @@ def test_a_handler_that_still_waits_is_named_and_handles_its_message_again(
             assert frozen.stragglers == ["slow (str): cancelled, its message is delivered again"]
             assert slow.state == ["one"]
             await sides.giver.resume()
-            while slow.state != ["one", "one"]:
-                await asyncio.sleep(0)
+            await slow.again.wait()
+            assert slow.state == ["one", "one"]
 
     run(story())
 
