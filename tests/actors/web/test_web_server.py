@@ -205,5 +205,5 @@ def test_a_closed_server_leaves_the_socket_to_the_next_one(site):
     with site.connect() as waiting:
         waiting.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         site.server = site.soon(type(site.server), site.api, site.services.config)
-        site.do(site.server.start(site._listening.dup()))
+        site.do(site.server.start(site._listening))
         assert waiting.recv(4096).startswith(b"HTTP/1.1 200")
