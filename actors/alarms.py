@@ -7,8 +7,8 @@ The core is pure; `Alarms` publishes what changes as reports of kind ``alarm``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,6 +36,8 @@ AlarmName: TypeAlias = Literal[
     "schema-refused",
 ]
 """Every alarm that there is; docs/operations.md says of each what to do."""
+
+_NAMES = frozenset(get_args(AlarmName))
 
 KIND = "alarm"
 """Kind of the reports, and of the events made of them."""
@@ -97,6 +99,12 @@ def without_alarm(active: Active, name: str) -> tuple[Active, Alarm | None]:
     return {key: alarm for key, alarm in active.items() if key != name}, cleared
 
 
+def _longer(before: Alarm, alarm: Alarm) -> Alarm:
+    """An alarm that was raised here too, since when it was raised there."""
+    repeats = before.repeats + alarm.repeats + 1
+    return replace(alarm, since=min(before.since, alarm.since), repeats=repeats)
+
+
 class Alarms:
     """The alarms of one node. Used on the node's loop only.
 
@@ -123,6 +131,21 @@ class Alarms:
         metrics.ALARMS_ACTIVE.labels(name).set(1)
         if news:
             self._tell("raised", self._active[name], now)
+
+    def adopt(self, alarms: Iterable[Alarm]) -> None:
+        """Take over what another process has raised; nobody is told again.
+
+        Args:
+            alarms: active there, the oldest first; one that this release does not know is left out,
+                for nobody would clear it.
+        """
+        adopted = {alarm.name: alarm for alarm in alarms if alarm.name in _NAMES}
+        for name, alarm in self._active.items():
+            before = adopted.get(name)
+            adopted[name] = alarm if before is None else _longer(before, alarm)
+        self._active = adopted
+        for name in adopted:
+            metrics.ALARMS_ACTIVE.labels(name).set(1)
 
     def cleared(self, name: AlarmName) -> None:
         """Say that it is over; nothing happens when it was not active.

@@ -67,6 +67,14 @@ class OpenCount:
         self._begun = True
         self._write()
 
+    def add_lost(self, lost: int) -> None:
+        """Sessions that had not come back in the process which this one takes over from.
+
+        Args:
+            lost: how many.
+        """
+        self._lost += lost
+
     def opened(self, session: str) -> None:
         """A session is open, or is open again after a crash.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from actors import migrations
 from actors.etc_files import etc_file
 from actors.takeover.actor_kinds import actors_part
-from actors.takeover.http_connections import HttpPart
 from actors.takeover.counters import CountersPart
+from actors.takeover.http_connections import HttpPart
 from actors.takeover.journal_part import JournalPart
 from actors.takeover.links import LinksPart
 from actors.takeover.sessions import SessionsBulk
@@ -66,4 +66,5 @@ def limits(config: ReleaseConfig) -> TakeoverLimits:
         drain_s=config.drain_timeout_s,
         quiet_s=config.quiet_ms / 1000,
         freeze_s=config.freeze_timeout_s,
+        stragglers=config.stragglers,
     )

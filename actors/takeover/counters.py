@@ -1,0 +1,162 @@
+"""The part ``counters``: what has been counted, what is wrong, and who may do what, go on.
+
+It is the last one: what the others have to say of their ends is in it, and the last lines of the
+log are in their file before the other process writes there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from actors.alarms import Alarm
+from actors.log_writer import NAME as LOG_WRITER
+from actors.log_writer import LogWriter
+from actors.takeover import counted
+from actors.takeover.counted import Counted, Handled
+from actors.web.tokens import TokensUnreadable
+from supervision.release.carrier import NoConversion, Packed, Part
+
+if TYPE_CHECKING:
+    from actors.alarms import Alarms
+    from actors.journal.journal import Journal
+    from actors.open_count import OpenCount
+    from actors.web.tokens import TokenStore
+    from supervision.eventloop.kernel import Kernel
+
+VERSION = 1
+
+LOG_S = 0.1
+"""Seconds that the last lines of the log may take to their file; a disk may not answer."""
+
+
+class JournalCounts(Struct):
+    """What a journal has done."""
+
+    commits: int
+    rows: int
+    failures: int
+    unwritable: int
+
+
+class CountersState(Struct):
+    """What travels.
+
+    Attributes:
+        metrics: counters and histograms.
+        handled: how long handlers took, by class.
+        alarms: that are active.
+        lost: sessions that went down with an earlier process.
+        journal: what it has done.
+    """
+
+    metrics: list[Counted]
+    handled: dict[str, Handled]
+    alarms: list[Alarm]
+    lost: int
+    journal: JournalCounts
+
+
+class CountersPart(Part):
+    """What a node has counted and raised.
+
+    Args:
+        kernel: the node.
+        journal: of the node.
+        alarms: of the node.
+        count: of open sessions.
+        tokens: who may do what.
+    """
+
+    name = "counters"
+    version = VERSION
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        journal: Journal,
+        alarms: Alarms,
+        count: OpenCount,
+        tokens: TokenStore,
+    ) -> None:
+        self._kernel = kernel
+        self._journal = journal
+        self._alarms = alarms
+        self._count = count
+        self._tokens = tokens
+        self._taken: CountersState | None = None
+
+    async def stop(self) -> None:
+        """Have the lines of the log in their file, or leave them to the thread that writes them."""
+        cell = self._kernel.cell_of(LOG_WRITER)
+        actor = None if cell is None else cell.actor
+        if not isinstance(actor, LogWriter):
+            return
+        loop, reached = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell() -> None:
+            loop.call_soon_threadsafe(reached.set)
+
+        actor.state.thread.fence(tell)
+        try:
+            async with asyncio.timeout(LOG_S):
+                await reached.wait()
+        except TimeoutError:
+            return
+
+    def pack(self, version: int) -> Packed:
+        """Write it all."""
+        if version != VERSION:
+            raise NoConversion(f"counters: version {version} is unknown, this is {VERSION}")
+        return Packed(msgspec.msgpack.encode(self._state()))
+
+    def copy(self, version: int) -> bytes | None:
+        """As it is now."""
+        return self.pack(version).body
+
+    def _state(self) -> CountersState:
+        done = self._journal.measures
+        journal = JournalCounts(done.commits, done.rows, done.failures, done.unwritable)
+        return CountersState(
+            counted.written(),
+            counted.latencies(self._kernel),
+            self._alarms.active(),
+            self._count.lost,
+            journal,
+        )
+
+    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
+        """Keep it until the switch.
+
+        Raises:
+            NoConversion: it is of another version.
+            ValueError: it is no such state.
+        """
+        del descriptors
+        if version != VERSION:
+            raise NoConversion(f"counters: version {version} is unknown, this is {VERSION}")
+        self._taken = msgspec.msgpack.decode(body, type=CountersState)
+
+    async def switch(self) -> None:
+        """Count on; and let in whom the other process has let in last."""
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            self._go_on(taken)
+        try:
+            self._tokens.again()
+        except (TokensUnreadable, OSError) as why:
+            self._kernel.report("degraded", "node", part="tokens", why=str(why))
+
+    def _go_on(self, taken: CountersState) -> None:
+        counted.add(taken.metrics)
+        counted.add_latencies(self._kernel, taken.handled)
+        self._alarms.adopt(taken.alarms)
+        self._count.add_lost(taken.lost)
+        done, before = self._journal.measures, taken.journal
+        done.commits += before.commits
+        done.rows += before.rows
+        done.failures += before.failures
+        done.unwritable += before.unwritable
