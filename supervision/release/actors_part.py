@@ -113,6 +113,10 @@ class ActorsPart(Part):
             raise NoConversion(f"actors: no way leads to version {version}")
         return Packed(msgspec.msgpack.encode(self.body()))
 
+    def tells(self) -> dict[str, Any]:
+        """What has not travelled, once it is known."""
+        return {"left": self.left} if self.left else {}
+
     def body(self) -> Body:
         """What ``pack`` writes, as records.
 

@@ -40,7 +40,10 @@ class Supervisor(Managed):
 
     Attributes:
         state: flags, children and recent restarts, as the pure core keeps them.
+        listed: ids of the children that ``init`` has listed; others were added later.
     """
+
+    listed: frozenset[str] = frozenset()
 
     def init(self, args: Any) -> Wanted | Any:
         """Return the flags and the specs of the children, or IGNORE; may be ``async def``."""
@@ -60,6 +63,7 @@ class Supervisor(Managed):
         except SpecError as mistake:
             return Stop(error(mistake.shape))
         self._may_keep(specs)
+        self.listed = frozenset(spec.id for spec in specs)
         if flags.strategy == "simple_one_for_one":
             self.state = SupervisorState(flags, specs[0])
             return None
@@ -139,6 +143,7 @@ class Supervisor(Managed):
             flags, specs = live_change.read(wanted, self)
             owed = live_change.change(self.state, flags, specs, self.address)
             self._may_keep(specs)
+            self.listed = frozenset(spec.id for spec in specs)
             for child, by in owed.items():
                 self._tell("starts_with", child, None, **{"with": by.id})
         self._args = args

@@ -64,6 +64,8 @@ class Takeover:
         self.took.agree(self.gave.types())
         self.old.kernel.freeze()
         packed = self.gave.pack(self.took.version)
+        self.new.settle()
+        self.new.kernel.freeze()
         self.took.unpack(self.took.version, packed.body, ())
         self.new.settle()
         return packed.body
@@ -71,5 +73,6 @@ class Takeover:
     def switch(self) -> None:
         """Let the new node serve."""
         self.new.loop.run(self.took.put)
+        self.new.kernel.thaw()
         self.new.kernel.release_timers()
         self.new.settle()
