@@ -146,7 +146,7 @@ class Node:
         info = self.command("start")
         try:
             info["token"] = self.command("token", "create", "--scope", "cti")["token"]
-            yield info
+            yield info | {"port": int(str(info["cti"]).rpartition(":")[2])}
         finally:
             self.command("stop")
 
