@@ -87,9 +87,10 @@ class SessionRecords:
 
     def codec(self) -> Codec:
         """The codec for the journal."""
-        schema = self._schema
-        older = {one: partial(_converted_text, schema.ways, one, one + 1) for one in schema.ways.up}
-        return Codec(schema.version, self.encode, self.decode, older)
+        version, ways = self._schema.version, self._schema.ways
+        older = {one: partial(_converted_text, ways, one, one + 1) for one in ways.up}
+        down = {one: partial(_converted_text, ways, one, one - 1) for one in ways.down}
+        return Codec(version, self.encode, self.decode, older, down)
 
     def encode(self, value: tuple[str, Session]) -> bytes:
         """Write a session."""
@@ -242,18 +243,22 @@ class Shared:
 
     def share(self, session: Session) -> None:
         """Have a session that has just been read share what others have too."""
-        one = self._one
-        if session.applied:
-            applied = session.applied
+        get, one, applied = self._known.get, self._one, session.applied
+        if len(applied) == 2:  # noqa: PLR2004 - one link and its frames, as most have
+            link, frames = applied
+            force_setattr(session, "applied", (get(link) or one(link), frames))
+        elif applied:
             links = [part if at % 2 else one(part) for at, part in enumerate(applied)]
             force_setattr(session, "applied", tuple(links))
+        for _, dialogue in session.dialogues:
+            decision = dialogue.decision
+            if decision is not None:
+                force_setattr(dialogue, "decision", get(decision) or one(decision))
         routing = session.routing
         if routing is not None:
-            force_setattr(routing, "target", one(routing.target))
-            force_setattr(routing, "why", one(routing.why))
-        for _, dialogue in session.dialogues:
-            if dialogue.decision is not None:
-                force_setattr(dialogue, "decision", one(dialogue.decision))
+            target, why = routing.target, routing.why
+            force_setattr(routing, "target", get(target) or one(target))
+            force_setattr(routing, "why", get(why) or one(why))
 
     def _one(self, value: Any) -> Any:
         known = self._known.get(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
     from supervision._thespian import ActorAddress
 
@@ -46,10 +46,20 @@ class Registry(Generic[Address]):
             raise NameTaken(name, owner)
         self._names[name] = address
 
-    def claim(self, name: Hashable, address: Address) -> Address | None:
-        """Give a unique name, unless another has it; return who has, or None."""
-        owner = self._names.setdefault(name, address)
-        return None if owner is address else owner
+    def claim(
+        self, names: Iterable[Hashable], address: Address
+    ) -> list[tuple[Hashable, Address]] | None:
+        """Give unique names, but those that another has.
+
+        Returns:
+            Those, and who has them; None where there are none.
+        """
+        take, others = self._names.setdefault, None
+        for name in names:
+            owner = take(name, address)
+            if owner is not address:
+                others = [*(others or ()), (name, owner)]
+        return others
 
     def unregister(self, name: Hashable, address: Address) -> None:
         """Take a name away from its owner; nothing happens to a name that is another's."""

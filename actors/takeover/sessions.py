@@ -55,6 +55,7 @@ class SessionsBulk(Bulk):
         schema: Schema = SCHEMA,
     ) -> None:
         self.version = schema.version
+        self.conversions = schema.ways
         self._kernel = kernel
         self._pool = pool
         self._journal = journal
@@ -161,10 +162,13 @@ class SessionsBulk(Bulk):
         supervisor = self._supervisor()
         if supervisor is None:
             return self._later(version, items)
+        known = self._pool.children
         for session in items.dropped:
-            self._drop(supervisor, session)
+            if session in known:
+                self._drop(supervisor, session)
         for session, body in items.items:
-            self._drop(supervisor, session)
+            if session in known:  # it comes anew
+                self._drop(supervisor, session)
             self._take_in(supervisor, session, read(body))
         return None
 
@@ -180,11 +184,9 @@ class SessionsBulk(Bulk):
             taking.acting[session] = acts
 
     def _drop(self, supervisor: SessionSup, session: str) -> None:
-        child = self._pool.children.get(session)
-        if child is not None:
-            self._taking.acting.pop(session, None)
-            self._count.ended(session)
-            supervisor.let_go(child)
+        self._taking.acting.pop(session, None)
+        self._count.ended(session)
+        supervisor.let_go(self._pool.children[session])
 
     def _supervisor(self) -> SessionSup | None:
         address = self._kernel.registry.whereis(SUPERVISOR)
@@ -209,6 +211,17 @@ class SessionsBulk(Bulk):
 
         self._pool.when_up.append(give)
         return taken
+
+    def tried(self, version: int, body: bytes) -> bytes:
+        """Read a session and write it again in the version that it came in; nothing is touched.
+
+        For a dry run, which compares the two.
+
+        Raises:
+            NoConversion, ValueError: as ``give``.
+        """
+        read = self._records.decoder(version)(body)
+        return self._records.encoder(version)((read.state, read.session, read.due, read.past))
 
     async def switch(self) -> None:
         """The sessions are those of this node: have them ask what has not been answered."""

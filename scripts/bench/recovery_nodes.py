@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from actors.journal.acknowledged import Acknowledged
 from actors.journal.batch import Batch, Encoding
 from actors.journal.file import Files, open_database
 from actors.journal_codecs import codecs
+from actors.session_data import Session
 
 NOWHERE = {"VIGIE_DATABASE__DSN": "postgresql://nobody@127.0.0.1:1/none"}
 """A database that refuses: PostgreSQL is on nobody's path here, and takes no processor time."""
@@ -114,13 +116,20 @@ def fill(node: Node, count: int) -> None:
     found = recovery.load(connection, kinds, files)
     templates = list(found.recovered.values["session"].values())
     say(f"{count:,} sessions of {len(templates)} that a node has made")
-    multiply(connection, kinds, templates, range(len(templates), count), found.number)
-    connection.close()
+    multiply(files, connection, templates, range(len(templates), count), found.number)
+
+
+def _numbered(session: Session, number: int) -> Session:
+    """A session like another, with ids of its own."""
+    pairs = enumerate(session.dialogues)
+    dialogues = tuple((f"filled-{number}-{at}", dialogue) for at, (_, dialogue) in pairs)
+    named = f"{number:024x}"
+    return replace(session, session=named, call=f"filled-{number}", dialogues=dialogues)
 
 
 def multiply(
+    files: Files,
     connection: sqlite3.Connection,
-    kinds: Mapping[str, Codec],
     templates: Sequence[tuple[str, Session]],
     numbers: range,
     commits: int,
@@ -128,33 +137,19 @@ def multiply(
     """Write sessions into a journal that nobody has open, each like one of some, with its own id.
 
     Args:
-        connection: to the journal's database.
-        kinds: the codecs.
+        files: of the journal.
+        connection: to its database; it is closed.
         templates: state and data of sessions.
         numbers: one for each session that is written.
         commits: the number of the journal's last commit.
     """
-    number = commits
+    kinds, number = codecs(time.time, time.monotonic), commits
     for first in range(numbers.start, numbers.stop, BATCH):
         number += 1
         batch = Batch()
         for one in range(first, min(first + BATCH, numbers.stop)):
             state, session = templates[one % len(templates)]
-            named = replace(session, session=f"{one:024x}", call=f"filled-{one}")
-            batch.entries["session", named.session] = (state, named)
-        encoding = Encoding(batch, number, kinds)
-        while not encoding.step(BATCH):
-            pass
-        commit = encoding.commit()
-        connection.execute(schema.COMMIT, (number, commit.work, commit.bodies))
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-    number = found.number
-    for first in range(len(templates), count, BATCH):
-        number += 1
-        batch = Batch()
-        for one in range(first, min(first + BATCH, count)):
-            state, session = templates[one % len(templates)]
-            named = replace(session, session=f"{one:024x}", call=f"filled-{one}")
+            named = _numbered(session, one)
             batch.entries["session", named.session] = (state, named)
         encoding = Encoding(batch, number, kinds)
         while not encoding.step(BATCH):

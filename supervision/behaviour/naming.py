@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from supervision.eventloop.cell import MEMBER, NAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterator, Sequence
 
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Inhabitant
@@ -43,7 +43,7 @@ class Naming:
         self._disown(group, MEMBER)
 
     def inherit(
-        self, names: Iterable[Hashable], group: Hashable | None, *, given: bool
+        self, names: Sequence[Hashable], group: Hashable | None, *, given: bool
     ) -> list[Hashable]:
         """Take the names that this actor has had in another process; it has none here yet.
 
@@ -58,8 +58,8 @@ class Naming:
         cell = self._myRef
         registry, address = cell.kernel.registry, cell.address
         ties: dict[Hashable, int] = dict.fromkeys(names, NAMED)
-        others = [(name, other) for name in ties if (other := registry.claim(name, address))]
-        for name, other in others:
+        others = registry.claim(names, address)
+        for name, other in others or ():
             if given:
                 _lose(other, name)
                 registry.unregister(name, other)
@@ -70,7 +70,7 @@ class Naming:
             registry.join(group, address)
             ties[group] = ties.get(group, 0) | MEMBER
         cell.names = ties
-        return [] if given else [name for name, _ in others]
+        return [] if given or others is None else [name for name, _ in others]
 
     def _own(self, name: Hashable, tie: int) -> None:
         cell = self._myRef

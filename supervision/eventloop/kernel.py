@@ -104,6 +104,17 @@ class Kernel(Switchboard):
         if not self._awake:
             self.arm()
 
+    def carry_timer(
+        self, cell: Cell, when: float, payload: Any, fire: Callable[[Timer], None]
+    ) -> Timer:
+        """Set a timer that ran in another process, to fire at ``when`` (monotonic seconds)."""
+        timer = self.set_timer_at(when, fire, cell, payload)
+        timer.after = cell.timers
+        if cell.timers is not None:
+            cell.timers.before = timer
+        cell.timers = timer
+        return timer
+
     def forget_timer(self, timer: Timer) -> None:
         """Take a timer out of its actor's list, once it fired or was cancelled."""
         cell: Cell = timer.owner

@@ -103,7 +103,17 @@ class Timekeeper:
         """Have ``fire`` called with the timer in ``after_s`` seconds."""
         timer = Timer(self._clock() + max(0.0, after_s), fire, owner, payload)
         self.timers.add(timer)
-        if timer.when < self._armed_for and not self._awake:
+        if timer.when < self._armed_for and not (self._awake or self._timers_held):
+            self.arm()
+        return timer
+
+    def set_timer_at(
+        self, when: float, fire: Callable[[Timer], None], owner: Any, payload: Any
+    ) -> Timer:
+        """Have ``fire`` called with the timer at ``when``, monotonic seconds."""
+        timer = Timer(when, fire, owner, payload)
+        self.timers.add(timer)
+        if when < self._armed_for and not (self._awake or self._timers_held):
             self.arm()
         return timer
 

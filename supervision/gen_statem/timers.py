@@ -92,12 +92,9 @@ class MachineTimers(Behaviour):
 
     def _carry(self, timers: Iterable[tuple[Any, float]]) -> None:
         """Set timers that ran in another process; nothing else has set any."""
-        kernel, cell = self.kernel, self._myRef
-        now = kernel.clock.monotonic()
-        running = {
-            name: kernel.start_timer(cell, at - now, Fired(name, None), _timeout)
-            for name, at in timers
-        }
+        cell = self._myRef
+        carry = cell.kernel.carry_timer
+        running = {name: carry(cell, at, Fired(name, None), _timeout) for name, at in timers}
         self._timers = running or None
 
     def timer_at(self, name: Any) -> float | None:
