@@ -22,6 +22,9 @@ Place: TypeAlias = tuple[str, str]
 DELETED: Any = object()
 """In the place of a value: the entry is deleted."""
 
+TAKEN_OUT: Any = object()
+"""In the place of a value: there is to be no row of it, though it has not been deleted."""
+
 ROW_BYTES = 256 * 1_048_576
 """Of a text: SQLite takes four times as much in one statement."""
 
@@ -235,11 +238,11 @@ class Encoding:
                 self.batch = self.batch.take(count)
                 break
             codec = self._codecs[kind]
-            if codec is None:
+            if codec is None and value is not TAKEN_OUT:
                 self.kept_back[kind, key] = value
-            elif value is DELETED:
+            if value is DELETED or value is TAKEN_OUT:
                 self._work.append(("delete", kind, storable(key)))
-            else:
+            elif codec is not None:
                 self._put(codec, kind, storable(key), value)
             yield
         for seq, item in self.batch.appended.items():

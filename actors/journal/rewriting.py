@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from actors.journal.batch import DELETED, Place, Row
+from actors.journal.batch import TAKEN_OUT, Place, Row
 from actors.journal.records import OUTBOX, Codec, JournalError, OutboxItem
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Rewriting:
         self.rows += 1
         if not target.version:
             self.kept_back[place] = row
-            self._journal.put(*place, DELETED)
+            self._journal.put(*place, TAKEN_OUT)
             return
         body = target.codec.lowered(row.body, row.version, target.version)
         self._journal.put(*place, Row(target.version, body))

@@ -75,6 +75,8 @@ def writing_for(codecs: Codecs, theirs: Mapping[str, int]) -> dict[str, Codec | 
 def refuse_unreadable(codecs: Codecs, theirs: Mapping[str, int]) -> None:
     """Refuse rows that another release has written, where they will not be written anew.
 
+    A kind that this one does not know is kept back by the other one, which does.
+
     Args:
         codecs: of this release.
         theirs: versions of the rows of the other one, by kind.
@@ -84,9 +86,7 @@ def refuse_unreadable(codecs: Codecs, theirs: Mapping[str, int]) -> None:
     """
     for kind, version in theirs.items():
         codec = codecs.get(kind)
-        if codec is None:
-            raise NoConversion(f"rows of kind {kind} are unknown to this release")
-        if version < codec.version and not codec.knows(version):
+        if codec is not None and version < codec.version and not codec.knows(version):
             raise NoConversion(
                 f"rows of kind {kind}: no code_change from version {version} to {codec.version}"
             )

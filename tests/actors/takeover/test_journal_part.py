@@ -10,19 +10,13 @@ from contextlib import closing
 
 import msgspec
 import pytest
-from journal_kit import OutboxItem, durable, on_disk, plain_codecs
+from journal_kit import OutboxItem, durable, on_disk
+from passing_journals import Node, agree, pass_on, take_over
 
-from actors.config import JournalConfig
 from actors.journal import recovery, schema
 from actors.journal.acknowledged import read
 from actors.journal.file import Files, Lock
-from actors.journal.journal import Journal
-from actors.journal.no_writer import NoWriter
 from actors.journal.records import JournalLocked, JournalUnusable
-from actors.journal.thread import ThreadWriter
-from actors.permanence import Permanence
-from actors.takeover.journal_part import JournalPart
-from supervision import actor_system
 from supervision.release.carrier import NoConversion
 
 SESSIONS = {f"s{number}": {"rev": number} for number in range(3)}
@@ -31,22 +25,6 @@ SESSIONS = {f"s{number}": {"rev": number} for number in range(3)}
 @pytest.fixture
 def directory(tmp_path):
     return tmp_path / "data" / "journal"
-
-
-class Node:
-    """A journal and its part, in a process that is the other one's too."""
-
-    def __init__(self, directory, codecs=None, *, provisional=False, **config):
-        self.kernel = actor_system(loop=asyncio.get_running_loop())._systemBase.kernel
-        settings = JournalConfig(**config)
-        if settings.mode == "durable":
-            writer = ThreadWriter(self.kernel, directory, settings)
-        else:
-            writer = NoWriter(self.kernel)
-        known = plain_codecs() if codecs is None else codecs
-        self.journal = Journal(self.kernel, writer, known, settings)
-        self.permanence = Permanence(provisional=provisional)
-        self.part = JournalPart(self.journal, self.permanence, patience_s=20.0)
 
 
 async def serving(directory, codecs=None, **config):
@@ -58,31 +36,6 @@ async def serving(directory, codecs=None, **config):
     node.journal.append(OutboxItem("s0", "c0", "+331", {"closed": True}))
     await durable(node.journal)
     return node
-
-
-def agree(old, new):
-    """Have two nodes know each other's versions."""
-    new.part.agree(old.part.types())
-    old.part.agree(new.part.types())
-
-
-def pass_on(old, new):
-    """What has been packed goes to the other one, descriptors as the kernel hands them over."""
-    packed = old.part.pack(1)
-    new.part.unpack(1, packed.body, tuple(map(os.dup, packed.descriptors)))
-    return packed
-
-
-async def take_over(old, new):
-    """All steps, up to the end of the old one, whose descriptors go with it."""
-    agree(old, new)
-    await old.part.ready()
-    await old.part.drain(0.0)
-    await old.part.stop()
-    packed = pass_on(old, new)
-    await new.part.switch()
-    for descriptor in packed.descriptors:
-        os.close(descriptor)
 
 
 def rows(directory):
