@@ -198,7 +198,7 @@ def _timed(state: AnchorState, name: str, now: float) -> AnchorState:
 
 def _checked(spec: AnchorSpec, state: AnchorState, plan: Mapping[str, Any], now: float) -> Decision:
     state = _timed(changed(state, plan=plan), "check_s", now)
-    if not plan.get("ok", True) and not under_way(state).order.force:
+    if not plan.get("ok", True):  # what force may override, the node knows
         return abort(spec, state, f"the check says no: {_reasons(plan)}", now)
     return _listen(spec, state, now)
 

@@ -13,6 +13,7 @@ from supervision.anchor.states import (
     AnchorState,
     Phase,
     ProgramState,
+    Ready,
     Restart,
     Signal,
 )
@@ -215,7 +216,11 @@ def switched(
     done = "provisional" if order.provisional else "done"
     actions.append(Record(entry(order, done, order.why, plan=plan, **outcome)))
     answer = {"vsn": order.vsn, "from": order.origin, "plan": takeover.plan, **outcome}
-    return replace(state, upgrade=upgrade), [*actions, Answer(order.number, answer)]
+    state = replace(state, upgrade=upgrade)
+    if state.programs[limits.program].phase is Phase.STARTING:  # that it is ready comes later
+        state, more = lifecycle.decide(spec, state, Ready(limits.program, {}), now)
+        actions += more
+    return state, [*actions, Answer(order.number, answer)]
 
 
 def kill_program(spec: AnchorSpec, state: AnchorState, why: str) -> Decision:
@@ -258,7 +263,7 @@ def _leave_probation(state: AnchorState, why: str, *, refuse: bool) -> Decision:
     refused = order.vsn if refuse else ""
     return state, [
         Point(Pointing.BACK, vsn=order.permanent, refuse=refused, why=why),
-        Record(entry(back, "done", why, plan=upgrade.probation.plan)),
+        Record(entry(back, "done" if refuse else "stopped", why, plan=upgrade.probation.plan)),
     ]
 
 

@@ -56,7 +56,8 @@ def install(directory, vsn, limits=LIMITS, *, text=None, **faults):
     home = directory / pointers.DIRECTORY / vsn
     home.mkdir(parents=True)
     (home / "spec.json").write_text(text or spec(directory, vsn, limits, **faults).to_json())
-    compose = {"argv": [sys.executable, "-c", CAT, str(home / "spec.json")], "env": {}}
+    env = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    compose = {"argv": [sys.executable, "-c", CAT, str(home / "spec.json")], "env": env}
     manifest = {"format": 1, "vsn": vsn, "origin": "archive", "compose": compose}
     manifest["states"] = {"word": int(vsn.partition(".")[0])}
     (home / pointers.MANIFEST).write_text(json.dumps(manifest))
@@ -112,4 +113,5 @@ class Upgradable(RunningAnchor):
         return [(item["step"], item["vsn"], item["result"]) for item in self.lines()]
 
     def lines(self):
-        return history.read(self.directory)
+        """What was done with releases; that the anchor goes on in their code is another matter."""
+        return [item for item in history.read(self.directory) if item["step"] != "anchor"]

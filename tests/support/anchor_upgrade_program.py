@@ -66,12 +66,14 @@ class Program:
         match args.get("do"):
             case "remember":
                 self.remember(args["word"])
+            case "think":
+                self.memory = args["word"]
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "complain":
                 self.channel.tell("probation", {"verdict": "failed", "why": args["why"]})
             case "ask":
-                return await self.channel.request(args["op"], args.get("args", {}))
+                return await self.channel.request(args["what"], args.get("args", {}))
         release = self.inherited.release
         return {
             "vsn": self.vsn,
