@@ -301,6 +301,7 @@ class ReleaseConfig(Struct, frozen=True, kw_only=True):
     trusted_keys: tuple[str, ...] = ()
     keep: Annotated[int, Meta(ge=1, le=100)] = 5
     check_timeout_s: Seconds = 60.0
+    check_states: Count = 5_000
     spawn_timeout_s: Seconds = 30.0
     precopy_timeout_s: Seconds = 120.0
     drain_timeout_s: Seconds = 1.0

@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(few, file=sys.stderr)  # noqa: T201 - there is no log yet
         return ExitCode.USAGE
     sys.setswitchinterval(SWITCH_S)
-    return asyncio.run(_serve(config, options.data, worker.inherited(os.environ)))
+    return asyncio.run(_serve(config, options, worker.inherited(os.environ)))
 
 
 def _options(words: Sequence[str] | None) -> Options:
@@ -91,16 +91,16 @@ def _options(words: Sequence[str] | None) -> Options:
     return Options(given.data, given.config)
 
 
-async def _serve(config: Config, data: Path, inherited: Inherited) -> int:
+async def _serve(config: Config, options: Options, inherited: Inherited) -> int:
     loop = asyncio.get_running_loop()
     limits = scheduler_limits(config.scheduler)
     kernel: Kernel = actor_system(loop=loop, limits=limits)._systemBase.kernel  # noqa: SLF001 - Thespian's name
-    stopping, line = _told_to_stop(loop), AnchorLine()
+    stopping, line, data = _told_to_stop(loop), AnchorLine(), options.data
     try:
         assembly = _assembly(kernel, config, data, inherited, line)
     except (TokensUnreadable, OSError) as error:
         return await _not_made(error, inherited)
-    side = NodeSide(assembly, inherited.takeover, line)
+    side = NodeSide(assembly, inherited.takeover, line, options.config)
     line.channel = channel = await worker.open_channel(inherited, side.handle)
     given_up = asyncio.Event()
     starting = asyncio.ensure_future(_begin(side, given_up))

@@ -13,8 +13,9 @@ import importlib
 import json
 import os
 import pkgutil
+import re
 import time
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,17 @@ from actors import migrations
 from actors.config import ConfigInvalid, load
 from actors.etc_files import etc_file
 from actors.journal_codecs import codecs
-from actors.releases.manifest import this_platform, this_python
+from actors.releases.manifest import normal, this_platform, this_python
 from supervision.behaviour.base import Behaviour
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from actors.config import Config
+
+NAME = "vigie"
+_NAME = re.compile(r"[0-9A-Za-z._-]+")
+_EXTRA = re.compile(r";.*\bextra\s*==")
 
 PROGRAMS = ("actors.cli.__main__", "actors.releases.inventory")
 """Modules that do something when they are imported."""
@@ -42,6 +49,19 @@ def inventory(config: Path | None) -> dict[str, Any]:
         config: the configuration to read it with; None is the one that ships.
     """
     _import_all()
+    return {**_made_of(), "config": _config(config)}
+
+
+def of_this_process(config: Config) -> dict[str, Any]:
+    """Say what the release of this process is, which is a node: all of it is loaded.
+
+    Args:
+        config: the node's configuration.
+    """
+    return {**_made_of(), "config": {"mistakes": [], "values": _values(config)}}
+
+
+def _made_of() -> dict[str, Any]:
     return {
         "python": this_python(),
         "platform": this_platform(),
@@ -49,14 +69,31 @@ def inventory(config: Path | None) -> dict[str, Any]:
         "states": states(),
         "ways": ways(),
         "migrations": _migrations(),
-        "config": _config(config),
     }
 
 
 def libraries() -> dict[str, str]:
-    """Version by name of every distribution of this environment."""
-    found = {str(one.name).lower().replace("_", "-"): one.version for one in distributions()}
+    """Version by name of vigie and all that it needs; what else is installed is of no interest."""
+    found: dict[str, str] = {}
+    wanted = [NAME]
+    while wanted:
+        name = wanted.pop()
+        try:
+            known = distribution(name)
+        except PackageNotFoundError:  # it is for another platform, or the rooms lie in a checkout
+            continue
+        if normal(name) not in found:
+            found[normal(name)] = known.version
+            wanted += _required(known.requires or [])
     return dict(sorted(found.items()))
+
+
+def _required(requirements: Iterable[str]) -> Iterator[str]:
+    """The names in requirements, without those of extras."""
+    for text in requirements:
+        name = _NAME.match(text)
+        if name is not None and not _EXTRA.search(text):
+            yield name[0]
 
 
 def states() -> dict[str, int]:
@@ -74,8 +111,7 @@ def ways() -> dict[str, dict[str, list[int]]]:
         if conversions is not None:
             found[name] = {"up": sorted(conversions.up), "down": sorted(conversions.down)}
     for kind, codec in codecs(time.time, time.monotonic).items():
-        down = getattr(codec, "newer", None) or {}
-        found[kind] = {"up": sorted(codec.older), "down": sorted(down)}
+        found[kind] = {"up": sorted(codec.older), "down": sorted(codec.down)}
     return dict(sorted(found.items()))
 
 
@@ -102,7 +138,7 @@ def _import_all() -> None:
 def _migrations() -> list[dict[str, Any]]:
     found = migrations.load(etc_file("sql"))
     keep = ("number", "name", "checksum", "serves", "contract")
-    return [{key: getattr(one, key) for key in keep if hasattr(one, key)} for one in found]
+    return [{key: getattr(one, key) for key in keep} for one in found]
 
 
 def _config(file: Path | None) -> dict[str, Any]:
@@ -111,9 +147,13 @@ def _config(file: Path | None) -> dict[str, Any]:
         config = load(file, os.environ)
     except ConfigInvalid as invalid:
         return {"mistakes": [str(mistake) for mistake in invalid.mistakes]}
-    values: dict[str, Any] = msgspec.to_builtins(config)
-    values.get("database", {}).pop("dsn", None)  # it may hold a password
-    return {"mistakes": [], "values": values}
+    return {"mistakes": [], "values": _values(config)}
+
+
+def _values(config: Config) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(msgspec.json.encode(config))
+    values["database"].pop("dsn", None)  # it may hold a password
+    return values
 
 
 def main() -> None:

@@ -173,3 +173,8 @@ def minor(python: str) -> str:
 def this_python() -> str:
     """Version of this interpreter."""
     return platform.python_version()
+
+
+def normal(name: str) -> str:
+    """The name of a distribution as names are compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -10,16 +10,18 @@ import hashlib
 import json
 import re
 import shutil
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.releases import environment
 from actors.releases.archive import sha256
-from actors.releases.manifest import minor
+from actors.releases.manifest import minor, normal
 from supervision.anchor.messages import ExitCode, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from actors.releases.environment import Interpreter
 
@@ -52,11 +54,6 @@ def wheel(path: Path) -> Wheel:
     if found is None:
         raise Refusal(ExitCode.USAGE, f"{path.name} is not the name of a wheel", "wheel")
     return Wheel(path, normal(found[1]), found[2])
-
-
-def normal(name: str) -> str:
-    """The name of a distribution as names are compared."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def lock(wheels: Iterable[Path]) -> str:
@@ -97,49 +94,52 @@ class Store:
         Raises:
             Refusal: it is no lock, or they cannot be had.
         """
-        wanted = _read_lock(known)
-        missing = self._copy(wanted, into)
-        if missing:
-            fetched = into / "fetched.txt"
+        missing = self._copy(_read_lock(known), into)
+        if not missing:
+            return
+        with self._stage(known) as stage:
+            fetched = stage / "fetched.txt"
             fetched.write_text("".join(missing), encoding="utf-8")
-            options = ["--require-hashes", "--no-deps", "--wheel-dir", str(self._directory)]
+            # What a lock names may be sources: pip holds them against it and makes the wheel.
+            options = ["--require-hashes", "--no-deps", "--wheel-dir", str(stage)]
             self._pip(["wheel", *options, "-r", str(fetched)])
-            fetched.unlink()
-            if self._copy(missing, into):
-                raise Refusal(ExitCode.FAILED, f"{known.name}: not every wheel of it can be had")
+            for path in stage.glob("*.whl"):
+                shutil.copy(path, into / path.name)
+                self._keep(path)
 
     def _copy(self, wanted: Sequence[str], into: Path) -> list[str]:
         """Copy the wheels that are here; returns the lines of those that are not."""
-        here: dict[tuple[str, str], list[Path]] = {}
-        for one in self._wheels():
-            here.setdefault((one.name, one.version), []).append(one.path)
         missing = []
         for line in wanted:
-            name, version, hashes = _locked(line)
-            fits = [path for path in here.get((name, version), ()) if sha256(path) in hashes]
-            if fits:
-                shutil.copy(fits[0], into / fits[0].name)
-            else:
+            _, _, hashes = _locked(line)
+            places = (self._directory / found for found in hashes)
+            path = next((path for place in places for path in place.glob("*.whl")), None)
+            if path is None or sha256(path) not in hashes:
                 missing.append(line)
+            else:
+                shutil.copy(path, into / path.name)
         return missing
 
-    def _wheels(self) -> list[Wheel]:
-        return [wheel(path) for path in sorted(self._directory.glob("*.whl"))]
+    def _keep(self, path: Path) -> None:
+        """Keep a wheel by its hash: two that are made of the same sources differ."""
+        place = self._directory / sha256(path)
+        place.mkdir(exist_ok=True)
+        path.replace(place / path.name)
 
     def _resolve(self, requirements: Sequence[str], known: Path) -> None:
-        stage = self._directory / f".{known.stem}.partial"
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir()
-        try:
+        with self._stage(known) as stage:
             self._pip(["wheel", "--wheel-dir", str(stage), *requirements])
             text = lock(stage.glob("*.whl"))
             for path in stage.glob("*.whl"):
-                path.replace(self._directory / path.name)
+                self._keep(path)
             aside = known.with_suffix(".partial")
             aside.write_text(text, encoding="utf-8")
             aside.replace(known)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+
+    @contextmanager
+    def _stage(self, known: Path) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix=f".{known.stem}.", dir=self._directory) as name:
+            yield Path(name)
 
     def _pip(self, words: Sequence[str]) -> None:
         options = ["--disable-pip-version-check", "--no-input", "--quiet"]

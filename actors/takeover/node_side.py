@@ -17,6 +17,7 @@ import msgspec
 from actors import metrics
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
+from actors.releases.checking import Checking
 from actors.takeover.parts import giving_parts, limits, taking_parts
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.release.giving import Giver
@@ -24,6 +25,8 @@ from supervision.release.taking import Taker
 from supervision.release.wire import TakeoverFailed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.assembly import Assembly
     from supervision.anchor.inheritance import TakeoverOrder
     from supervision.anchor.worker import Channel
@@ -70,17 +73,25 @@ class NodeSide:
         assembly: of the node.
         order: from whom it takes over; None where it starts alone.
         line: to the anchor.
+        config_file: that the node was started with; None is the one that ships.
 
     Attributes:
         assembly: of the node.
         taking: its taking over; None where it starts alone.
     """
 
-    def __init__(self, assembly: Assembly, order: TakeoverOrder | None, line: AnchorLine) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        order: TakeoverOrder | None,
+        line: AnchorLine,
+        config_file: Path | None = None,
+    ) -> None:
         self.assembly = assembly
         self.taking = None if order is None else Taking(assembly, order, line)
         self._operations: dict[str, Operation] = {
             "api": assembly.control,
+            "release.check": Checking(assembly, config_file).check,
             "release.permanent": self._permanent,
             **Giving(assembly).operations,
         }
