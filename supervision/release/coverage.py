@@ -116,15 +116,12 @@ def outline(kind: Any) -> Any:
 
 
 def _outline(info: Any, above: tuple[Any, ...]) -> Any:
-    if info in above:
-        return {"as": len(above) - above.index(info)}  # of itself, so many levels up
     below = (*above, info)
     match info:
+        case _ if info in above:
+            return {"as": len(above) - above.index(info)}  # of itself, so many levels up
         case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType():
-            fields = {one.encode_name: _field(one, below) for one in info.fields}
-            if getattr(info, "array_like", False):
-                return {"array": [list(pair) for pair in fields.items()]}
-            return {"record": fields}
+            return _record(info, below)
         case inspect.DictType():
             return {"dict": [_outline(info.key_type, below), _outline(info.value_type, below)]}
         case inspect.TupleType():
@@ -132,7 +129,17 @@ def _outline(info: Any, above: tuple[Any, ...]) -> Any:
         case inspect.UnionType():
             kinds = [_outline(one, below) for one in info.types]
             return {"one of": sorted(kinds, key=str)}
-    return _simple(info, below)
+        case _:
+            return _simple(info, below)
+
+
+def _record(info: Any, below: tuple[Any, ...]) -> Any:
+    fields = {one.encode_name: _field(one, below) for one in info.fields}
+    if getattr(info, "tag", None) is not None:
+        fields = {info.tag_field: {"words": [info.tag]}, **fields}
+    if getattr(info, "array_like", False):
+        return {"array": [list(pair) for pair in fields.items()]}
+    return {"record": fields}
 
 
 def _field(field: Any, below: tuple[Any, ...]) -> Any:
