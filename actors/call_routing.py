@@ -173,17 +173,11 @@ class RoutedCall(AnsweringCall):
                 actions.append(self._until_abandoned(xref, dialogue))
         return data, actions
 
-    def _dialogues_carried(
-        self, data: Session, names: list[tuple[str, str]], timers: list[tuple[Any, float]]
-    ) -> bool:
-        """Add the names and timers of dialogues; return whether one is to be taken up."""
+    def _dialogues_carried(self, data: Session, timers: list[tuple[Any, float]]) -> bool:
+        """Add the timers of dialogues; return whether one is to be taken up."""
         abandon_s = self._args.settings.routing.abandon_timeout_ms / 1000
         left = False
         for xref, dialogue in data.dialogues:
-            if dialogue.askers and dialogues.are_applications(dialogue.askers):
-                left = True
-                continue
-            names.append(xref_name(xref))
             if dialogue.decision is None:
                 left = True
             elif dialogue.silent_since is not None:

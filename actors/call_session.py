@@ -20,10 +20,11 @@ from actors.call_messages import (
     RouteTold,
     SessionArgs,
 )
-from actors.call_names import ani_group, call_name, once_name
+from actors.call_names import ani_group, call_name, once_name, xref_name
 from actors.call_routing import RoutedCall
 from actors.call_saving import KIND
 from actors.call_states import OPEN, after
+from actors.dialogues import are_applications
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
@@ -145,12 +146,8 @@ class CallSession(RoutedCall):
         """
         self._args = args
         timers: list[tuple[Any, float]] = [("idle" if data.closed is None else "linger", due)]
-        names = [call_name(data.call)]
-        if data.names:
-            names += map(call_name, data.names)
-        if data.once:
-            names += [once_name(once.key.key) for once in data.once]
-        left = data.dialogues and self._dialogues_carried(data, names, timers)
+        names = names_of(data)
+        left = data.dialogues and self._dialogues_carried(data, timers)
         others = self.inherit(names, None if data.ani is None else ani_group(data.ani), given=given)
         for name in others:
             self._take_name(name)  # it says who has it
@@ -333,6 +330,19 @@ class CallSession(RoutedCall):
         CallTold: _call_told,
     }
     _TIMEOUTS: ClassVar[dict[str, Any]] = {"idle": _idle, "linger": _lingered}
+
+
+def names_of(data: Session) -> list[tuple[str, str]]:
+    """The names that a session is known by."""
+    names = [call_name(data.call)]
+    if data.names:
+        names += map(call_name, data.names)
+    if data.once:
+        names += [once_name(once.key.key) for once in data.once]
+    for xref, dialogue in data.dialogues:
+        if not (dialogue.askers and are_applications(dialogue.askers)):
+            names.append(xref_name(xref))
+    return names
 
 
 def left_after_start(data: Session, sessions: SessionsConfig, wall: float) -> float:

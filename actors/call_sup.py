@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from actors import session_ending
 from actors.call_messages import SessionArgs
-from actors.call_session import CallSession, left_after_start
+from actors.call_session import CallSession, left_after_start, names_of
 from actors.collecting import no_collection
 from actors.context_store import ContextStore, StoreArgs
 from actors.cti_listener import SUPERVISOR as CTI_SUP
@@ -211,6 +211,7 @@ class SessionSup(Supervisor):
         cell = child.address.cell
         if cell is None:
             child.kept = (state, data)
+            self.kernel.held.expect(child.address, names_of(data))
             if data.closed is None:
                 self._settings.count.opened(data.session)
             return None

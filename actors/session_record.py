@@ -98,22 +98,6 @@ class SessionRecords:
         ahead = self._wall() - self._monotonic()
         return self._encoder.encode((state, ahead, session))
 
-    def encode_as(self, value: tuple[str, Session], version: int) -> bytes:
-        """Write a session in the schema of another version.
-
-        Raises:
-            NoConversion: no way leads there.
-            ConversionFailed: a conversion raised.
-        """
-        schema = self._schema
-        if version == schema.version:
-            return self.encode(value)
-        state, session = value
-        ahead = self._wall() - self._monotonic()
-        plain = [state, msgspec.to_builtins(session, enc_hook=repr)]
-        state, session = schema.ways.way(KIND, schema.version, version)(plain)
-        return self._encoder.encode((state, ahead, session))
-
     def decode(self, body: bytes, version: int) -> tuple[str, Session]:
         """Read a session.
 

@@ -116,6 +116,26 @@ class Held:
             message.fail(MailboxFull(queue.address, queue.limit))
         self._kernel.dead_letter(queue.address, message, sender, "restarting")
 
+    def expect(self, address: LocalAddress, names: Iterable[Hashable]) -> None:
+        """Keep messages for one who is down in another process, and will be started in this one.
+
+        Args:
+            address: where it will be.
+            names: that it was known by.
+        """
+        parent = None if address.parent is None else address.parent.cell
+        above = None if parent is None else parent.actor
+        limit = above.keep_limit(address) if isinstance(above, ManagedActor) else 0
+        if limit > 0:
+            queue = self._queues[address.path] = _Queue(address, limit)
+            queue.names = dict.fromkeys(names)
+            self._names |= dict.fromkeys(queue.names, queue)
+
+    def forget(self, address: LocalAddress) -> None:
+        """Forget whom ``expect`` was told of, without a word."""
+        if self._queues:
+            self._take(address)
+
     # While it is down
 
     def keep(self, target: Any, message: Any, sender: Any) -> bool:

@@ -259,9 +259,12 @@ class ActorsPart(Part):
         for adoption in taken.adoptions:
             adoption.put()
         for path, mailbox in taken.waiting:
-            cell = taken.where(path).cell
-            if cell is not None:
-                deliver(kernel, cell, mailbox)
+            address = taken.where(path)
+            if address.cell is not None:
+                deliver(kernel, address.cell, mailbox)
+            else:  # it is between two lives
+                for message, sender, _ in mailbox:
+                    kernel.held.keep(address, message, sender)
         taken.callers.set_deadlines()
         for record in (*taken.body.lost, *taken.callers.unclaimed()):
             caller = taken.where(record.caller).cell

@@ -179,3 +179,4 @@ class Carrying(Children):
         cell: Cell | None = child.address.cell
         if cell is not None:
             lifecycle.end(self.kernel, cell, SHUTDOWN, tell_parent=False)
+        self.kernel.held.forget(child.address)

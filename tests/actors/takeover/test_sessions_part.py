@@ -132,6 +132,7 @@ def test_a_session_between_two_lives_is_so_on_the_other_side_and_comes_back_ther
         assert other.retry_at == child.retry_at
         assert [str(reason) for reason, _ in other.exits] == [str(one) for one, _ in child.exits]
         assert other.address.cell is None
+        assert two.new.kernel.held.awaits(call_name("c1"))
         two.switch()
         two.new.until(lambda: other.status == "running")
         assert other.address.incarnation == child.address.incarnation + 1
