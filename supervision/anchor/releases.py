@@ -288,7 +288,7 @@ class Releases:
 
     def _point(self, action: Point) -> UpgradeEvent:
         before = self.known()
-        after = _pointed(before, action)
+        after = pointed(before, action, time.time())
         try:
             self.change(after)
         except OSError as error:
@@ -307,7 +307,14 @@ class Releases:
             return {}
 
 
-def _pointed(before: Pointers, action: Point) -> Pointers:
+def pointed(before: Pointers, action: Point, at: float) -> Pointers:
+    """What the pointers are after a change.
+
+    Args:
+        before: What they were.
+        action: The change.
+        at: Now, in seconds since the epoch.
+    """
     after = before
     if action.how is Pointing.CURRENT:
         after = before.on_probation(action.vsn)
@@ -315,7 +322,7 @@ def _pointed(before: Pointers, action: Point) -> Pointers:
         after = before.back()
     elif action.how is Pointing.PERMANENT:
         after = before.made_permanent()
-    return after.refusing(action.refuse, action.why, time.time()) if action.refuse else after
+    return after.refusing(action.refuse, action.why, at) if action.refuse else after
 
 
 def _look_at(future: asyncio.Future[Message]) -> None:

@@ -75,7 +75,8 @@ class Upgradable(RunningAnchor):
     def node(self, **args):
         """Ask the program; return what it says of itself."""
         answer = self.ask("api", **args)
-        self._seen.add(answer.get("pid"))
+        if "pid" in answer:
+            self._seen.add(answer["pid"])
         return answer
 
     def upgrade(self, vsn="2.0", **args):
