@@ -236,6 +236,8 @@ def _exited(spec: AnchorSpec, state: AnchorState, event: Exited, now: float) -> 
             return takeover.successor_ended(spec, state, event.reason, now)
         if upgrade.leaving is not None and event.pid == upgrade.leaving.pid:
             return replace(state, upgrade=replace(upgrade, leaving=None)), []
+        if event.pid != (state.programs[event.name].pid or event.pid):
+            return state, []  # of no interest any more
     state, actions = lifecycle.decide(spec, state, event, now)
     if spec.upgrade is None or event.name != spec.upgrade.program:
         return state, actions

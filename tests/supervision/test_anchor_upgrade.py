@@ -1,0 +1,279 @@
+"""The decisions of an upgrade, one by one, without processes and without a clock."""
+
+import pytest
+from anchor_upgrade_world import LIMITS, World
+
+from supervision.anchor.messages import ExitCode
+from supervision.anchor.states import Exited, LastWords, Mode, Phase
+from supervision.anchor.upgrade_events import Told, Verdict
+from supervision.anchor.upgrade_states import Role, Stage
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def stage(world):
+    return world.state.upgrade.takeover and world.state.upgrade.takeover.stage
+
+
+def answer(world, number):
+    (given,) = world.answers[number]
+    return given
+
+
+def results(world):
+    return [(line["step"], line["vsn"], line["result"]) for line in world.lines]
+
+
+def test_the_stages_follow_each_other_and_each_is_asked_for_in_its_time(world):
+    number = world.upgrade()
+    assert (stage(world), world.asked()) == (Stage.CHECK, ["release.check"])
+    world.answer(hash="plan")
+    assert (stage(world), world.asked()) == (Stage.LISTEN, ["takeover.listen"])
+    world.answer()
+    assert (stage(world), world.roles.keys()) == (Stage.SPAWN, {Role.PROGRAM, Role.SUCCESSOR})
+    world.tell("connected")
+    assert (stage(world), world.asked()) == (Stage.COPY, [])
+    world.tell("copied")
+    assert (stage(world), world.asked()) == (Stage.FREEZE, ["takeover.freeze"])
+    world.answer()
+    assert stage(world) is Stage.FREEZE
+    world.prepared()
+    assert (stage(world), world.asked()) == (Stage.SWITCH, ["takeover.switch"])
+    assert world.pointers.current == "2"
+    world.answer()
+    assert (stage(world), world.asked()) == (None, ["takeover.exit"])
+    assert answer(world, number).result["state"] == "current"
+
+
+@pytest.mark.parametrize("late_one", ["given", "taken"])
+def test_the_switch_waits_for_both_sides_whichever_is_first(world, late_one):
+    world.copy()
+    first, second = world.prepared, lambda: world.answer("takeover.freeze")
+    if late_one == "taken":
+        first, second = second, first
+    first()
+    assert not world.pointers.provisional
+    second()
+    assert world.pointers.provisional
+
+
+def test_only_the_successor_says_that_a_stage_is_over(world):
+    world.upgrade()
+    world.answer(hash="plan")
+    world.answer()
+    world.on(Told(None, "connected", {}))
+    world.on(Told(99, "connected", {}))
+    assert stage(world) is Stage.SPAWN
+    world.tell("copied")
+    world.tell("prepared")
+    assert stage(world) is Stage.SPAWN
+
+
+@pytest.mark.parametrize(
+    ("begin", "limit_s"),
+    [
+        (lambda world: world.upgrade(), LIMITS.check_timeout_s),
+        (lambda world: (world.upgrade(), world.answer()), LIMITS.switch_timeout_s),
+        (
+            lambda world: (world.upgrade(), world.answer(), world.answer()),
+            LIMITS.spawn_timeout_s,
+        ),
+        (lambda world: world.copy(), LIMITS.drain_timeout_s + LIMITS.freeze_timeout_s),
+    ],
+    ids=["check", "listen", "spawn", "freeze"],
+)
+def test_every_stage_has_its_time(world, begin, limit_s):
+    begin(world)
+    began, number = world.now, 1
+    while stage(world) not in {Stage.ABORT, Stage.RESUME, None}:
+        assert world.tick()
+    assert world.now == began + limit_s
+    world.calm()
+    assert f"within {limit_s:g} s" in answer(world, number).why
+
+
+def test_the_old_node_goes_on_only_when_the_new_one_is_gone(world):
+    world.copy()
+    world.refuse("takeover.freeze")
+    successor = world.roles[Role.SUCCESSOR]
+    assert (stage(world), successor.killed, world.asked()) == (Stage.ABORT, True, [])
+    world.reap(successor)
+    assert (stage(world), world.asked()) == (Stage.RESUME, ["takeover.resume"])
+    world.answer()
+    assert stage(world) is None
+
+
+def test_who_was_told_nothing_is_not_asked_to_go_on(world):
+    number = world.upgrade()
+    world.answer(ok=False, why=["no way from 1 to 2 of session"])
+    assert (stage(world), world.asked()) == (None, [])
+    assert answer(world, number).why == "the check says no: no way from 1 to 2 of session"
+    assert world.pointers.refused == {}
+
+
+def test_a_program_that_died_is_started_when_its_successor_is_gone(world):
+    world.copy()
+    world.die(Role.PROGRAM)
+    assert world.state.programs["node"].phase is Phase.BACKOFF
+    assert world.state.programs["node"].deadline is None
+    world.reap_all()
+    assert world.state.programs["node"].deadline == world.now
+    world.calm()
+    world.check_calm()
+
+
+def test_the_end_of_each_process_is_told_apart_by_its_number(world):
+    world.take_over()
+    world.on(Exited("node", "SIGKILL", None, 0.0, 4711))
+    world.on(LastWords("node", "what I said"))
+    old, new = world.processes
+    assert (old.gone, new.gone) == (True, False)
+    assert world.state.programs["node"].pid == new.pid
+
+
+def test_a_new_node_that_died_as_the_pointers_were_written_is_followed_by_the_permanent_one(world):
+    number = world.copy()
+    successor = world.roles[Role.SUCCESSOR]
+    world.prepared()
+    world.roles.pop(Role.SUCCESSOR)
+    successor.killed = True
+    world.answer("takeover.freeze")
+    world.reap(successor)
+    world.calm()
+    world.check_calm()
+    assert world.pointers.current == "1"
+    assert answer(world, number).code is ExitCode.FAILED
+
+
+def test_an_old_node_that_died_as_the_pointers_were_written_is_not_missed(world):
+    world.copy()
+    world.answer("takeover.freeze")
+    old = world.roles[Role.PROGRAM]
+    old.killed = True
+    world.prepared()
+    world.reap(old)
+    world.answer("takeover.switch")
+    assert world.state.upgrade.leaving is None
+    assert world.state.upgrade.probation.order.vsn == "2"
+
+
+def test_an_old_node_that_does_not_leave_is_killed(world):
+    world.copy()
+    world.prepared()
+    world.answer("takeover.freeze")
+    world.answer("takeover.switch")
+    world.asks.clear()
+    while not world.roles[Role.LEAVING].killed:
+        assert world.tick()
+    assert world.now <= 1000.0 + LIMITS.switch_timeout_s
+    world.reap_all()
+    assert world.state.upgrade.leaving is None
+
+
+def test_nothing_else_begins_while_something_is_under_way(world):
+    world.upgrade()
+    others = [world.upgrade("3"), world.commit(), world.rollback()]
+    assert [answer(world, number).code for number in others] == [ExitCode.TRY_AGAIN] * 3
+    world.restart()
+    assert world.state.programs["node"].phase is Phase.RUNNING
+
+
+def test_on_probation_there_is_only_the_way_forward_and_the_way_back(world):
+    world.take_over()
+    assert answer(world, world.upgrade("3")).why.startswith("2 is on probation")
+    assert world.rollback() not in world.answers
+
+
+def test_a_verdict_that_comes_during_the_switch_is_carried_out_after_it(world):
+    world.copy()
+    world.prepared()
+    world.answer("takeover.freeze")
+    world.verdict()
+    assert stage(world) is Stage.SWITCH
+    world.answer("takeover.switch")
+    assert stage(world) is None
+    world.answer("takeover.exit")
+    assert (stage(world), world.state.upgrade.takeover.order.vsn) == (Stage.LISTEN, "1")
+
+
+def test_a_verdict_about_what_is_permanent_by_now_is_of_no_interest(world):
+    world.take_over()
+    late = world.back(why="too slow", insists=True, blames=True)
+    world.commit()
+    world.answer("release.permanent")
+    world.on(Verdict(late))
+    assert stage(world) is None
+    assert world.pointers.permanent == "2"
+
+
+def test_a_commit_that_the_disk_does_not_take_leaves_the_probation_and_is_tried_again(world):
+    world.take_over()
+    world.disk_full = True
+    assert "no room" in answer(world, world.commit()).why
+    while results(world)[-1] != ("commit", "2", "failed"):
+        world.tick()
+    assert world.state.upgrade.probation.order.vsn == "2"
+    world.disk_full = False
+    world.calm()
+    assert world.pointers.permanent == "2"
+
+
+def test_the_pointers_say_permanent_before_the_node_is_told(world):
+    world.take_over()
+    world.commit()
+    assert (world.pointers.permanent, world.asked()) == ("2", ["release.permanent"])
+    assert world.spec_vsn == "2"
+    assert world.gone_on == []
+    world.answer()
+    assert world.gone_on == ["2"]
+
+
+def test_the_anchor_goes_on_in_new_code_only_when_the_old_node_is_gone(world):
+    world.copy()
+    world.prepared()
+    world.answer("takeover.freeze")
+    world.answer("takeover.switch")
+    world.commit()
+    world.answer("release.permanent")
+    assert world.gone_on == []
+    world.answer("takeover.exit")
+    assert world.gone_on == ["2"]
+
+
+def test_a_stop_waits_for_the_end_of_a_takeover(world):
+    number = world.copy()
+    world.stop()
+    assert world.state.mode is Mode.RUNNING
+    world.reap_all()
+    world.answer("takeover.resume")
+    assert world.state.mode is Mode.STOPPING
+    assert answer(world, number).why == "the anchor stops: asked"
+    assert world.pointers.refused == {}
+
+
+def test_a_stop_after_the_pointers_waits_for_the_switch_and_goes_back(world):
+    world.copy()
+    world.prepared()
+    world.answer("takeover.freeze")
+    world.stop()
+    assert world.state.mode is Mode.RUNNING
+    world.answer("takeover.switch")
+    assert world.state.mode is Mode.STOPPING
+    assert not world.pointers.provisional
+    assert results(world)[-1] == ("fallback", "1", "stopped")
+
+
+def test_the_freeze_is_measured_without_the_drain(world):
+    number = world.copy()
+    world.prepared()
+    world.now += 0.5
+    world.answer("takeover.freeze", drain_ms=300.0)
+    world.now += 0.1
+    world.answer("takeover.switch")
+    timings = answer(world, number).result["timings"]
+    assert timings["freeze_ms"] == pytest.approx(300.0)
+    assert timings["drain_ms"] == 300.0
+    assert timings["total_s"] == pytest.approx(0.6)
