@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, inspect
 
 from supervision.behaviour import Behaviour
+from supervision.gen_statem.machine import StateMachine
 from supervision.release.actor_walk import kind_of, version_of
 from supervision.release.versions import SAME, Conversions
 
@@ -40,7 +41,7 @@ class StateType(Struct, frozen=True):
 
 
 def of_actor(kind: type[Behaviour]) -> StateType:
-    """The type of state of a class of actors that travel.
+    """The type of state of a class of actors that travel; of machines a pair of state and data.
 
     Raises:
         ValueError: they do not.
@@ -48,7 +49,8 @@ def of_actor(kind: type[Behaviour]) -> StateType:
     if kind.carried is None:
         raise ValueError(f"{kind.__name__}: nothing of it travels")
     by_hand = all(_overrides(kind, name) for name in ("code_change", "downgrade"))
-    return StateType(kind_of(kind), version_of(kind), kind.carried, kind.conversions, by_hand)
+    state = tuple[str, kind.carried] if issubclass(kind, StateMachine) else kind.carried  # type: ignore[name-defined]
+    return StateType(kind_of(kind), version_of(kind), state, kind.conversions, by_hand)
 
 
 def _overrides(kind: type[Behaviour], name: str) -> bool:
@@ -150,7 +152,8 @@ def _field(field: Any, below: tuple[Any, ...]) -> Any:
 def _simple(info: Any, below: tuple[Any, ...]) -> Any:
     item = getattr(info, "item_type", None)
     if item is not None:
-        return {"list": _outline(item, below)}
+        some = "set" if isinstance(info, inspect.SetType | inspect.FrozenSetType) else "list"
+        return {some: _outline(item, below)}
     match info:
         case inspect.LiteralType():
             return {"words": sorted(info.values, key=str)}

@@ -15,6 +15,7 @@ from supervision.testing.faults import Faults, InjectedFault
 from supervision.testing.kit import Kit, KitStatistics, Stuck
 from supervision.testing.loop import Restless, Unhandled, VirtualLoop
 from supervision.testing.probe import Probe, Received
+from supervision.testing.round_trips import round_trips
 from supervision.testing.takeover import Takeover
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "Unhandled",
     "VirtualClock",
     "VirtualLoop",
+    "round_trips",
 ]
