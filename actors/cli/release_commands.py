@@ -93,6 +93,13 @@ RELEASE: Commands = {
         "Make this installation the permanent release, with no node running.",
         verb("release_files:adopt"),
     ),
+    "coverage": (
+        "Fail where a state changed its shape without conversions both ways.",
+        verb(
+            "release_files:coverage",
+            argument("--record", action="store_true", help="record new versions; for developers"),
+        ),
+    ),
     "remove": (
         "Take an unpacked or old release from the disk.",
         verb("release_files:remove", _VSN),

@@ -17,7 +17,7 @@ from actors.cli.text import columns, elapsed, moment
 from actors.config import ConfigInvalid, ReleaseConfig, load
 from actors.releases import build as building
 from actors.releases import install as installing
-from actors.releases import shelf, signing
+from actors.releases import shelf, signing, state_types
 from supervision.anchor import history, pointers
 from supervision.anchor.messages import ExitCode, Refusal
 
@@ -130,6 +130,17 @@ def key(options: Namespace) -> Answer:
     public = signing.make_key(file) if made else signing.public_key(file)
     lines = [public]
     return Answer({"file": str(file), "public": public, "made": made}, lines)
+
+
+def coverage(options: Namespace) -> Answer:
+    """Tell which states changed their shape without a version and conversions of their own."""
+    if options.record:
+        state_types.write()
+    holes = state_types.uncovered()
+    kinds = {one.name: one.version for one in state_types.types()}
+    lines = holes or [f"{len(kinds)} types of state: every version has its conversions"]
+    code = ExitCode.FAILED if holes else ExitCode.DONE
+    return Answer({"ok": not holes, "holes": holes, "states": kinds}, lines, code)
 
 
 def prune(data: Path, config: ReleaseConfig) -> list[str]:

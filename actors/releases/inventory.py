@@ -25,9 +25,10 @@ import actors
 from actors import migrations
 from actors.config import ConfigInvalid, load
 from actors.etc_files import etc_file
+from actors.journal import schema
 from actors.journal_codecs import codecs
 from actors.releases.manifest import normal, this_platform, this_python
-from supervision.behaviour.base import Behaviour
+from actors.releases.state_types import types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,6 +69,8 @@ def _made_of() -> dict[str, Any]:
         "libraries": libraries(),
         "states": states(),
         "ways": ways(),
+        "rows": rows(),
+        "journal": schema.FORMAT,
         "migrations": _migrations(),
     }
 
@@ -97,36 +100,25 @@ def _required(requirements: Iterable[str]) -> Iterator[str]:
 
 
 def states() -> dict[str, int]:
-    """Version of the schema by type of state: rows of the journal, and states of actors."""
-    found = {kind: codec.version for kind, codec in codecs(time.time, time.monotonic).items()}
-    found |= {name: one.version for name, one in _versioned() if isinstance(one.version, int)}
-    return dict(sorted(found.items()))
+    """Version of the schema by type of state: of rows, sessions, actors and parts."""
+    return {one.name: one.version for one in sorted(types(), key=lambda one: one.name)}
 
 
-def ways() -> dict[str, dict[str, list[int]]]:
+def ways() -> dict[str, dict[str, Any]]:
     """By type of state: from which versions this release converts, up and down."""
-    found = {}
-    for name, one in _versioned():
-        conversions = getattr(one, "conversions", None)
-        if conversions is not None:
-            found[name] = {"up": sorted(conversions.up), "down": sorted(conversions.down)}
-    for kind, codec in codecs(time.time, time.monotonic).items():
-        found[kind] = {"up": sorted(codec.older), "down": sorted(codec.down)}
-    return dict(sorted(found.items()))
+    return {
+        one.name: {
+            "up": sorted(one.conversions.up),
+            "down": sorted(one.conversions.down),
+            "by_hand": one.by_hand,
+        }
+        for one in sorted(types(), key=lambda one: one.name)
+    }
 
 
-def _versioned() -> Iterator[tuple[str, Any]]:
-    """The classes of actors that say which version their state has."""
-    for one in _subclasses(Behaviour):
-        if one.version is not None and one.__module__.startswith("actors."):
-            yield f"{one.__module__}:{one.__qualname__}", one
-
-
-def _subclasses(base: type) -> Iterator[Any]:
-    one: Any
-    for one in base.__subclasses__():
-        yield one
-        yield from _subclasses(one)
+def rows() -> list[str]:
+    """The kinds of rows of the journal."""
+    return sorted(codecs(time.time, time.monotonic))
 
 
 def _import_all() -> None:

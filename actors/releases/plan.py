@@ -100,6 +100,10 @@ def _hash(what: Any) -> str:
 def _states(old: Inventory, new: Inventory) -> Iterator[Line]:
     """Types of state: which need a conversion, and whether there is one, both ways."""
     before, after = old["states"], new["states"]
+    lost = set(old["rows"]) - set(new["rows"])
+    if old["journal"] != new["journal"]:
+        why = f"the files of the journal: format {old['journal']} to {new['journal']}"
+        yield {"text": why, "why": f"{why}: the new release does not take them over"}
     for kind in sorted({*before, *after}):
         have, want = before.get(kind), after.get(kind)
         if have == want:
@@ -108,7 +112,9 @@ def _states(old: Inventory, new: Inventory) -> Iterator[Line]:
         if have is None:
             yield line | {"text": f"{kind}: new, version {want}"}
         elif want is None:
-            yield line | {"text": f"{kind}: version {have}, not in the new release"}
+            text = f"{kind}: version {have}, not in the new release"
+            kept = {"why": f"{text}, and rows of it are in the journal"} if kind in lost else {}
+            yield line | {"text": text} | kept
         else:
             yield line | _way(kind, have, want, old if have > want else new)
 
@@ -117,6 +123,8 @@ def _way(kind: str, have: int, want: int, newer: Inventory) -> Line:
     """The ways between two versions, which the newer of two releases knows."""
     low, high = sorted((have, want))
     ways = newer["ways"].get(kind) or {"up": [], "down": []}
+    if ways.get("by_hand"):
+        return {"text": f"{kind}: from version {have} to {want}, by code of its own"}
     missing = [f"code_change from {v} to {v + 1}" for v in range(low, high) if v not in ways["up"]]
     missing += [
         f"downgrade from {v} to {v - 1}" for v in range(high, low, -1) if v not in ways["down"]
