@@ -59,17 +59,20 @@ class CallKit(Kit):
         on_stall: of the journal.
         clock: that of an earlier kit goes on; None is a new one.
         standby: whether it waits for the sessions of another kit.
+        count: of the open sessions.
         sessions: keys of ``[sessions]``.
     """
 
-    def __init__(self, writer=None, on_stall="answer", clock=None, standby=False, **sessions):
+    def __init__(
+        self, writer=None, on_stall="answer", clock=None, standby=False, count=None, **sessions
+    ):
         super().__init__(clock=clock)
         self.standby = Standby(waiting=standby)
         if standby:
             self.kernel.hold_timers()
         self.config = config(**sessions)
         self.table = table_of(self.config)
-        self.count = Count()
+        self.count = Count() if count is None else count
         self.disk = StepWriter() if writer is None else writer
         clock = self.kernel.clock
         kinds = codecs(clock.wall, clock.monotonic)

@@ -1,12 +1,16 @@
 """Sessions go from one node to another: each as it was, and none does anything before."""
 
 import pytest
-from takeover_kit import NUMBER, Two, ask, busy, introspection, names, same
+from takeover_kit import NUMBER, Two, ask, busy, introspection, kept, names, same, timers
 
 from actors.call_messages import CallTold
 from actors.call_names import ani_group, call_name, once_name, xref_name
-from actors.session_api import IdempotentKey, OpenSession, PatchSession
+from actors.call_session import CallSession
+from actors.open_count import OpenCount
+from actors.session_api import IdempotentKey, OpenSession, PatchSession, RouteFromIvr
+from actors.session_data import Session
 from protocols.cti.messages import CallEvent
+from supervision.management import TerminateChild
 from supervision.release.carrier import NotCarried, Slice
 
 
@@ -162,6 +166,94 @@ def test_a_suspended_session_is_suspended_until_somebody_resumes_it():
         assert cell.suspended
         two.old.run(introspection(two.old).resume(session.path))
         assert two.gives.suspended() == []
+
+
+def test_what_waits_for_a_suspended_session_is_handled_when_it_is_resumed_there():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.begin()
+        two.old.run(introspection(two.old).suspend(session.path))
+        event = CallEvent(i=3, call="c1", ev="queued", ts=2.0)
+        two.old.send(session, CallTold(event, "link-1"))
+        two.switch(actors=True)
+        address = two.new.pool.address_of(str(session.name))
+        assert two.new.state(address) == "new"
+        two.new.run(introspection(two.new).resume(address.path))
+        two.new.settle()
+        assert two.new.state(address) == "queued"
+
+
+def test_what_waits_for_a_session_between_two_lives_is_handled_when_it_is_back():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.begin()
+        two.old.faults.refuse_starts(session.path, None)
+        two.old.faults.kill(session)
+        two.old.settle()
+        event = CallEvent(i=3, call="c1", ev="queued", ts=2.0)
+        two.old.send(session, CallTold(event, "link-1"))
+        assert two.old.kernel.held.waiting(session) == 1
+        two.switch(actors=True)
+        address = two.new.pool.address_of(str(session.name))
+        assert two.new.kernel.held.waiting(address) == 1
+        two.new.until(lambda: address.cell is not None)
+        two.new.settle()
+        assert two.new.state(address) == "queued"
+
+
+def test_a_session_between_two_lives_that_ends_meanwhile_is_forgotten_there():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.old.faults.refuse_starts(session.path, None)
+        two.old.faults.kill(session)
+        two.old.settle()
+        two.begin()
+        assert two.new.kernel.held.awaits(call_name("c1"))
+        two.old.call("sessionSup", TerminateChild(str(session.name)))
+        two.freeze()
+        assert not two.new.pool.children
+        assert not two.new.kernel.held.awaits(call_name("c1"))
+
+
+def test_an_application_that_waits_for_its_route_is_not_carried_and_its_dialogue_is_over():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.old.base.whereis("router").cell.suspended = True
+        asked = two.old.kernel.call(session, RouteFromIvr("sales"))
+        two.old.settle()
+        two.begin()
+        two.switch()
+        assert not asked.done()
+        [(_, data)] = kept(two.new).values()
+        assert data.dialogues == ()
+        assert set(timers(two.new)[str(session.name)]) == {"idle"}
+
+
+def test_a_session_that_hibernates_comes_awake_with_what_it_knew(monkeypatch):
+    monkeypatch.setattr(CallSession, "state_type", Session)
+    with Two() as two:
+        session = busy(two.old, 1)
+        two.old.actor(session).hibernate()
+        two.old.settle()
+        assert two.old.actor(session).hibernating
+        two.begin()
+        [(_, data)] = kept(two.new).values()
+        assert data == two.old.actor(session).unpacked()
+
+
+def test_the_count_of_open_sessions_says_that_none_was_lost(tmp_path):
+    path = tmp_path / "open"
+    with Two(count=lambda: OpenCount(path)) as two:
+        two.old.count.begin()
+        busy(two.old, 1)
+        two.begin()
+        busy(two.old, 2)
+        two.freeze()
+        assert two.new.count.open == two.old.count.open == 2
+        assert OpenCount(path).before == 2
+        two.old.run(two.gives.resume())
+        two.old.open("c3")
+        assert OpenCount(path).before == 3
 
 
 def test_a_decision_that_nobody_has_been_told_of_stops_the_takeover():
