@@ -14,6 +14,7 @@ import asyncpg
 from soak_parts.plan import Blow
 from soak_parts.proxy import ChaosProxy, Direction
 from soak_parts.targets import Choice, actors_of, pools_of
+from soak_parts.upgrades import Upgrades
 from soak_parts.vigie import PATIENCE_S, Vigie
 from supervision.anchor.messages import Refusal
 
@@ -48,6 +49,7 @@ class Chaos:
         deaths: processes of nodes that were killed.
         early: blows to actors of a node that was starting: its start may fail of that, and the
             anchor starts another.
+        upgrades: where the node goes from one release to another meanwhile.
     """
 
     node: Vigie
@@ -59,6 +61,7 @@ class Chaos:
     choice: Choice = field(default_factory=Choice)
     deaths: list[int] = field(default_factory=list)
     early: int = 0
+    upgrades: Upgrades | None = None
 
     async def carry_out(self, plan: list[Blow]) -> None:
         """Strike all blows of a plan; those that come late follow each other at once."""
@@ -107,19 +110,25 @@ class Chaos:
         match blow.kind:
             case "actor":
                 return await self._actor(blow)
-            case "link cut":
-                after = int(blow.more * CUT_BYTES)
-                return self._said(self.links.cut(blow.draw, after, up=after % 2 == 0), "cut")
-            case "link half-open":
-                direction = DIRECTIONS[int(blow.more * len(DIRECTIONS))]
-                return self._said(self.links.half_open(blow.draw, direction), direction)
-            case "http cut":
-                after = int(blow.more * CUT_BYTES / 4)
-                return self._said(self.http.cut(blow.draw, after, up=after % 2 == 0), "cut")
+            case "link cut" | "link half-open" | "http cut":
+                return self._on_the_way(blow)
             case "backend":
                 return await self._backend(blow)
             case "node" | "postgres":
                 return await self._program(blow.kind)
+            case "upgrade":
+                assert self.upgrades is not None
+                return await self.upgrades.step(blow.draw, blow.more)
+
+    def _on_the_way(self, blow: Blow) -> str | None:
+        if blow.kind == "link half-open":
+            direction = DIRECTIONS[int(blow.more * len(DIRECTIONS))]
+            return self._said(self.links.half_open(blow.draw, direction), direction)
+        proxy, most = (
+            (self.http, CUT_BYTES / 4) if blow.kind == "http cut" else (self.links, CUT_BYTES)
+        )
+        after = int(blow.more * most)
+        return self._said(proxy.cut(blow.draw, after, up=after % 2 == 0), "cut")
 
     def _said(self, done: bool, what: str) -> str | None:
         return what if done else None

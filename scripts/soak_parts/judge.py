@@ -202,15 +202,18 @@ async def _of_node(node: Vigie, outcome: Outcome) -> list[Promise]:
     left = await _wait_lingered(node, _open(outcome))
     alarms = (await node.wait_api("GET", "alarms"))["items"]
     chaos, restarts = outcome.chaos, outcome.restarts.get("node", 0)
+    disturbed = 0 if chaos.upgrades is None else len(chaos.upgrades.killed)
+    # Who is killed when another has just taken over is not missed.
+    least = len(chaos.deaths) if chaos.upgrades is None else 0
     return [
         verdict.equal("what lives is what nobody has ended", left, _open(outcome)),
         verdict.none_of("no alarm is left", alarms),
         verdict.none_of("every kind of actor was struck", chaos.choice.spared),
         Promise(
             "the node came back each time, and never ended by itself",
-            len(chaos.deaths) <= restarts <= len(chaos.deaths) + chaos.early,
-            f"{len(chaos.deaths)} killed, {restarts} restarts, {chaos.early} actors struck while "
-            "it started",
+            least <= restarts <= len(chaos.deaths) + chaos.early + disturbed,
+            f"{len(chaos.deaths)} killed, {disturbed} in upgrades, {restarts} restarts, "
+            f"{chaos.early} actors struck while it started",
         ),
     ]
 
@@ -224,6 +227,8 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "actors struck": dict(sorted(chaos.choice.seen.items())),
         "links": vars(chaos.links.counts),
         "http connections": vars(chaos.http.counts),
+        "upgrades": dict(chaos.upgrades.counts) if chaos.upgrades else {},
+        "upgrades not done": dict(chaos.upgrades.said) if chaos.upgrades else {},
         "feeds": [_brief(report) for report, _ in outcome.feeds],
         "applications": {
             "answered": dict(book.answered),

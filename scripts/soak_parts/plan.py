@@ -11,7 +11,7 @@ from random import Random
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
-    "actor", "link cut", "link half-open", "http cut", "backend", "postgres", "node"
+    "actor", "link cut", "link half-open", "http cut", "backend", "postgres", "node", "upgrade"
 ]
 
 
@@ -33,7 +33,11 @@ class Blow:
 
 @dataclass(frozen=True)
 class Pace:
-    """Mean time between two blows of a kind, seconds; the node's is kept to, as with a clock."""
+    """Mean time between two blows of a kind, seconds; the node's is kept to, as with a clock.
+
+    Attributes:
+        upgrade: the time between two upgrades or rollbacks; 0 for none at all.
+    """
 
     actor: float = 0.7
     link_cut: float = 4.0
@@ -42,6 +46,7 @@ class Pace:
     backend: float = 6.0
     postgres: float = 50.0
     node: float = 30.0
+    upgrade: float = 0.0
 
 
 def draw_plan(seconds: float, seed: int, pace: Pace) -> list[Blow]:
@@ -69,6 +74,8 @@ def draw_plan(seconds: float, seed: int, pace: Pace) -> list[Blow]:
         for at in _poisson(seconds, mean, rng)
     ]
     programs: dict[Kind, float] = {"postgres": pace.postgres, "node": pace.node}
+    if pace.upgrade:
+        programs["upgrade"] = pace.upgrade
     for kind, every in programs.items():
         for at in _regular(seconds, every, rng):
             blows.append(Blow(at, kind, rng.random(), rng.random()))  # noqa: PERF401 - two draws

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from soak_parts.ivr import Caller, Worker, connections
 from soak_parts.ivr_ledger import IvrBook
 from soak_parts.plan import Pace, draw_plan
 from soak_parts.proxy import ChaosProxy
+from soak_parts.upgrades import Upgrades, installed
 from soak_parts.vigie import Vigie, footprint, settings_for
 
 WATCH_S = 0.5
@@ -79,7 +81,7 @@ class Outcome:
 
 async def run(settings: Settings, data: Path, say: Say) -> Outcome:
     """Start a node, run calls and blows on it, and let it heal; the node still runs afterwards."""
-    node = Vigie(data, settings_for(settings.seconds))
+    node, versions = await asyncio.to_thread(_node, settings, data)
     await asyncio.to_thread(node.run, "start")
     info = await wait_healed(node)
     links, http = [ChaosProxy("127.0.0.1", info["listeners"][name]["port"]) for name in NAMES]
@@ -87,6 +89,8 @@ async def run(settings: Settings, data: Path, say: Say) -> Outcome:
         await proxy.start()
     region = (await node.api("GET", "node"))["region"]
     outcome = Outcome(Chaos(node, links, http), IvrBook(), region)
+    if versions:
+        outcome.chaos.upgrades = Upgrades(node, *versions)
     outcome.before = footprint(info["programs"]["node"]["pid"])
     try:
         await _under_chaos(settings, outcome, info["listeners"]["http"]["port"], say)
@@ -98,6 +102,16 @@ async def run(settings: Settings, data: Path, say: Say) -> Outcome:
     status = (await node.ask("status"))["programs"]
     outcome.restarts = {name: program["restarts"] for name, program in status.items()}
     return outcome
+
+
+def _node(settings: Settings, data: Path) -> tuple[Vigie, tuple[str, ...]]:
+    """The node, and the releases that it goes between, where it does."""
+    wanted = settings_for(settings.seconds)
+    if not settings.pace.upgrade:
+        return Vigie(data, wanted), ()
+    with tempfile.TemporaryDirectory(prefix="vigie-soak-") as place:
+        node, *versions = installed(Path(place), data, wanted)
+    return node, tuple(versions)
 
 
 async def _under_chaos(settings: Settings, outcome: Outcome, port: int, say: Say) -> None:

@@ -64,10 +64,12 @@ class Vigie:
     Attributes:
         data: its data directory.
         settings: its configuration, as variables of the environment.
+        program: its command line.
     """
 
     data: Path
     settings: Mapping[str, str]
+    program: tuple[str, ...] = (sys.executable, "-m", "actors.cli")
 
     def run(self, *words: str) -> Any:
         """Run one of its commands and return what it prints.
@@ -75,7 +77,7 @@ class Vigie:
         Raises:
             NotStarted: it failed.
         """
-        command = [sys.executable, "-m", "actors.cli", *words, "--data", str(self.data), "--json"]
+        command = [*self.program, *words, "--data", str(self.data), "--json"]
         kept = {name: text for name, text in os.environ.items() if not name.startswith("VIGIE_")}
         done = subprocess.run(
             command, env=kept | dict(self.settings), capture_output=True, text=True, check=False
@@ -89,8 +91,12 @@ class Vigie:
         return await asyncio.to_thread(self._ask, op)
 
     def _ask(self, op: str) -> Any:
+        return self.anchor(op, {})
+
+    def anchor(self, op: str, args: dict[str, Any]) -> Any:
+        """Have the anchor do something, and wait for it."""
         with Peer(self.data) as peer:
-            return peer.ask(op)
+            return peer.ask(op, args)
 
     async def api(
         self, method: str, path: str, query: Mapping[str, object] | None = None, body: object = None
