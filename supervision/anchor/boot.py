@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from supervision.anchor import listening, unixpath
 from supervision.anchor.client import CONTROL_SOCKET
 from supervision.anchor.control import ControlLimits, ControlServer
+from supervision.anchor.going_on import GoingOn, taken_up
 from supervision.anchor.guardian import Guardian
+from supervision.anchor.handing_on import check_open
 from supervision.anchor.lease import Held, Lease
 from supervision.anchor.messages import ExitCode
 from supervision.anchor.operations import Operations
@@ -22,6 +24,7 @@ from supervision.anchor.operations import Operations
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervision.anchor.handing_on import HandedOn
     from supervision.anchor.messages import Message
     from supervision.anchor.spec import AnchorSpec, ListenerSpec
 
@@ -55,6 +58,38 @@ def run(spec: AnchorSpec, announce: Callable[[Message], None]) -> int:
         return asyncio.run(_serve(guardian, control))
 
 
+def go_on(handed: HandedOn) -> Callable[[], int]:
+    """Take up an anchor where other code in this process left off.
+
+    Args:
+        handed: What that code has handed on.
+
+    Returns:
+        What goes on with it until it is told to stop; its result is that of `run`.
+
+    Raises:
+        NotHandedOn: It is not what it says.
+        OSError: A descriptor is not what it is said to be.
+    """
+    spec = handed.specification()
+    check_open(handed.descriptors)
+    directory = Path(spec.directory)
+    lease = Lease(directory, handed.lease)
+    listeners = {name: socket.socket(fileno=fd) for name, fd in handed.listeners.items()}
+    control = socket.socket(fileno=handed.control)
+    guardian = Guardian(spec, lease, listeners, lambda _: None)
+
+    def serve() -> int:
+        with ExitStack() as stack:
+            stack.callback(lease.release)
+            for listener in listeners.values():
+                stack.enter_context(listener)
+            stack.callback((directory / CONTROL_SOCKET).unlink, missing_ok=True)
+            return asyncio.run(_serve(guardian, control, handed))
+
+    return serve
+
+
 def _prepare(
     spec: AnchorSpec, stack: ExitStack, announce: Callable[[Message], None]
 ) -> tuple[Guardian, socket.socket]:
@@ -73,8 +108,13 @@ def _prepare(
     return Guardian(spec, lease, listeners, announce), control
 
 
-async def _serve(guardian: Guardian, control: socket.socket) -> int:
-    server = ControlServer(Operations(guardian).dispatch, ControlLimits())
+async def _serve(guardian: Guardian, control: socket.socket, handed: HandedOn | None = None) -> int:
+    operations = Operations(guardian)
+    server = ControlServer(operations.dispatch, ControlLimits())
+    going_on = GoingOn(guardian, server)
+    guardian.on_permanent = operations.on_go_on = going_on.begin
+    if handed is not None:
+        await taken_up(guardian, server, handed)
     await server.start(control)
     try:
         return await guardian.run()

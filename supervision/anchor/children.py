@@ -62,6 +62,8 @@ class Children:
 
     Attributes:
         asked: What tasks wait for in `ask_within`.
+        before: What other code has asked for, by key and number; emptied once somebody waits for
+            each: an answer may come before that.
     """
 
     def __init__(self, hear: Hear, ended: Callable[[Exited], None], serve: Serve) -> None:
@@ -70,6 +72,7 @@ class Children:
         self._serve = serve
         self._children: dict[str, Child] = {}
         self.asked: dict[asyncio.Task[Any], Asked] = {}
+        self.before: dict[tuple[str, int], asyncio.Future[Any]] = {}
 
     def __contains__(self, key: str) -> bool:
         """Whether there is such a process."""
@@ -108,6 +111,8 @@ class Children:
         )
         if known is not None:
             channel.take_up(known)
+            for number, answer in channel.pending().items():
+                self.before[key, number] = answer
         child = Child(key, process, channel)
         await loop.create_connection(lambda: channel, sock=process.channel)
         self._children[key] = child
@@ -156,8 +161,7 @@ class Children:
 
     async def asked_before(self, asked: Asked) -> Any:
         """Wait for the answer to a request that other code has made; raises as `ask_within`."""
-        child = self._children.get(asked.key)
-        answer = None if child is None else child.channel.pending().get(asked.number)
+        answer = self.before.pop((asked.key, asked.number), None)
         if answer is None:
             raise Refusal(ExitCode.UNREACHABLE, f"{asked.key} is not running")
         return await self._answer(asked, answer, max(0.0, asked.deadline - time.monotonic()))
@@ -177,10 +181,14 @@ class Children:
 
     def quiet(self) -> bool:
         """Whether nothing is under way but requests to processes that have not answered."""
-        answered = (
-            future.done() for child in self.all() for future in child.channel.pending().values()
-        )
-        return not any(answered) and not any(child.channel.serving for child in self.all())
+        pending = {
+            (child.key, number): future
+            for child in self.all()
+            for number, future in child.channel.pending().items()
+        }
+        asked = ((item.key, item.number) in pending for item in self.asked.values())
+        answered = any(future.done() for future in pending.values())
+        return all(asked) and not answered and not any(item.channel.serving for item in self.all())
 
     def hold(self, *, on: bool) -> None:
         """Read nothing of any of them for now, or read again."""

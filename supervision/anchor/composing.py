@@ -91,14 +91,13 @@ async def compose(directory: Path, vsn: str, config: str, timeout_s: float) -> s
     words = [f"--data={directory}"] + ([f"--config={config}"] if config else [])
     environ = {key: value for key, value in os.environ.items() if key != PYTHONPATH}
     try:
-        code, output, errors = await _run(
-            [*found.argv, *words], {**environ, **found.env}, timeout_s
-        )
-    except OSError as error:
-        raise Refusal(ExitCode.FAILED, f"{vsn} cannot be composed: {error}") from None
-    except TimeoutError:
+        command = [*found.argv, *words]
+        code, output, errors = await run(command, {**environ, **found.env}, timeout_s)
+    except TimeoutError:  # which is an OSError
         why = f"{vsn} did not say within {timeout_s:g} s how its programs are started"
         raise Refusal(ExitCode.FAILED, why) from None
+    except OSError as error:
+        raise Refusal(ExitCode.FAILED, f"{vsn} cannot be composed: {error}") from None
     if code:
         said = errors.decode(errors="replace").strip()[-MAX_WORDS:]
         raise Refusal(ExitCode.FAILED, f"{vsn} cannot be composed: {said or f'exit {code}'}")
@@ -162,10 +161,24 @@ def _own_path(output: bytes, path: str) -> str:
         return output.decode(errors="replace")  # whoever reads it says what is wrong with it
 
 
-async def _run(
-    argv: list[str], env: Mapping[str, str], timeout_s: float
+async def run(
+    argv: list[str], env: Mapping[str, str], timeout_s: float, descriptors: tuple[int, ...] = ()
 ) -> tuple[int, bytes, bytes]:
-    """Run a command; no thread is made, as this process forks with `preexec_fn`."""
+    """Run a command; no thread is made, as this process forks with `preexec_fn`.
+
+    Args:
+        argv: The command.
+        env: All of its environment.
+        timeout_s: After this time, in seconds, it is killed.
+        descriptors: What it inherits.
+
+    Returns:
+        The exit code, and the beginning of what it wrote to stdout and to stderr.
+
+    Raises:
+        OSError: It cannot be executed.
+        TimeoutError: It did not end in time.
+    """
     with contextlib.ExitStack() as stack:
         output, errors = (
             stack.enter_context(open(os.memfd_create(name), "w+b"))  # noqa: PTH123, ASYNC230 - in memory
@@ -178,6 +191,7 @@ async def _run(
             stderr=errors,
             cwd="/",
             env=dict(env),
+            pass_fds=descriptors,
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - this process has one thread
         )

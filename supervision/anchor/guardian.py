@@ -134,12 +134,12 @@ class Guardian:
         """Go on where other code in this process left off, in place of a start."""
         self.state, self._taken_up, self._announce = handed.state, True, None
         self.started_at, self.log_starts = handed.started_at, dict(handed.log_starts)
-        asked = {(item.asked.key, item.asked.number) for item in handed.conversations if item.asked}
         for known in handed.children:
             await self.children.take_up(known)
-            for number, answer in self.children[known.key].channel.pending().items():
-                if (known.key, number) not in asked:  # a ping, or as good as one
-                    answer.add_done_callback(partial(self._ponged, known.key))
+        asked = {(item.asked.key, item.asked.number) for item in handed.conversations if item.asked}
+        for key, number in self.children.before.keys() - asked:  # pings, or as good as that
+            answer = self.children.before.pop((key, number))
+            answer.add_done_callback(partial(self._ponged, key))
 
     @property
     def quiet(self) -> bool:

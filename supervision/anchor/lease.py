@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
+from supervision.anchor.handing_on import HandedLease
+
 _POLL_S = 0.02
 
 _log = logging.getLogger(__name__)
@@ -39,14 +41,19 @@ class Lease:
 
     Args:
         directory: An existing directory.
+        handed: What other code of this process had of it; None takes it anew.
 
     Raises:
         Held: Another anchor has it.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, handed: HandedLease | None = None) -> None:
         self._directory = directory
         self._recorded: dict[str, _Record] = {}
+        if handed is not None:
+            self._lock, self._programs = handed.lock, handed.programs
+            self._recorded |= handed.recorded
+            return
         self._lock = _open(directory / "anchor.lock")
         if not _try_lock(self._lock):
             pid = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
@@ -55,6 +62,10 @@ class Lease:
         os.truncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
         self._programs = _open(directory / "anchor.programs")
+
+    def handed(self) -> HandedLease:
+        """What other code in this process needs to go on with it."""
+        return HandedLease(self._lock, self._programs, dict(self._recorded))
 
     @property
     def inherited_fd(self) -> int:

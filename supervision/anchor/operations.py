@@ -26,9 +26,13 @@ class Operations:
 
     Args:
         guardian: Whom they ask.
+
+    Attributes:
+        on_go_on: Called with the specification of the release in whose code the anchor is to go on.
     """
 
     def __init__(self, guardian: Guardian) -> None:
+        self.on_go_on: Callable[[str], None] | None = None
         self._guardian = guardian
         self._releases = ReleaseOperations(guardian)
         guardian.serve = self._releases.dispatch
@@ -38,6 +42,7 @@ class Operations:
             "status": self._status,
             "stop": self._stop,
             "restart": self._restart,
+            "go_on": self._go_on,
         }
 
     async def dispatch(self, op: str, args: Message) -> Any:
@@ -88,6 +93,13 @@ class Operations:
         await self._restarted(name, state.programs[name].incarnation)
         program = self._guardian.state.programs[name]
         return {"program": name, "pid": program.pid, "incarnation": program.incarnation}
+
+    async def _go_on(self, _: Message) -> Message:
+        """Have the anchor go on in the code of the release that it guards, once more."""
+        if self.on_go_on is None:
+            raise Refusal(ExitCode.FAILED, "this anchor cannot go on in other code")
+        self.on_go_on(self._guardian.spec.to_json())
+        return {"pid": os.getpid()}
 
     async def _restarted(self, name: str, incarnation: int) -> None:
         """Wait for the next incarnation of a program to be ready, or to fail for good."""

@@ -21,6 +21,10 @@ async def handle(op, args):
             raise ZeroDivisionError("a bug")
         case "flood":
             return "x" * (17 * 1024 * 1024)
+        case "wait":
+            while not Path(args["file"]).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+                await asyncio.sleep(0.01)
+            return {"waited": args["file"]}
         case "hang":
             asyncio.get_running_loop().call_later(0.05, time.sleep, 600)
     return {}
