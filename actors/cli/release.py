@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from actors.cli import release_files
@@ -60,7 +61,7 @@ def status(options: Namespace) -> Answer:
     """Say what runs, and what is under way."""
     with Peer(options.data) as peer:
         found = peer.ask("release.status")
-    return Answer(found, status_lines(found))
+    return Answer(found, status_lines(found, time.time()))
 
 
 def history(options: Namespace) -> Answer:

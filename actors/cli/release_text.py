@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.cli.text import elapsed
+from actors.cli.text import elapsed, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,9 +59,32 @@ def report_lines(done: Mapping[str, Any]) -> list[str]:
     return lines + [f"  {line}" for line in _plain(done.get("report") or {})]
 
 
-def status_lines(found: Mapping[str, Any]) -> list[str]:
-    """What runs, and what is under way."""
-    return _plain(found)
+def status_lines(found: Mapping[str, Any], now: float) -> list[str]:
+    """What runs, and what is under way.
+
+    Args:
+        found: what the anchor says.
+        now: seconds since the epoch.
+    """
+    rest = dict(found)
+    lines = [f"permanent  {rest.pop('permanent', None) or 'none'}"]
+    current, probation = rest.pop("current", None), rest.pop("probation", None)
+    if probation:
+        until = probation.get("until")
+        left = f", {elapsed(max(0.0, until - now))} to go" if until else ""
+        who = f", by {probation['who']}" if probation.get("who") else ""
+        lines.append(
+            f"runs       {current}, on probation since {moment(probation['since'])}{left}{who}"
+        )
+    else:
+        lines.append(f"runs       {current or 'nothing'}")
+    if old := rest.pop("old", None):
+        lines.append(f"old        {_joined(old)}")
+    for vsn, refused in (rest.pop("refused", None) or {}).items():
+        lines.append(f"refused    {vsn}: {refused['why']} ({moment(refused['at'])})")
+    if busy := rest.pop("busy", None):
+        lines.append(f"busy       {busy}")
+    return lines + _plain(rest)
 
 
 def _section(name: str, what: Any) -> list[str]:

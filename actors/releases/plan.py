@@ -154,6 +154,9 @@ def _dry_run(facts: Facts) -> Iterator[Line]:
 
 def _tried(kind: str, result: Tried, total: int | None) -> Line:
     line: Line = {"type": kind, **msgspec.to_builtins(result), "of": total or result.tried}
+    line["words"] = line.pop("why")
+    line["from"], line["to"] = line.pop("have"), line.pop("want")
+    line["lost"] = line.pop("lossy")
     done = result.tried - result.failed
     some = f"{result.tried:,}" if line["of"] <= result.tried else f"{result.tried:,} of {total:,}"
     text = f"{kind}: {some} tried, {done:,} converted to version {result.want}"
