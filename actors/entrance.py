@@ -61,7 +61,8 @@ class Entrance:
         if not self.open:
             return
         self._change(to=False)
-        self._settle(ACCEPTING_TURNS)
+        self.settled = False
+        _in_turns(asyncio.get_running_loop(), ACCEPTING_TURNS, self._settle)
 
     def reopen(self) -> None:
         """Accept from now on."""
@@ -73,10 +74,8 @@ class Entrance:
         if self._tell is not None:
             self._tell(to)
 
-    def _settle(self, turns: int) -> None:
-        self.settled = turns == 0
-        if turns:
-            asyncio.get_running_loop().call_soon(self._settle, turns - 1)
+    def _settle(self) -> None:
+        self.settled = True
 
 
 class Acceptor:
@@ -136,12 +135,29 @@ class Acceptor:
             raise
 
     def pause(self) -> None:
-        """Accept no more; ``begin`` goes on."""
+        """Accept no more; ``begin`` goes on.
+
+        What the loop has accepted still gets its protocol: a server that was closed would drop it,
+        so it is closed some turns later.
+        """
         server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        if server is None:
+            return
+        loop = asyncio.get_running_loop()
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+        _in_turns(loop, ACCEPTING_TURNS, server.close)
 
     def end(self) -> None:
         """Accept never again."""
         self._over = True
-        self.pause()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+
+def _in_turns(loop: asyncio.AbstractEventLoop, turns: int, then: Callable[[], object]) -> None:
+    if turns:
+        loop.call_soon(_in_turns, loop, turns - 1, then)
+    else:
+        then()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
@@ -125,7 +125,7 @@ class Connections(web.Server):
     @property
     def busy(self) -> list[Connection]:
         """Those with a request that is not answered; answers that go on are not among them."""
-        return [one for one in self._made() if one.transport and not one.between(self.streams)]
+        return [one for one in self._made() if one not in self.streams and one.answering]
 
     def take_out(self) -> list[Moving]:
         """Take what is between two requests, or only sends its rest, out of this process's loop."""
@@ -248,9 +248,10 @@ class Connection(web.RequestHandler):
         ends = self._close or self._force_close or self._upgraded or self._buffer_paused
         return waits and not ends and self._arriving.between
 
-    def between(self, streams: Container[asyncio.BaseProtocol]) -> bool:
-        """Whether no answer is due; one that goes on never is."""
-        return self.idle or self in streams
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is due; not where it only has to be sent."""
+        return self.transport is not None and not (self.transport.is_closing() or self.idle)
 
     @property
     def begun(self) -> bytes:
