@@ -95,6 +95,28 @@ def test_every_stage_has_its_time(world, begin, limit_s):
     assert f"within {limit_s:g} s" in answer(world, number).why
 
 
+def test_a_switch_that_is_not_answered_ends_both_and_starts_the_permanent_release(world):
+    number = world.point_to()
+    world.asks.clear()
+    while not world.roles[Role.PROGRAM].killed:
+        assert world.tick()
+    assert world.now == 1000.0 + LIMITS.switch_timeout_s
+    world.calm()
+    world.check_calm()
+    assert "the new node did not serve within 5 s" in answer(world, number).why
+    assert [process.gone for process in world.processes] == [True, True, False]
+
+
+@pytest.mark.parametrize("key", ["counts", "crc"])
+def test_what_both_sides_say_has_to_be_the_same(world, key):
+    number = world.copy()
+    world.prepared(**{key: "other"})
+    world.answer("takeover.freeze")
+    assert stage(world) is Stage.ABORT
+    world.calm()
+    assert answer(world, number).why.startswith(f"{key} differ: ")
+
+
 def test_the_old_node_goes_on_only_when_the_new_one_is_gone(world):
     world.copy()
     world.refuse("takeover.freeze")
@@ -120,6 +142,7 @@ def test_a_program_that_died_is_started_when_its_successor_is_gone(world):
     assert world.state.programs["node"].phase is Phase.BACKOFF
     assert world.state.programs["node"].deadline is None
     world.reap_all()
+    assert stage(world) is None
     assert world.state.programs["node"].deadline == world.now
     world.calm()
     world.check_calm()
@@ -161,9 +184,7 @@ def test_an_old_node_that_died_as_the_pointers_were_written_is_not_missed(world)
 
 
 def test_an_old_node_that_does_not_leave_is_killed(world):
-    world.copy()
-    world.prepared()
-    world.answer("takeover.freeze")
+    world.point_to()
     world.answer("takeover.switch")
     world.asks.clear()
     while not world.roles[Role.LEAVING].killed:
@@ -188,9 +209,7 @@ def test_on_probation_there_is_only_the_way_forward_and_the_way_back(world):
 
 
 def test_a_verdict_that_comes_during_the_switch_is_carried_out_after_it(world):
-    world.copy()
-    world.prepared()
-    world.answer("takeover.freeze")
+    world.point_to()
     world.verdict()
     assert stage(world) is Stage.SWITCH
     world.answer("takeover.switch")
@@ -221,6 +240,25 @@ def test_a_commit_that_the_disk_does_not_take_leaves_the_probation_and_is_tried_
     assert world.pointers.permanent == "2"
 
 
+def test_a_commit_by_time_that_the_disk_does_not_take_waits_before_it_is_tried_again(world):
+    world.take_over()
+    world.disk_full = True
+    while world.tick():
+        if world.now >= 1000.0 + 3 * LIMITS.probation_s:
+            break
+    assert 2 <= results(world).count(("commit", "2", "failed")) <= 6
+
+
+def test_a_node_that_does_not_say_that_it_is_permanent_is_not_waited_for(world):
+    world.take_over()
+    number = world.commit()
+    world.asks.clear()
+    while number not in world.answers:
+        assert world.tick()
+    assert world.now == 1000.0 + LIMITS.permanent_timeout_s
+    assert "did not answer within 61.5 s" in answer(world, number).result["missing"]
+
+
 def test_the_pointers_say_permanent_before_the_node_is_told(world):
     world.take_over()
     world.commit()
@@ -232,9 +270,7 @@ def test_the_pointers_say_permanent_before_the_node_is_told(world):
 
 
 def test_the_anchor_goes_on_in_new_code_only_when_the_old_node_is_gone(world):
-    world.copy()
-    world.prepared()
-    world.answer("takeover.freeze")
+    world.point_to()
     world.answer("takeover.switch")
     world.commit()
     world.answer("release.permanent")
@@ -255,9 +291,7 @@ def test_a_stop_waits_for_the_end_of_a_takeover(world):
 
 
 def test_a_stop_after_the_pointers_waits_for_the_switch_and_goes_back(world):
-    world.copy()
-    world.prepared()
-    world.answer("takeover.freeze")
+    world.point_to()
     world.stop()
     assert world.state.mode is Mode.RUNNING
     world.answer("takeover.switch")

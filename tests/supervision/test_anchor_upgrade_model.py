@@ -41,7 +41,16 @@ def happenings(world):
     yield lambda: world.on(Told(None, "failed", {}))
 
 
-WAYS = ((), ("copy",), ("take_over",), ("take_over", "commit"), ("take_over", "rollback"))
+WAYS = (
+    (),
+    ("upgrade",),
+    ("copy",),
+    ("point_to",),
+    ("take_over",),
+    ("take_over", "commit"),
+    ("take_over", "rollback"),
+    ("take_over", "verdict"),
+)
 
 
 def begun(way):

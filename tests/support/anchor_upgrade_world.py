@@ -52,7 +52,7 @@ from supervision.anchor.upgrade_events import (
 )
 from supervision.anchor.upgrade_states import Order, Pointing, Role, Step
 
-LIMITS = UpgradeSpec("node", probation_s=60.0)
+LIMITS = UpgradeSpec("node", probation_s=60.0, permanent_timeout_s=61.5)
 NODE = ProgramSpec(
     "node",
     ("/bin/node",),
@@ -252,17 +252,23 @@ class World:
         self.tell("copied")
         return number
 
-    def take_over(self, **more):
-        """Go up to the probation."""
+    def point_to(self, **more):
+        """Go up to the switch."""
         number = self.copy(**more)
         self.prepared()
         self.answer("takeover.freeze", drain_ms=2.0)
+        return number
+
+    def take_over(self, **more):
+        """Go up to the probation."""
+        number = self.point_to(**more)
         self.answer("takeover.switch")
         self.answer("takeover.exit")
         return number
 
     def calm(self):
         """Let nobody answer any more; what is killed is gone, what starts is ready."""
+        self.asks.clear()
         self.disk_full = self.cannot_spawn = False
         for _ in range(400):
             self.reap_all()
@@ -270,6 +276,7 @@ class World:
             if self.state.upgrade.probation is None and self.settled():
                 return
             assert self.tick() or any(item.killed for item in self.living())
+        raise AssertionError("it does not come to rest")
 
     def settled(self):
         upgraded = self.state.upgrade
@@ -313,6 +320,8 @@ class World:
         match action:
             case Record(entry):
                 self.lines.append(entry)
+            case Answer(0):
+                pass  # nobody waits
             case Answer(number):
                 self.answers.setdefault(number, []).append(action)
             case UseSpec(text):
