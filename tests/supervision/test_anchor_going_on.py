@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import supervision
 from supervision.anchor import history, pointers, unixpath
 from supervision.anchor.client import Client
 from supervision.anchor.lease import Held, Lease
@@ -29,6 +30,7 @@ from supervision.anchor.testing import PATIENCE_S, RunningAnchor, wait_for, wait
 pytestmark = pytest.mark.system
 
 PROGRAM = Path(__file__).with_name("anchor_program.py")
+PYENV = Path.home() / ".pyenv" / "versions"
 ENV = {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
@@ -62,10 +64,10 @@ class Anchor(RunningAnchor):
         pointers.write(directory, Pointers("1.0", "1.0"))
         super().__init__(spec(directory, **changes))
 
-    def release(self, directory, vsn, python=sys.executable):
+    def release(self, directory, vsn, python=sys.executable, env=ENV):
         home = directory / pointers.DIRECTORY / vsn
         home.mkdir(parents=True, exist_ok=True)
-        compose = {"argv": [str(python)], "env": ENV}
+        compose = {"argv": [str(python)], "env": env}
         manifest = {"format": 1, "vsn": vsn, "origin": "archive", "compose": compose}
         (home / pointers.MANIFEST).write_text(json.dumps(manifest))
 
@@ -404,3 +406,38 @@ def test_what_fails_only_after_the_replacement_has_the_old_code_go_on_again(star
     peer.close()
     anchor.release(tmp_path, "1.0")
     assert anchor.go_on() == ("done", "")
+
+
+def test_a_restart_that_somebody_waits_for_comes_first(start):
+    anchor = start()
+    pid = anchor.program()["pid"]
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(anchor.ask("restart", program="node")))
+    thread.start()
+    assert anchor.go_on() == ("done", "")
+    thread.join(PATIENCE_S)
+    assert answers[0]["incarnation"] == 2
+    assert answers[0]["pid"] != pid
+
+
+OTHERS = [
+    str(python)
+    for version in ("3.11", "3.12", "3.13")
+    for python in (Path(f"/usr/bin/python{version}"), *PYENV.glob(f"{version}.*/bin/python"))
+    if python.exists() and version != f"{sys.version_info[0]}.{sys.version_info[1]}"
+]
+CODE_ONLY = {"PYTHONPATH": str(Path(supervision.__file__).parents[1])}
+
+
+@pytest.mark.skipif(not OTHERS, reason="no other interpreter is installed")
+def test_another_interpreter_goes_on_and_back(start, tmp_path):
+    anchor = start()
+    pid = anchor.greeting()
+    for python in OTHERS:
+        anchor.release(tmp_path, "1.0", python, CODE_ONLY)
+        assert anchor.go_on() == ("done", "")
+        assert anchor.code()[0] == python.encode()
+        anchor.release(tmp_path, "1.0")
+        assert anchor.go_on() == ("done", "")
+    assert anchor.greeting() == pid
+    assert anchor.program()["incarnation"] == 1

@@ -1,12 +1,14 @@
 """The embedded PostgreSQL server with real processes: first start, kills, orphans, users."""
 
 import asyncio
+import json
 import os
 import pwd
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import asyncpg
 import pytest
 
 import supervision
-from supervision.anchor import binaries, leftovers, postgres
+from supervision.anchor import binaries, history, leftovers, pointers, postgres
+from supervision.anchor.messages import ExitCode
+from supervision.anchor.pointers import Pointers
 from supervision.anchor.postgres import ServerSpec
 from supervision.anchor.spec import AnchorSpec, RestartPolicy
 from supervision.anchor.testing import RunningAnchor, wait_for, wait_gone
@@ -88,6 +92,16 @@ def start(data):
     for anchor in anchors:
         for pid in leftovers.processes(anchor.directory / "postgres/cluster"):
             wait_gone(pid)
+
+
+def record_release(data):
+    """A release whose anchor is this one's code."""
+    home = data / pointers.DIRECTORY / "1.0"
+    home.mkdir(parents=True)
+    env = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    manifest = {"format": 1, "vsn": "1.0", "compose": {"argv": [sys.executable], "env": env}}
+    (home / pointers.MANIFEST).write_text(json.dumps(manifest))
+    pointers.write(data, Pointers("1.0", "1.0"))
 
 
 def ready(anchor):
@@ -245,3 +259,29 @@ def test_a_plain_user_runs_it_as_himself(plain_directory):
         words, env=environment, capture_output=True, text=True, check=False, **as_user
     )
     assert done.stdout.split() == [str(PLAIN_USER), "vigie"], done.stderr
+
+
+def test_the_server_goes_on_while_the_anchor_goes_on_in_other_code_and_stops_with_it(start, data):
+    record_release(data)
+    anchor = start()
+    postmaster = ready(anchor)
+    query(data, "CREATE TABLE kept (n int)")
+    for number in range(2):
+        anchor.ask("go_on")
+        wait_for(lambda count=number + 1: len(history.read(data)) == count)
+        assert history.read(data)[-1]["result"] == "done"
+        assert query(data, "SELECT count(*) FROM kept") == 0
+    assert ready(anchor) == postmaster
+    assert anchor.end() == ExitCode.DONE
+    wait_gone(postmaster, 0.0)
+
+
+def test_a_server_does_not_outlive_an_anchor_that_is_killed_in_its_other_code(start, data):
+    record_release(data)
+    anchor = start()
+    postmaster = ready(anchor)
+    anchor.ask("go_on")
+    wait_for(lambda: history.read(data))
+    anchor.popen.kill()
+    anchor.popen.wait()
+    wait_gone(postmaster)
