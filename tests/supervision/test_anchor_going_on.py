@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from anchor_upgrade_kit import Upgradable
 
 import supervision
 from supervision.anchor import history, pointers, unixpath
@@ -441,3 +442,67 @@ def test_another_interpreter_goes_on_and_back(start, tmp_path):
         assert anchor.go_on() == ("done", "")
     assert anchor.greeting() == pid
     assert anchor.program()["incarnation"] == 1
+
+
+@pytest.fixture
+def upgradable(tmp_path):
+    anchor = Upgradable(tmp_path)
+    yield anchor
+    anchor.clean_up()
+
+
+def steps(anchor):
+    lines = history.read(anchor.directory)
+    return [(item["step"], item["vsn"], item["result"]) for item in lines]
+
+
+def test_after_a_commit_the_anchor_is_of_the_release_that_it_guards(upgradable):
+    anchor = upgradable
+    pid = anchor.popen.pid
+    for number, vsn in enumerate(("2.0", "3.0", "4.0"), start=1):
+        anchor.install(vsn)
+        anchor.upgrade(vsn)
+        node = anchor.node()
+        assert anchor.ask("release.commit", who="ann")["state"] == "permanent"
+        wait_for(lambda vsn=vsn: ("anchor", vsn, "done") in steps(anchor))
+        assert (anchor.node()["pid"], anchor.node()["vsn"]) == (node["pid"], vsn)
+        assert anchor.ask("ping")["pid"] == pid
+        assert len([step for step, _, _ in steps(anchor) if step == "anchor"]) == number
+
+
+def test_a_rollback_leads_back_from_a_release_in_whose_code_the_anchor_goes_on(upgradable):
+    anchor = upgradable
+    anchor.node(do="remember", word="call 17")
+    anchor.install("2.0")
+    anchor.upgrade("2.0")
+    anchor.ask("release.commit", who="ann")
+    wait_for(lambda: ("anchor", "2.0", "done") in steps(anchor))
+    assert anchor.ask("release.rollback", who="ann")["state"] == "current"
+    assert (anchor.node()["vsn"], anchor.node()["memory"]) == ("1.0", "call 17")
+    assert anchor.ask("release.commit", who="ann")["state"] == "permanent"
+    wait_for(lambda: ("anchor", "1.0", "done") in steps(anchor))
+    assert anchor.node()["vsn"] == "1.0"
+
+
+def test_a_node_that_dies_after_that_is_started_again_in_its_release(upgradable):
+    anchor = upgradable
+    anchor.install("2.0")
+    anchor.upgrade("2.0")
+    anchor.ask("release.commit", who="ann")
+    wait_for(lambda: ("anchor", "2.0", "done") in steps(anchor))
+    pid = anchor.node()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    anchor.wait_program(lambda item: item["state"] == "running" and item["pid"] != pid)
+    assert anchor.serving("2.0")["release"]["permanent"] == "2.0"
+
+
+def test_an_upgrade_that_comes_while_the_anchor_goes_on_is_done_before_or_after(upgradable):
+    anchor = upgradable
+    anchor.install("2.0")
+    anchor.install("3.0")
+    anchor.upgrade("2.0")
+    anchor.ask("release.commit", who="ann")
+    assert anchor.upgrade("3.0")["state"] == "current"
+    assert anchor.node()["vsn"] == "3.0"
+    assert anchor.ask("release.commit", who="ann")["state"] == "permanent"
+    wait_for(lambda: ("anchor", "3.0", "done") in steps(anchor))
