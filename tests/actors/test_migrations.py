@@ -6,7 +6,7 @@ import pytest
 
 from actors import migrations
 from actors.etc_files import etc_file
-from actors.migrations import Applied, SchemaRefused, apply, load, pending
+from actors.migrations import Applied, SchemaRefused, apply, expanding, last, load, pending
 
 
 @pytest.fixture
@@ -85,3 +85,45 @@ def test_all_that_is_pending_is_one_transaction_under_the_lock(directory):
 
 def test_the_migrations_that_ship_can_be_read():
     assert names(load(etc_file("sql")))[0] == "001_closed_session.sql"
+
+
+# While another release may come back
+
+
+def marked(directory, **lines):
+    """The migrations of a directory, with lines in front of some."""
+    for path in directory.glob("*.sql"):
+        line = lines.get(path.stem[4:])
+        if line:
+            path.write_text(f"-- What it does.\n{line}\n{path.read_text()}")
+    return load(directory)
+
+
+def test_only_what_serves_the_release_before_is_applied_until_this_one_is_permanent(directory):
+    found = marked(directory, two="-- serves: 001", three="-- contract")
+    assert [one.contract for one in found] == [False, False, True]
+    now, held = expanding(found[1:], 1)
+    assert (names(now), names(held)) == (["002_two.sql"], ["003_three.sql"])
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_what_is_not_said_to_serve_the_release_before_waits(directory, known):
+    found = marked(directory, two="-- serves: 002", three="")
+    now, held = expanding(found[1:], known)
+    assert (names(now), names(held)) == ([], ["002_two.sql", "003_three.sql"])
+
+
+def test_a_contract_waits_whatever_else_it_says(directory):
+    found = marked(directory, three="-- contract\n-- serves: 001")
+    assert names(expanding(found[2:], 1)[1]) == ["003_three.sql"]
+
+
+def test_nothing_may_come_behind_what_waits(directory):
+    found = marked(directory, two="-- contract", three="-- serves: 001")
+    with pytest.raises(SchemaRefused, match=re.escape("003_three.sql comes behind 002_two.sql")):
+        expanding(found[1:], 1)
+
+
+def test_the_last_migration_is_known_by_its_number(directory, tmp_path_factory):
+    assert last(directory) == 3
+    assert last(tmp_path_factory.mktemp("empty")) == 0

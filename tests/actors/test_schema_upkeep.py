@@ -71,3 +71,62 @@ def test_a_later_migration_that_serves_this_release_is_no_obstacle():
     later = {"number": 2, "name": "002_two.sql", "checksum": "b", "serves": 1}
     steps, _ = play(Rows([*DONE.rows, later]))
     assert steps[-1] == Ready()
+
+
+# While another release may come back
+
+MORE = Migration(2, "002_more.sql", "ALTER TABLE one ADD x int", "b", serves=1)
+LESS = Migration(3, "003_less.sql", "ALTER TABLE one DROP y", "c", contract=True)
+
+
+def provisional(*answers):
+    """The steps of a provisional release that ships two more, and what is known then."""
+    state = Upkeep([*SHIPPED, MORE, LESS], 50, 5, provisional=True, known=1)
+    steps = [schema_upkeep.begin(state)]
+    steps += [schema_upkeep.answered(state, answer) for answer in answers]
+    return steps, state
+
+
+WITH_MORE = Rows([*DONE.rows, {"number": 2, "name": "002_more.sql", "checksum": "b", "serves": 1}])
+REST = Ask(migrations.apply([LESS], 50))
+
+
+def test_a_contract_waits_until_the_release_is_permanent():
+    steps, state = provisional(DONE, Executed(1))
+    assert steps == [READ, Ask(migrations.apply([MORE], 50)), Ready()]
+    assert state.held == [LESS]
+    assert schema_upkeep.permanent(state) == READ
+    assert schema_upkeep.answered(state, WITH_MORE) == REST
+    assert schema_upkeep.answered(state, Executed(1)) == Ready()
+    assert state.held == []
+    assert schema_upkeep.permanent(state) is None
+
+
+@pytest.mark.parametrize("so_far", [(), (DONE,)])
+def test_a_release_that_becomes_permanent_meanwhile_goes_on_when_that_is_done(so_far):
+    _, state = provisional(DONE, Executed(1))
+    schema_upkeep.begin(state)
+    for answer in so_far:
+        schema_upkeep.answered(state, answer)
+    assert schema_upkeep.permanent(state) is None
+    rest = [WITH_MORE] if not so_far else [Executed(1), WITH_MORE]
+    steps = [schema_upkeep.answered(state, answer) for answer in rest]
+    assert REST in steps
+
+
+def test_a_release_that_becomes_permanent_while_the_database_is_down_does_it_later():
+    _, state = provisional(DONE, Executed(1))
+    schema_upkeep.begin(state)
+    schema_upkeep.answered(state, DatabaseDown("gone"))
+    assert schema_upkeep.permanent(state) is None
+    assert schema_upkeep.begin(state) == READ
+    assert schema_upkeep.answered(state, WITH_MORE) == REST
+
+
+def test_what_comes_behind_a_contract_is_refused():
+    state = Upkeep([*SHIPPED, LESS, Migration(4, "004_new.sql", "", "d", serves=1)], 50, 5)
+    state.provisional, state.known = True, 1
+    schema_upkeep.begin(state)
+    step = schema_upkeep.answered(state, DONE)
+    assert isinstance(step, Refused)
+    assert "004_new.sql comes behind 003_less.sql" in step.why
