@@ -90,7 +90,7 @@ class SessionsBulk(Bulk):
                 items.append((session, write(self._carried(session, child, due))))
         return Slice(tuple(items), tuple(dropped))
 
-    def _carried(self, session: str, child: Child, due: _Due) -> Parts:
+    def _carried(self, session: str, child: Child, due: _Due | _Heedless) -> Parts:
         assert child.kept is not None  # else it has ended
         state, data = child.kept
         cell = child.address.cell
@@ -107,6 +107,18 @@ class SessionsBulk(Bulk):
         if past is not NOTHING:
             due.again(session)
         return state, data, at, None if past is NOTHING else past
+
+    def one(self, session: str, version: int) -> tuple[str, bytes] | None:
+        """A session as it is now, at any time; its call, and how it is written in a version.
+
+        Returns:
+            None where there is no such session, or it has nothing to be remembered.
+        """
+        child = self._pool.children.get(session)
+        if child is None or child.kept is None:
+            return None
+        parts = self._carried(session, child, _Heedless())
+        return parts[1].call, self._records.encoder(version)(parts)
 
     def _begun(self) -> _Due:
         if self._giving is None:
@@ -225,11 +237,25 @@ class SessionsBulk(Bulk):
 
     async def switch(self) -> None:
         """The sessions are those of this node: have them ask what has not been answered."""
+        self._count.go_on()
+        self.take_up()
+
+    def take_up(self) -> None:
+        """Have the sessions ask what has not been answered; this node may be a mere shadow."""
         acting, self._taking = self._taking.acting, _Taken()
         self._pool.ready = True
-        self._count.go_on()
         for session in acting.values():
             session.take_up()
+
+
+class _Heedless:
+    """In the place of what notes which sessions are due."""
+
+    def unsettled(self, session: str, *, promised: bool) -> None:
+        """Note nothing."""
+
+    def again(self, session: str) -> None:
+        """Note nothing."""
 
 
 class _Taken:
@@ -277,7 +303,6 @@ class _Due:
         else:
             return
         if isinstance(session, str) and session in self._pool.children:
-            self._changed[session] = None
             self.remarkable[session] = None
 
     def next(self, limit: int) -> list[str]:

@@ -12,6 +12,11 @@ from actors.session_data import Session
 from protocols.cti.messages import CallEvent
 from supervision.management import TerminateChild
 from supervision.release.carrier import NotCarried, Slice
+from supervision.supervisor.carrying import past_of
+
+
+def cleared(call):
+    return CallTold(CallEvent(i=990, call=call, ev="cleared", ts=9.0), "link-1")
 
 
 def test_every_session_is_there_as_it_was_with_its_names_groups_and_timers():
@@ -31,8 +36,7 @@ def test_what_changes_meanwhile_goes_again_what_is_new_comes_and_what_has_ended_
         changes, ends = busy(two.old, 1), busy(two.old, 2)
         two.begin()
         two.old.call(changes, PatchSession(rev=1, set={"lang": "de"}, delete=()))
-        cleared = CallEvent(i=990, call="c2", ev="cleared", ts=9.0, seq=99)
-        two.old.send(ends, CallTold(cleared, "link-1"))
+        two.old.send(ends, cleared("c2"))
         born = busy(two.old, 3)
         two.old.settle()
         assert two.gives.due == 3
@@ -49,13 +53,26 @@ def test_a_name_that_moves_to_another_session_while_they_are_copied_is_the_other
     with Two(linger_s=1) as two:
         first = two.old.open("c1")
         two.begin()
-        cleared = CallEvent(i=1, call="c1", ev="cleared", ts=9.0)
-        two.old.send(first, CallTold(cleared, "link-1"))
+        two.old.send(first, cleared("c1"))
         two.old.advance(2)
         second = two.old.open("c1")
         two.freeze()
         assert two.new.kernel.registry.whereis(call_name("c1")).name == second.name
         same(two)
+
+
+def test_a_session_that_has_ended_is_not_counted_though_its_supervisor_does_not_know_yet():
+    with Two(linger_s=1) as two:
+        busy(two.old, 1)
+        two.old.open("c2")
+        two.begin()
+        two.old.run(introspection(two.old).suspend("callSup/sessionSup"))
+        two.old.send(two.old.kernel.registry.whereis(call_name("c2")), cleared("c2"))
+        two.old.advance(2)
+        assert len(two.old.pool.children) == 2
+        two.old.run(two.gives.stop())
+        two.copy()
+        assert two.gives.count() == two.takes.count() == 1
 
 
 def test_nothing_is_due_of_a_session_that_does_not_change():
@@ -100,8 +117,7 @@ def test_a_session_goes_on_being_idle_and_ends_when_it_would_have_ended():
     with Two(idle_expiry_s=100, linger_s=10) as two:
         idle, closed = two.old.open("c1"), two.old.open("c2")
         two.old.advance(40)
-        cleared = CallEvent(i=1, call="c2", ev="cleared", ts=9.0)
-        two.old.send(closed, CallTold(cleared, "link-1"))
+        two.old.send(closed, cleared("c2"))
         two.old.advance(4)
         two.begin()
         two.switch()
@@ -140,6 +156,44 @@ def test_a_session_between_two_lives_is_so_on_the_other_side_and_comes_back_ther
         two.switch()
         two.new.until(lambda: other.status == "running")
         assert other.address.incarnation == child.address.incarnation + 1
+
+
+def test_a_dialogue_that_nobody_speaks_of_is_abandoned_when_it_would_have_been():
+    with Two() as two:
+        session = two.old.open("c1")
+        ask(two.old, session)
+        two.old.advance(2)
+        two.begin()
+        same(two)
+        two.switch()
+        two.new.advance(2.9)
+        assert not two.new.reported("abandoned")
+        two.new.advance(0.2)
+        assert two.new.reported("abandoned")
+
+
+def test_a_crash_loop_is_over_on_the_other_side_after_a_good_run():
+    with Two() as two:
+        session = two.old.open("c1")
+        for _ in range(3):
+            two.old.faults.kill(session)
+            two.old.settle()
+        assert two.old.reported("supervisor", context="crash_loop")
+        two.begin()
+        two.switch()
+        two.new.advance(600)
+        assert two.new.reported("supervisor", context="crash_loop_over")
+        assert past_of(two.new.pool.children[str(session.name)]).failures == 0
+
+
+def test_a_supervisor_of_sessions_that_dies_in_standby_does_not_come_back_without_them():
+    with Two() as two:
+        busy(two.old, 1)
+        two.begin()
+        two.new.faults.kill(two.new.sessions)
+        two.new.settle()
+        assert not two.new.alive("sessionSup")
+        assert not two.new.pool.ready
 
 
 def test_a_session_that_has_been_restarted_has_its_number_and_counters():
