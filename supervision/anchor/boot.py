@@ -115,7 +115,7 @@ async def _serve(guardian: Guardian, control: socket.socket, handed: HandedOn | 
     guardian.on_permanent = operations.on_go_on = going_on.begin
     if handed is not None:
         await taken_up(guardian, server, handed)
-    await server.start(control)
+    server.start(control)
     try:
         return await guardian.run()
     finally:

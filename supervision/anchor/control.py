@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
     Dispatch = Callable[[str, Message], Coroutine[Any, Any, Any]]
 
+ACCEPT_AGAIN_S = 1.0
+"""After what time the next client is accepted where there was no room for one, in seconds."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -94,18 +97,33 @@ class ControlServer:
         self.limits = limits
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._accepting: set[asyncio.Task[Any]] = set()
 
-    async def start(self, listener: socket.socket) -> None:
+    def start(self, listener: socket.socket) -> None:
         """Begin to accept.
+
+        Not by a server of asyncio's, which would hold a connection for some turns of the loop where
+        nobody can see it; and since Python 3.13 looks for the path that the socket was bound to,
+        which led through a descriptor and means something else by now.
 
         Args:
             listener: The listening socket; the server owns it from now on.
         """
-        # Not create_unix_server: since Python 3.13 that looks for the path the socket was bound to,
-        # which led through a descriptor and means something else by now.
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), sock=listener)
+        listener.setblocking(False)
+        self._listener = listener
+        asyncio.get_running_loop().add_reader(listener, self._accept)
+
+    def hold(self, *, on: bool) -> None:
+        """Accept and read nothing for now, or go on."""
+        self._listen(on=not on)
+        for connection in tuple(self.connections):
+            connection.hold(on=on)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a client has been accepted that is not among the connections yet."""
+        return bool(self._accepting)
 
     async def go_on(self, connection: socket.socket, known: Conversation) -> None:
         """Take up a connection where another process left it.
@@ -121,13 +139,44 @@ class ControlServer:
     @property
     def descriptor(self) -> int:
         """Of the listening socket."""
-        assert self._server is not None
-        return self._server.sockets[0].fileno()
+        assert self._listener is not None
+        return self._listener.fileno()
 
     def close(self) -> None:
         """Stop accepting; connections end with the process."""
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    def _listen(self, *, on: bool) -> None:
+        if self._listener is not None:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            if on:
+                loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """Take the next client; the loop calls again while there are others."""
+        assert self._listener is not None
+        try:
+            client, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:  # no descriptor is left, or no memory
+            _log.error("a control client cannot be accepted: %s", error.strerror)
+            self._listen(on=False)
+            asyncio.get_running_loop().call_later(ACCEPT_AGAIN_S, lambda: self._listen(on=True))
+            return
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._connect(client))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _connect(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: Connection(self), client)
 
 
 class Connection(asyncio.Protocol):

@@ -148,16 +148,17 @@ class GoingOn:
         return True
 
     def _hold(self, *, on: bool) -> None:
-        for connection in tuple(self._control.connections):
-            connection.hold(on=on)
+        self._control.hold(on=on)
         self._guardian.children.hold(on=on)
 
     def _quiet(self) -> bool:
         """Whether all that is under way can be handed on."""
         asked = self._guardian.children.asked
         waiting = all(task in asked and not task.done() for task in self._control.tasks)
-        gone = any(item.closing for item in self._control.connections)
-        return waiting and not gone and self._guardian.quiet and _calm(self._guardian.state)
+        coming = self._control.accepting
+        going = any(item.closing for item in self._control.connections)
+        idle = waiting and not coming and not going
+        return idle and self._guardian.quiet and _calm(self._guardian.state)
 
     # What is handed on -------------------------------------------------------------------
 

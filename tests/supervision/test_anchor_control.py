@@ -29,7 +29,7 @@ def serve(tmp_path, conversation, **limits):
     async def main():
         server = ControlServer(dispatch, ControlLimits(**limits))
         path = tmp_path / "anchor.sock"
-        await server.start(listen(path, mode=0o600, backlog=8))
+        server.start(listen(path, mode=0o600, backlog=8))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await conversation(lambda: asyncio.open_unix_connection(path))

@@ -23,7 +23,7 @@ class ScriptedNode:
     async def _serve(self):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = ControlServer(self._dispatch, ControlLimits())
-        await server.start(self._listener)
+        server.start(self._listener)
         self._serving.set()
         await self._stop.wait()
         server.close()
