@@ -18,7 +18,7 @@ from actors.standby import Standby
 from actors.takeover import counted
 from actors.takeover.counters import CountersPart
 from actors.web.tokens import TokenStore
-from supervision import ChildSpec, GenServer, Supervisor, SupervisorFlags, actor_system
+from supervision import SHUTDOWN, ChildSpec, GenServer, Supervisor, SupervisorFlags, actor_system
 from supervision.release.carrier import NoConversion
 from supervision.testing import Kit
 
@@ -261,5 +261,7 @@ def test_the_new_process_writes_no_trace_file_before_the_switch(tmp_path):
         standby.open()
         await CountersPart(new, None, None, None, None).stop()
         assert any("of the new one" in one for one in messages(traces)[len(before) :])
+        for kernel in (old, new):  # else it goes on hearing what other tests log
+            await kernel.future_of(kernel.stop(kernel.roots["node"], SHUTDOWN, 20.0))
 
     asyncio.run(scenario())
