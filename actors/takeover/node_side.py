@@ -19,6 +19,7 @@ from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
 from actors.takeover.parts import giving_parts, limits, taking_parts
+from supervision import Cast
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.release.giving import Giver
 from supervision.release.taking import Taker
@@ -112,7 +113,7 @@ class NodeSide:
     async def _permanent(self, _: Message) -> Message:
         """This version is permanent: nobody comes back who could not read what it writes."""
         self.assembly.release.permanence.become()
-        self.assembly.kernel.cast(RELEASE_HANDLER, MadePermanent())
+        self.assembly.kernel.cast(RELEASE_HANDLER, Cast(MadePermanent()))
         return {}
 
 

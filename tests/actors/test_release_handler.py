@@ -1,5 +1,8 @@
 """releaseHandler measures a version on probation and tells the anchor once that it failed."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
@@ -15,6 +18,7 @@ from actors.release_handler import (
     Status,
 )
 from actors.standby import Standby
+from actors.takeover.node_side import NodeSide
 from supervision import ChildSpec, SupervisorFlags
 from supervision.testing import Kit
 
@@ -86,6 +90,15 @@ def test_nothing_is_measured_before_the_switch_and_what_was_counted_before_is_no
     node.standby.open()
     kit.advance(5.0)
     assert (node.status().phase, node.status().crashed, node.failed) == ("probation", 0, [])
+
+
+def test_the_anchors_word_that_the_version_is_permanent_reaches_the_handler(kit):
+    node, told = Node(kit), []
+    release = SimpleNamespace(permanence=SimpleNamespace(become=lambda: told.append("permanent")))
+    side = SimpleNamespace(assembly=SimpleNamespace(kernel=kit.kernel, release=release))
+    asyncio.run(NodeSide._permanent(side, {}))
+    kit.settle()
+    assert (told, node.status().phase) == (["permanent"], "permanent")
 
 
 def test_a_version_that_becomes_permanent_is_measured_no_longer(kit):
