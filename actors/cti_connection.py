@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from supervision.release import sockets
 from supervision.release.sockets import NotDetachable
@@ -106,6 +107,7 @@ class CtiConnection(asyncio.Protocol):
         self._unread: deque[BytesRead] = deque()
         self._held = False
         self._still = False
+        self._apart: bytes | None = None
         self.lost: EndOfFile | None = None
         self.peer = ""
 
@@ -190,7 +192,7 @@ class CtiConnection(asyncio.Protocol):
         """Send bytes; False where the peer has left too much unread, or is gone."""
         transport = self._transport
         if transport is None or transport.is_closing():
-            return False
+            return self._set_apart(data)
         transport.write(data)
         return transport.get_write_buffer_size() <= self._limits.write
 
@@ -242,7 +244,19 @@ class CtiConnection(asyncio.Protocol):
             return None  # it has ended, and the loop is about to say so
         self._transport = None
         self._keep()
+        self._apart = b""
         return detached
+
+    @property
+    def apart(self) -> bytes:
+        """What was written after the socket was taken out; it follows what was unsent then."""
+        return self._apart or b""
+
+    def _set_apart(self, data: bytes) -> bool:
+        if self._apart is None:
+            return False
+        self._apart += data
+        return True
 
     def put_in(self, detached: Detached, abort_at: float | None) -> None:
         """Go on with a socket that was taken out, here or in another process; nothing is read yet.
@@ -252,8 +266,9 @@ class CtiConnection(asyncio.Protocol):
             abort_at: what ``abort_at`` was then.
         """
         loop = asyncio.get_running_loop()
+        unsent, self._apart = detached.unsent + self.apart, None
         try:
-            self._transport = sockets.adopt(loop, detached, self)
+            self._transport = sockets.adopt(loop, replace(detached, unsent=unsent), self)
         except OSError as error:
             self.connection_lost(error)
             return

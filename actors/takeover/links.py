@@ -44,6 +44,9 @@ VERSION = 1
 
 _DECODER = msgspec.msgpack.Decoder(LinksState)  # made now: at the freeze it would take time
 
+NOT_PASSED = "it ended while the node was handed over"
+"""Of a connection whose socket does not travel, though it was open."""
+
 NAMED = 20
 """Links that operators are told of by name because something of theirs is not done with."""
 
@@ -147,13 +150,13 @@ class LinksPart(Part):
         lost = connection.lost
         if place is None:
             detached, abort_at = Detached(-1), None
-            lost = lost or EndOfFile("it ended while the node was handed over")
+            lost = lost or EndOfFile(NOT_PASSED)
         else:
             detached, abort_at = self._out[connection]
         return ConnectionState(
             socket=place,
             peer=connection.peer,
-            unsent=detached.unsent,
+            unsent=detached.unsent + connection.apart,
             closing=detached.closing,
             unread=connection.reads,
             lost=lost,

@@ -13,7 +13,7 @@ from actors.alarms import Alarms
 from actors.call_messages import CallTold, FrameHandled, RouteAnswered, RouteAsked
 from actors.call_names import call_name, link_name
 from actors.call_sup import CtiSup
-from actors.config import Config, OverloadConfig, SupervisionConfig
+from actors.config import Config, OverloadConfig, RoutingConfig, SupervisionConfig
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
 from actors.overload import Overload
@@ -149,7 +149,7 @@ class LinkNode:
         self.table = LinkTable(
             self.kernel,
             LoopJournal(),
-            link or LinkConfig(),
+            link or LinkConfig(request_timeout_ms=30_000),
             limits or TableLimits(max_links=1_000),
             self.standby,
         )
@@ -157,13 +157,16 @@ class LinkNode:
         self.part = LinksPart(self.kernel, self.table, self)
 
     async def start(self):
-        config = Config(rp=POINTS, supervision=SupervisionConfig(intensity=1_000))
+        # Two cores are shared with other tests: what is late here tells nothing.
+        patient = RoutingConfig(
+            late_timeout_ms=20_000, default_answer_ms=25_000, request_timeout_ms=30_000
+        )
+        supervision = SupervisionConfig(intensity=1_000)
+        config = Config(rp=POINTS, routing=patient, supervision=supervision)
         settings = SimpleNamespace(routing=config.routing, table=SimpleNamespace(points=POINTS))
         openings = SimpleNamespace(supervisor=POOL)
         overload = Overload(self.kernel, OverloadConfig(), Alarms(self.kernel))
-        listener = ListenerArgs(
-            self._listening, self.table, settings, Tokens(), openings, overload
-        )
+        listener = ListenerArgs(self._listening, self.table, settings, Tokens(), openings, overload)
         cti = SimpleNamespace(supervision=config.supervision, listener=listener)
         args = ((self, self.calls), cti)
         outcome = await self.kernel.start_root(LinkTop(), args, "top", lambda: None)
@@ -185,11 +188,15 @@ class LinkNode:
         """Stand still; return what travels."""
         self.part.hold()
         deadline = time.monotonic() + quiet_s
-        while not (self.kernel.quiet and self.part.idle()) and time.monotonic() < deadline:
+        while not self.done() and time.monotonic() < deadline:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
         self.kernel.freeze()
         await self.part.stop()
         return self.part.pack(self.part.version)
+
+    def done(self):
+        """Whether nothing is left to be handled."""
+        return self.kernel.quiet and self.part.idle()
 
     async def resume(self):
         self.kernel.thaw()

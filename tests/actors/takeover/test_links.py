@@ -54,8 +54,7 @@ class Pair:
     async def settled(self):
         await until(
             lambda: all(
-                cti.ended or (cti.acked >= cti.sent and not cti.client.waiting)
-                for cti in self.ctis
+                cti.ended or (cti.acked >= cti.sent and not cti.client.waiting) for cti in self.ctis
             )
         )
         assert faults(self.ctis, self.world) == []
