@@ -42,7 +42,18 @@ UNANSWERED = "unanswered at the end"
 SETTLE_S = 20.0
 """Until the node has settled after a rollback: what is garbage is given back to the system."""
 
-FREE_PORTS = {"VIGIE_HTTP__PORT": "0", "VIGIE_CTI__PORT": "0", "VIGIE_CTI__MAX_LINKS": "1000"}
+SETTINGS = {
+    "VIGIE_HTTP__PORT": "0",
+    "VIGIE_CTI__PORT": "0",
+    "VIGIE_CTI__MAX_LINKS": "1000",
+    "VIGIE_SESSIONS__MAX_OPEN": "1000000",
+    # What is measured is told below; no probation is to end a run that another program slows down.
+    "VIGIE_RELEASE__PROBATION__MAX_LATE_SHARE": "1",
+    "VIGIE_RELEASE__PROBATION__MAX_REFUSED_SHARE": "1",
+    "VIGIE_RELEASE__PROBATION__MAX_P99_MS": "1000",
+}
+"""What differs from the defaults."""
+
 APPLICATION = (
     '{application,calls,[{description,"calls"},{vsn,"%s"},{modules,[otp_calls,otp_release]},'
     "{registered,[]},{applications,[kernel,stdlib]},{mod,{otp_release,[]}}]}.\n"
@@ -194,7 +205,7 @@ def main() -> int:
         place = Path(temporary)
         shop = Workshop(place)
         first, second = releases(shop, wanted)
-        node = Node(place / "data", FREE_PORTS)
+        node = Node(place / "data", SETTINGS)
         node.install(first)
         vsn = node.install(second)
         if wanted.sessions and not wanted.revision:
