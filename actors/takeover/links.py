@@ -171,6 +171,7 @@ class LinksPart(Part):
         """Put every socket back, and read and let in again."""
         out, self._out = self._out, {}
         self._put_in(out)
+        self._heard_again()
         for connection in self._table.connections:
             connection.go_on()
         self._table.still = False
@@ -217,6 +218,7 @@ class LinksPart(Part):
         out, self._out = self._out, {}
         self._adopted = len(out)
         self._put_in(out)
+        self._heard_again()
         for row in rows:
             if row.number in self._table.rows:
                 self._kernel.cast(LISTENER, Cast(EnsureLink(row.number)))
@@ -232,12 +234,17 @@ class LinksPart(Part):
     # Both sides
 
     def _put_in(self, out: dict[CtiConnection, tuple[Detached, float | None]]) -> None:
-        now = self._kernel.clock.monotonic()
-        held_at = now if self._held_at is None else self._held_at
         for connection, (detached, abort_at) in out.items():
-            connection.link.unheard(now - held_at)
             self._table.connections.add(connection)
             connection.put_in(detached, abort_at)
+
+    def _heard_again(self) -> None:
+        """The time in which nothing was read is not held against any peer."""
+        held_at, self._held_at = self._held_at, None
+        if held_at is not None:
+            seconds = self._kernel.clock.monotonic() - held_at
+            for connection in self._table.connections:
+                connection.link.unheard(seconds)
 
 
 class _Making:

@@ -259,3 +259,23 @@ def test_five_hundred_idle_and_eight_busy_links_move_in_a_moment(listening):
         )
 
     scenario(listening, play)
+
+
+def test_the_time_in_which_nothing_is_read_is_not_held_against_a_peer(listening):
+    async def play(pair):
+        old = await pair.node()
+        (cti,) = await pair.connect(1)
+        (row,) = old.table.rows.values()
+        before = row.connection.link.state.watch.received
+        await old.give()
+        begun = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.05)
+        await old.resume()
+        held = asyncio.get_running_loop().time() - begun
+        assert row.connection.link.state.watch.received >= before + held - 0.01
+        old.part.hold()  # called off before anything was taken out
+        await old.resume()
+        await traffic(cti, 4)
+        await pair.settled()
+
+    scenario(listening, play)
