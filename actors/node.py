@@ -27,6 +27,7 @@ from actors.descriptors import DescriptorWatch
 from actors.journal.records import JournalDamaged, JournalTooNew, JournalTooOld
 from actors.release_settings import ReleaseSettings
 from actors.takeover.node_side import AnchorLine, NodeSide
+from actors.takeover.shadow import suppressed
 from actors.tree import NAME, Node
 from actors.web.tokens import TokensUnreadable
 from supervision import SHUTDOWN, Failed, SchedulerLimits, Started, actor_system
@@ -154,6 +155,8 @@ def _assembly(
     kernel: Kernel, config: Config, data: Path, inherited: Inherited, line: AnchorLine
 ) -> Assembly:
     release = version("vigie")
+    if inherited.takeover is not None and inherited.takeover.mode == "shadow":
+        config = suppressed(config)
     assembly = Assembly.make(
         kernel,
         config,

@@ -18,7 +18,9 @@ from actors import metrics
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
+from actors.takeover.mirror import Mirror, mirror_of
 from actors.takeover.parts import giving_parts, limits, taking_parts
+from actors.takeover.shadow import Shadow
 from supervision import Cast
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.release.giving import Giver
@@ -97,7 +99,7 @@ class NodeSide:
             **Giving(assembly).operations,
         }
         if self.taking is not None:
-            self._operations["takeover.switch"] = self.taking.switch
+            self._operations |= self.taking.operations
 
     async def handle(self, op: str, args: Message) -> Any:
         """Do what the anchor asks.
@@ -130,6 +132,7 @@ class Giving:
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
         self._giver: Giver | None = None
+        self._mirror: Mirror | None = None
         self.operations: dict[str, Operation] = {
             "takeover.listen": self._listen,
             "takeover.freeze": self._freeze,
@@ -144,13 +147,26 @@ class Giving:
             raise Refusal(ExitCode.USAGE, "secret: a string that is not empty", "secret")
         await self._resume({})
         node = self._assembly
-        self._giver = Giver(
+        parts = giving_parts(node)
+        self._giver = giver = Giver(
             node.kernel,
-            giving_parts(node),
+            parts,
             release=node.release.standing.vsn,
             limits=limits(node.config.release),
+            tell=self._told,
         )
-        return {"path": str(await self._giver.listen(node.data, secret))}
+        self._mirror = mirror_of(node, parts, giver)
+        return {"path": str(await giver.listen(node.data, secret))}
+
+    def _told(self, phase: str, more: Message) -> None:
+        """A shadow is told what happens from the very state on that it has been copied."""
+        mirror = self._mirror
+        if mirror is None:
+            return
+        if phase == "copied" and more.get("mode") == "shadow":
+            mirror.begin()
+        elif phase == "failed":
+            mirror.end()
 
     async def _freeze(self, _: Message) -> Message:
         if self._giver is None:
@@ -160,6 +176,8 @@ class Giving:
 
     async def _resume(self, _: Message) -> Message:
         giver, self._giver = self._giver, None
+        if self._mirror is not None:
+            self._mirror.end()
         if giver is not None:
             await giver.resume()
         return {}
@@ -186,12 +204,19 @@ class Taking:
         self._order = order
         self._line = line
         self._serving = asyncio.Event()
+        self._parts = taking_parts(assembly)
         self._taker = Taker(
             assembly.kernel,
-            taking_parts(assembly),
+            self._parts,
             release=assembly.release.standing.vsn,
             limits=limits(assembly.config.release),
+            mode="shadow" if order.mode == "shadow" else "takeover",
         )
+        self._shadow: Shadow | None = None
+        self.operations: dict[str, Operation] = {
+            "takeover.switch": self.switch,
+            "takeover.report": self._report,
+        }
 
     async def take(self) -> str:
         """Take all that the other node gives, tell the anchor how far that is, and serve.
@@ -200,9 +225,11 @@ class Taking:
             Why it could not be taken; empty once this node serves.
         """
         try:
-            await self._taker.connect(self._order.path, self._order.secret)
+            offer = await self._taker.connect(self._order.path, self._order.secret)
             self._tell("connected")
             await self._taker.copied()
+            if self._order.mode == "shadow":
+                await self._look_on(offer.parts)
             self._tell("copied")
             self._tell("prepared", **msgspec.to_builtins(await self._taker.prepared()))
         except TakeoverFailed as failed:
@@ -210,6 +237,27 @@ class Taking:
             return str(failed)
         await self._serving.wait()
         return ""
+
+    async def _look_on(self, versions: Mapping[str, int]) -> None:
+        """Follow the other node until it ends that.
+
+        Args:
+            versions: of what it copies, by part.
+
+        Raises:
+            TakeoverFailed: it has ended it.
+        """
+        self._shadow = shadow = Shadow(self._assembly, self._parts, versions)
+        await shadow.begin()
+        self._taker.on_forward = shadow.heard
+        self._tell("copied")
+        await self._taker.follow()
+
+    async def _report(self, _: Message) -> Message:
+        """What this node has seen as a shadow."""
+        if self._shadow is None:
+            raise Refusal(ExitCode.FAILED, "this node is no shadow, or has not begun to look on")
+        return self._shadow.report()
 
     def _tell(self, phase: str, **more: Any) -> None:
         self._line.tell(EVENT, {"phase": phase, **more})

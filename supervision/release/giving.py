@@ -11,12 +11,12 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supervision.release import stragglers
 from supervision.release.carrier import Bulk, NoConversion, NotCarried
 from supervision.release.copying import Copying
 from supervision.release.greeting import SOCKET, Door, offering
 from supervision.release.passing import MOST_DESCRIPTORS
 from supervision.release.records import CopiedOnce, Frozen, TakeoverLimits
+from supervision.release.stillness import Stillness
 from supervision.release.wire import (
     Begin,
     Body,
@@ -36,10 +36,8 @@ if TYPE_CHECKING:
     from supervision.eventloop.kernel import Kernel
     from supervision.release.carrier import Part
     from supervision.release.passing import Connection
-    from supervision.release.wire import Hello, Message, Offer
+    from supervision.release.wire import Hello, Message, Mode, Offer
 
-LOOK_S = 0.000_5
-"""Seconds between two looks at whether the node is quiet."""
 LAST_WORDS_S = 1.0
 """Seconds for what the other side had to say before it went."""
 
@@ -82,12 +80,13 @@ class Giver:
         self._connection: Connection | None = None
         self._offer: Offer | None = None
         self._copying: Copying | None = None
+        self._mode: Mode = "takeover"
         self._tasks: list[asyncio.Task[Any]] = []
         self._begun: asyncio.Future[None] = self._loop.create_future()
         self._copied: asyncio.Future[CopiedOnce] = self._loop.create_future()
         self._prepared: asyncio.Future[Prepared] = self._loop.create_future()
         self._freezing: asyncio.Task[Frozen] | None = None
-        self._touched = False
+        self._stillness = Stillness(kernel, parts, self._limits)
         self._over = False
         self.failed: TakeoverFailed | None = None
         self.on_forward: Callable[[bytes], None] = forget
@@ -114,7 +113,7 @@ class Giver:
         return path
 
     def _admit(self, connection: Connection, hello: Hello, offer: Offer) -> None:
-        self._connection, self._offer = connection, offer
+        self._connection, self._offer, self._mode = connection, offer, hello.mode
         bulks = [(part, offer.parts[part.name]) for part in self._travelling(offer)]
         self._copying = Copying(
             connection, [(p, version) for p, version in bulks if isinstance(p, Bulk)], self._limits
@@ -181,7 +180,13 @@ class Giver:
 
     def _has_copied(self, done: CopiedOnce) -> None:
         self._copied.set_result(done)
-        self._tell("copied", {"copy_s": round(done.copy_s, 3), "items": done.items})
+        more = {"copy_s": round(done.copy_s, 3), "items": done.items, "mode": self._mode}
+        self._tell("copied", more)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version that each part is written in; none before the two have agreed."""
+        return {} if self._offer is None else self._offer.parts
 
     async def copied(self) -> CopiedOnce:
         """Wait until everything has travelled once.
@@ -210,7 +215,7 @@ class Giver:
         """
         if self.failed is not None:
             raise self.failed
-        if self._over or self._freezing is not None or not self._copied.done():
+        if self._over or self._freezing or self._mode != "takeover" or not self._copied.done():
             raise TakeoverFailed("this is not the time to freeze: everything is to be copied once")
         self._freezing = self._loop.create_task(self._frozen())
         try:
@@ -223,17 +228,17 @@ class Giver:
         return self._freezing.result()
 
     async def _frozen(self) -> Frozen:
-        drain_ms = await self._drain()
+        drain_ms = await self._stillness.drain()
         await self._stop_copying()
         held_at = self._now()
         try:
             async with asyncio.timeout(self._limits.freeze_s):
-                named = await self._stand_still()
+                named = await self._stillness.begin()
                 counts, crc = await self._give_all(held_at)
         except TimeoutError:
             raise TakeoverFailed(
                 f"the freeze was not over within {self._limits.freeze_s} s: "
-                + "; ".join(self._who_is_busy())
+                + "; ".join(self._stillness.busy())
             ) from None
         frozen_ms = round((self._now() - held_at) * 1000, 3)
         self._tell("prepared", {"counts": counts, "crc": crc})
@@ -242,51 +247,10 @@ class Giver:
     def _now(self) -> float:
         return self._kernel.clock.monotonic()
 
-    async def _drain(self) -> float:
-        """Let what is under way end; return the milliseconds that it took."""
-        self._touched = True
-        begun = self._now()
-        seconds = self._limits.drain_s
-        draining = [part.drain(begun + seconds) for part in self._parts]
-        with contextlib.suppress(TimeoutError):  # who is not done is a straggler
-            async with asyncio.timeout(seconds):
-                await asyncio.gather(*draining)
-        return round((self._now() - begun) * 1000, 3)
-
     async def _stop_copying(self) -> None:
         copy = self._tasks[1]
         copy.cancel()
         await asyncio.wait([copy])
-
-    async def _stand_still(self) -> list[str]:
-        for part in self._parts:
-            part.hold()
-        await self._quiet()
-        named = [name for part in self._parts for name in part.stragglers()]
-        self._kernel.freeze()
-        named += stragglers.treat(self._kernel, self._limits.stragglers)
-        for part in self._parts:
-            await part.stop()
-        return named
-
-    async def _quiet(self) -> None:
-        """Wait until all that was read is handled: for a while, or as long as actors ask."""
-        until = self._now() + self._limits.quiet_s
-        while self._busy():
-            if self._now() >= until and not self._waited_for():
-                return
-            await asyncio.sleep(LOOK_S)
-
-    def _busy(self) -> bool:
-        kernel = self._kernel
-        return not kernel.quiet or bool(kernel.under_way) or not all(p.idle() for p in self._parts)
-
-    def _waited_for(self) -> list[str]:
-        return stragglers.waited_for(self._kernel, self._limits.stragglers)
-
-    def _who_is_busy(self) -> list[str]:
-        named = self._waited_for()
-        return named or [f"{part.name} is not idle" for part in self._parts if not part.idle()]
 
     async def _give_all(self, held_at: float) -> tuple[dict[str, int], int]:
         connection, copying, offer = self._connection, self._copying, self._offer
@@ -373,17 +337,7 @@ class Giver:
         self._fail(TakeoverFailed("the takeover was called off"))
         if self._freezing is not None:
             await asyncio.wait([self._freezing])
-        self._kernel.thaw()
-        if not self._touched:
-            return
-        failures: list[Exception] = []
-        for part in reversed(self._parts):
-            try:
-                await part.resume()
-            except Exception as error:  # noqa: BLE001 - the others have to go on; raised below
-                failures.append(error)
-        if failures:
-            raise ExceptionGroup("not everything could go on", failures)
+        await self._stillness.end()
 
 
 def forget(data: bytes) -> None:

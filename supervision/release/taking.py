@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from supervision.release.agreeing import heads
 from supervision.release.carrier import Bulk, NoConversion
-from supervision.release.giving import LOOK_S, forget
+from supervision.release.giving import forget
 from supervision.release.greeting import introduce
 from supervision.release.records import Prepared, Switched, TakeoverLimits
+from supervision.release.stillness import LOOK_S
 from supervision.release.wire import (
     FORMAT,
     Begin,
@@ -122,6 +123,8 @@ class Taker:
                 case Items():
                     await self._give(message)
                 case Body():
+                    if self._mode == "shadow":
+                        await self._stand_still()
                     await self._unpack(connection, message)
                 case Copied() if self._mode == "takeover":
                     return

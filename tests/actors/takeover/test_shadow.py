@@ -1,0 +1,126 @@
+"""A shadow of a node: it decides as that one does, acts on nothing, and tells what differs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shadow_kit import Looking, points
+
+from actors.config import Config
+from actors.session_api import OpenSession, PatchSession
+
+pytestmark = pytest.mark.system
+
+
+def run(story: Any) -> None:
+    asyncio.run(asyncio.wait_for(story, 60))
+
+
+def request(cti: Any, number: int, rp: str = "sales") -> None:
+    cti.send("route.request", xref=f"x-{number}", call=f"call-{number}", rp=rp, ts=time.time())
+
+
+def config(target: str = "7001") -> Config:
+    return Config(rp=points(target))
+
+
+def test_a_shadow_of_the_same_version_decides_as_the_node_that_serves(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config(), config()) as both:
+            cti = await both.cti()
+            for n in range(20):
+                request(cti, n)
+            await both.until(lambda: len(cti.answers) == 20)
+            await both.look_on()
+            late = await both.cti("cti-2")
+            for n in range(100, 150):
+                request(cti, n)
+                request(late, n + 1_000, "help")
+            request(cti, 3)  # of a call that was there before
+            await both.until(lambda: len(cti.answers) == 70 and len(late.answers) == 50)
+            await both.until(lambda: both.decisions["same"] >= 100)
+            report = both.shadow.report()
+            assert report["decisions"]["different"] == 0, report
+            assert report["crashes"] == 0, report
+            assert report["links"] == 2
+
+    run(story())
+
+
+def test_decisions_that_differ_are_told_with_both_answers(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config("7001"), config("9009")) as both:
+            cti = await both.cti()
+            await both.look_on()
+            for n in range(10):
+                request(cti, n)
+                request(cti, n + 100, "help")
+            await both.until(lambda: both.decisions["different"] + both.decisions["same"] == 20)
+            decisions = both.decisions
+            assert (decisions["different"], decisions["same"]) == (10, 10)
+            assert decisions["fields"]["target"] == 10
+            first = decisions["differences"][0]
+            assert (first["live"]["target"], first["shadow"]["target"]) == ("7001", "9009")
+            assert all(
+                answer == {"7001"} for key, answer in cti.answers.items() if int(key[2:]) < 100
+            )
+
+    run(story())
+
+
+def test_a_shadow_leaves_nothing_on_the_disk_and_no_connection_open(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config(), config()) as both:
+            cti = await both.cti()
+            await both.look_on()
+            before = files(tmp_path / "new")
+            for n in range(10):
+                request(cti, n)
+            await both.until(lambda: both.decisions["same"] == 10)
+            assert files(tmp_path / "new") == before
+            assert not (tmp_path / "new" / "journal").exists()
+
+    run(story())
+
+
+def files(directory: Path) -> dict[str, int]:
+    return {str(one): one.stat().st_size for one in sorted(directory.rglob("*"))}
+
+
+def test_what_an_application_does_to_a_session_is_known_to_the_shadow(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config(), config()) as both:
+            await both.look_on()
+            applications = both.old.assembly.services.sessions
+            opened = await applications.open(
+                OpenSession(call="call-7", ani="+33600000001", dnis="800", app="ivr")
+            )
+            change = PatchSession(rev=opened.value.rev, set={"lang": "fr"})
+            await applications.patch(opened.value.session, change)
+            pool = both.new.assembly.pool
+            await both.until(lambda: pool.address_of(opened.value.session) is not None)
+            children = pool.children
+            await both.until(lambda: children[opened.value.session].kept[1].lang == "fr")
+
+    run(story())
+
+
+def test_the_node_that_serves_is_as_it_was_when_nobody_looks_on_any_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config(), config()) as both:
+            cti = await both.cti()
+            await both.look_on()
+            connection = next(iter(both.old.assembly.links.connections))
+            assert "write" in vars(connection)
+            both.mirror.end()
+            assert not {"write", "data_received", "connection_lost"} & set(vars(connection))
+            assert "accept" not in vars(both.old.assembly.links)
+            assert "open" not in vars(both.old.assembly.services.sessions)
+            request(cti, 1)
+            await both.until(lambda: cti.answers)
+
+    run(story())
