@@ -24,6 +24,12 @@ LEAST_ITEMS = 8
 KEEP_UP_S = 0.02
 """Seconds between two looks at what has changed, once everything has travelled."""
 
+BUSY_S = 0.01
+"""A loop that goes round in more is busy: the copy waits as long again, at most ..."""
+
+MOST_S = 0.05
+"""... so long, for the takeover has its time limit."""
+
 
 class Copying:
     """Sends the items of bulks.
@@ -98,7 +104,15 @@ class Copying:
             while left > 0 and bulk.due:
                 left -= self._slice(bulk, version)
                 await self._connection.sent(self._limits.buffer_bytes)
-                await asyncio.sleep(0)  # the loop serves what has come
+                await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Let the loop serve what has come; where that takes long there is more to come."""
+        begun = perf_counter()
+        await asyncio.sleep(0)
+        took = perf_counter() - begun
+        if took > BUSY_S:
+            await asyncio.sleep(min(took, MOST_S))
 
     def _slice(self, bulk: Bulk, version: int) -> int:
         """Send a slice; nothing else happens between taking and sending."""
