@@ -47,6 +47,7 @@ SETTINGS = {
     "VIGIE_CTI__PORT": "0",
     "VIGIE_CTI__MAX_LINKS": "1000",
     "VIGIE_SESSIONS__MAX_OPEN": "1000000",
+    "VIGIE_SESSIONS__LINGER_S": "5",  # else what memory holds is how many calls there were
     # What is measured is told below; no probation is to end a run that another program slows down.
     "VIGIE_RELEASE__PROBATION__MAX_LATE_SHARE": "1",
     "VIGIE_RELEASE__PROBATION__MAX_REFUSED_SHARE": "1",
