@@ -147,13 +147,17 @@ def prune(data: Path, config: ReleaseConfig) -> list[str]:
     """Take away the old releases that are more than are kept; returns them."""
     found = shelf.current(data)
     gone = shelf.surplus(found, config.keep) if found else []
+    removed = []
     for vsn in gone:
+        if installing.users(installing.home(data) / vsn):
+            continue  # PostgreSQL still is of it; the next commit, or an install, looks again
         with installing.alone(data) as releases:
             _forget(data, vsn)
             if (releases / vsn).is_dir():
                 installing.discard(releases, vsn)
         note(data, {"step": "remove", "vsn": vsn, "result": "done", "why": "more than are kept"})
-    return gone
+        removed.append(vsn)
+    return removed
 
 
 def config_of(options: Namespace) -> Any:
@@ -199,8 +203,12 @@ def who() -> str:
 
 
 def _forget(data: Path, vsn: str) -> None:
-    """Have nothing point to a release any more."""
+    """Have nothing point to a release any more, which no program uses."""
     found = shelf.removable(data, vsn)
+    if using := installing.users(installing.home(data) / vsn):
+        named = ", ".join(map(str, using))
+        why = f"release {vsn} is in use by process {named}: vigie stop ends it"
+        raise Refusal(ExitCode.TRY_AGAIN, why)
     try:
         with Peer(data) as peer:
             peer.ask("release.forget", {"vsn": vsn, "who": who()})

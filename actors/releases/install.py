@@ -251,6 +251,24 @@ def environment_hash(directory: Path) -> str:
     return tree_hash(directory, OWN)
 
 
+def users(directory: Path) -> list[int]:
+    """The processes that run programs of a release, or have libraries of it loaded.
+
+    PostgreSQL goes on as it was started while nodes go from one release to the next.
+
+    Args:
+        directory: of the release.
+    """
+    mark = os.fsencode(directory) + b"/"
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and int(process.name) != os.getpid():
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                if mark in (process / "cmdline").read_bytes() + (process / "maps").read_bytes():
+                    found.append(int(process.name))
+    return found
+
+
 def discard(releases: Path, vsn: str) -> None:
     """Remove the directory of a release; interrupted, it is finished by the next command.
 

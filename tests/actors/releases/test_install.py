@@ -327,3 +327,15 @@ def test_what_can_be_no_version_is_refused(vsn):
 def test_the_history_can_be_written_beside_an_install(built, installed):
     history.append(installed, {"step": "install"})
     assert history.read(installed) == [{"step": "install"}]
+
+
+def test_a_release_that_a_program_uses_is_known(once):
+    directory = install.home(once) / "9.1"
+    assert install.users(directory) == []
+    words = [directory / "env" / "bin" / "python", "-c", "print(flush=True); input()"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe) as program:
+        program.stdout.readline()
+        assert install.users(directory) == [program.pid]
+        program.communicate(b"\n", timeout=20)
+    assert install.users(directory) == []

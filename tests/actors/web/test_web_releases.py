@@ -85,6 +85,7 @@ def test_an_upgrade_is_answered_when_it_has_begun_and_told_when_it_is_done(site,
     answer = site.post(path, {"seconds": 60, "reason": "new"}, scope="admin")
     begun = answer.json()
     assert (answer.status, begun["vsn"], begun["by"]) == (202, "1.0+gabc", site.who["admin"])
+    assert [event["result"] for event in told(site, 1)] == ["begun"]
     ((_, args),) = site.services.releases.asked
     assert args == {
         "who": site.who["admin"],
@@ -94,7 +95,6 @@ def test_an_upgrade_is_answered_when_it_has_begun_and_told_when_it_is_done(site,
         "shadow": False,
         "seconds": 60.0,
     }
-    assert [event["result"] for event in told(site, 1)] == ["begun"]
     result = {"vsn": "1.0+gabc", "from": "2.0", "plan": {"hash": "ab"}, "state": "current"}
     site.soon(done.set_result, result)
     assert told(site, 2)[1] == {
