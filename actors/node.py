@@ -107,8 +107,7 @@ async def _serve(config: Config, options: Options, inherited: Inherited) -> int:
     starting = asyncio.ensure_future(_begin(side, given_up))
     await _first(starting, stopping.wait(), channel.closed(), given_up.wait())
     if not starting.done():  # it may take minutes to read the journal: whoever stops waits for less
-        await _abandon(kernel, starting)
-        return _code(given_up, channel)
+        return await _abandon(kernel, starting, _code(given_up, channel))
     if failed := starting.result():
         await assembly.journal.close()
         return _why(assembly.journal.refused, failed, data, channel)
@@ -236,12 +235,13 @@ async def _first(*events: Any) -> None:
             task.cancel()
 
 
-async def _abandon(kernel: Kernel, starting: asyncio.Future[str]) -> None:
+async def _abandon(kernel: Kernel, starting: asyncio.Future[str], code: ExitCode) -> ExitCode:
     """End a tree that does not serve yet; the journal was only read so far."""
     starting.cancel()
     root = kernel.roots.get(NAME)
     if root is not None:
         await kernel.future_of(kernel.stop(root, SHUTDOWN, ABANDON_S))
+    return code
 
 
 async def _stop(kernel: Kernel, assembly: Assembly, timeout_s: float) -> None:
