@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Path(sys.prefix)
@@ -32,6 +33,9 @@ BENCHES: dict[str, tuple[str, ...]] = {
     "supervision": (),
 }
 """With options that keep each to a few minutes."""
+UPGRADE = ("--sessions=2000", "--rate=200", "--quiet=20", "--http=20", "--no-peer", "--patient")
+"""How a node of the last release is loaded while it is upgraded and rolled back."""
+
 MISSING = "system package "
 
 
@@ -163,19 +167,40 @@ def ours(tally: Tally, options: list[str], *, long: bool) -> None:
 
 
 def benches(tally: Tally) -> None:
-    """Run each bench; one that misses a gate fails. Its modules lie beside it."""
+    """Run each bench; one that misses a gate fails."""
+    for name, options in BENCHES.items():
+        bench(tally, name, *options)
+
+
+def bench(tally: Tally, name: str, *options: str) -> None:
+    """Run a bench; its modules lie beside it."""
     folder = ROOT / "scripts" / "bench"
     # The rooms first: a bench has the name of one of them.
     path = f"{ROOT}{os.pathsep}{folder}"
-    for name, options in BENCHES.items():
-        command = (sys.executable, folder / f"{name}.py", "--json", *options)
-        run(tally, f"bench: {name}", *command, python_path=path)
+    command = (sys.executable, folder / f"{name}.py", "--json", *options)
+    run(tally, f"bench: {name}", *command, python_path=path)
+
+
+def upgrade(tally: Tally, *, long: bool) -> None:
+    """Have the last release taken over by this tree, under load, and take over from it again."""
+    revision = project()["last-release"]
+    if not (ROOT / ".git").exists():
+        say(f"upgrade from {revision}: left out, for this is no repository")
+        return
+    shape = () if long else UPGRADE
+    bench(tally, "upgrade", f"--from={revision}", *shape)
+
+
+def project() -> dict[str, Any]:
+    """What the project says to its own tools."""
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    own: dict[str, Any] = said["tool"]["vigie"]
+    return own
 
 
 def missing_packages(*, long: bool) -> Iterator[str]:
     """Name the system packages that this kind of run uses and that are not there."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    for name, package in project["tool"]["vigie"]["system-packages"].items():
+    for name, package in project()["system-packages"].items():
         if (long or not package["long"]) and shutil.which(package["command"]) is None:
             yield name
 
@@ -219,6 +244,8 @@ def main(arguments: list[str]) -> int:
             check_sources(tally)
             conformance(tally)
         ours(tally, options, long=long)
+        if not options:
+            upgrade(tally, long=long)
         if long:
             benches(tally)
     return close(tally)
