@@ -244,6 +244,11 @@ class MovingCti:
         """The id of its link session."""
         return self.client.session.id
 
+    @property
+    def connected(self):
+        """Whether its connection is made; nobody need have accepted it."""
+        return self._writer is not None
+
     def send(self, t, **fields):
         self.sent += 1
         self._write(self.client.send_frame({"t": t, **fields}, time.monotonic()))

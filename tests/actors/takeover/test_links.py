@@ -85,6 +85,14 @@ async def traffic(cti, frames, *, first=0, pause_s=0.001):
         await asyncio.sleep(pause_s)
 
 
+async def more(ctis, frames, flowing):
+    """Wait until so many more frames have been sent, or traffic has ended."""
+    wanted = sum(cti.sent for cti in ctis) + frames
+    await until(
+        lambda: sum(cti.sent for cti in ctis) >= wanted or all(task.done() for task in flowing)
+    )
+
+
 def test_links_go_on_at_another_node_as_if_nothing_had_been(listening):
     async def play(pair):
         old = await pair.node()
@@ -115,7 +123,7 @@ def test_links_move_in_the_middle_of_traffic_and_back(listening):
             await until(lambda: True)
             await move(node, following)
             node = following
-            await asyncio.sleep(0.02)
+            await more(ctis, 40, flowing)
         await asyncio.gather(*flowing)
         await pair.settled()
 
@@ -129,9 +137,9 @@ def test_a_node_that_resumes_goes_on_as_if_nothing_had_been(listening):
         flowing = [asyncio.ensure_future(traffic(cti, 300, pause_s=0.0005)) for cti in ctis]
         for _ in range(5):
             await node.give()
-            await asyncio.sleep(0.01)  # what is sent meanwhile waits
+            await more(ctis, 20, flowing)  # what is sent meanwhile waits
             await node.resume()
-            await asyncio.sleep(0.02)
+            await more(ctis, 40, flowing)
         await asyncio.gather(*flowing)
         (late,) = await pair.connect(1)
         await traffic(late, 4)
@@ -166,7 +174,7 @@ def test_who_connects_meanwhile_waits_and_is_let_in_by_the_new_node(listening):
         packed = await old.give()
         late = [MovingCti(listening.getsockname(), f"late-{n}") for n in range(5)]
         pair.ctis += late
-        await asyncio.sleep(0.02)
+        await until(lambda: all(cti.connected for cti in late))
         assert all(cti.client.answer is None for cti in late)
         await new.take(packed)
         for cti in late:
@@ -244,7 +252,7 @@ def test_five_hundred_idle_and_eight_busy_links_move_in_a_moment(listening):
         busy = await pair.connect(8)
         await pair.connect(500)
         flowing = [asyncio.ensure_future(traffic(cti, 300, pause_s=0.002)) for cti in busy]
-        await asyncio.sleep(0.2)
+        await more(busy, 400, flowing)
         begun = time.perf_counter()
         packed = await old.give()
         given = time.perf_counter()
@@ -269,7 +277,7 @@ def test_the_time_in_which_nothing_is_read_is_not_held_against_a_peer(listening)
         before = row.connection.link.state.watch.received
         await old.give()
         begun = asyncio.get_running_loop().time()
-        await asyncio.sleep(0.05)
+        await until(lambda: asyncio.get_running_loop().time() > begun + 0.05)
         await old.resume()
         held = asyncio.get_running_loop().time() - begun
         assert row.connection.link.state.watch.received >= before + held - 0.01
