@@ -203,7 +203,7 @@ def test_a_process_that_is_killed_before_the_switch_changes_nothing(tmp_path, wh
             await site.node.expect("frozen")
         await following.kill()
         await site.node.ask("resume", "resumed")
-        await asyncio.sleep(0.2)
+        await site.talk(10)
         site.names = 1
         await site.settle()
 
@@ -222,12 +222,12 @@ def test_processes_that_are_killed_at_any_moment_of_the_freeze_change_nothing(tm
             said = await site.node.expect("frozen", "failed")
             assert said["what"] == "frozen" or "gone" in said["why"] or "ended" in said["why"], said
             await site.node.ask("resume", "resumed")
-            await asyncio.sleep(0.05)
+            await site.talk(10)
         seen = await site.node.ask("look", "seen")
         assert not seen["frozen"]
         frozen = await site.take_over()
         assert frozen["more"]["http"] == {"http": 64}
-        await asyncio.sleep(0.1)
+        await site.talk(10)
         await site.settle()
 
     scenario(tmp_path, play)
@@ -243,7 +243,7 @@ def test_the_descriptors_of_a_process_do_not_grow(tmp_path):
         counted = []
         for _ in range(4):
             await site.take_over()
-            await asyncio.sleep(0.1)
+            await site.talk(10)
             counted.append(open_ones())
         assert len(set(counted)) == 1, counted
         await site.settle()
