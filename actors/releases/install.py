@@ -162,6 +162,12 @@ def _base(manifest: Manifest, python: str | None) -> Interpreter:
 def _same(directory: Path, manifest: Manifest) -> Manifest:
     """The installed release of a version, where it is the one that is to be installed."""
     there = manifests.read(directory)
+    if there.origin == "external":
+        raise Refusal(
+            ExitCode.FAILED,
+            f"release {manifest.vsn} is the installation in {there.path} already; an archive beside"
+            " it needs a version of its own: commit, or raise the project's version, and build it",
+        )
     if there.contents != manifest.contents:
         raise Refusal(
             ExitCode.FAILED,

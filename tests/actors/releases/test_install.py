@@ -13,6 +13,7 @@ from actors.config import ReleaseConfig
 from actors.releases import archive, install, shelf, signing
 from actors.releases import manifest as manifests
 from actors.releases.environment import interpreter_for
+from actors.releases.manifest import Manifest
 from supervision.anchor import history, pointers
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.pointers import Pointers
@@ -96,6 +97,15 @@ def test_the_same_version_with_other_contents_is_refused(built, installed, tmp_p
     with pytest.raises(Refusal, match="is installed with other contents"):
         install.install(installed, other, CONFIG)
     assert left(installed) == ["9.1"]
+
+
+def test_an_archive_does_not_take_the_place_of_an_installation_of_its_version(built, data):
+    directory = install.home(data) / "9.1"
+    directory.mkdir(parents=True)
+    external = Manifest(vsn="9.1", origin="external", path="/opt/vigie")
+    (directory / "manifest.json").write_bytes(manifests.encode(external))
+    with pytest.raises(Refusal, match="is the installation in /opt/vigie already"):
+        install.install(data, built, CONFIG)
 
 
 def test_what_an_interrupted_install_left_is_removed_by_the_next(built, data):
