@@ -23,6 +23,7 @@ DIRECTORY = "releases"
 """Of the releases, in the anchor's directory."""
 
 FILE = "pointers.json"
+ASIDE = "pointers.json.new"
 MANIFEST = "manifest.json"
 MAX_VSN = 128
 
@@ -155,20 +156,38 @@ def read(directory: Path) -> Pointers | None:
     return Pointers.from_json(text)
 
 
-def write(directory: Path, pointers: Pointers) -> None:
+def prepare(directory: Path, pointers: Pointers) -> None:
+    """Bring pointers to the disk, aside: `write` has less to do then, at a moment that counts.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    home = directory / DIRECTORY
+    home.mkdir(mode=0o700, exist_ok=True)
+    _write_aside(home / ASIDE, pointers.to_json().encode())
+
+
+def write(directory: Path, pointers: Pointers, *, prepared: bool = False) -> None:
     """Replace the pointers of an anchor's directory; they are on the disk when this returns.
 
     Args:
         directory: The anchor's.
         pointers: The new ones.
+        prepared: Whether it was these that `prepare` was called with last.
 
     Raises:
         OSError: They cannot be written, the old ones are as they were; or the directory cannot
             be synced, which of them a crash of the machine leaves is not known then.
     """
     home = directory / DIRECTORY
-    home.mkdir(mode=0o700, exist_ok=True)
-    _replace(home / FILE, pointers.to_json().encode())
+    if not prepared:
+        prepare(directory, pointers)
+    (home / ASIDE).replace(home / FILE)
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def manifest(directory: Path, vsn: str) -> dict[str, Any] | None:
@@ -221,16 +240,9 @@ def _vsn(value: object) -> str:
     return value
 
 
-def _replace(path: Path, content: bytes) -> None:
-    aside = path.with_name(f"{path.name}.new")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def _write_aside(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

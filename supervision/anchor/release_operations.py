@@ -129,7 +129,7 @@ class ReleaseOperations:
         releases, vsn = self._guardian.releases, _vsn(args)
         force, shadow = _flag(args, "force"), _flag(args, "shadow")
         step = Step.SHADOW if shadow else Step.UPGRADE
-        self._must_be_free(step)
+        await self._must_be_free(step)
         self._must_be_wanted(vsn, force=force)
         text = await self._composed(vsn)
         order = releases.order(
@@ -149,7 +149,7 @@ class ReleaseOperations:
         return await self._guardian.releases.commit(_word(args, "who"), wait=wait)
 
     async def _rollback(self, args: Message) -> Message:
-        self._must_be_free(Step.ROLLBACK)
+        await self._must_be_free(Step.ROLLBACK)
         order = await self._way_back(args)
         wait = _flag(args, "wait", default=True)
         return await self._guardian.releases.take_over(order, wait=wait)
@@ -163,6 +163,7 @@ class ReleaseOperations:
         if not known.old:
             raise Refusal(ExitCode.FAILED, "no release was permanent before this one")
         vsn = known.old[-1]
+        self._must_be_wanted(vsn, force=force)
         text = await self._composed(vsn)
         return releases.order(
             Step.ROLLBACK,
@@ -201,9 +202,12 @@ class ReleaseOperations:
             raise Refusal(ExitCode.FAILED, "this anchor keeps no releases")
         return limits
 
-    def _must_be_free(self, step: Step) -> None:
+    async def _must_be_free(self, step: Step) -> None:
         self._limits()
         self._guardian.releases.known()
+        if self._guardian.state.upgrade.takeover is None:
+            # The old process has a bounded time to end: who comes straight after a switch waits.
+            await self._guardian.until(lambda state: state.upgrade.leaving is None)
         if why := upgrade.busy(self._guardian.state, step):
             raise Refusal(ExitCode.TRY_AGAIN, why)
 

@@ -28,6 +28,7 @@ from supervision.anchor.upgrade_events import (
     Ordered,
     Point,
     Pointed,
+    Prepare,
     Record,
     SpawnSuccessor,
     SuccessorNotSpawned,
@@ -65,6 +66,7 @@ class Releases:
         self._directory = Path(guardian.spec.directory)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._prepared: tuple[Pointers, Point, Pointers] | None = None
         self.pointers: Pointers | None = None
         try:
             self.pointers = pointers.read(self._directory)
@@ -132,6 +134,7 @@ class Releases:
 
     def change(self, known: Pointers) -> None:
         """Change what is known; OSError where the disk does not take it."""
+        self._prepared = None
         pointers.write(self._directory, known)
         self.pointers = known
 
@@ -189,7 +192,7 @@ class Releases:
 
     # -------------------------------------------------------------------------------------
 
-    def _do(self, action: Ask | Kill | Swap | Record | Answer | UseSpec) -> None:
+    def _do(self, action: Ask | Kill | Swap | Prepare | Record | Answer | UseSpec) -> None:
         match action:
             case Ask():
                 self._ask(action)
@@ -197,6 +200,8 @@ class Releases:
                 self._guardian.children.signal(self._key(role), signal.SIGKILL)
             case Swap():
                 self._swap()
+            case Prepare(point):
+                self._prepare(point)
             case Record(entry):
                 self.record(entry)
             case Answer():
@@ -287,17 +292,28 @@ class Releases:
         self._guardian.move(children.successor(name), name)
 
     def _point(self, action: Point) -> UpgradeEvent:
-        before = self.known()
-        after = pointed(before, action, time.time())
+        before, prepared = self.known(), self._prepared
+        ready = prepared is not None and prepared[:2] == (before, action)
+        after = prepared[2] if prepared and ready else pointed(before, action, time.time())
+        self._prepared = None
         try:
-            self.change(after)
+            pointers.write(self._directory, after, prepared=ready)
         except OSError as error:
             if action.how in {Pointing.BACK, Pointing.REFUSED}:
                 self.pointers = after  # so it is, whatever the disk says; the next start finds out
             with contextlib.suppress(OSError):
                 pointers.write(self._directory, self.pointers or before)
             return NotPointed(action.how, error.strerror or str(error))
+        self.pointers = after
         return Pointed(action.how)
+
+    def _prepare(self, action: Point) -> None:
+        """What fails here fails again where it counts."""
+        before = self.known()
+        after = pointed(before, action, time.time())
+        with contextlib.suppress(OSError):
+            pointers.prepare(self._directory, after)
+            self._prepared = before, action, after
 
     def _states(self, vsn: str) -> Mapping[str, int]:
         try:

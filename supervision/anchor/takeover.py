@@ -30,6 +30,7 @@ from supervision.anchor.takeover_end import (
 )
 from supervision.anchor.upgrade_events import (
     Ask,
+    Prepare,
     Record,
     SpawnSuccessor,
     Told,
@@ -230,7 +231,8 @@ def _copied(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
     args = {"drain_s": limits.drain_timeout_s, "freeze_s": limits.freeze_timeout_s}
     bound_s = limits.drain_timeout_s + limits.freeze_timeout_s
     state = _stage(state, Stage.FREEZE, now, bound_s)
-    return state, [Ask(order.number, Role.PROGRAM, OPS[Stage.FREEZE], args)]
+    asked = Ask(order.number, Role.PROGRAM, OPS[Stage.FREEZE], args)
+    return state, [Prepare(point(order)), asked]  # its sync is no part of the freeze then
 
 
 def _compared(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:

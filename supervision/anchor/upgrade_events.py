@@ -159,6 +159,13 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """Bring to the disk now what pointers are to say soon; nothing depends on its success."""
+
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Add a line to the history."""
 
@@ -189,4 +196,6 @@ class GoOn:
     text: str
 
 
-UpgradeAction = Ask | SpawnSuccessor | Kill | Swap | Point | Record | Answer | UseSpec | GoOn
+UpgradeAction = (
+    Ask | SpawnSuccessor | Kill | Swap | Point | Prepare | Record | Answer | UseSpec | GoOn
+)

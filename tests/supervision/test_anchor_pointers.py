@@ -90,6 +90,14 @@ def test_pointers_that_cannot_be_written_are_as_they_were(tmp_path, monkeypatch,
     assert pointers.read(tmp_path) == Pointers("1", "1")
 
 
+def test_pointers_that_were_prepared_say_nothing_before_they_are_written(tmp_path):
+    pointers.write(tmp_path, Pointers("1", "1"))
+    pointers.prepare(tmp_path, Pointers("1", "2"))
+    assert pointers.read(tmp_path) == Pointers("1", "1")
+    pointers.write(tmp_path, Pointers("1", "2"), prepared=True)
+    assert pointers.read(tmp_path) == Pointers("1", "2")
+
+
 @pytest.mark.parametrize("vsn", ["", "..", "../x", "a/b", ".hidden", "x" * 129, "a b", "-x", "+x"])
 def test_a_version_that_cannot_be_a_directory_is_not_usable(tmp_path, vsn):
     assert not pointers.usable(vsn)

@@ -41,6 +41,7 @@ from supervision.anchor.upgrade_events import (
     Ordered,
     Point,
     Pointed,
+    Prepare,
     Record,
     SpawnSuccessor,
     SuccessorNotSpawned,
@@ -329,7 +330,7 @@ class World:
             case GoOn(text):
                 self.gone_on.append(text)
             case _:
-                assert isinstance(action, Announce | Finish)
+                assert isinstance(action, Announce | Finish | Prepare)
 
     def spawn_plain(self):
         assert not self.living(), "a program is started beside another process of its own"
