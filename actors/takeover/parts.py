@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from actors import migrations
 from actors.etc_files import etc_file
 from actors.takeover.actor_kinds import actors_part
+from actors.takeover.answers import AnswersPart
 from actors.takeover.counters import CountersPart
 from actors.takeover.http_connections import HttpPart
 from actors.takeover.journal_part import JournalPart
@@ -46,6 +47,7 @@ def _parts(node: Assembly, *, taking: bool) -> list[Part]:
         actors_part(node.kernel, node.config, taking=taking),
         LinksPart(node.kernel, node.links, node.pool),
         HttpPart(node.kernel, node.web, node.services.events),
+        AnswersPart(node.services.requests),
         CountersPart(
             node.kernel,
             node.journal,

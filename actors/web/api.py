@@ -220,7 +220,7 @@ class Api:
     def __init__(self, services: Services, operations: tuple[Operation, ...]) -> None:
         self._services = services
         self._router = Router({(op.doc.method, op.doc.path): op for op in operations})
-        self._requests = once.Requests(time.monotonic)
+        self._requests = services.requests
 
     @property
     def request_timeout_s(self) -> float:

@@ -1,9 +1,9 @@
 """Requests with an `Idempotency-Key`: done once, answered as often as they are sent.
 
 What is done to sessions is remembered by the sessions, durably, so that it holds over a crash of
-the node; what is done to the node itself is remembered here, as long as the node runs. Both are
-kept apart by who asks, and while one request is under way another one with its key waits: so the
-second always finds what the first has done.
+the node; what is done to the node itself is remembered here, as long as the node runs, and beyond
+where another process takes over from it. Both are kept apart by who asks, and while one request is
+under way another one with its key waits: so the second always finds what the first has done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +145,23 @@ class Requests:
     def keep(self, once: IdempotentKey, answer: Any) -> None:
         """Remember an answer for when it is asked for again."""
         self._kept[once.key] = Kept(once.fingerprint, self._now(), answer)
+
+    # From one process to the next
+
+    def kept(self) -> list[tuple[IdempotentKey, Kept]]:
+        """The answers that are still known, each with what it was given to, the oldest first."""
+        self._forget()
+        return [(IdempotentKey(key, one.fingerprint), one) for key, one in self._kept.items()]
+
+    def carry(self, kept: Iterable[tuple[IdempotentKey, Kept]]) -> None:
+        """Know what another process has answered; what this one has follows.
+
+        Args:
+            kept: as the other one's `kept` says.
+        """
+        own = self._kept
+        self._kept = OrderedDict((once.key, one) for once, one in kept)
+        self._kept.update(own)
 
     def _forget(self) -> None:
         oldest = self._now() - KEEP_S

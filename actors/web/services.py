@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
@@ -12,6 +13,7 @@ from actors.config import HttpConfig
 from actors.overload import Overload
 from actors.releases.port import Releases
 from actors.web.event_hub import EventHub
+from actors.web.once import Requests
 from actors.web.ports import NodeCounts, Readiness, Sessions
 from actors.web.tokens import TokenStore
 from supervision.introspection import Introspection
@@ -37,6 +39,7 @@ class Services:
         send_list: Fields that an IVR application is sent, by the application's name.
         releases: What is installed, and the anchor that upgrades.
         wall: Seconds since the epoch.
+        requests: Those with an idempotency key, however they come.
     """
 
     version: str
@@ -54,3 +57,4 @@ class Services:
     send_list: Callable[[str], Sequence[str]]
     releases: Releases
     wall: Callable[[], float]
+    requests: Requests = field(default_factory=lambda: Requests(time.monotonic))
