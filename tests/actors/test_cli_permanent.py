@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from actors.cli import installation, rooms
+from actors.etc_files import etc_file
 from supervision.anchor import history, pointers
 from supervision.anchor.messages import ExitCode
 from supervision.anchor.pointers import Pointers
@@ -30,8 +31,9 @@ def _node(*args):
 def make_installation(home):
     """A copy of the rooms whose node is the tests' own."""
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for part in (*rooms.ROOMS, "etc"):
-        shutil.copytree(rooms.home() / part, home / part, ignore=ignore)
+    places = {room: rooms.home() / room for room in rooms.ROOMS}
+    for part, place in {**places, "etc": etc_file("vigie.toml").parent}.items():
+        shutil.copytree(place, home / part, ignore=ignore)
     (home / "pyproject.toml").write_text("")
     composition = home / "actors" / "cli" / "composition.py"
     text = composition.read_text().replace("def _node(", "def _real_node(")
