@@ -84,22 +84,50 @@ def add(counted: list[Counted]) -> None:
 
 
 def latencies(kernel: Kernel) -> dict[str, Handled]:
-    """How long handlers took, by the names of their actors' classes."""
+    """How long handlers took, by the modules and names of their actors' classes."""
     kinds = list(kernel.latencies.items())
-    return {kind.__name__: Handled(list(one.counts), one.total_s) for kind, one in kinds}
+    return {_full_name(kind): Handled(list(one.counts), one.total_s) for kind, one in kinds}
 
 
 def add_latencies(kernel: Kernel, handled: dict[str, Handled]) -> None:
-    """Go on from how long handlers took in another process; classes that are gone are left out."""
-    classes = {kind.__name__: kind for kind in _below(Behaviour)}
+    """Go on from how long handlers took in another process.
+
+    Args:
+        kernel: the node.
+        handled: there. A class that has moved since is known by its bare name where only one has
+            it, as Prometheus is told; classes that are gone are left out.
+    """
+    classes = _by_name()
     for name, one in handled.items():
-        kind = classes.get(name)
+        kind = classes.get(name) or classes.get(_bare(name))
         if kind is None:
             continue
         here = kernel.latencies.setdefault(kind, Latency())
         here.total_s += one.total_s
         for bucket, count in enumerate(one.counts[: len(here.counts)]):
             here.counts[bucket] += count
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _by_name() -> dict[str, type | None]:
+    """All classes of actors by their full names, and by their bare names; None where it is two's.
+
+    A class comes before those derived of it: one that is made to watch an actor has its names.
+    """
+    full: dict[str, type] = {}
+    for kind in _below(Behaviour):
+        full.setdefault(_full_name(kind), kind)
+    bare: dict[str, type | None] = {}
+    for name, kind in full.items():
+        bare[_bare(name)] = None if _bare(name) in bare else kind
+    return {**bare, **full}
 
 
 def _below(kind: type) -> Iterator[type]:

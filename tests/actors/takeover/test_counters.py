@@ -214,6 +214,40 @@ def test_how_long_handlers_took_goes_on(pair):
     assert new.kernel.latencies[Busy].total_s == pytest.approx(0.008)
 
 
+def test_handlers_of_two_classes_of_one_name_are_told_apart(pair):
+    class Others:
+        class Busy(GenServer):
+            """Another one."""
+
+    old, new = pair
+    old.kernel.sample(None, Busy(), 0.004)
+    old.kernel.sample(None, Others.Busy(), 0.004)
+    old.kernel.sample(None, Others.Busy(), 0.004)
+    switched(old, new)
+    assert new.kernel.latencies[Busy].count == 1
+    assert new.kernel.latencies[Others.Busy].count == 2
+
+
+def test_handlers_of_a_class_that_has_moved_go_on_where_its_name_is_the_only_one(pair):
+    class Moved(GenServer):
+        """Once in another module."""
+
+    _, new = pair
+    once = counted.Handled([1], 0.004)
+    names = ("actors.gone.Moved", "Moved", "actors.gone.Gone")
+    counted.add_latencies(new.kernel, dict.fromkeys(names, once))
+    assert {kind: one.count for kind, one in new.kernel.latencies.items()} == {Moved: 2}
+
+
+def test_handlers_of_an_actor_that_is_watched_are_those_of_its_class(pair):
+    derived = type("Busy", (Busy,), {"__module__": __name__, "__qualname__": "Busy"})
+    old, new = pair
+    old.kernel.sample(None, Busy(), 0.004)
+    old.kernel.latencies[derived] = old.kernel.latencies[Busy]
+    switched(old, new)
+    assert {kind: one.count for kind, one in new.kernel.latencies.items()} == {Busy: 1}
+
+
 # The log
 
 

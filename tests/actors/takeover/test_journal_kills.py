@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,10 @@ STEP = 37
 @pytest.mark.parametrize("where", ["stop", "resume", "switch", "after"])
 def test_whoever_is_killed_nothing_that_was_acknowledged_is_lost(tmp_path, where) -> None:
     words = [sys.executable, PROGRAM, tmp_path, where, "5", str(STEP)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=240)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        words, env=environ, capture_output=True, text=True, check=True, timeout=240
+    )
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(outcomes) > 5, done.stderr
     assert [one["died"] for one in outcomes] == [True] * (len(outcomes) - 1) + [False]

@@ -34,6 +34,7 @@ class Program:
             stdout=asyncio.subprocess.PIPE,
             pass_fds=descriptors,
             limit=64_000_000,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         return self
 

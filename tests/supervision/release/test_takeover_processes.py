@@ -6,73 +6,29 @@ The test is the anchor: it starts both, kills what is left of one, and has the o
 from __future__ import annotations
 
 import contextlib
-import json
-import select
+import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from told_program import PATIENCE_S, ToldProgram
 
 pytestmark = pytest.mark.system
 
-SUPPORT = Path(__file__).resolve().parents[2] / "support"
-PATIENCE_S = 30.0
+PROGRAM = "takeover_program.py"
 CONNECTIONS = 3
 NEVER = ("put", 0)
 
 
-class Program:
-    """One side, which is told lines and tells lines."""
-
-    def __init__(self, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(SUPPORT / "takeover_program.py"), *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        self._buffer = b""
-
-    def tell(self, *words: Any) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write((" ".join(map(str, words)) + "\n").encode())
-
-    def said(self) -> dict[str, Any] | None:
-        """What it says next; None where it ended."""
-        while b"\n" not in self._buffer:
-            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
-            assert ready, "it says nothing"
-            data = self.process.stdout.read(65536)
-            if not data:
-                return None
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return json.loads(line)
-
-    def expect(self, what: str) -> dict[str, Any]:
-        said = self.said()
-        assert said is not None, f"it ended, and was to say {what}"
-        assert said["what"] == what, said
-        return said
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-
-class Old(Program):
+class Old(ToldProgram):
     """The side that gives, with connections of its own."""
 
     def __init__(self, directory: Path) -> None:
         port = directory / "port"
-        super().__init__("give", str(directory), str(port), str(CONNECTIONS))
+        super().__init__(PROGRAM, "give", str(directory), str(port), str(CONNECTIONS))
         self.expect("listening")
         address = ("127.0.0.1", int(port.read_text(encoding="utf-8")))
         self.clients = [socket.create_connection(address, PATIENCE_S) for _ in range(CONNECTIONS)]
@@ -107,8 +63,8 @@ def old(tmp_path: Path) -> Iterator[Old]:
 
 
 @contextlib.contextmanager
-def new(directory: Path, way: str = "put", at: int = 0) -> Iterator[Program]:
-    program = Program("take", str(directory))
+def new(directory: Path, way: str = "put", at: int = 0) -> Iterator[ToldProgram]:
+    program = ToldProgram(PROGRAM, "take", str(directory))
     program.tell(way, at)
     yield program
     program.kill()
