@@ -6,7 +6,6 @@ The test is the anchor: it starts both, kills what is left of one, and has the o
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 from collections.abc import Iterator
