@@ -7,7 +7,6 @@ or nothing does. Standard library only, but for what a journal's rows are like.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import os
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from actors import atomic_file
 from actors.cli import rooms
 from actors.etc_files import etc_file
+from actors.user_name import user
 from supervision.anchor import history, pointers
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.pointers import DIRECTORY, MANIFEST, Pointers
@@ -117,14 +117,6 @@ def adopt(data: Path, who: str = "") -> str:
             return _adopt(data, who or user())
     except (OSError, pointers.PointersUnreadable) as error:
         raise Refusal(ExitCode.FAILED, f"the release cannot be recorded: {error}") from None
-
-
-def user() -> str:
-    """The name of the user of this process, or its number where it has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # since Python 3.13 the latter
-        return str(os.getuid())
 
 
 def own_release(data: Path) -> str | None:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.cli import installation
+from actors.user_name import user
 from supervision.anchor import history, pointers
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.pointers import DIRECTORY, PointersUnreadable
@@ -124,7 +125,7 @@ def _back(data: Path, found: Pointers) -> Pointers:
     why = "the node ended while the release was on probation"
     after = found.back().refusing(found.current, why, now)
     pointers.write(data, after)
-    line = {"at": now, "who": installation.user(), "step": "fallback", "result": "permanent"}
+    line = {"at": now, "who": user(), "step": "fallback", "result": "permanent"}
     history.append(data, line | {"vsn": found.permanent, "from": found.current, "why": why})
     sys.stderr.write(f"vigie: {found.current} was on probation; {found.permanent} starts\n")
     return after

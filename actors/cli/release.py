@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.cli import release_files
+from actors.cli import release_steps
 from actors.cli.command import Answer
 from actors.cli.peer import Peer
 from actors.cli.release_text import outcome_lines, plan_lines, report_lines, status_lines
@@ -45,10 +45,8 @@ def commit(options: Namespace) -> Answer:
     lines = [f"release {done['vsn']} is permanent"]
     if done.get("missing"):
         lines.append(f"the node has not done all that waited for it: {done['missing']}")
-    data = options.data.absolute()
-    gone = release_files.prune(data, release_files.config_of(options).release)
-    lines += [f"release {vsn} removed: more old ones than are kept" for vsn in gone]
-    return Answer(done | {"removed": gone}, lines)
+    pruned = release_steps.prune(options)
+    return Answer(done | pruned.data(), lines + pruned.lines())
 
 
 def rollback(options: Namespace) -> Answer:
@@ -94,4 +92,4 @@ def _history_row(entry: dict[str, Any]) -> tuple[object, ...]:
 
 def _ask(options: Namespace, op: str, **args: Any) -> Any:
     with Peer(options.data, TIMEOUT_S) as peer:
-        return peer.ask(op, {"who": release_files.who(), **args})
+        return peer.ask(op, {"who": release_steps.who(), **args})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import shutil
 import time
@@ -26,6 +25,7 @@ from actors.releases.manifest import (
     minor,
 )
 from actors.releases.source import tree_hash
+from actors.user_name import user
 from supervision.anchor import history, pointers
 from supervision.anchor.messages import ExitCode, Refusal
 
@@ -213,7 +213,7 @@ def _make(
         (partial / archive.SIGNATURE).write_bytes(found.signature)
     installed = Installed(
         at=time.time(),
-        by=getpass.getuser(),
+        by=user(),
         python=base.version,
         interpreter=base.path,
         files=environment_hash(directory),

@@ -92,12 +92,12 @@ def removable(data: Path, vsn: str) -> Pointers | None:
     """Say whether a release may be taken away; returns the pointers of the node.
 
     Raises:
-        Refusal: it is not there, or runs, or would be started.
+        Refusal: nothing is known of it, or it runs, or would be started.
     """
     directory = install.home(data) / manifests.checked_vsn(vsn)
-    if not directory.is_dir():
-        raise Refusal(ExitCode.FAILED, f"release {vsn} is not installed", "vsn")
     found = current(data)
+    if not directory.is_dir() and not (found and vsn in found.old):
+        raise Refusal(ExitCode.FAILED, f"release {vsn} is not installed", "vsn")
     state = found.state(vsn) if found else ReleaseState.UNPACKED
     if state in {ReleaseState.PERMANENT, ReleaseState.CURRENT}:
         why = f"release {vsn} is {state}: only unpacked and old releases are removed"

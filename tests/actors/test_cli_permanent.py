@@ -12,6 +12,7 @@ import pytest
 
 from actors.cli import installation, rooms
 from actors.etc_files import etc_file
+from actors.user_name import user
 from supervision.anchor import history, pointers
 from supervision.anchor.messages import ExitCode
 from supervision.anchor.pointers import Pointers
@@ -93,7 +94,7 @@ def test_the_first_start_records_the_installation_as_the_permanent_release(one, 
     assert (line["step"], line["vsn"], line["who"]) == (
         "adopt",
         found.permanent,
-        installation.user(),
+        user(),
     )
 
 

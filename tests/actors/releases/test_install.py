@@ -304,6 +304,8 @@ def test_an_old_release_can_be_removed(built, installed):
     with install.alone(installed) as releases:
         install.discard(releases, "9.1")
     assert "9.1" not in left(installed)
+    assert shelf.removable(installed, "9.1") == found  # the pointers still tell of it
+    pointers.write(installed, found.without("9.1"))
     with pytest.raises(Refusal, match="is not installed"):
         shelf.removable(installed, "9.1")
 
