@@ -27,6 +27,10 @@ NOBODY = 65534
 PORT = 5432
 """The number in the name of the socket."""
 
+SOCKET = f".s.PGSQL.{PORT}"
+LOCK = f"{SOCKET}.lock"
+"""What keeps two servers from one socket, beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
@@ -105,7 +109,7 @@ def dsn(spec: ServerSpec, working_directory: Path) -> str:
 
 def socket_path(directory: Path) -> Path:
     """Return the server's socket."""
-    return directory / "run" / f".s.PGSQL.{PORT}"
+    return directory / "run" / SOCKET
 
 
 def initdb_command(spec: ServerSpec, cluster: str, password_file: str) -> list[str]:

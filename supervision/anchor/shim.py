@@ -140,7 +140,8 @@ class Shim:
         server = self._spawn(command, signal.SIGQUIT)
         try:
             self._wait(server, ready=self._is_ready)
-            _tell(self._anchor, server.pid, binaries.version(self._spec.binaries))
+            if server.returncode is None:
+                _tell(self._anchor, server.pid, binaries.version(self._spec.binaries))
             self._wait(server)
         except Stopping:
             self._stop(server)
@@ -149,10 +150,15 @@ class Shim:
         raise ServerEnded(server.returncode)
 
     def _clear(self) -> None:
-        """Remove what a killed predecessor left: processes, pid file, a half-made cluster."""
+        """Remove what a killed predecessor left: processes, lock files, a half-made cluster.
+
+        After a reboot another process may have the number that is in them, and the server would
+        refuse to start for as long as that one lives.
+        """
         for cluster in (self._cluster, self._unfinished):
             leftovers.end(cluster)
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        (self._path / "run" / postgres.LOCK).unlink(missing_ok=True)
         shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def _make_cluster(self) -> None:

@@ -26,6 +26,9 @@ from supervision.anchor.testing import RunningAnchor, wait_for, wait_gone
 pytestmark = pytest.mark.system
 
 ROOT = os.geteuid() == 0
+USER = postgres.NOBODY if ROOT else os.geteuid()
+"""Who the server runs as."""
+
 # A user with an account: initdb refuses the others.
 PLAIN_USER = pwd.getpwnam("daemon").pw_uid
 SYSTEM_PYTHON = Path("/usr/bin/python3")
@@ -177,6 +180,20 @@ def test_a_pid_file_of_another_process_does_not_block_a_start(start, data):
     stale = data / "postgres/cluster/postmaster.pid"
     stale.write_text(f"{os.getpid()}\n/somewhere\n1\n5432\n../run\n\n 1 1\nready   \n")
     ready(start())
+    assert query(data, "SELECT 1") == 1
+
+
+def test_a_lock_of_the_socket_that_names_another_process_does_not_block_a_start(start, data):
+    first = start()
+    ready(first)
+    first.end()
+    # After a power cut the lock is there, and its number may be anybody's: of the same user here.
+    stale = data / "postgres/run" / postgres.LOCK
+    with subprocess.Popen(["sleep", "60"], user=USER) as other:
+        cluster = data / "postgres/cluster"
+        stale.write_text(f"{other.pid}\n{cluster}\n1\n5432\n{data}/postgres/run\n")
+        ready(start())
+        other.kill()
     assert query(data, "SELECT 1") == 1
 
 
