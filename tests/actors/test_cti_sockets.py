@@ -9,6 +9,7 @@ from live_links import LiveCti, LivePath
 
 CALLS = 60
 EVENTS = ("delivered", "established")
+CUTS = 12
 
 
 @pytest.fixture
@@ -99,19 +100,19 @@ def test_nothing_but_a_pause_is_noticed_of_the_others(on_node, tmp_path, listeni
 
 def test_a_peer_that_is_cut_off_again_and_again_loses_nothing(on_node, tmp_path, listening):
     async def disturb(node, path, cti):
-        for _ in range(12):
+        for _ in range(CUTS):
             await further(node, cti, 8)
             await cti.ready()
             cti.cut()
 
-    scenario(on_node, tmp_path, listening, disturb, connections=lambda made: made > 5)
+    scenario(on_node, tmp_path, listening, disturb, connections=lambda made: made >= CUTS)
 
 
 def test_connections_that_break_within_a_frame_lose_nothing(on_node, tmp_path, listening):
     dice = random.Random(4)
 
     async def disturb(node, path, cti):
-        for _ in range(12):
+        for _ in range(CUTS):
             await further(node, cti, 8)
             await cti.ready()
             data = b"\x00\x00\x01\x00\x81" + dice.randbytes(dice.randrange(0, 20))
@@ -119,7 +120,7 @@ def test_connections_that_break_within_a_frame_lose_nothing(on_node, tmp_path, l
             await asyncio.sleep(0)
             cti.cut()
 
-    scenario(on_node, tmp_path, listening, disturb, connections=lambda made: made > 5)
+    scenario(on_node, tmp_path, listening, disturb, connections=lambda made: made >= CUTS)
 
 
 def test_a_half_open_connection_gives_way(on_node, tmp_path, listening):

@@ -128,8 +128,13 @@ class LiveCti:
         self._task = asyncio.ensure_future(self._run())
 
     async def ready(self):
-        while self.client is None or self.client.answer is None:  # noqa: ASYNC110 - as in LiveNode
+        """Wait for the answer to its hello, of a connection that has not just been cut."""
+        while not self._is_ready():  # noqa: ASYNC110 - as in LiveNode
             await asyncio.sleep(0.001)
+
+    def _is_ready(self):
+        answered = self.client is not None and self.client.answer is not None
+        return answered and not self.writer.transport.is_closing()
 
     async def end(self):
         self._task.cancel()
