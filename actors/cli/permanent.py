@@ -27,6 +27,10 @@ HANDED_ON = "VIGIE_HANDED_ON"
 """The version for which a command was handed on: once, so that it cannot go in circles."""
 
 
+ENDED = "the node ended while the release was on probation; it may be tried again"
+"""What the history says of a release that is not what starts."""
+
+
 class Elsewhere(NamedTuple):
     """A release that runs by another command than this one.
 
@@ -120,15 +124,26 @@ def _command(
 
 
 def _back(data: Path, found: Pointers) -> Pointers:
-    """The permanent release is what runs again."""
-    now = time.time()
-    why = "the node ended while the release was on probation"
-    after = found.back().refusing(found.current, why, now)
+    """The permanent release is what runs again.
+
+    Nothing is held against the other one: power cuts, reboots and the killing of an anchor say
+    nothing about it. What does, crashes and verdicts, a living anchor has seen, and written down.
+    """
+    after = found.back()
     pointers.write(data, after)
-    line = {"at": now, "who": user(), "step": "fallback", "result": "permanent"}
-    history.append(data, line | {"vsn": found.permanent, "from": found.current, "why": why})
-    sys.stderr.write(f"vigie: {found.current} was on probation; {found.permanent} starts\n")
+    line = {"at": time.time(), "who": user(), "step": "fallback", "result": "permanent"}
+    _note(data, line | {"vsn": found.permanent, "from": found.current, "why": ENDED})
+    words = f"{found.current} was on probation when the node ended; {found.permanent} starts"
+    again = f"vigie release upgrade {found.current} tries it again"
+    sys.stderr.write(f"vigie: {words}; {again}\n")
     return after
+
+
+def _note(data: Path, line: dict[str, object]) -> None:
+    try:
+        history.append(data, line)
+    except OSError as error:  # what is done is done; a disk that is full may let a node start
+        sys.stderr.write(f"vigie: the history cannot be written: {error.strerror}\n")
 
 
 def _unusable(data: Path, vsn: str, why: str) -> Refusal:

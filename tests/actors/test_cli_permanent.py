@@ -147,12 +147,28 @@ def test_what_was_on_probation_when_all_ended_is_not_what_starts(one, data):
     pointers.write(data, Pointers(vsn, "9.9.9"))
     code, _, err = vigie(one, data, "start")
     assert code == 0
-    assert f"vigie: 9.9.9 was on probation; {vsn} starts\n" in err
+    assert f"vigie: 9.9.9 was on probation when the node ended; {vsn} starts; " in err
     found = pointers.read(data)
     assert (found.current, found.provisional) == (vsn, False)
-    assert found.refused["9.9.9"].why == "the node ended while the release was on probation"
     line = history.read(data)[-1]
     assert (line["step"], line["vsn"], line["from"]) == ("fallback", vsn, "9.9.9")
+    why = "the node ended while the release was on probation; it may be tried again"
+    assert (line["result"], line["why"]) == ("permanent", why)
+
+
+def test_a_release_is_not_refused_for_a_node_that_ended_on_its_probation(one, data):
+    vigie(one, data, "start")
+    vigie(one, data, "stop")
+    vsn = pointers.read(data).permanent
+    known = Pointers(vsn, "9.9.9").refusing("8.8.8", "it crashed", 5.0)
+    pointers.write(data, known)
+    assert vigie(one, data, "start")[0] == 0
+    assert pointers.read(data) == known.back()  # what a living anchor has seen stays
+    # It is asked for as any other; it is not refused for having failed, but for being nowhere.
+    code, _, err = vigie(one, data, "release", "upgrade", "9.9.9")
+    assert (code, "has failed before" in err) == (ExitCode.FAILED, False)
+    code, _, err = vigie(one, data, "release", "upgrade", "8.8.8")
+    assert (code, "8.8.8 has failed before (it crashed)" in err) == (ExitCode.FAILED, True)
 
 
 @pytest.fixture
