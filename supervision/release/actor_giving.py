@@ -286,6 +286,9 @@ def asked(
         cause = why.__cause__ or why
         raise ConversionFailed(f"{path}: {why.kind}", why.have, why.want, cause) from cause
     except Exception as why:
+        # The callback is the code of whoever wrote the actor: anything comes out of it. Its actor
+        # runs on, with the state that it has: a conversion that fails is a takeover that is refused
+        # and no crash, so its supervisor, which would restart it without that state, hears nothing.
         if isinstance(why, TypeError) and " has no " in str(why):
             raise NoConversion(f"{path}: {why}") from why
         raise ConversionFailed(f"{path}: {kind}", have, want, why) from why

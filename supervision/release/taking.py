@@ -286,6 +286,9 @@ class Taker:
         try:
             return await work
         except Exception as error:
+            # Whatever a part's own code raises on states of another version comes out here, besides
+            # what the connection does. It goes on to whoever started this takeover, and ends that,
+            # not an actor; but the other side stands still, and must not wait for a time limit.
             connection = self._there()
             connection.put(Failed(f"{type(error).__name__}: {error}"))
             connection.close()
