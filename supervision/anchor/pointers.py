@@ -34,6 +34,10 @@ class PointersUnreadable(ValueError):  # noqa: N818 - a state of affairs
     """The file is damaged or of a newer format; the message says what and where."""
 
 
+class NotCurrent(ValueError):  # noqa: N818 - a state of affairs
+    """What is to be made permanent is not what runs; the message says what does."""
+
+
 class ReleaseState(StrEnum):
     """What a release is (OTP's words)."""
 
@@ -93,8 +97,17 @@ class Pointers:
         """What runs is the permanent release again."""
         return replace(self, current=self.permanent)
 
-    def made_permanent(self) -> Pointers:
-        """What runs is what is started from now on; what was is old, and nothing against it."""
+    def made_permanent(self, vsn: str) -> Pointers:
+        """What runs is what is started from now on; what was is old, and nothing against it.
+
+        Args:
+            vsn: What is taken to run.
+
+        Raises:
+            NotCurrent: Another release does.
+        """
+        if vsn != self.current:
+            raise NotCurrent(f"{vsn} cannot be made permanent: {self.current} is what runs")
         if not self.provisional:
             return self
         old = (*(item for item in self.old if item != self.current), self.permanent)
@@ -129,8 +142,10 @@ class Pointers:
             found = data["format"]
             if found == FORMAT:
                 return _pointers(data)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise PointersUnreadable(f"{FILE}: damaged: {error!r}") from None
+        except KeyError as error:
+            raise PointersUnreadable(f"{FILE}: damaged: {error} is missing") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise PointersUnreadable(f"{FILE}: damaged: {error}") from None
         raise PointersUnreadable(f"{FILE}: of format {found!r}; this release reads {FORMAT}")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from supervision.anchor import children, composing, history, pointers
 from supervision.anchor.inheritance import RELEASE, TAKEOVER, Release, TakeoverOrder
 from supervision.anchor.messages import ExitCode, Message, Refusal
-from supervision.anchor.pointers import PointersUnreadable
+from supervision.anchor.pointers import NotCurrent, PointersUnreadable
 from supervision.anchor.upgrade_events import (
     Answer,
     Answered,
@@ -294,15 +294,17 @@ class Releases:
     def _point(self, action: Point) -> UpgradeEvent:
         before, prepared = self.known(), self._prepared
         ready = prepared is not None and prepared[:2] == (before, action)
-        after = prepared[2] if prepared and ready else pointed(before, action, time.time())
         self._prepared = None
+        try:
+            after = prepared[2] if prepared and ready else pointed(before, action, time.time())
+        except NotCurrent as error:
+            return NotPointed(action.how, str(error))
         try:
             pointers.write(self._directory, after, prepared=ready)
         except OSError as error:
-            if action.how in {Pointing.BACK, Pointing.REFUSED}:
-                self.pointers = after  # so it is, whatever the disk says; the next start finds out
-            with contextlib.suppress(OSError):
-                pointers.write(self._directory, self.pointers or before)
+            self.pointers = after if action.anyway else before  # the next start finds out
+            with contextlib.suppress(OSError):  # the rename may have been done
+                pointers.write(self._directory, self.pointers)
             return NotPointed(action.how, error.strerror or str(error))
         self.pointers = after
         return Pointed(action.how)
@@ -330,6 +332,9 @@ def pointed(before: Pointers, action: Point, at: float) -> Pointers:
         before: What they were.
         action: The change.
         at: Now, in seconds since the epoch.
+
+    Raises:
+        NotCurrent: What is to be made permanent is not what runs.
     """
     after = before
     if action.how is Pointing.CURRENT:
@@ -337,7 +342,7 @@ def pointed(before: Pointers, action: Point, at: float) -> Pointers:
     elif action.how is Pointing.BACK:
         after = before.back()
     elif action.how is Pointing.PERMANENT:
-        after = before.made_permanent()
+        after = before.made_permanent(action.vsn)
     return after.refusing(action.refuse, action.why, at) if action.refuse else after
 
 

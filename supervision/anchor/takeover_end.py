@@ -134,7 +134,8 @@ def over(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
         return state, _reported(takeover)
     actions = failed(takeover, takeover.failure, now)
     if takeover.blamed and order.provisional and order.step is not Step.SHADOW:
-        actions.append(Point(Pointing.REFUSED, refuse=order.vsn, why=takeover.failure))
+        why = takeover.failure
+        actions.append(Point(Pointing.REFUSED, refuse=order.vsn, why=why, anyway=True))
     if not order.insists or upgrade.probation is None or upgrade.stop is not None:
         return state, actions
     why = f"the takeover back failed: {takeover.failure}"
@@ -262,7 +263,7 @@ def _leave_probation(state: AnchorState, why: str, *, refuse: bool) -> Decision:
     state = replace(state, upgrade=replace(upgrade, probation=None))
     refused = order.vsn if refuse else ""
     return state, [
-        Point(Pointing.BACK, vsn=order.permanent, refuse=refused, why=why),
+        Point(Pointing.BACK, vsn=order.permanent, refuse=refused, why=why, anyway=True),
         Record(entry(back, "done" if refuse else "stopped", why, plan=upgrade.probation.plan)),
     ]
 

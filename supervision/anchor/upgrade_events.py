@@ -150,12 +150,15 @@ class Point:
         vsn: The release that runs.
         refuse: A release that has failed.
         why: How.
+        anyway: Whether it is so even where the disk does not take it, because what ran is gone or
+            is on its way out. What only may become so stays as it was then.
     """
 
     how: Pointing
     vsn: str = ""
     refuse: str = ""
     why: str = ""
+    anyway: bool = False
 
 
 @dataclass(frozen=True, slots=True)

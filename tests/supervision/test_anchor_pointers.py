@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervision.anchor import history, pointers
-from supervision.anchor.pointers import Pointers, PointersUnreadable, Refused, ReleaseState
+from supervision.anchor.pointers import (
+    NotCurrent,
+    Pointers,
+    PointersUnreadable,
+    Refused,
+    ReleaseState,
+)
 
 VSNS = st.from_regex(r"[0-9]\.[0-9]{1,2}(\+g[0-9a-f]{3})?", fullmatch=True)
 
@@ -40,10 +46,10 @@ def test_a_release_is_on_probation_then_permanent_and_what_was_is_old():
     known = Pointers("1", "1").refusing("2", "it died", 5.0).on_probation("2")
     assert known.provisional
     assert known.back() == Pointers("1", "1", (), {"2": Refused("it died", 5.0)})
-    permanent = known.made_permanent()
+    permanent = known.made_permanent("2")
     assert permanent == Pointers("2", "2", ("1",))
-    assert permanent.made_permanent() == permanent
-    assert permanent.on_probation("1").made_permanent() == Pointers("1", "1", ("2",))
+    assert permanent.made_permanent("2") == permanent
+    assert permanent.on_probation("1").made_permanent("1") == Pointers("1", "1", ("2",))
     assert permanent.without("1").old == ()
 
 
@@ -155,3 +161,8 @@ def test_the_history_says_what_is_not_json_by_leaving_it_out(tmp_path):
     (tmp_path / "releases").mkdir()
     (tmp_path / "releases" / "history.jsonl").write_text('nonsense\n[1]\n{"at": 1}\n')
     assert history.read(tmp_path) == [json.loads('{"at": 1}')]
+
+
+def test_nothing_is_made_permanent_but_what_runs():
+    with pytest.raises(NotCurrent, match="2 cannot be made permanent: 3 is what runs"):
+        Pointers("1", "3").made_permanent("2")

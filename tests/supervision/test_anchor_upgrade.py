@@ -311,3 +311,42 @@ def test_the_freeze_is_measured_without_the_drain(world):
     assert timings["freeze_ms"] == pytest.approx(300.0)
     assert timings["drain_ms"] == 300.0
     assert timings["total_s"] == pytest.approx(0.6)
+
+
+def test_a_rollback_that_the_disk_does_not_take_at_the_switch_is_as_if_nothing_had_been(world):
+    world.take_over()
+    before = world.pointers
+    number = world.rollback()
+    world.answer("takeover.listen")
+    world.tell("connected")
+    world.tell("copied")
+    world.answer("takeover.freeze")
+    world.disk_full = True
+    world.prepared()
+    world.reap_all()
+    world.answer("takeover.resume")
+    assert "no room" in answer(world, number).why
+    assert (world.pointers, stage(world)) == (before, None)
+    assert world.state.upgrade.probation.order.vsn == "2"
+    world.disk_full = False
+    world.commit()
+    world.answer("release.permanent")
+    assert (world.pointers.permanent, world.pointers.old) == ("2", ("1",))
+
+
+def test_what_ended_on_probation_is_not_current_even_if_the_disk_does_not_take_it(world):
+    world.take_over()
+    world.disk_full = True
+    world.die(Role.PROGRAM)
+    assert not world.pointers.provisional
+    assert world.pointers.refused.keys() == {"2"}
+
+
+def test_nothing_is_made_permanent_but_what_runs(world):
+    world.take_over()
+    world.pointers = world.pointers.back()
+    world.deep = 1  # what is known is wrong here
+    number = world.commit()
+    why = "the pointers cannot be written: 2 cannot be made permanent: 1 is what runs"
+    assert (answer(world, number).code, answer(world, number).why) == (ExitCode.FAILED, why)
+    assert (world.pointers.permanent, world.asked()) == ("1", [])

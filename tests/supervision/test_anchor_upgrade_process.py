@@ -371,6 +371,38 @@ def test_a_rollback_that_fails_leaves_the_new_release_on_probation_unless_it_is_
     assert_started_again(anchor, before)
 
 
+def fill(anchor):
+    """Have the pointers find no room; return what gives it back."""
+    aside = anchor.directory / pointers.DIRECTORY / pointers.ASIDE
+    aside.mkdir()
+    return aside.rmdir
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "verdict"])
+def test_a_rollback_that_the_disk_does_not_take_is_as_if_nothing_had_been(start, end):
+    anchor = start()
+    anchor.install("2.0")
+    anchor.upgrade()
+    before, known, make_room = anchor.node(), anchor.pointers(), fill(anchor)
+    assert "the pointers cannot be written" in anchor.refused("release.rollback").msg
+    after, status = anchor.node(), anchor.ask("release.status")
+    assert (after["pid"], after["vsn"], after["serving"]) == (before["pid"], "2.0", True)
+    assert (status["permanent"], status["current"]) == ("1.0", "2.0")
+    assert status["probation"]["vsn"] == "2.0"
+    make_room()
+    assert anchor.pointers() == known
+    if end == "commit":
+        assert anchor.ask("release.commit")["vsn"] == "2.0"
+        assert anchor.pointers() == pointers.Pointers("2.0", "2.0", ("1.0",))
+        return
+    if end == "rollback":
+        assert anchor.ask("release.rollback")["state"] == "permanent"
+    else:
+        anchor.node(do="complain", why="too slow")
+    assert anchor.serving("1.0")["memory"] == "in memory"
+    assert ("2.0" in anchor.pointers().refused) == (end == "verdict")
+
+
 def test_a_probation_without_a_complaint_makes_the_release_permanent(start):
     anchor = start()
     anchor.install("2.0")

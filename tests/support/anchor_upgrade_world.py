@@ -9,7 +9,7 @@ import signal
 from dataclasses import dataclass, field
 
 from supervision.anchor import upgrade
-from supervision.anchor.pointers import Pointers
+from supervision.anchor.pointers import NotCurrent, Pointers
 from supervision.anchor.releases import pointed
 from supervision.anchor.spec import AnchorSpec, ProgramSpec, RestartPolicy, UpgradeSpec
 from supervision.anchor.states import (
@@ -51,7 +51,7 @@ from supervision.anchor.upgrade_events import (
     UseSpec,
     Verdict,
 )
-from supervision.anchor.upgrade_states import Order, Pointing, Role, Step
+from supervision.anchor.upgrade_states import Order, Role, Step
 
 LIMITS = UpgradeSpec("node", probation_s=60.0, permanent_timeout_s=61.5)
 NODE = ProgramSpec(
@@ -101,6 +101,7 @@ class World:
         self.gone_on: list[str] = []
         self.disk_full = self.cannot_spawn = False
         self.starting: Process | None = None
+        self.deep = 0
         self.on(Begin())
         self.ready()
         self.on(Spawned("store", 99))
@@ -112,10 +113,12 @@ class World:
         """Tell the core of an event; do what it asks for."""
         self.now += after
         self.state, actions = upgrade.decide(SPEC, self.state, event, self.now)
+        self.deep += 1
         for action in actions:
             outcome = self.do(action)
             if outcome is not None:
                 self.on(outcome)
+        self.deep -= 1
         self.check()
 
     def tick(self):
@@ -375,8 +378,12 @@ class World:
                 self.roles[to] = process
 
     def point(self, action):
-        if not self.disk_full or action.how in {Pointing.BACK, Pointing.REFUSED}:
-            self.pointers = pointed(self.pointers, action, 0.0)
+        try:
+            after = pointed(self.pointers, action, 0.0)
+        except NotCurrent as error:
+            return NotPointed(action.how, str(error))
+        if not self.disk_full or action.anyway:
+            self.pointers = after
         if self.disk_full:
             return NotPointed(action.how, "no room")
         return Pointed(action.how)
@@ -390,6 +397,23 @@ class World:
         deciders = [item.pid for item in self.living() if item.decides]
         assert len(deciders) <= 1, f"two decide: {deciders}"
         assert all(len(answers) == 1 for answers in self.answers.values()), "answered twice"
+        if self.deep == 0:
+            self.check_pointers()
+
+    def check_pointers(self):
+        """What is known of releases is what is decided on, and what runs."""
+        upgraded, known = self.state.upgrade, self.pointers
+        probation = upgraded.probation
+        if probation is not None:
+            order = probation.order
+            assert (known.current, known.permanent) == (order.vsn, order.permanent)
+        elif upgraded.committing is not None:
+            assert known.current == upgraded.committing.probation.order.vsn
+        else:
+            assert not known.provisional, "on probation without a probation"
+        process = self.roles.get(Role.PROGRAM)
+        if process and process.decides and not (process.killed or process.ending):
+            assert process.vsn == known.current, "another release runs than the pointers say"
 
     def check_calm(self):
         """What has to be after `calm`."""
