@@ -150,7 +150,7 @@ class SessionSup(Supervisor):
     def _say_up(self, pool: SessionPool) -> None:
         waiting, pool.when_up = pool.when_up, []
         for then in waiting:
-            then(self)
+            then()
 
     async def _take_over(self, pool: SessionPool) -> None:
         for number, child in enumerate(list(pool.children.values()), 1):

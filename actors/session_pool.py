@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.call_sup import SessionSup
     from actors.session_data import Session
     from supervision.eventloop.cell import LocalAddress
     from supervision.strategy import Child
@@ -25,14 +24,14 @@ class SessionPool:
         recovered: state and data of those that the journal has given back and that nobody has
             started again yet.
         ready: whether those of the last process have been started.
-        when_up: called with the supervisor of sessions as soon as it runs, once; for who waits.
+        when_up: called as soon as the supervisor of sessions runs, once; for who waits.
     """
 
     def __init__(self) -> None:
         self.children: dict[str, Child] = {}
         self.recovered: dict[str, tuple[str, Session]] = {}
         self.ready = False
-        self.when_up: list[Callable[[SessionSup], object]] = []
+        self.when_up: list[Callable[[], object]] = []
 
     def address_of(self, session: str) -> LocalAddress | None:
         """Where a session lives, also while it is being restarted."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import asyncio
 
     from actors.config import JournalConfig
-    from actors.journal.rewriting import Rewriting
     from supervision.eventloop.kernel import Kernel
 
 MEBIBYTE = 1_048_576
@@ -55,7 +54,7 @@ class Commits(Gathered):
         self._codecs = codecs
         self._writing: Writing = codecs
         self._kept_back: dict[Place, Any] = {}
-        self._rewriting: Rewriting | None = None
+        self._touched: set[Place] | None = None  # noted while rows are written again
         self._outbox_listener: Callable[[int], None] = lambda _: None
         self._encoding: Encoding | None = None
         self._commit: Commit | None = None
@@ -139,8 +138,8 @@ class Commits(Gathered):
         rows, size = self.config.commit_rows, self.config.commit_mb * MEBIBYTE
         encoding = Encoding(batch, self._number + 1, self._writing, rows, size)
         self._encoding, self._commit = encoding, None
-        if self._rewriting is not None:
-            self._rewriting.touched.update(batch.entries)
+        if self._touched is not None:
+            self._touched.update(batch.entries)
         self._step(encoding)
 
     def _step(self, encoding: Encoding) -> None:

@@ -211,11 +211,12 @@ class Journal(Commits):
         wanted = targets(self._codecs, self._writing)
         if not wanted:
             return 0
-        self._rewriting = rewriting = Rewriting(self, wanted)
+        rewriting = Rewriting(self, self.read, wanted)
+        self._touched = rewriting.touched
         try:
             await rewriting.run()
         finally:
-            self._rewriting = None
+            self._touched = None
             self._kept_back = rewriting.kept_back | self._kept_back
         return rewriting.rows
 

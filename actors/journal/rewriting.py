@@ -18,10 +18,12 @@ from actors.journal.batch import TAKEN_OUT, Place, Row
 from actors.journal.records import OUTBOX, Codec, JournalError, OutboxItem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
-    from actors.journal.journal import Journal
-    from actors.journal.writer import Question
+    from actors.journal.commits import Commits
+    from actors.journal.writer import Answered, Question
+
+    Reads = Callable[[Question[list[Any]], Answered[list[Any]]], None]
 
 PAGE = 100
 """Rows at a time: a millisecond or two of the loop."""
@@ -67,6 +69,7 @@ class Rewriting:
 
     Args:
         journal: whose rows.
+        read: asks what reads them.
         wanted: which.
 
     Attributes:
@@ -75,11 +78,12 @@ class Rewriting:
         rows: written again so far.
     """
 
-    def __init__(self, journal: Journal, wanted: list[Target]) -> None:
+    def __init__(self, journal: Commits, read: Reads, wanted: list[Target]) -> None:
         self.touched: set[Place] = set()
         self.kept_back: dict[Place, Any] = {}
         self.rows = 0
         self._journal = journal
+        self._read = read
         self._wanted = wanted
 
     async def run(self) -> None:
@@ -129,9 +133,10 @@ class Rewriting:
 
     async def _asked(self, question: Question[list[Any]]) -> list[Any]:
         """Ask the reader; what is on its way to the disk may not be in the answer."""
-        self.touched = set(self._journal.flying())
+        self.touched.clear()
+        self.touched.update(self._journal.flying())
         answered = asyncio.get_running_loop().create_future()
-        self._journal.read(question, partial(_tell, answered))
+        self._read(question, partial(_tell, answered))
         answer = await answered
         if isinstance(answer, JournalError):
             raise answer

@@ -211,7 +211,7 @@ class SessionsBulk(Bulk):
     def _later(self, version: int, items: Slice) -> asyncio.Future[None]:
         taken = self._kernel.loop.create_future()
 
-        def give(_: SessionSup) -> None:
+        def give() -> None:
             if taken.done():
                 return
             try:

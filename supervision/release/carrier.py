@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from supervision.release.versions import NoConversion
+
 if TYPE_CHECKING:
     from supervision.release.versions import Conversions
 
-
-class NoConversion(Exception):  # noqa: N818 - a state of affairs
-    """No way leads from one version of a state to another; the message names type and versions."""
+__all__ = ["Bulk", "NoConversion", "NotCarried", "Packed", "Part", "Slice"]
 
 
 class NotCarried(Exception):  # noqa: N818 - a state of affairs

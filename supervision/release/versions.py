@@ -17,14 +17,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from supervision.release.carrier import NoConversion
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     Step = Callable[[Any], Any]
 
 __all__ = ["SAME", "ConversionFailed", "Conversions", "NoConversion"]
+
+
+class NoConversion(Exception):  # noqa: N818 - a state of affairs
+    """No way leads from one version of a state to another; the message names type and versions."""
 
 
 class ConversionFailed(ValueError):  # noqa: N818 - says what is so
@@ -100,6 +102,9 @@ class Conversions:
                 try:
                     value = step(value)
                 except Exception as why:
+                    # A step is the code of whoever wrote the state, on data of any age: anything
+                    # comes out of it. The caller learns which step it was; it refuses a takeover,
+                    # or a row. No actor has failed, and none is to be restarted for it.
                     raise ConversionFailed(kind, at, then, why) from why
             return value
 

@@ -347,7 +347,7 @@ def test_a_slice_that_comes_before_the_supervisor_of_sessions_waits_for_it():
         assert not done.done()
         two.new.kernel.registry.register("sessionSup", two.new.sessions)
         for then in two.new.pool.when_up:
-            then(two.new.sessions.cell.actor)
+            then()
         assert done.done()
         assert set(two.new.pool.children) == {str(session.name)}
 
