@@ -81,7 +81,7 @@ GENERATION = Gauge(
 )
 UPGRADE_PAUSE_SECONDS = Histogram(
     "vigie_upgrade_pause_seconds",
-    "From the moment the old node read nothing more to the moment the new one served.",
+    "The longest that a connection which was moved was not read.",
     buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0, 2.0, 5.0),
     registry=REGISTRY,
 )

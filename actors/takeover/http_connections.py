@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from actors.takeover.pauses import Held
 from actors.web.connections import Moving
 from actors.web.event_hub import Event
 from actors.web.shown import shown
@@ -87,6 +88,10 @@ class HttpPart(Part):
         kernel: the node.
         entrance: where they come in.
         hub: the events of the node.
+
+    Attributes:
+        held: the connections that were taken, since when nobody read them: the time that requests
+            in flight had is part of it. None before the switch.
     """
 
     name = NAME
@@ -101,6 +106,7 @@ class HttpPart(Part):
         self._out: list[Moving] = []
         self._ends: list[tuple[int, bytes]] = []
         self._adopted = 0
+        self.held: Held | None = None
 
     # The side that gives
 
@@ -210,6 +216,7 @@ class HttpPart(Part):
         out, self._out = self._out, []
         ends, self._ends = self._ends, []
         self._adopted = len(out)
+        self.held = None if self._held_at is None else Held(self._held_at, len(out))
         self._entrance.come(map(self._later, out))
         for descriptor, words in ends:
             _end(descriptor, words)

@@ -24,6 +24,7 @@ from actors.takeover.links_state import (
     row_state,
     told_of,
 )
+from actors.takeover.pauses import Held
 from protocols.cti.link import Link
 from supervision.eventloop.managed import Cast
 from supervision.release.carrier import Packed, Part
@@ -58,6 +59,9 @@ class LinksPart(Part):
         kernel: the node.
         table: of its links.
         pool: its sessions.
+
+    Attributes:
+        held: the connections that were taken, since when nobody read them; None before the switch.
     """
 
     name = NAME
@@ -72,6 +76,7 @@ class LinksPart(Part):
         self._out: dict[CtiConnection, tuple[Detached, float | None]] = {}
         self._handed: list[tuple[LinkRow, RowState]] = []
         self._adopted = 0
+        self.held: Held | None = None
 
     # The side that gives
 
@@ -217,6 +222,7 @@ class LinksPart(Part):
         self._handed = []
         out, self._out = self._out, {}
         self._adopted = len(out)
+        self.held = None if self._held_at is None else Held(self._held_at, len(out))
         self._put_in(out)
         self._heard_again()
         for row in rows:

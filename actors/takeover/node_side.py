@@ -18,8 +18,11 @@ from actors import metrics
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
+from actors.takeover.http_connections import HttpPart
+from actors.takeover.links import LinksPart
 from actors.takeover.mirror import Mirror, mirror_of
 from actors.takeover.parts import giving_parts, limits, taking_parts
+from actors.takeover.pauses import pause
 from actors.takeover.shadow import Shadow
 from supervision import Cast
 from supervision.anchor.messages import ExitCode, Refusal
@@ -266,7 +269,13 @@ class Taking:
         """Serve: from here on there is no way back to the other node's memory."""
         switched = await self._taker.switch()
         self._assembly.release.standby.open()
-        metrics.UPGRADE_PAUSE_SECONDS.observe(switched.pause_ms / 1000)
+        paused = self._pauses(switched.pause_ms)
+        metrics.UPGRADE_PAUSE_SECONDS.observe(paused["max"] / 1000)
         self._serving.set()
         said: Message = msgspec.to_builtins(switched)
-        return said
+        return {**said, "pause": paused}
+
+    def _pauses(self, least_ms: float) -> dict[str, float]:
+        moved = [part.held for part in self._parts if isinstance(part, LinksPart | HttpPart)]
+        now = self._assembly.kernel.clock.monotonic()
+        return pause([held for held in moved if held is not None], now, least_ms)

@@ -17,6 +17,7 @@ import msgspec
 from moving_links import LinkNode, World
 from moving_web import WebNode
 
+from actors.takeover.pauses import pause
 from supervision.release.carrier import Packed, Part
 from supervision.release.giving import Giver
 from supervision.release.records import TakeoverLimits
@@ -104,9 +105,11 @@ async def take(node: Node, directory: Path, told: asyncio.StreamReader) -> None:
         sys.exit(1)
     say("prepared")
     await told.readline()
-    await taker.switch()
+    switched = await taker.switch()
     node.open()
-    say("switched")
+    held = filter(None, [node.links.part.held, node.web.part.held])
+    now = node.kernel.clock.monotonic()
+    say("switched", pause=pause(held, now, switched.pause_ms))
 
 
 async def serve(node: Node, directory: Path, told: asyncio.StreamReader) -> None:

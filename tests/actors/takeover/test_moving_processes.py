@@ -125,7 +125,8 @@ class Site:
         self.node.tell("freeze")
         await following.expect("prepared")
         frozen = await self.node.expect("frozen")
-        await following.ask("switch", "switched")
+        switched = await following.ask("switch", "switched")
+        self.pause = switched["pause"]
         self.node.tell("exit")
         await self.node.process.wait()
         self.node = following
@@ -186,6 +187,9 @@ def test_five_hundred_idle_and_eight_busy_of_each_move_to_another_process_and_on
             worst = max(cti.worst_s for cti in site.ctis)
             print(f"freeze {frozen['freeze_ms']} ms, worst answer {worst:.3f} s")  # noqa: T201
             assert frozen["more"]["links"] == {"cti": 508}
+            assert site.pause["connections"] == 1_016
+            assert frozen["freeze_ms"] <= site.pause["p50"] <= site.pause["p99"]
+            assert site.pause["p99"] <= site.pause["max"]
             await site.talk(50)
         await site.settle()
         assert {int(one.split()[0]) for one in site.asks} == {1, 2, 3}
