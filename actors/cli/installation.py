@@ -95,53 +95,89 @@ def changed(manifest: dict[str, Any]) -> str:
     return "" if found.contents() == manifest["contents"] else f"{found.home} has changed"
 
 
-def adopt(data: Path, who: str = "") -> str:
-    """Make the installation that runs the permanent release; no anchor runs meanwhile.
+class Adopted(NamedTuple):
+    """What has been made the permanent release.
 
-    One that lies outside of the data directory is recorded as an external release.
+    Attributes:
+        vsn: its version.
+        aside: where pointers that could not be read lie now; None where there were none.
+    """
+
+    vsn: str
+    aside: Path | None
+
+
+def adopt(data: Path, who: str = "") -> Adopted:
+    """Make the installation that runs the permanent release.
+
+    One that lies outside of the data directory is recorded as an external release. Pointers that
+    cannot be read are set aside, never lost.
 
     Args:
-        data: the data directory, absolute; it exists.
+        data: the data directory, absolute; it exists, and nobody else changes what starts there
+            meanwhile (`permanent.alone`).
         who: who wants it; the user of this process where nobody is named.
 
-    Returns:
-        Its version.
-
     Raises:
-        Refusal: another command changes releases at this moment, or the files cannot be written.
+        Refusal: the files cannot be written.
     """
     try:
-        with history.lock(data) as locked:
-            if not locked:
-                raise Refusal(ExitCode.TRY_AGAIN, "another command changes releases just now")
-            return _adopt(data, who or user())
+        return _adopt(data, who or user())
     except (OSError, pointers.PointersUnreadable) as error:
         raise Refusal(ExitCode.FAILED, f"the release cannot be recorded: {error}") from None
 
 
-def own_release(data: Path) -> str | None:
-    """The release of a data directory in whose environment this process runs; None elsewhere."""
+def own_place(data: Path) -> str | None:
+    """The name of the release of a data directory in whose environment this process runs."""
     place = Path(sys.prefix).resolve()
     home = (data / DIRECTORY).resolve()
     if place.name != ENVIRONMENT or place.parent.parent != home:
         return None
-    vsn = place.parent.name
-    return vsn if pointers.manifest(data, vsn) is not None else None
+    return place.parent.name
 
 
-def _adopt(data: Path, who: str) -> str:
-    before = pointers.read(data)
+def own_release(data: Path) -> str | None:
+    """The same, where it is installed; None elsewhere."""
+    vsn = own_place(data)
+    return vsn if vsn is not None and pointers.manifest(data, vsn) is not None else None
+
+
+def _adopt(data: Path, who: str) -> Adopted:
+    before, damage = _before(data)
     vsn = own_release(data)
     if vsn is None:
         vsn = _recorded(data, running())
     after, gone = _pointing(data, before, vsn)
-    pointers.write(data, after)
+    pointers.prepare(data, after)
+    aside = _set_aside(data / DIRECTORY / pointers.FILE) if damage else None
+    pointers.write(data, after, prepared=True)
     if gone:
         shutil.rmtree(data / DIRECTORY / gone)
     line = {"at": time.time(), "who": who, "step": "adopt", "vsn": vsn, "result": "permanent"}
     line |= {"from": None if before is None else before.permanent, "why": str(rooms.home())}
+    if aside is not None:
+        line["why"] = f"{rooms.home()}; {damage}; set aside as {aside.name}"
     history.append(data, line)
-    return vsn
+    return Adopted(vsn, aside)
+
+
+def _before(data: Path) -> tuple[Pointers | None, str]:
+    """The pointers, or what is wrong with them."""
+    try:
+        return pointers.read(data), ""
+    except pointers.PointersUnreadable as damaged:
+        return None, str(damaged)
+
+
+def _set_aside(path: Path) -> Path:
+    """Move a damaged file to a name of its own, which nothing has yet."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (
+        f"{path.name}.damaged-{stamp}{more}" for more in ("", *(f"-{n}" for n in range(1, 99)))
+    )
+    aside = next(item for name in names if not (item := path.with_name(name)).exists())
+    path.rename(aside)
+    return aside
 
 
 def _recorded(data: Path, found: Installation) -> str:
@@ -166,12 +202,11 @@ def _pointing(data: Path, before: Pointers | None, vsn: str) -> tuple[Pointers, 
 
 
 def _same_place(data: Path, vsn: str, home: Path) -> bool:
-    manifest = pointers.manifest(data, vsn)
-    return (
-        manifest is not None
-        and manifest.get("origin") == EXTERNAL
-        and Path(manifest["path"]) == home
-    )
+    try:
+        manifest = pointers.manifest(data, vsn) or {}
+    except pointers.PointersUnreadable:
+        return False
+    return manifest.get("origin") == EXTERNAL and Path(manifest["path"]) == home
 
 
 def _write(data: Path, found: Installation, vsn: str, contents: str) -> None:
@@ -206,10 +241,20 @@ def _write(data: Path, found: Installation, vsn: str, contents: str) -> None:
 def _free_vsn(data: Path, found: Installation, contents: str) -> str:
     """The version, told apart from another release that has it already."""
     vsn = _vsn(found, contents)
-    known = pointers.manifest(data, vsn)
-    if known is None or (known.get("origin") == EXTERNAL and known.get("contents") == contents):
+    if not _taken(data, vsn, contents):
         return vsn
     return f"{vsn}{'.' if '+' in vsn else '+'}d{contents[:SHORT]}"
+
+
+def _taken(data: Path, vsn: str, contents: str) -> bool:
+    """Whether another release has a version; a damaged record of an installation is none."""
+    try:
+        known = pointers.manifest(data, vsn)
+    except pointers.PointersUnreadable:
+        return (data / DIRECTORY / vsn / ENVIRONMENT).exists()
+    return known is not None and not (
+        known.get("origin") == EXTERNAL and known.get("contents") == contents
+    )
 
 
 def _vsn(found: Installation, contents: str) -> str:

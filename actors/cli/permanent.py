@@ -6,19 +6,23 @@ release starts, and the history says so (OTP: a node that restarts comes back in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.cli import installation
+from actors.cli.peer import Peer
+from actors.releases import damage
 from actors.user_name import user
 from supervision.anchor import history, pointers
+from supervision.anchor.lease import Held, Lease
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.pointers import DIRECTORY, PointersUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from supervision.anchor.pointers import Pointers
@@ -45,17 +49,80 @@ class Elsewhere(NamedTuple):
     environ: Mapping[str, str]
 
     def execute(self, words: Sequence[str]) -> None:
-        """Become that release's `vigie`, and say so; does not return."""
+        """Become that release's `vigie`, and say so; does not return.
+
+        Raises:
+            Refusal: its interpreter cannot be executed.
+        """
         sys.stderr.write(f"vigie: the permanent release is {self.vsn}: {self.argv[0]} goes on\n")
         sys.stderr.flush()
-        os.execve(self.argv[0], [*self.argv, *words], dict(self.environ))  # noqa: S606 - a release
+        try:
+            os.execve(self.argv[0], [*self.argv, *words], dict(self.environ))  # noqa: S606 - a release
+        except OSError as error:
+            raise Refusal(ExitCode.USAGE, f"{self.argv[0]}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def alone(data: Path) -> Iterator[None]:
+    """Be the only one that changes what starts in a data directory: no command, no anchor does.
+
+    Whoever starts an anchor is this until it guards, so that none begins to meanwhile.
+
+    Args:
+        data: the data directory, absolute; it is made where it is not there.
+
+    Raises:
+        Refusal: TRY_AGAIN: somebody is at it; or the directory cannot be used.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not stack.enter_context(history.lock(data)):
+                why = f"another command starts a node or changes releases in {data} just now"
+                raise Refusal(ExitCode.TRY_AGAIN, why)
+            unguarded(data)
+        except OSError as error:
+            why = f"{data / DIRECTORY} cannot be used: {error.strerror}"
+            raise Refusal(ExitCode.FAILED, why) from None
+        yield
+
+
+def unguarded(data: Path) -> None:
+    """Make sure that no anchor guards a data directory, reachable or not; `history.lock` is held.
+
+    Raises:
+        Refusal: TRY_AGAIN: one does.
+        OSError: nobody can say.
+    """
+    try:
+        Lease(data).release()
+    except Held as held:
+        more = "it begins or stops, or does not answer; try again, or end it"
+        raise Refusal(ExitCode.TRY_AGAIN, f"{held}: {more}") from None
+
+
+def refuse_running(data: Path) -> None:
+    """Make sure that no node runs in a data directory.
+
+    Raises:
+        Refusal: FAILED: one does; or its anchor does not answer.
+    """
+    try:
+        with Peer(data) as peer:
+            pid = peer.ask("ping")["pid"]
+    except Refusal as refusal:
+        if refusal.code is ExitCode.UNREACHABLE:
+            return
+        raise
+    why = f"a node runs already in {data}: its anchor is process {pid}; stop it with vigie stop"
+    raise Refusal(ExitCode.FAILED, why)
 
 
 def settle(data: Path) -> Pointers | None:
     """Read the pointers before a start; a release on probation is not what starts.
 
     Args:
-        data: the data directory, absolute; no anchor guards it.
+        data: the data directory, absolute, with nobody else at it (`alone`).
 
     Returns:
         The pointers as they are now; None where no release was ever started here.
@@ -65,14 +132,9 @@ def settle(data: Path) -> Pointers | None:
     """
     try:
         found = pointers.read(data)
-        if found is None or not found.provisional:
-            return found
-        with history.lock(data) as locked:
-            if not locked:
-                raise Refusal(ExitCode.TRY_AGAIN, "another command changes releases just now")
-            return _back(data, found)
+        return _back(data, found) if found is not None and found.provisional else found
     except PointersUnreadable as damaged:
-        raise Refusal(ExitCode.DATA_ERROR, f"{data / DIRECTORY}: {damaged}") from None
+        raise damage.refusal(data, damaged) from None
     except OSError as error:
         why = f"the pointers of {data / DIRECTORY} cannot be used: {error}"
         raise Refusal(ExitCode.FAILED, why) from None
@@ -105,7 +167,7 @@ def elsewhere(data: Path, vsn: str, environ: Mapping[str, str]) -> Elsewhere | N
         found, mine = installation.of(manifest), installation.running()
         own = found.home == mine.home and found.python == mine.python
     else:
-        own = installation.own_release(data) == vsn
+        own = installation.own_place(data) == vsn
     return None if own else _command(data, vsn, manifest, environ)
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.cli import installation, release_steps, rooms
+from actors.cli import installation, permanent, release_steps, rooms
 from actors.cli.command import Answer
-from actors.cli.peer import Peer
 from actors.cli.text import columns, elapsed, moment
 from actors.releases import build as building
 from actors.releases import install as installing
@@ -106,19 +105,17 @@ def adopt(options: Namespace) -> Answer:
     """Make the installation that this command belongs to the permanent release.
 
     Raises:
-        Refusal: a node runs.
+        Refusal: a node runs, or another command is at it.
     """
     data = options.data.absolute()
-    try:
-        with Peer(data) as peer:
-            peer.ask("ping")
-    except Refusal as refusal:
-        if refusal.code is not ExitCode.UNREACHABLE:
-            raise
-    else:
-        raise Refusal(ExitCode.FAILED, f"a node runs in {data}: stop it first, with vigie stop")
-    vsn = installation.adopt(data, release_steps.who())
-    return Answer({"permanent": vsn}, [f"release {vsn} is permanent: what lies in {rooms.home()}"])
+    permanent.refuse_running(data)
+    with permanent.alone(data):
+        done = installation.adopt(data, release_steps.who())
+    lines = [f"release {done.vsn} is permanent: what lies in {rooms.home()}"]
+    if done.aside is not None:
+        lines.append(f"what could not be read lies in {done.aside}; no release is old any more")
+    aside = None if done.aside is None else str(done.aside)
+    return Answer({"permanent": done.vsn, "aside": aside}, lines)
 
 
 def key(options: Namespace) -> Answer:

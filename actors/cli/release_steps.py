@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from actors.cli import permanent
 from actors.cli.peer import Peer
 from actors.config import ConfigInvalid, load
 from actors.releases import install as installing
@@ -163,5 +164,6 @@ def _forget(data: Path, vsn: str) -> None:
     except Refusal as refusal:
         if refusal.code is not ExitCode.UNREACHABLE:
             raise
+        permanent.unguarded(data)
         if found is not None:
             pointers.write(data, found.without(vsn).allowed(vsn))

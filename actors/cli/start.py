@@ -17,15 +17,16 @@ from actors.cli.command import Answer
 from actors.cli.compose import specification
 from actors.cli.config import mistakes
 from actors.cli.life import shape
-from actors.cli.peer import Peer
 from actors.config import ConfigInvalid
 from supervision.anchor import logs
 from supervision.anchor.messages import ExitCode, Refusal
+from supervision.anchor.pointers import DIRECTORY
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from supervision.anchor.messages import Message
+    from supervision.anchor.pointers import Pointers
     from supervision.anchor.spec import AnchorSpec
 
 TAIL_LINES = 20
@@ -45,22 +46,37 @@ def start(options: Namespace) -> Answer:
     """
     data = options.data.absolute()
     file = options.config and options.config.absolute()
-    _refuse_second(data)
-    found = permanent.settle(data)
-    if found is not None:
-        other = permanent.elsewhere(data, found.permanent, os.environ)
-        if other is not None:
-            other.execute(_words(options, data, file))
-    try:
-        spec = specification(data, file)
-    except ConfigInvalid as invalid:
-        return mistakes(str(file or "vigie.toml"), invalid)
-    _make_directory(data)
-    if found is None:
-        installation.adopt(data)
-    os.environ.pop(permanent.HANDED_ON, None)
-    os.environ["PYTHONPATH"] = rooms.python_path(os.environ)
-    return _foreground(spec) if options.foreground else _background(spec, data)
+    permanent.refuse_running(data)
+    with contextlib.ExitStack() as held:
+        known = (data / DIRECTORY).is_dir()
+        found = _settled(data, held) if known else None
+        if found is not None:
+            other = permanent.elsewhere(data, found.permanent, os.environ)
+            if other is not None:
+                other.execute(_words(options, data, file))
+        try:
+            spec = specification(data, file)
+        except ConfigInvalid as invalid:
+            return mistakes(str(file or "vigie.toml"), invalid)
+        _make_directory(data)
+        if found is None:
+            _adopt(data, held, known=known)
+        os.environ.pop(permanent.HANDED_ON, None)
+        os.environ["PYTHONPATH"] = rooms.python_path(os.environ)
+        return _foreground(spec) if options.foreground else _background(spec, data)
+
+
+def _settled(data: Path, held: contextlib.ExitStack) -> Pointers | None:
+    """The pointers, with nobody else at them while `held` is not closed."""
+    held.enter_context(permanent.alone(data))
+    return permanent.settle(data)
+
+
+def _adopt(data: Path, held: contextlib.ExitStack, *, known: bool) -> None:
+    """The first start: what is permanent is this installation."""
+    if not known and _settled(data, held) is not None:
+        raise Refusal(ExitCode.TRY_AGAIN, f"another command has just started a node in {data}")
+    installation.adopt(data)
 
 
 def _words(options: Namespace, data: Path, file: Path | None) -> list[str]:
@@ -69,18 +85,6 @@ def _words(options: Namespace, data: Path, file: Path | None) -> list[str]:
     words += [] if file is None else [f"--config={file}"]
     words += ["--foreground"] if options.foreground else []
     return [*words, "--json"] if options.json else words
-
-
-def _refuse_second(data: Path) -> None:
-    try:
-        with Peer(data) as peer:
-            pid = peer.ask("ping")["pid"]
-    except Refusal as refusal:
-        if refusal.code is ExitCode.UNREACHABLE:
-            return
-        raise
-    why = f"a node runs already in {data}: its anchor is process {pid}; stop it with vigie stop"
-    raise Refusal(ExitCode.FAILED, why)
 
 
 def _make_directory(data: Path) -> None:

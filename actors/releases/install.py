@@ -83,6 +83,7 @@ def alone(data: Path) -> Iterator[Path]:
     releases = home(data)
     with contextlib.ExitStack() as stack:
         try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
             only = stack.enter_context(history.lock(data))
         except OSError as error:
             why = f"{releases} cannot be used: {error.strerror}"
@@ -90,9 +91,17 @@ def alone(data: Path) -> Iterator[Path]:
         if not only:
             why = f"another command changes the releases of {data}"
             raise Refusal(ExitCode.TRY_AGAIN, why)
-        for left in releases.glob(".*.partial"):
-            shutil.rmtree(left)
+        _clear(releases)
         yield releases
+
+
+def _clear(releases: Path) -> None:
+    for left in releases.glob(".*.partial"):
+        try:
+            shutil.rmtree(left)
+        except OSError as error:
+            why = f"{error.filename}, which an interrupted command left, cannot be removed"
+            raise Refusal(ExitCode.FAILED, f"{why}: {error.strerror}") from None
 
 
 def install(data: Path, file: Path, config: ReleaseConfig, python: str | None = None) -> Outcome:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from actors.releases import install
+from actors.releases import damage, install
 from actors.releases import manifest as manifests
 from supervision.anchor import pointers
 from supervision.anchor.messages import ExitCode, Refusal
@@ -52,11 +52,8 @@ def current(data: Path) -> Pointers | None:
     """
     try:
         return pointers.read(data)
-    except PointersUnreadable as error:
-        raise Refusal(ExitCode.FAILED, str(error)) from None
-    except OSError as error:
-        why = f"{data}: the releases cannot be read: {error.strerror}"
-        raise Refusal(ExitCode.FAILED, why) from None
+    except (PointersUnreadable, OSError) as error:
+        raise damage.refusal(data, error) from None
 
 
 def rows(data: Path) -> list[Row]:

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from actors.cli import installation, rooms
 from actors.etc_files import etc_file
 from actors.user_name import user
 from supervision.anchor import history, pointers
+from supervision.anchor.lease import Lease
 from supervision.anchor.messages import ExitCode
 from supervision.anchor.pointers import Pointers
 
@@ -119,10 +122,7 @@ def test_an_installation_that_has_changed_is_refused_with_what_mends_it(data, tm
     assert code == ExitCode.USAGE
     assert f"{home} has changed" in err
     assert f"vigie release adopt --data {data}" in err
-    adopt = "import sys, pathlib as p; from actors.cli import installation as i; "
-    words = [sys.executable, "-P", "-c", f"{adopt}i.adopt(p.Path(sys.argv[1]))", data]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(home), LIBRARIES])}
-    subprocess.run(words, env=environ, check=True)
+    assert vigie(home, data, "release", "adopt")[0] == 0
     assert vigie(home, data, "start")[0] == 0
     second = pointers.read(data)
     assert (second.permanent != first, second.old) == (True, ())
@@ -211,11 +211,118 @@ def test_a_permanent_release_that_is_not_there_is_refused(one, data):
     assert f"{data / 'releases' / '2.0.0'} is not there" in err
 
 
-def test_pointers_that_cannot_be_read_start_nothing(one, data):
-    (data / "releases").mkdir(parents=True)
-    (data / "releases" / "pointers.json").write_text("{")
+DAMAGED = {
+    "{": "damaged: Expecting property name enclosed in double quotes",
+    "": "damaged: Expecting value",
+    '{"format": 1, "current": "1"}': "damaged: 'permanent' is missing",
+    '{"format": 1, "current": "1", "permanent": "../x"}': "damaged: '../x' is no version",
+    '{"format": 2}': "of format 2; this release reads 1",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_pointers_that_cannot_be_read_start_nothing_and_are_mended_by_adopting(one, data, text):
+    file = data / "releases" / "pointers.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
     code, _, err = vigie(one, data, "start")
-    assert (code, "pointers.json: damaged" in err) == (ExitCode.DATA_ERROR, True)
+    assert (code, f"{file}: {DAMAGED[text]}" in err) == (ExitCode.DATA_ERROR, True)
+    assert err.endswith(f"vigie release adopt --data {data}\n")
+    assert file.read_text() == text
+    code, out, _ = vigie(one, data, "release", "adopt", "--json")
+    found = json.loads(out)
+    aside = Path(found["aside"])
+    assert (code, aside.read_text()) == (0, text)
+    assert aside.name.startswith("pointers.json.damaged-")
+    assert pointers.read(data) == Pointers(found["permanent"], found["permanent"])
+    why = history.read(data)[-1]["why"]
+    assert f"; pointers.json: {DAMAGED[text]}" in why
+    assert why.endswith(f"; set aside as {aside.name}")
+
+
+def test_damaged_pointers_are_set_aside_beside_those_of_before(one, data):
+    file = data / "releases" / "pointers.json"
+    file.parent.mkdir(parents=True)
+    asides = []
+    for text in "{[":
+        file.write_text(text)
+        code, out, _ = vigie(one, data, "release", "adopt", "--json")
+        assert code == 0
+        asides.append(json.loads(out)["aside"])
+    assert [Path(aside).read_text() for aside in asides] == ["{", "["]
+
+
+def test_a_record_of_an_installation_that_is_damaged_is_mended_by_adopting(one, data):
+    vigie(one, data, "release", "adopt")
+    vsn = pointers.read(data).permanent
+    record = data / "releases" / vsn / "manifest.json"
+    record.write_text("{")
+    code, _, err = vigie(one, data, "start")
+    assert (code, "manifest.json: not JSON" in err) == (ExitCode.USAGE, True)
+    assert vigie(one, data, "release", "adopt")[0] == 0
+    assert pointers.read(data) == Pointers(vsn, vsn)
+    assert vigie(one, data, "start")[0] == 0
+
+
+# Whoever changes what starts is alone
+
+
+CHANGING = (["start"], ["release", "adopt"], ["release", "remove", "1.0.0"])
+
+
+@pytest.fixture
+def guarded(one, data):
+    """A data directory with an anchor that lives and cannot be asked, on probation."""
+    vigie(one, data, "start")
+    found = replace(pointers.read(data), current="9.9.9", old=("1.0.0",))
+    (data / "releases" / "1.0.0").mkdir()
+    pointers.write(data, found)
+    (data / "anchor.sock").rename(data / "aside.sock")
+    yield found
+    (data / "aside.sock").rename(data / "anchor.sock")
+
+
+def test_nothing_changes_pointers_under_an_anchor_that_lives_and_cannot_be_asked(
+    one, data, guarded
+):
+    for words in CHANGING:
+        code, _, err = vigie(one, data, *words)
+        assert (code, f"guards {data}" in err) == (ExitCode.TRY_AGAIN, True), words
+    assert pointers.read(data) == guarded
+    assert (data / "releases" / "1.0.0").is_dir()
+
+
+def test_nothing_changes_pointers_while_an_anchor_comes_or_goes(one, data):
+    vigie(one, data, "release", "adopt")
+    found = replace(pointers.read(data), current="9.9.9", old=("1.0.0",))
+    pointers.write(data, found)
+    lease = Lease(data)
+    try:
+        for words in CHANGING:
+            code, _, err = vigie(one, data, *words)
+            assert (code, f"(process {os.getpid()}) guards {data}" in err) == (75, True), words
+    finally:
+        lease.release()
+    assert pointers.read(data) == found
+
+
+def test_no_start_goes_on_beside_a_command_that_changes_releases(one, data):
+    vigie(one, data, "release", "adopt")
+    with history.lock(data):
+        for words in (["start"], ["release", "adopt"]):
+            code, _, err = vigie(one, data, *words)
+            assert (code, "another command starts a node or changes" in err) == (75, True), words
+
+
+def test_of_two_first_starts_at_once_one_is_what_starts(one, data, tmp_path):
+    homes = one, make_installation(tmp_path / "two")
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda home: vigie(home, data, "start"), homes))
+    codes = sorted(code for code, _, _ in done)
+    assert codes in ([0, ExitCode.FAILED], [0, ExitCode.TRY_AGAIN]), done
+    manifest = pointers.manifest(data, pointers.read(data).permanent)
+    assert manifest["path"] == node_path(one, data)
+    assert [line["step"] for line in history.read(data)] == ["adopt"]
 
 
 def test_the_composition_of_an_installation_that_has_changed_is_refused(one, data):
