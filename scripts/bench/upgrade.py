@@ -181,6 +181,13 @@ def peer_rows(steps: list[Step], peer: dict[str, float]) -> Iterator[Row]:
         yield Row(f"{kind}, longest wait of a caller", longest, "ms", PEER, wait_ms)
 
 
+def held(steps: list[Step], rows: list[Row], *, patient: bool) -> bool:
+    """Whether nobody has noticed more than a pause; with patience, however long it was."""
+    lost = any(row.value for row in rows if row.what == UNANSWERED)
+    whole = all(one.whole for one in steps)
+    return whole and not lost and (patient or all(one.in_time for one in steps))
+
+
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -218,9 +225,7 @@ def main() -> int:
     rows += [one for one in results if isinstance(one, Row)]
     rows += peer_rows(steps, peer)
     publish("upgrade", rows, as_json=wanted.json)
-    lost = any(row.value for row in rows if row.what == UNANSWERED)
-    kept = not lost and all(one.whole for one in steps)
-    return 0 if kept and (wanted.patient or all(one.in_time for one in steps)) else 1
+    return 0 if held(steps, rows, patient=wanted.patient) else 1
 
 
 if __name__ == "__main__":
