@@ -8,28 +8,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.gate import Gate
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
-class Permanence:
-    """How the release of a node stands.
+class Permanence(Gate):
+    """How the release of a node stands: a gate that opens when it is permanent.
 
     Args:
         provisional: whether a crash brings another one back.
 
     Attributes:
-        provisional: whether it does so still.
         rows: versions of the journal's rows that that one knows, by kind; None where no other one
             comes back.
         known: the last migration of the database that that one knows; 0 where that is not known.
     """
 
     def __init__(self, *, provisional: bool = False) -> None:
-        self.provisional = provisional
+        super().__init__(shut=provisional)
         self.rows: dict[str, int] | None = None
         self.known = 0
-        self._then: list[Callable[[], object]] = []
+
+    @property
+    def provisional(self) -> bool:
+        """Whether a crash still brings another one back."""
+        return self.shut
 
     def narrowest(self, theirs: Mapping[str, int]) -> dict[str, int]:
         """The versions of rows that another release knows, and the one that may come back too.
@@ -42,26 +47,7 @@ class Permanence:
         both = theirs.keys() & self.rows.keys()
         return {kind: min(theirs[kind], self.rows[kind]) for kind in both}
 
-    def when_permanent(self, then: Callable[[], object]) -> Callable[[], None]:
-        """Have `then` called when it is permanent, in the order of asking; at once where it is.
-
-        Returns:
-            What takes that back: for an actor that ends before.
-        """
-        if not self.provisional:
-            then()
-            return lambda: None
-        self._then.append(then)
-
-        def forget() -> None:
-            if then in self._then:
-                self._then.remove(then)
-
-        return forget
-
     def become(self) -> None:
         """It is permanent from now on; twice changes nothing."""
-        self.provisional, self.rows = False, None
-        waiting, self._then = self._then, []
-        for then in waiting:
-            then()
+        self.rows = None
+        self.open()

@@ -77,7 +77,7 @@ class SessionStore(GenServer):
         args, upkeep = self.state.settings, self.state.upkeep
         upkeep.provisional, upkeep.known = args.permanence.provisional, args.permanence.known
         if upkeep.provisional:
-            self.at_end(args.permanence.when_permanent(self._teller("permanent")))
+            self.at_end(args.permanence.when_open(self._teller("permanent")))
         self.join(USERS)
         args.journal.subscribe_outbox(self._outbox_grew)
         # What an earlier incarnation trimmed is durable first: no row is counted twice.

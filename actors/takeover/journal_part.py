@@ -155,7 +155,7 @@ class JournalPart(Part):
             self._permanence.rows, self._permanence.known = self._theirs, self._known
             self._journal.write_for(self._theirs)
         await self._journal.take_over(*self._taken)
-        self._permanence.when_permanent(self._permanent)
+        self._permanence.when_open(self._permanent)
         self._taken = None
 
     def _permanent(self) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from actors.releases.manifest import VSN
 from actors.releases.shelf import Row
-from actors.web.api import Call, Operation, Reply, operation
+from actors.web.api import Call, Handler, Operation, Reply, operation
 from actors.web.lists import select
 from actors.web.parameters import LOOK, PageParameters, Reason
 from actors.web.problems import NO_SUCH_RELEASE, RELEASE_BUSY, RELEASE_REFUSED
@@ -121,16 +122,21 @@ async def check_release(call: Call[None, Forced]) -> Reply:
     return Reply(value=_begun(call, "check", vsn), status=202)
 
 
-@operation(
-    "POST",
-    f"{RELEASES}/{{vsn}}/upgrade",
-    scopes=ADMIN,
-    status=202,
-    request=Wanted,
-    request_optional=True,
-    response=Begun,
-    problems=_DOING,
-)
+def _step(path: str, request: type[Reason]) -> Callable[[Handler], Operation]:
+    """An operation that begins something."""
+    return operation(
+        "POST",
+        f"{RELEASES}/{path}",
+        scopes=ADMIN,
+        status=202,
+        request=request,
+        request_optional=True,
+        response=Begun,
+        problems=_DOING,
+    )
+
+
+@_step("{vsn}/upgrade", Wanted)
 async def upgrade_release(call: Call[None, Wanted]) -> Reply:
     """Hand everything over to a release, on probation, under live calls."""
     vsn, wanted = await _known(call), call.body
@@ -141,32 +147,14 @@ async def upgrade_release(call: Call[None, Wanted]) -> Reply:
     return Reply(value=_begun(call, "upgrade", vsn))
 
 
-@operation(
-    "POST",
-    f"{RELEASES}/commit",
-    scopes=ADMIN,
-    status=202,
-    request=Reason,
-    request_optional=True,
-    response=Begun,
-    problems=_DOING,
-)
+@_step("commit", Reason)
 async def commit_release(call: Call[None, Reason]) -> Reply:
     """Make the release on probation permanent."""
     _begin(call, "commit", {})
     return Reply(value=_begun(call, "commit", None))
 
 
-@operation(
-    "POST",
-    f"{RELEASES}/rollback",
-    scopes=ADMIN,
-    status=202,
-    request=Forced,
-    request_optional=True,
-    response=Begun,
-    problems=_DOING,
-)
+@_step("rollback", Forced)
 async def rollback_release(call: Call[None, Forced]) -> Reply:
     """Hand everything back to the release before this one."""
     _begin(call, "rollback", {"force": call.body.force})

@@ -87,7 +87,7 @@ class Kernel(Switchboard):
     ) -> Timer:
         """Set a timer that dies with its actor."""
         timer = self.set_timer(after_s, fire, cell, payload)
-        timer.after = cell.timers
+        timer.after = cell.timers  # as `_own`, which a call would cost here
         if cell.timers is not None:
             cell.timers.before = timer
         cell.timers = timer
@@ -96,11 +96,7 @@ class Kernel(Switchboard):
     def put_timer(self, timer: Timer) -> None:
         """Arm a timer that was made for its actor and a time; it dies with that actor."""
         self.timers.add(timer)
-        cell: Cell = timer.owner
-        timer.after = cell.timers
-        if cell.timers is not None:
-            cell.timers.before = timer
-        cell.timers = timer
+        _own(timer.owner, timer)
         if not self._awake:
             self.arm()
 
@@ -109,10 +105,7 @@ class Kernel(Switchboard):
     ) -> Timer:
         """Set a timer that ran in another process, to fire at ``when`` (monotonic seconds)."""
         timer = self.set_timer_at(when, fire, cell, payload)
-        timer.after = cell.timers
-        if cell.timers is not None:
-            cell.timers.before = timer
-        cell.timers = timer
+        _own(cell, timer)
         return timer
 
     def forget_timer(self, timer: Timer) -> None:
@@ -336,6 +329,14 @@ class _Telling:
             self._future.set_exception(self._waiter.error)
         else:
             self._future.set_result(self._waiter.value)
+
+
+def _own(cell: Cell, timer: Timer) -> None:
+    """Have a timer die with an actor."""
+    timer.after = cell.timers
+    if cell.timers is not None:
+        cell.timers.before = timer
+    cell.timers = timer
 
 
 def _text(who: Any) -> str:
