@@ -12,6 +12,7 @@ from protocols.feed.records import CallEntry, Dialogue, Ledger, Sent, Unanswered
 if TYPE_CHECKING:
     from protocols.cti.messages import Error
 
+NOT_FOUND = 404
 MAX_ANSWER_KINDS = 1_000
 REQUESTS = frozenset({"route.request", "reroute.request"})
 
@@ -127,7 +128,9 @@ def note_end(ledger: Ledger, end: RouteEnd, now: float) -> None:
 def note_error(ledger: Ledger, error: Error, xref: str | None, now: float) -> None:
     """A frame was refused; `xref` is that of the request in it, if it had one."""
     ledger.errors[str(error.code)] = ledger.errors.get(str(error.code), 0) + 1
-    _note_refused(ledger, error.ref)
+    sent = _note_refused(ledger, error.ref)
+    if error.code == NOT_FOUND and sent is not None and _is_of_refused(ledger, sent.frame):
+        ledger.about_refused += 1
     dialogue = ledger.open.get(xref) if xref is not None else None
     if dialogue is not None:
         ledger.refused += 1
@@ -166,7 +169,7 @@ def _note_event(ledger: Ledger, sent: Sent) -> None:
         entry.events.append(sent.frame["ev"])
 
 
-def _note_refused(ledger: Ledger, i: int) -> None:
+def _note_refused(ledger: Ledger, i: int) -> Sent | None:
     sent = ledger.unacked.pop(i, None)
     if sent is None and (sent := ledger.recent.pop(i, None)) is not None:
         ledger.acked -= 1
@@ -174,6 +177,15 @@ def _note_refused(ledger: Ledger, i: int) -> None:
             sent.entry.acked -= 1
     if sent is not None and sent.entry is not None:
         sent.entry.events[sent.place] = ""
+    return sent
+
+
+def _is_of_refused(ledger: Ledger, frame: Mapping[str, Any]) -> bool:
+    """Whether vigie has refused the call that a frame is about, and so knows nothing of it."""
+    dialogue = ledger.dialogues.get(frame.get("xref", ""))
+    call = frame.get("call") or (dialogue.call if dialogue is not None else "")
+    entry = ledger.calls.get(call)
+    return entry is not None and entry.refused
 
 
 def _note_target(ledger: Ledger, dialogue: Dialogue, answer: RouteSelect) -> None:

@@ -135,6 +135,7 @@ class Ledger(Struct, kw_only=True):
     asked_again: int = 0
     acked: int = 0
     refused: int = 0
+    about_refused: int = 0
     answered_after_resume: int = 0
     not_durable: int = 0
     redecided: int = 0

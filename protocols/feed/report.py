@@ -18,7 +18,7 @@ MAX_DIFFERENCES = 100
 
 _COUNTS = (
     *("frames", "answered", "lost", "doubled", "repeated", "unasked", "late", "skipped", "held"),
-    *("answered_after_resume", "given_up", "refused", "acked"),
+    *("answered_after_resume", "given_up", "refused", "about_refused", "acked"),
     *("not_durable", "redecided"),
     *("resumed", "resume_lost", "resent", "asked_again"),
 )
@@ -63,6 +63,8 @@ class FeedReport(Struct, frozen=True, kw_only=True):
             time, when the link had been resumed meanwhile.
         given_up: not answered within `wait_s` in which the link had ended.
         refused: of the answered, those with `error`.
+        about_refused: `error` 404 frames about calls whose request was refused: vigie has no
+            session of these. Any other 404 is about a call that it has lost.
         doubled: answers that contradict the one given for the same xref before.
         repeated: answers given again, the same.
         unasked: answers to what was never asked, or was counted as lost.
@@ -109,6 +111,7 @@ class FeedReport(Struct, frozen=True, kw_only=True):
     redecided: int = 0
     given_up: int = 0
     refused: int = 0
+    about_refused: int = 0
     held: int = 0
     resumed: int = 0
     resume_lost: int = 0

@@ -198,6 +198,24 @@ def test_a_call_whose_request_was_refused_need_have_no_session():
     assert (ledger.refused, compare(ledger.calls.values(), {})) == (1, [])
 
 
+@pytest.mark.parametrize("refused", [True, False])
+def test_events_of_a_call_that_was_refused_are_told_apart_from_those_of_one_that_is_lost(refused):
+    ledger = new_ledger()
+    books.note_sent(ledger, request("x"), due=0, now=0)
+    books.note_numbered(ledger, 1)
+    if refused:
+        books.note_error(ledger, Error(code=429, ref=1, msg="no"), "x", now=0)
+    else:
+        books.note_select(ledger, select("x"), now=0)
+    used = {"t": "route.used", "xref": "x", "dest": "7001"}
+    for i, frame in enumerate((used, event("queued"), event("cleared")), 2):
+        books.note_sent(ledger, frame, due=0, now=0)
+        books.note_numbered(ledger, i)
+        books.note_error(ledger, Error(code=404, ref=i, msg="no session"), None, now=0)
+    assert ledger.errors["404"] == 3
+    assert report(ledger).about_refused == (3 if refused else 0)
+
+
 def test_only_the_latest_acknowledged_frames_are_remembered():
     ledger = with_events(*["queued"] * (books.MAX_RECENT + 10))
     books.note_acked(ledger, 10**6)
