@@ -74,7 +74,11 @@ def install(options: Namespace) -> Answer:
 
 def list_releases(options: Namespace) -> Answer:
     """List the installed releases and what each is."""
-    found = shelf.rows(options.data.absolute())
+    data = options.data.absolute()
+    found = shelf.rows(data)
+    if not found:
+        why = "the first vigie start records its installation as the permanent one"
+        return Answer({"items": []}, [f"no release is installed in {data}: {why}"])
     heading = ("RELEASE", "STATE", "RUNS", "PYTHON", "ORIGIN", "INSTALLED", "REFUSED")
     rows = [
         (
@@ -88,7 +92,9 @@ def list_releases(options: Namespace) -> Answer:
         )
         for row in found
     ]
-    return Answer({"items": msgspec.to_builtins(found)}, columns([heading, *rows]))
+    damaged = [f"damaged: {row.damaged}" for row in found if row.damaged]
+    items = msgspec.to_builtins(found)
+    return Answer({"items": items}, columns([heading, *rows]) + damaged)
 
 
 def remove(options: Namespace) -> Answer:

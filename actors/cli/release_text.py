@@ -66,7 +66,7 @@ def status_lines(found: Mapping[str, Any], now: float) -> list[str]:
         found: what the anchor says.
         now: seconds since the epoch.
     """
-    rest = dict(found)
+    rest = {key: value for key, value in found.items() if key != "running"}
     lines = [f"permanent  {rest.pop('permanent', None) or 'none'}"]
     current, probation = rest.pop("current", None), rest.pop("probation", None)
     if probation:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from actors.releases import damage, install
 from actors.releases import manifest as manifests
+from actors.releases.manifest import Manifest
 from supervision.anchor import pointers
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.pointers import Pointers, PointersUnreadable, ReleaseState
@@ -30,6 +31,7 @@ class Row(Struct, frozen=True, kw_only=True):
         signed_by: the trusted key that signed it.
         refused: why it is not tried again before somebody insists.
         path: where it lies.
+        damaged: why its manifest cannot be read; what that would say is empty then.
     """
 
     vsn: str
@@ -42,6 +44,7 @@ class Row(Struct, frozen=True, kw_only=True):
     signed_by: str | None
     refused: str | None
     path: str
+    damaged: str | None
 
 
 def current(data: Path) -> Pointers | None:
@@ -57,31 +60,39 @@ def current(data: Path) -> Pointers | None:
 
 
 def rows(data: Path) -> list[Row]:
-    """The installed releases, by name.
+    """The installed releases, by name, and those that the pointers tell of.
 
     Raises:
-        Refusal: one of them, or which one is permanent, cannot be read.
+        Refusal: which one is permanent cannot be read.
     """
     found = current(data)
-    names = [name for name in pointers.installed(data) if pointers.usable(name)]
-    return [_row(data, name, found) for name in names]
+    names = set(pointers.installed(data))
+    if found is not None:
+        names |= {found.permanent, found.current, *found.old}
+    return [_row(data, name, found) for name in sorted(names)]
 
 
 def _row(data: Path, vsn: str, found: Pointers | None) -> Row:
     directory = install.home(data) / vsn
-    manifest = manifests.read(directory)
+    manifest, damaged = Manifest(vsn=vsn), None
+    try:
+        manifest = manifests.read(directory)
+    except Refusal as refusal:
+        damaged = refusal.msg
     refused = found.refused.get(vsn) if found else None
+    installed = manifest.installed
     return Row(
         vsn=vsn,
         state=found.state(vsn) if found else ReleaseState.UNPACKED,
         running=found is not None and found.current == vsn,
-        origin=manifest.origin,
-        python=manifest.installed.python if manifest.installed else manifest.python,
+        origin="" if damaged else manifest.origin,
+        python=installed.python if installed else manifest.python,
         states=manifest.states,
-        installed=manifest.installed.at if manifest.installed else None,
-        signed_by=manifest.installed.signed_by if manifest.installed else None,
+        installed=installed.at if installed else None,
+        signed_by=installed.signed_by if installed else None,
         refused=refused.why if refused else None,
         path=manifest.path or str(directory),
+        damaged=damaged,
     )
 
 

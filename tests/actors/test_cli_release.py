@@ -157,3 +157,100 @@ def test_a_removal_is_done_though_the_history_does_not_take_it(vigie, data):
     assert (code, there(data)) == (0, ["2"])
     assert out.startswith("release 1 removed\nnot in the history: ")
     assert pointers.read(data) == Pointers("2", "2")
+
+
+# A data directory in which nothing was done yet
+
+
+def test_without_any_release_the_list_says_where_one_comes_from(vigie, data):
+    code, out, err = vigie("release", "list")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"no release is installed in {data}: the first vigie start")
+    assert json.loads(vigie("release", "list", "--json")[1]) == {"items": []}
+
+
+def test_without_any_release_the_history_says_so(vigie, data):
+    assert vigie("release", "history") == (0, f"nothing was done with releases in {data} yet\n", "")
+    assert json.loads(vigie("release", "history", "--json")[1]) == {"items": []}
+
+
+def test_without_any_release_the_status_says_what_a_start_does(vigie, data):
+    code, out, err = vigie("release", "status")
+    assert (code, err) == (ExitCode.UNREACHABLE, "")
+    start = f"vigie start --data {data} makes its installation permanent"
+    assert out.splitlines() == [
+        "permanent  none",
+        "runs       nothing",
+        f"no release was ever started in {data}: {start}",
+    ]
+    code, out, _ = vigie("release", "status", "--json")
+    assert json.loads(out) == {
+        "permanent": None,
+        "current": None,
+        "old": [],
+        "takeover": None,
+        "probation": None,
+        "busy": None,
+        "refused": {},
+        "running": False,
+    }
+
+
+@pytest.mark.parametrize(
+    "words", [["check", "1.0"], ["upgrade", "1.0"], ["commit"], ["rollback"]], ids=lambda it: it[0]
+)
+def test_what_is_done_with_a_node_says_how_to_start_one(vigie, data, words):
+    code, out, err = vigie("release", *words)
+    assert (code, out) == (ExitCode.UNREACHABLE, "")
+    assert err.startswith(f"vigie: no anchor runs in {data}, and this is done with a running node")
+    assert err.endswith(f"vigie start --data {data}\n")
+
+
+def test_nothing_that_only_looks_makes_a_data_directory(vigie, data):
+    data.rmdir()
+    for words in (["list"], ["history"], ["status"], ["check", "1"], ["remove", "1"]):
+        vigie("release", *words)
+    assert not data.exists()
+
+
+def test_what_is_made_for_releases_is_for_its_user_only(vigie, data, archive):
+    data.rmdir()
+    assert vigie("release", "install", str(archive))[0] == 0
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+# A data directory with no node running
+
+
+def test_without_an_anchor_the_status_says_what_the_pointers_say(vigie, data):
+    put(data, Pointers("2", "3", old=("1",)).refusing("0", "it crashed", 5.0))
+    code, out, _ = vigie("release", "status")
+    assert code == ExitCode.UNREACHABLE
+    assert out.splitlines()[:3] == ["permanent  2", "runs       nothing", "old        1"]
+    assert out.splitlines()[3].startswith("refused    0: it crashed")
+    assert out.splitlines()[4:] == [
+        f"no anchor runs in {data}: vigie start --data {data} starts 2",
+        "3 was on probation when the node ended",
+    ]
+
+
+def test_a_release_whose_manifest_is_damaged_or_gone_does_not_hide_the_others(vigie, data):
+    put(data, Pointers("3", "3", old=("1", "2")))
+    (install.home(data) / "1" / "manifest.json").write_text("{")
+    shutil.rmtree(install.home(data) / "2")
+    code, out, _ = vigie("release", "list", "--json")
+    rows = {row["vsn"]: row for row in json.loads(out)["items"]}
+    assert (code, rows["3"]["damaged"], rows["3"]["state"]) == (0, None, "permanent")
+    assert "no manifest of format 1" in rows["1"]["damaged"]
+    assert "cannot be read: No such file" in rows["2"]["damaged"]
+    assert vigie("release", "list")[1].splitlines()[-1].startswith("damaged: release 2: ")
+
+
+@pytest.mark.parametrize("words", [["list"], ["status"], ["remove", "1"]], ids=lambda it: it[0])
+def test_damaged_pointers_are_told_with_what_mends_them(vigie, data, words):
+    file = install.home(data) / "pointers.json"
+    file.parent.mkdir()
+    file.write_text("{")
+    code, _, err = vigie("release", *words)
+    assert (code, f"{file}: damaged: " in err) == (ExitCode.DATA_ERROR, True)
+    assert err.endswith(f"vigie release adopt --data {data}\n")
