@@ -22,6 +22,9 @@ RESTART_TIMEOUT_S = 3_600.0
 COUNTS = ("sessions", "links", "actors", "restarts", "dead_letters", "handled")
 """What is counted in a node, as it names them."""
 
+RELEASES = ("starts_next", "was_on_probation")
+"""What a stop says of releases."""
+
 SECRETS = frozenset({"operator_token"})
 """What the node tells once, to whom started it."""
 
@@ -39,7 +42,21 @@ def stop(options: Namespace) -> Answer:
         if not peer.client.wait_for_end(bound_s):
             raise Refusal(ExitCode.FAILED, f"not stopped within {bound_s:g} s")
     took = time.monotonic() - begun
-    return Answer({"stopped": True, "seconds": round(took, 3)}, [f"stopped in {elapsed(took)}"])
+    releases = {key: stopping[key] for key in RELEASES if key in stopping}
+    lines = [f"stopped in {elapsed(took)}", *_starts_next(releases)]
+    return Answer({"stopped": True, "seconds": round(took, 3)} | releases, lines)
+
+
+def _starts_next(releases: dict[str, Any]) -> list[str]:
+    """Who stops a release on probation finds another one running after the next start."""
+    ends = releases.get("was_on_probation")
+    if not ends:
+        return []
+    return [
+        f"release {ends} was on probation: the next vigie start starts {releases['starts_next']},"
+        " the permanent one",
+        f"nothing is held against {ends}: vigie release upgrade {ends} tries it again",
+    ]
 
 
 def restart(options: Namespace) -> Answer:

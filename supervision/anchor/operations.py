@@ -77,8 +77,11 @@ class Operations:
         return status(self._guardian.state, clocks())
 
     async def _stop(self, _: Message) -> Message:
-        self._guardian.post(Stop("a client asked"))
-        return {"pid": os.getpid(), "bound_s": self._guardian.spec.stop_bound_s}
+        """Stop; say how long that takes at most, and what is started next time."""
+        guardian = self._guardian
+        bound_s = upgrade.stop_bound_s(guardian.spec, guardian.state)
+        guardian.post(Stop("a client asked"))
+        return {"pid": os.getpid(), "bound_s": bound_s} | guardian.releases.after_a_stop()
 
     async def _restart(self, args: Message) -> Message:
         name = args.get("program")

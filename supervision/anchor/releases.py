@@ -132,6 +132,18 @@ class Releases:
             raise Refusal(ExitCode.FAILED, f"no release is known in {self._directory}")
         return self.pointers
 
+    def after_a_stop(self) -> Message:
+        """What a stop leads to.
+
+        Returns:
+            ``{starts_next, was_on_probation}``: the permanent release, and the one that runs and
+            is not started again by itself, or None; empty where no release is known.
+        """
+        if (known := self.pointers) is None:
+            return {}
+        ends = known.current if known.provisional else None
+        return {"starts_next": known.permanent, "was_on_probation": ends}
+
     def change(self, known: Pointers) -> None:
         """Change what is known; OSError where the disk does not take it."""
         self._prepared = None

@@ -117,6 +117,20 @@ def busy(state: AnchorState, step: Step) -> str:
     return ""
 
 
+def stop_bound_s(spec: AnchorSpec, state: AnchorState) -> float:
+    """The longest a stop takes from now on, in seconds.
+
+    A takeover has to be off or done before: before the switch the program is given time to go on,
+    from the switch on the successor is given what is left of its time to serve.
+
+    Args:
+        spec: What is guarded.
+        state: The anchor's.
+    """
+    under_way = state.upgrade.takeover is not None
+    return spec.stop_bound_s + (limits_of(spec).switch_timeout_s if under_way else 0.0)
+
+
 def kept(spec: AnchorSpec, state: AnchorState, name: str) -> str:
     """Why a program must not be restarted: its memory is part of something under way.
 

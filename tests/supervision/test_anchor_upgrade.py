@@ -1,10 +1,11 @@
 """The decisions of an upgrade, one by one, without processes and without a clock."""
 
 import pytest
-from anchor_upgrade_world import LIMITS, World
+from anchor_upgrade_world import LIMITS, SPEC, World
 
 from supervision.anchor.messages import ExitCode
 from supervision.anchor.states import Exited, LastWords, Mode, Phase
+from supervision.anchor.upgrade import stop_bound_s
 from supervision.anchor.upgrade_events import Told, Verdict
 from supervision.anchor.upgrade_states import Role, Stage
 
@@ -350,3 +351,32 @@ def test_nothing_is_made_permanent_but_what_runs(world):
     why = "the pointers cannot be written: 2 cannot be made permanent: 1 is what runs"
     assert (answer(world, number).code, answer(world, number).why) == (ExitCode.FAILED, why)
     assert (world.pointers.permanent, world.asked()) == ("1", [])
+
+
+def stopped_within(world):
+    """Stop, let nobody answer but what ends when it is told to; return how long it took."""
+    bound_s, began = stop_bound_s(SPEC, world.state), world.now
+    world.asks.clear()
+    world.stop()
+    while world.state.mode is not Mode.STOPPED:
+        for process in world.living():  # to a SIGTERM nobody listens
+            if process.killed:
+                world.reap(process)
+        assert world.state.mode is Mode.STOPPED or world.tick()
+    return world.now - began, bound_s
+
+
+@pytest.mark.parametrize("way", ["upgrade", "copy", "point_to", "take_over"])
+def test_a_stop_takes_no_longer_than_is_said_whatever_is_under_way(world, way):
+    getattr(world, way)()
+    took_s, bound_s = stopped_within(world)
+    assert took_s <= bound_s
+
+
+def test_a_stop_is_given_longer_only_while_a_takeover_is_under_way(world):
+    world.copy()
+    assert stop_bound_s(SPEC, world.state) == SPEC.stop_bound_s + LIMITS.switch_timeout_s
+    world.refuse("takeover.freeze")
+    world.reap_all()
+    world.answer("takeover.resume")
+    assert stop_bound_s(SPEC, world.state) == SPEC.stop_bound_s

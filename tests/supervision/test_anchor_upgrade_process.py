@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+import time
 
 import pytest
 from anchor_upgrade_kit import LIMITS, Upgradable, spec
@@ -456,6 +457,26 @@ def test_an_anchor_that_is_stopped_on_probation_goes_back_without_a_reproach(sta
     assert anchor.end() == ExitCode.DONE
     assert anchor.pointers() == pointers.Pointers("1.0", "1.0")
     assert anchor.history()[-1] == ("fallback", "1.0", "stopped")
+
+
+def test_a_stop_says_what_starts_next_and_how_long_it_takes_at_most(start):
+    anchor = start()
+    anchor.install("3.0")
+    anchor.upgrade("3.0")
+    said = anchor.ask("stop")
+    assert (said["starts_next"], said["was_on_probation"]) == ("1.0", "3.0")
+    assert said["bound_s"] == 5.0
+
+
+def test_a_stop_during_a_takeover_is_over_within_what_it_said(start):
+    anchor = start(BRIEF, resume="hang")
+    anchor.install("2.0", copied="hang")
+    anchor.ask("release.upgrade", vsn="2.0", wait=False)
+    wait_for(lambda: "2.0 copied" in anchor.steps())
+    said, began = anchor.ask("stop"), time.monotonic()
+    assert (said["bound_s"], said["was_on_probation"]) == (5.0 + BRIEF.switch_timeout_s, None)
+    assert anchor.end() == ExitCode.DONE
+    assert time.monotonic() - began < said["bound_s"]
 
 
 def test_an_anchor_that_is_told_to_stop_during_a_takeover_calls_it_off_first(start):
