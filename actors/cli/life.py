@@ -49,12 +49,11 @@ def stop(options: Namespace) -> Answer:
 
 def _starts_next(releases: dict[str, Any]) -> list[str]:
     """Who stops a release on probation finds another one running after the next start."""
-    ends = releases.get("was_on_probation")
+    ends, permanent = releases.get("was_on_probation"), releases.get("starts_next")
     if not ends:
         return []
     return [
-        f"release {ends} was on probation: the next vigie start starts {releases['starts_next']},"
-        " the permanent one",
+        f"release {ends} was on probation: vigie start starts {permanent}, the permanent one",
         f"nothing is held against {ends}: vigie release upgrade {ends} tries it again",
     ]
 

@@ -6,16 +6,14 @@ import pytest
 from scripted_node import ScriptedNode
 
 from actors.cli import main
-from supervision.anchor.client import AnchorClient
+from supervision.anchor.client import Client
 
 
 @pytest.fixture
 def stop(tmp_path, capsys, monkeypatch):
-    """Stop an anchor that answers what it is given; return how long was waited, and what is told."""
+    """Stop an anchor that answers as told; return how long it waits and what it tells."""
     waited = []
-    monkeypatch.setattr(
-        AnchorClient, "wait_for_end", lambda _, seconds: waited.append(seconds) or True
-    )
+    monkeypatch.setattr(Client, "wait_for_end", lambda _, seconds: waited.append(seconds) or True)
     scripted = ScriptedNode(tmp_path)
 
     def run(answer, *words):
@@ -31,7 +29,7 @@ def test_a_stop_on_probation_says_which_release_starts_next(stop):
     answer = {"pid": 1, "bound_s": 20.0, "starts_next": "1.0", "was_on_probation": "2.0"}
     _, out = stop(answer)
     assert out.splitlines()[1:] == [
-        "release 2.0 was on probation: the next vigie start starts 1.0, the permanent one",
+        "release 2.0 was on probation: vigie start starts 1.0, the permanent one",
         "nothing is held against 2.0: vigie release upgrade 2.0 tries it again",
     ]
     found = json.loads(stop(answer, "--json")[1])
