@@ -8,14 +8,14 @@ import time
 
 from call_kit import POINTS
 from link_kit import Tokens
+from loop_cti import LoopCti
 from msgspec.structs import replace
 
 from actors.assembly import Assembly
 from actors.call_sup import CallSup
 from actors.config import Config, CtiConfig, SupervisionConfig
 from actors.release_settings import ReleaseSettings
-from protocols.cti.client import Acknowledged, Answered, Client
-from protocols.cti.events import Closed, Transmit
+from protocols.cti.client import Client
 from protocols.cti.messages import Hello
 from supervision import KILLED, ChildSpec, Supervisor, SupervisorFlags
 
@@ -85,7 +85,7 @@ class LivePath:
         return None if address is None or address.cell is None else address.cell.actor.state
 
 
-class LiveCti:
+class LiveCti(LoopCti):
     """A CTI that connects again when it is cut off, and keeps a ledger.
 
     Attributes:
@@ -96,26 +96,19 @@ class LiveCti:
     """
 
     def __init__(self, address, name="cti-1"):
+        super().__init__()
         self._address = address
         self._hello = Hello(proto=1, name=name, side="primary", token="good")
         self._session = None
-        self.client = None
-        self.writer = None
         self.connections = 0
         self.answers = {}
         self.errors = []
         self.acked = []
-        self.sent = 0
         self.closings = []
         self._left = []
         self._task = asyncio.ensure_future(self._run())
 
     # What a test does
-
-    def send(self, t, **fields):
-        """Send a frame, now or as soon as there is a connection."""
-        self.sent += 1
-        self._write(self.client.send_frame({"t": t, **fields}, time.monotonic()))
 
     def cut(self):
         """Lose the connection, with what is under way in it."""
@@ -169,36 +162,14 @@ class LiveCti:
             if writer not in self._left:
                 writer.transport.abort()
 
-    async def _read(self, reader):
-        while True:
-            due = self.client.next_timeout
-            left = None if due is None else max(0.001, due - time.monotonic())
-            try:
-                async with asyncio.timeout(left):
-                    return await reader.read(65_536)
-            except TimeoutError:
-                self._take(self.client.timeout(time.monotonic()))
-                if self.client.closed is not None:
-                    return b""
+    def _acknowledged(self, frames):
+        self.acked += frames
 
-    def _write(self, data):
-        if data and self.writer is not None:
-            self.writer.write(data)
+    def _closed(self, event):
+        self.closings.append(event.reason)
+        self.writer.transport.abort()
 
-    def _take(self, events):
-        for event in events:
-            match event:
-                case Transmit(data):
-                    self._write(data)
-                case Acknowledged(_, frames):
-                    self.acked += frames
-                case Answered(answer, _, _):
-                    self._answered(answer)
-                case Closed():
-                    self.closings.append(event.reason)
-                    self.writer.transport.abort()
-
-    def _answered(self, answer):
+    def _answered(self, answer, asked, at):
         if hasattr(answer, "xref"):
             self.answers.setdefault(answer.xref, set()).add(answer.target)
         elif answer.ref:

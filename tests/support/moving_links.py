@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from call_kit import POINTS
 from link_kit import Tokens
+from loop_cti import LoopCti
 
 from actors.alarms import Alarms
 from actors.call_messages import CallTold, FrameHandled, RouteAnswered, RouteAsked
@@ -19,8 +20,7 @@ from actors.cti_table import LinkTable, TableLimits
 from actors.overload import Overload
 from actors.standby import Standby
 from actors.takeover.links import LinksPart
-from protocols.cti.client import Acknowledged, Answered, Client
-from protocols.cti.events import Closed, Transmit
+from protocols.cti.client import Client
 from protocols.cti.link_state import LinkConfig
 from protocols.cti.messages import Hello, RouteSelect
 from supervision import (
@@ -216,7 +216,7 @@ async def move(giving, taking, **options):
     await taking.take(await giving.give(**options))
 
 
-class MovingCti:
+class MovingCti(LoopCti):
     """A CTI that connects once, and keeps a ledger; a second connection is a failure.
 
     Attributes:
@@ -227,16 +227,15 @@ class MovingCti:
     """
 
     def __init__(self, address, name):
+        super().__init__()
         self._address = address
         now = time.monotonic()
         hello = Hello(proto=1, name=name, side="primary", token="good")
         self.client = Client(hello, now=now, wall=time.time())
         self.answers, self.errors = {}, []
         self.acked = 0
-        self.sent = 0
         self.ended = None
         self.worst_s = 0.0
-        self._writer = None
         self._task = asyncio.ensure_future(self._run())
 
     @property
@@ -247,11 +246,7 @@ class MovingCti:
     @property
     def connected(self):
         """Whether its connection is made; nobody need have accepted it."""
-        return self._writer is not None
-
-    def send(self, t, **fields):
-        self.sent += 1
-        self._write(self.client.send_frame({"t": t, **fields}, time.monotonic()))
+        return self.writer is not None
 
     def route(self, number, call):
         self.send("route.request", xref=f"{self.link}-{number}", call=call, rp="sales", ts=1.0)
@@ -265,47 +260,27 @@ class MovingCti:
 
     def stop(self):
         self._task.cancel()
-        if self._writer is not None:
-            self._writer.transport.abort()
+        if self.writer is not None:
+            self.writer.transport.abort()
 
     async def _run(self):
-        reader, self._writer = await asyncio.open_connection(*self._address)
+        reader, self.writer = await asyncio.open_connection(*self._address)
         self._write(self.client.hello())
         try:
             while self.client.closed is None:
                 data = await self._read(reader)
                 if not data:
-                    self.ended = "eof"
+                    self.ended = self.ended or "eof"
                     return
                 self._take(self.client.receive(data, time.monotonic()))
         except OSError as error:
             self.ended = repr(error)
 
-    async def _read(self, reader):
-        while True:
-            due = self.client.next_timeout
-            left = None if due is None else max(0.001, due - time.monotonic())
-            try:
-                async with asyncio.timeout(left):
-                    return await reader.read(65_536)
-            except TimeoutError:
-                self._take(self.client.timeout(time.monotonic()))
+    def _acknowledged(self, frames):
+        self.acked += len(frames)
 
-    def _write(self, data):
-        if data and self._writer is not None:
-            self._writer.write(data)
-
-    def _take(self, events):
-        for event in events:
-            match event:
-                case Transmit(data):
-                    self._write(data)
-                case Acknowledged(_, frames):
-                    self.acked += len(frames)
-                case Answered(answer, asked, at):
-                    self._answered(answer, asked, at)
-                case Closed():
-                    self.ended = f"{event.reason}: {event.msg}"
+    def _closed(self, event):
+        self.ended = f"{event.reason}: {event.msg}"
 
     def _answered(self, answer, asked, at):
         if not isinstance(answer, RouteSelect):

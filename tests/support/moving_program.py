@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from moving_links import LinkNode, World
 from moving_web import WebNode
+from told_lines import say, told
 
 from actors.takeover.pauses import pause
 from supervision.release.carrier import Packed, Part
@@ -80,20 +81,7 @@ def _socket(descriptor: int) -> socket.socket:
     return listening
 
 
-def say(what: str, **more: Any) -> None:
-    sys.stdout.write(json.dumps({"what": what, **more}) + "\n")
-    sys.stdout.flush()
-
-
-async def commands() -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
-    return reader
-
-
-async def take(node: Node, directory: Path, told: asyncio.StreamReader) -> None:
+async def take(node: Node, directory: Path, commands: asyncio.StreamReader) -> None:
     taker = Taker(node.kernel, node.parts, limits=LIMITS)
     try:
         await taker.connect(directory / "takeover.sock", SECRET)
@@ -104,7 +92,7 @@ async def take(node: Node, directory: Path, told: asyncio.StreamReader) -> None:
         say("failed", why=str(failed))
         sys.exit(1)
     say("prepared")
-    await told.readline()
+    await commands.readline()
     switched = await taker.switch()
     node.open()
     held = filter(None, [node.links.part.held, node.web.part.held])
@@ -112,11 +100,11 @@ async def take(node: Node, directory: Path, told: asyncio.StreamReader) -> None:
     say("switched", pause=pause(held, now, switched.pause_ms))
 
 
-async def serve(node: Node, directory: Path, told: asyncio.StreamReader) -> None:
+async def serve(node: Node, directory: Path, commands: asyncio.StreamReader) -> None:
     """Do what is told: listen, freeze, resume, look, exit."""
     giver: Giver | None = None
     freezing: set[asyncio.Task[None]] = set()
-    while command := (await told.readline()).decode().strip():
+    while command := (await commands.readline()).decode().strip():
         match command:
             case "listen":
                 giver = Giver(node.kernel, node.parts, limits=LIMITS)
@@ -146,12 +134,12 @@ async def main(*words: str) -> None:
     waiting = role == "take"
     node = Node(int(name), int(cti), int(http), int(calls), waiting=waiting)
     await node.start()
-    told = await commands()
+    commands = await told()
     if waiting:
-        await take(node, Path(directory), told)
+        await take(node, Path(directory), commands)
     else:
         say("serves")
-    await serve(node, Path(directory), told)
+    await serve(node, Path(directory), commands)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from other_pythons import PURE
-from told_program import ToldProgram
+from told_program import SUPPORT, ToldProgram
 
 
 class ShopProcess(ToldProgram):
@@ -25,7 +25,7 @@ class ShopProcess(ToldProgram):
     """
 
     def __init__(self, paths: Sequence[Path], python: str = sys.executable) -> None:
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, paths), *PURE])}
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, paths), str(SUPPORT), *PURE])}
         super().__init__("recipe_program.py", python=python, env=env)
         self.python = self.do("about")
 

@@ -10,11 +10,11 @@ import asyncio
 import json
 import os
 import platform
-import sys
 from pathlib import Path
 from typing import Any
 
 import shop
+from told_lines import say, told
 
 from supervision import Started, actor_system
 from supervision.release.actors_part import ActorsPart
@@ -73,17 +73,13 @@ class Side:
 
 
 async def main() -> None:
-    side, commands = Side(), asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
-    )
+    side, commands = Side(), await told()
     while line := await commands.readline():
         try:
             said = {"what": "done", "value": await side.do(*json.loads(line))}
         except Exception as error:  # noqa: BLE001 - the test is told
             said = {"what": "failed", "why": f"{type(error).__name__}: {error}"}
-        sys.stdout.write(json.dumps(said) + "\n")
-        sys.stdout.flush()
+        say(**said)
     os._exit(0)  # as an old node ends
 
 

@@ -7,7 +7,6 @@ python takeover_program.py take DIRECTORY
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from typing import Any
 
 import msgspec
 from passing_kit import Echoes, Notes, Shelf
+from told_lines import say, told
 
 from supervision.eventloop.base import EventLoopBase
 from supervision.release.giving import Giver
@@ -27,19 +27,6 @@ from supervision.release.wire import TakeoverFailed
 
 LIMITS = TakeoverLimits(slice_items=20, few=5, drain_s=0.2)
 SECRET = "a secret"
-
-
-def say(what: str, **more: Any) -> None:
-    sys.stdout.write(json.dumps({"what": what, **more}) + "\n")
-    sys.stdout.flush()
-
-
-async def told() -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
-    return reader
 
 
 class Deadly:

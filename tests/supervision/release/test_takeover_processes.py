@@ -116,6 +116,14 @@ def test_wherever_the_new_process_is_killed_the_old_one_goes_on_as_if_nothing_ha
     assert takes_over(old, tmp_path)
 
 
+def freeze(old: Old, taker: ToldProgram) -> None:
+    """Have the old node stand still, and the new one know all that it is."""
+    old.tell("freeze")
+    taker.expect("copied")
+    taker.expect("prepared")
+    old.expect("frozen")
+
+
 def until_resumed(old: Old) -> tuple[str, dict[str, Any]]:
     """Why the takeover failed, and what it says of its going on."""
     said = [one for one in (old.said(), old.said()) if one is not None]
@@ -127,10 +135,7 @@ def takes_over(old: Old, directory: Path) -> bool:
     """After any number of failures: all the same a takeover that works."""
     old.listen()
     with new(directory) as taker:
-        old.tell("freeze")
-        taker.expect("copied")
-        taker.expect("prepared")
-        old.expect("frozen")
+        freeze(old, taker)
         taker.tell("switch")
         taker.expect("switched")
         old.tell("exit")
@@ -145,10 +150,7 @@ def test_a_new_process_that_is_killed_when_all_is_prepared_has_read_nothing(
 ) -> None:
     old.listen()
     with new(tmp_path) as taker:
-        old.tell("freeze")
-        taker.expect("copied")
-        taker.expect("prepared")
-        old.expect("frozen")
+        freeze(old, taker)
         old.send("unread")
     old.tell("resume")
     assert old.expect("resumed")["items"] == 40
