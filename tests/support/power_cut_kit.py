@@ -190,7 +190,7 @@ class Calls:
             token=token,
             load=Load(rate=RATE, seconds=None, speed=20.0, seed=seed),
             name="switch",
-            wait_s=30.0,  # a start included: nothing that is asked is given up
+            wait_s=20.0,  # a start included
             compare=1_000_000,
             settle_s=10.0,
             region=region,
