@@ -43,6 +43,7 @@ from supervision.gen_event.installed import (
 )
 from supervision.gen_server import GenServer
 from supervision.reasons import NORMAL, SHUTDOWN, Reason, crashed, error
+from supervision.release.values import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -273,6 +274,29 @@ class EventManager(GenServer):
     def format_status(self, state: Any) -> Any:
         """Each handler's own words."""
         return {str(handler_id): one.status() for handler_id, one in state.items()}
+
+    def hand_over(self) -> dict[str, Any]:
+        """What travels where a class says so (``carried = dict[str, Any]``): states, by handler.
+
+        Of a handler that does not say the type of its state (``state_type``) only the name does.
+        """
+        handlers = self.unpacked().items()
+        return {str(one): it.state if it.state_type is not None else None for one, it in handlers}
+
+    def adopt(self, state: dict[str, Any]) -> None:
+        """Go on: each handler of ``init`` has the state of the one that had its id before.
+
+        One that was added while the old version ran is not here, for nobody else knows how it is
+        made; it is reported, and whoever added it does so again.
+        """
+        handlers = {str(handler_id): one for handler_id, one in self.unpacked().items()}
+        for name, one in state.items():
+            handler = handlers.get(name)
+            if handler is None:
+                why = "it was added while the version before ran"
+                self.kernel.report("degraded", self.address.path, part=f"handler {name}", why=why)
+            elif handler.state_type is not None and one is not None:
+                handler.state = typed(one, handler.state_type)
 
     def system_get_state(self) -> list[HandlerState]:
         """The state of every handler, with its secrets."""

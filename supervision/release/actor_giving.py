@@ -12,7 +12,6 @@ from supervision.eventloop.calls import MessageCall, PendingCall
 from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.idling import IdleTimeout
 from supervision.eventloop.lifecycle import OWN
-from supervision.gen_server import GenServer
 from supervision.gen_statem.machine import StateMachine
 from supervision.gen_statem.timers import Fired
 from supervision.release.actor_records import (
@@ -258,9 +257,10 @@ def downgraded(actor: Behaviour, state: Any, want: int, extra: Any, path: str) -
     kind, have = kind_of(actor), version_of(actor)
     if isinstance(actor, StateMachine):
         return list(asked(actor.downgrade, (want, *state, extra), (kind, have, want, path)))
-    if isinstance(actor, GenServer):
-        return asked(actor.downgrade, (want, state, extra), (kind, have, want, path))
-    raise NoConversion(f"{path}: {kind} has no downgrade to {want}")
+    convert = getattr(actor, "downgrade", None)
+    if convert is not None:
+        return asked(convert, (want, state, extra), (kind, have, want, path))
+    return asked(actor.converted, ("downgrade", state, have, want), (kind, have, want, path))
 
 
 def asked(

@@ -259,8 +259,10 @@ def _state(actor: Any, record: ActorRecord, reader: Reader, refs: Unpack, extra:
     if machine != (record.machine is not None):
         raise NoConversion(f"{path}: {kind} is a state machine in one version only")
     if have < own:
-        change = actor.code_change
         args = (have, *state, extra) if machine else (have, state, extra)
+        change = getattr(actor, "code_change", None)
+        if change is None:
+            change, args = actor.converted, ("code_change", state, have, own)
         state = asked(change, args, (kind, have, own, path))
     try:
         if not machine:
