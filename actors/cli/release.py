@@ -89,7 +89,7 @@ def _at_rest(data: Path) -> Answer:
         "old": [] if known is None else list(known.old),
         "takeover": None,
         "probation": None,
-        "busy": None,
+        "busy": "",
         "running": False,
         "refused": {} if known is None else msgspec.to_builtins(dict(known.refused)),
     }

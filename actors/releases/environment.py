@@ -7,6 +7,7 @@ to have.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ _ASK = (
     "import platform, sysconfig;"
     " print(platform.python_version(), sysconfig.get_platform(), platform.python_implementation())"
 )
+_ANSWER = re.compile(r"\d+\.\d+\S* \S+ \S+\s*")
 
 
 class Interpreter(NamedTuple):
@@ -92,7 +94,7 @@ def _said(path: str) -> list[str] | None:
         done = run([path, "-I", "-c", _ASK], "ask an interpreter", timeout_s=30.0)
     except Refusal:
         return None
-    return done.split()
+    return done.split() if _ANSWER.fullmatch(done) else None  # no Python says something else
 
 
 def _numbers(version: str) -> tuple[int, int]:

@@ -174,14 +174,16 @@ def _same(directory: Path, manifest: Manifest) -> Manifest:
     if there.origin == "external":
         raise Refusal(
             ExitCode.FAILED,
-            f"release {manifest.vsn} is the installation in {there.path} already; an archive beside"
-            " it needs a version of its own: commit, or raise the project's version, and build it",
+            f"release {manifest.vsn} is the installation in {there.path} already, an archive of it"
+            " would be the same release twice. For other code: commit it, and build again. For this"
+            " code as an archive: raise the version in pyproject.toml, and build again",
         )
     if there.contents != manifest.contents:
         raise Refusal(
             ExitCode.FAILED,
             f"release {manifest.vsn} is installed with other contents: {there.contents[:12]}, not"
-            f" {manifest.contents[:12]}; the same version is the same release",
+            f" {manifest.contents[:12]}; the same version is the same release: commit, or raise the"
+            " version, and build again; or remove the one that is installed first",
         )
     return there
 

@@ -18,6 +18,9 @@ from supervision.release.versions import SAME, Conversions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+MOST = 200
+"""Characters of a shape that are told."""
+
 Recorded = dict[str, dict[str, Any]]
 """By the type of state, by its version as text: its shape."""
 
@@ -173,9 +176,25 @@ def _differences(then: Any, now: Any, at: str) -> list[str]:
             return _in_fields(dict(then[kind]), dict(now[kind]), at)
     if _is("optional", then) and _is("optional", now):
         return _differences(then["optional"], now["optional"], at)
-    if _is("list", then) and _is("list", now):
-        return _differences(then["list"], now["list"], f"{at}[]")
+    if pairs := _inside(then, now):
+        return [word for old, new, where in pairs for word in _differences(old, new, at + where)]
     return [f"{at}: {_said(then)} became {_said(now)}"]
+
+
+def _inside(then: Any, now: Any) -> list[tuple[Any, Any, str]]:
+    """The pairs of what is inside two shapes of one kind, each with its place; none elsewhere."""
+    if _is("list", then) and _is("list", now):
+        return [(then["list"], now["list"], "[]")]
+    if _is("dict", then) and _is("dict", now):
+        return list(zip(then["dict"], now["dict"], (" (key)", "{}"), strict=True))
+    if _is("tuple", then) and _is("tuple", now) and len(then["tuple"]) == len(now["tuple"]):
+        pairs = zip(then["tuple"], now["tuple"], strict=True)
+        return [(old, new, f"[{at}]") for at, (old, new) in enumerate(pairs)]
+    if _is("one of", then) and _is("one of", now):
+        gone = [one for one in then["one of"] if one not in now["one of"]]
+        new = [one for one in now["one of"] if one not in then["one of"]]
+        return [(gone[0], new[0], "")] if len(gone) == len(new) == 1 else []
+    return []
 
 
 def _in_fields(then: dict[str, Any], now: dict[str, Any], at: str) -> list[str]:
@@ -191,4 +210,7 @@ def _is(kind: str, shape: Any) -> bool:
 
 
 def _said(shape: Any) -> str:
-    return shape if isinstance(shape, str) else f"{next(iter(shape))} {next(iter(shape.values()))}"
+    if isinstance(shape, str):
+        return shape
+    text = f"{next(iter(shape))} {next(iter(shape.values()))}"
+    return text if len(text) <= MOST else f"{text[:MOST]}..."

@@ -190,7 +190,7 @@ def test_without_any_release_the_status_says_what_a_start_does(vigie, data):
         "old": [],
         "takeover": None,
         "probation": None,
-        "busy": None,
+        "busy": "",
         "refused": {},
         "running": False,
     }
@@ -254,3 +254,10 @@ def test_damaged_pointers_are_told_with_what_mends_them(vigie, data, words):
     code, _, err = vigie("release", *words)
     assert (code, f"{file}: damaged: " in err) == (ExitCode.DATA_ERROR, True)
     assert err.endswith(f"vigie release adopt --data {data}\n")
+
+
+def test_a_program_that_is_no_python_is_refused_as_one(vigie, archive):
+    for program in ("/bin/true", "/bin/echo", "nowhere"):
+        words = ["release", "install", str(archive), "--python", program]
+        code, _, err = vigie(*words)
+        assert (code, err) == (ExitCode.USAGE, f"vigie: {program} is no Python that runs\n")

@@ -114,6 +114,28 @@ def test_a_difference_deep_inside_is_told_by_its_place() -> None:
     assert "(state.leaves[].size is gone; state.leaves[].colour is new;" in word
 
 
+class Pair(Struct):
+    both: tuple[str, dict[str, Leaf | None]]
+
+
+class WasPair(Struct):
+    both: tuple[str, dict[str, NewLeaf | None]]
+
+
+def test_a_difference_in_tuples_mappings_and_unions_is_told_by_its_place_alone() -> None:
+    known = record([StateType("pair", 1, WasPair)])
+    (word,) = check([StateType("pair", 1, Pair)], known)
+    told = "(state.both[1]{}.colour is gone; state.both[1]{}.size is new; state.both[1]{}.name: "
+    assert told in word
+
+
+def test_a_shape_that_is_long_is_not_told_whole() -> None:
+    words = Literal[tuple(f"word-{number}" for number in range(100))]  # type: ignore[misc]
+    (word,) = check([StateType("w", 1, int)], record([StateType("w", 1, words)]))
+    assert "... became int" in word
+    assert len(word) < 500
+
+
 @pytest.mark.parametrize(
     ("ways", "missing"),
     [
