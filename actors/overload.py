@@ -172,6 +172,7 @@ class Overload:
         self._samples: list[float] = []
         self._due: dict[Priority, float] = {"new": 0.0, "established": 0.0}
         self._refused_at = self._ended_at = self._memory_at = kernel.present()
+        self._since = self._ended_at
         self._calm = True
 
     @property
@@ -190,6 +191,19 @@ class Overload:
             self._begun = True
             self._ended_at = self._memory_at = self._kernel.present()
             self._sample_soon()
+
+    def carry(self, level: Level) -> None:
+        """Go on as the process before, whose work comes here; memory each process has of its own.
+
+        What was not done until now was not to be done: it counts for nothing here.
+
+        Args:
+            level: how much that one refused.
+        """
+        self._level = level
+        self._since = self._ended_at = self._kernel.present()
+        self._samples.clear()
+        self._settle()
 
     def note(self, age_s: float) -> None:
         """Tell how old something was when it was handled.
@@ -248,7 +262,7 @@ class Overload:
         """How late the loop is, and how long the message waits that it serves next."""
         now = self._kernel.present()
         self._sample_soon()
-        late_s = max(0.0, now - timer.when)
+        late_s = max(0.0, now - max(timer.when, self._since))
         self._samples.append(late_s + HANDS * self._kernel.next_wait_s(now))
         if len(self._samples) >= SAMPLES:
             self._end_interval(now)
@@ -263,9 +277,13 @@ class Overload:
         if now - self._memory_at >= MEMORY_S and self._config.max_memory_mb:
             self._memory_at = now
             self._memory = too_much_memory(self._memory, used_mb(), self._config.max_memory_mb)
+        self._settle()
+        self._tell(now)
+
+    def _settle(self) -> None:
+        """What follows from the level, and from the memory that is taken."""
         self._calm = not (self._level.shed or self._memory)
         metrics.OVERLOAD_LEVEL.set(max(self._level.shed, float(self._memory)))
-        self._tell(now)
 
     def _tell(self, now: float) -> None:
         if not self._calm and ALARM not in self._alarms:

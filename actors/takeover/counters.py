@@ -15,6 +15,7 @@ from msgspec import Struct
 from actors.alarms import Alarm
 from actors.log_writer import NAME as LOG_WRITER
 from actors.log_writer import LogWriter
+from actors.overload import CALM, Level
 from actors.takeover import counted
 from actors.takeover.counted import Counted, Handled
 from actors.web.tokens import TokensUnreadable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from actors.alarms import Alarms
     from actors.journal.journal import Journal
     from actors.open_count import OpenCount
+    from actors.overload import Overload
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
 
@@ -51,6 +53,7 @@ class CountersState(Struct):
         alarms: that are active.
         lost: sessions that went down with an earlier process.
         journal: what it has done.
+        level: how much is refused; calm where a release does not say.
     """
 
     metrics: list[Counted]
@@ -58,6 +61,7 @@ class CountersState(Struct):
     alarms: list[Alarm]
     lost: int
     journal: JournalCounts
+    level: Level = CALM
 
 
 class CountersPart(Part):
@@ -69,6 +73,7 @@ class CountersPart(Part):
         alarms: of the node.
         count: of open sessions.
         tokens: who may do what.
+        overload: how much is refused.
     """
 
     name = "counters"
@@ -81,12 +86,15 @@ class CountersPart(Part):
         alarms: Alarms,
         count: OpenCount,
         tokens: TokenStore,
+        *,
+        overload: Overload,
     ) -> None:
         self._kernel = kernel
         self._journal = journal
         self._alarms = alarms
         self._count = count
         self._tokens = tokens
+        self._overload = overload
         self._taken: CountersState | None = None
 
     async def stop(self) -> None:
@@ -126,6 +134,7 @@ class CountersPart(Part):
             self._alarms.active(),
             self._count.lost,
             journal,
+            self._overload.level,
         )
 
     def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
@@ -155,6 +164,7 @@ class CountersPart(Part):
         counted.add_latencies(self._kernel, taken.handled)
         self._alarms.adopt(taken.alarms)
         self._count.add_lost(taken.lost)
+        self._overload.carry(taken.level)
         done, before = self._journal.measures, taken.journal
         done.commits += before.commits
         done.rows += before.rows

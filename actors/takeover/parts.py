@@ -54,6 +54,7 @@ def _parts(node: Assembly, *, taking: bool) -> list[Part]:
             node.alarms,
             node.openings.settings.count,
             node.services.tokens,
+            overload=node.services.overload,
         ),
     ]
 

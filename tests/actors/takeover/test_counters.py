@@ -11,9 +11,11 @@ from journal_kit import journal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from actors.alarms import Alarms
+from actors.config import OverloadConfig
 from actors.log_sup import LogSup
 from actors.log_writer import LogSettings
 from actors.open_count import OpenCount
+from actors.overload import CALM, INTERVAL_S, Overload
 from actors.standby import Standby
 from actors.takeover import counted
 from actors.takeover.counters import CountersPart
@@ -21,6 +23,8 @@ from actors.web.tokens import TokenStore
 from supervision import SHUTDOWN, ChildSpec, GenServer, Supervisor, SupervisorFlags, actor_system
 from supervision.release.carrier import NoConversion
 from supervision.testing import Kit
+
+LIMITS = OverloadConfig(new_after_ms=50, all_after_ms=150)
 
 
 @pytest.fixture
@@ -119,7 +123,15 @@ class Counting(Kit):
         self.alarms = Alarms(self.kernel)
         self.count = OpenCount(data / "sessions.open")
         self.tokens = TokenStore.load(data / "tokens.json")
-        self.part = CountersPart(self.kernel, self.journal, self.alarms, self.count, self.tokens)
+        self.overload = Overload(self.kernel, LIMITS, self.alarms)
+        self.part = CountersPart(
+            self.kernel,
+            self.journal,
+            self.alarms,
+            self.count,
+            self.tokens,
+            overload=self.overload,
+        )
 
 
 @pytest.fixture
@@ -155,6 +167,56 @@ def test_an_alarm_that_nobody_would_clear_is_left_out(pair):
     old.loop.run(old.alarms.raised, "of-an-older-release", "node", "gone since")
     switched(old, new)
     assert new.alarms.active() == []
+
+
+def refused(node, asked=100):
+    """How many of so many new calls are refused now."""
+    return sum(bool(node.overload.refuses("new")) for _ in range(asked))
+
+
+def strained(node, wait_s=0.06):
+    """Have what is handled wait so long, for two seconds."""
+    node.loop.run(node.overload.begin)
+    for _ in range(round(2.0 / INTERVAL_S)):
+        node.overload.note(wait_s)
+        node.advance(INTERVAL_S)
+
+
+def test_a_node_that_refuses_new_calls_goes_on_refusing_them_in_the_new_process(pair):
+    old, new = pair
+    strained(old)
+    share = refused(old)
+    assert share > 50
+    assert refused(new) == 0
+    switched(old, new)
+    assert refused(new) == share
+    assert new.overload.level == old.overload.level
+
+
+def test_a_node_that_refuses_in_the_new_process_recovers_there(pair):
+    old, new = pair
+    strained(old)
+    new.loop.run(new.overload.begin)
+    new.advance(60.0)
+    new.kernel.hold_timers()  # it waits for its turn
+    new.clock.advance(30.0)
+    switched(old, new)
+    new.loop.run(new.kernel.release_timers)
+    new.advance(INTERVAL_S)
+    assert 0 < new.overload.level.shed <= old.overload.level.shed  # nobody was late in standby
+    new.advance(LIMITS.recover_s + 1.0)
+    assert refused(new) == 0
+    assert "overload" not in new.alarms
+
+
+def test_a_release_that_says_nothing_of_overload_is_taken_for_calm(pair):
+    old, new = pair
+    strained(old)
+    plain = msgspec.msgpack.decode(old.part.pack(1).body)
+    del plain["level"]
+    new.part.unpack(1, msgspec.msgpack.encode(plain), ())
+    new.run(new.part.switch())
+    assert new.overload.level == CALM
 
 
 def test_what_the_journal_has_done_and_what_was_lost_is_counted_on(pair):
@@ -287,13 +349,13 @@ def test_the_new_process_writes_no_trace_file_before_the_switch(tmp_path):
         await quiet(new)
         old.report("degraded", "node", part="of the old one", why="last")
         await quiet(old)
-        part = CountersPart(old, None, None, None, None)
+        part = CountersPart(old, None, None, None, None, overload=None)
         await part.stop()
         before = messages(traces)
         assert any("of the old one" in one for one in before)
         assert not any("of the new one" in one for one in before)
         standby.open()
-        await CountersPart(new, None, None, None, None).stop()
+        await CountersPart(new, None, None, None, None, overload=None).stop()
         assert any("of the new one" in one for one in messages(traces)[len(before) :])
         for kernel in (old, new):  # else it goes on hearing what other tests log
             await kernel.future_of(kernel.stop(kernel.roots["node"], SHUTDOWN, 20.0))
