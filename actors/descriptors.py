@@ -7,8 +7,10 @@ soft limit to that, and does not start where the hard one is lower (getrlimit(2)
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -89,7 +91,7 @@ def hard_limit() -> int:
 
 
 def provide(config: Config) -> int:
-    """Raise this process's soft limit to what is needed, never lower it.
+    """Raise this process's soft limit to what is needed, never lower it, and make room for that.
 
     Returns:
         The soft limit now.
@@ -99,10 +101,25 @@ def provide(config: Config) -> int:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = check(config, hard)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return soft
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    make_room(wanted)
+    return soft
+
+
+def make_room(count: int) -> None:
+    """Have the system's table of open files be as large as it may become; before threads start.
+
+    It grows by doubling, and in a process with threads each time waits until every processor has
+    been through a grace period: some 10 ms in which the loop stands still, several times over
+    where a takeover brings a thousand connections at once.
+
+    Args:
+        count: descriptors; the soft limit allows them.
+    """
+    with Path("/dev/null").open("rb") as any_file:
+        os.close(fcntl.fcntl(any_file, fcntl.F_DUPFD_CLOEXEC, count - 1))
 
 
 def in_use() -> int:

@@ -18,6 +18,7 @@ from actors import metrics
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
+from actors.takeover.giving_way import give_way, give_way_no_longer
 from actors.takeover.http_connections import HttpPart
 from actors.takeover.links import LinksPart
 from actors.takeover.mirror import Mirror, mirror_of
@@ -83,6 +84,7 @@ class NodeSide:
 
     Attributes:
         assembly: of the node.
+        giving: its handing over.
         taking: its taking over; None where it starts alone.
     """
 
@@ -95,11 +97,12 @@ class NodeSide:
     ) -> None:
         self.assembly = assembly
         self.taking = None if order is None else Taking(assembly, order, line)
+        self.giving = Giving(assembly)
         self._operations: dict[str, Operation] = {
             "api": assembly.control,
             "release.check": Checking(assembly, config_file).check,
             "release.permanent": self._permanent,
-            **Giving(assembly).operations,
+            **self.giving.operations,
         }
         if self.taking is not None:
             self._operations |= self.taking.operations
@@ -130,10 +133,14 @@ class Giving:
 
     Attributes:
         operations: what the anchor may ask for.
+        given: whether what this node is may be another's by now: from the freeze on, until it is
+            told to go on. It ends without an order then: peers, journal and sockets are the
+            other's, or as a crash leaves them, and an actor that stands still cannot stop.
     """
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
+        self.given = False
         self._giver: Giver | None = None
         self._mirror: Mirror | None = None
         self.operations: dict[str, Operation] = {
@@ -174,6 +181,7 @@ class Giving:
     async def _freeze(self, _: Message) -> Message:
         if self._giver is None:
             raise Refusal(ExitCode.FAILED, "no takeover is under way")
+        self.given = True
         frozen: Message = msgspec.to_builtins(await self._giver.freeze())
         return frozen
 
@@ -183,6 +191,7 @@ class Giving:
             self._mirror.end()
         if giver is not None:
             await giver.resume()
+        self.given = False
         return {}
 
     async def _exit(self, _: Message) -> Message:
@@ -227,6 +236,7 @@ class Taking:
         Returns:
             Why it could not be taken; empty once this node serves.
         """
+        give_way()
         try:
             offer = await self._taker.connect(self._order.path, self._order.secret)
             self._tell("connected")
@@ -267,6 +277,7 @@ class Taking:
 
     async def switch(self, _: Message) -> Message:
         """Serve: from here on there is no way back to the other node's memory."""
+        give_way_no_longer()
         switched = await self._taker.switch()
         self._assembly.release.standby.open()
         paused = self._pauses(switched.pause_ms)

@@ -89,6 +89,17 @@ def test_the_soft_limit_is_raised_to_what_is_needed_and_never_lowered():
 
 
 @pytest.mark.system
+def test_the_table_of_open_files_is_as_large_from_the_start_as_it_may_become():
+    slots = """
+from pathlib import Path
+print(next(line for line in Path("/proc/self/status").read_text().splitlines() if "FDSize" in line))
+"""
+    needed = check(Config(), resource.RLIM_INFINITY)
+    done = limited(256, needed, ["-c", PROVIDE + slots])
+    assert int(done.stdout.split()[-1]) >= needed, done.stderr
+
+
+@pytest.mark.system
 def test_a_node_is_not_started_where_the_hard_limit_is_too_low(tmp_path):
     words = ["-m", "actors.cli", "start", "--json", "--data", str(tmp_path / "var")]
     done = limited(256, 1_024, words)
