@@ -114,9 +114,7 @@ async def _serve(config: Config, options: Options, inherited: Inherited) -> int:
     _settle_memory()
     channel.ready(assembly.info())
     await _first(stopping.wait(), channel.closed(), given_up.wait())
-    code = _code(given_up, channel)
-    await _stop(kernel, assembly, inherited.stop_timeout_s)
-    return code
+    return await _stop(side, _code(given_up, channel), inherited.stop_timeout_s)
 
 
 async def _begin(side: NodeSide, given_up: asyncio.Event) -> str:
@@ -239,18 +237,24 @@ async def _abandon(kernel: Kernel, starting: asyncio.Future[str], code: ExitCode
     """End a tree that does not serve yet; the journal was only read so far."""
     starting.cancel()
     root = kernel.roots.get(NAME)
-    if root is not None:
+    if (
+        root is not None and not kernel.frozen
+    ):  # what was to take over stands still, and has nothing
         await kernel.future_of(kernel.stop(root, SHUTDOWN, ABANDON_S))
     return code
 
 
-async def _stop(kernel: Kernel, assembly: Assembly, timeout_s: float) -> None:
+async def _stop(side: NodeSide, code: ExitCode, timeout_s: float) -> ExitCode:
     """End the tree in order, within the time that the anchor gives."""
+    if side.giving.given:  # peers, the journal and sockets are another's by now
+        os._exit(code)
+    assembly, kernel = side.assembly, side.assembly.kernel
     assembly.links.stop()
     root = kernel.roots.get(NAME)
     if root is not None:
         await kernel.future_of(kernel.stop(root, SHUTDOWN, timeout_s * STOPPING_SHARE))
     await assembly.journal.close(timeout_s * SAVING_SHARE)
+    return code
 
 
 if __name__ == "__main__":
