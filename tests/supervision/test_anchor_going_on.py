@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from anchor_upgrade_kit import Upgradable
+from other_pythons import others
 
 import supervision
 from supervision.anchor import history, pointers, unixpath
@@ -31,7 +32,6 @@ from supervision.anchor.testing import PATIENCE_S, RunningAnchor, wait_for, wait
 pytestmark = pytest.mark.system
 
 PROGRAM = Path(__file__).with_name("anchor_program.py")
-PYENV = Path.home() / ".pyenv" / "versions"
 ENV = {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
@@ -421,20 +421,16 @@ def test_a_restart_that_somebody_waits_for_comes_first(start):
     assert answers[0]["pid"] != pid
 
 
-OTHERS = [
-    str(python)
-    for version in ("3.11", "3.12", "3.13")
-    for python in (Path(f"/usr/bin/python{version}"), *PYENV.glob(f"{version}.*/bin/python"))
-    if python.exists() and version != f"{sys.version_info[0]}.{sys.version_info[1]}"
-]
 CODE_ONLY = {"PYTHONPATH": str(Path(supervision.__file__).parents[1])}
 
 
-@pytest.mark.skipif(not OTHERS, reason="no other interpreter is installed")
 def test_another_interpreter_goes_on_and_back(start, tmp_path):
+    found = others()
+    if not found:
+        pytest.skip("no other interpreter is installed")
     anchor = start()
     pid = anchor.greeting()
-    for python in OTHERS:
+    for python in found:
         anchor.release(tmp_path, "1.0", python, CODE_ONLY)
         assert anchor.go_on() == ("done", "")
         assert anchor.code()[0] == python.encode()
