@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
 LISTEN_FDS = "ANCHOR_LISTEN_FDS"
 """The listening sockets: ``NAME:DESCRIPTOR``, separated by commas."""
@@ -102,14 +102,15 @@ class Inherited:
     takeover: TakeoverOrder | None = None
 
 
-def inherited(environ: Mapping[str, str]) -> Inherited:
+def inherited(environ: MutableMapping[str, str]) -> Inherited:
     """Take over what the anchor passed to this process; to be called once.
 
     Args:
-        environ: The environment, as ``os.environ``.
+        environ: The environment, as ``os.environ``. The order to take over is taken out of it.
 
     Returns:
-        The sockets. Processes that this one starts do not inherit them.
+        The sockets. Processes that this one starts do not inherit them, nor the secret that opens
+        the way to another process's memory.
 
     Raises:
         NotGuarded: This process was not started by an anchor, or not by one that it understands.
@@ -142,8 +143,9 @@ def _release(environ: Mapping[str, str]) -> Release | None:
     return Release(vsn, permanent, provisional, states)
 
 
-def _takeover(environ: Mapping[str, str]) -> TakeoverOrder | None:
+def _takeover(environ: MutableMapping[str, str]) -> TakeoverOrder | None:
     data = _object(TAKEOVER, environ)
+    environ.pop(TAKEOVER, None)
     if data is None:
         return None
     return TakeoverOrder(*(_word(TAKEOVER, data, key) for key in ("path", "secret", "mode")))

@@ -10,7 +10,7 @@ import pytest
 from supervision.anchor import control
 from supervision.anchor.channel import MAX_LINE_BYTES, MAX_PENDING, ProgramChannel
 from supervision.anchor.control import ControlLimits, ControlServer
-from supervision.anchor.inheritance import NotGuarded, inherited
+from supervision.anchor.inheritance import NotGuarded, TakeoverOrder, inherited
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.anchor.unixpath import listen
 
@@ -206,3 +206,19 @@ def test_a_program_that_breaks_the_protocol_is_reported(garbage):
 def test_a_program_that_no_anchor_started_is_told_what_is_missing():
     with pytest.raises(NotGuarded, match="ANCHOR_LISTEN_FDS is not set"):
         inherited({})
+
+
+def test_the_order_to_take_over_is_taken_out_of_the_environment():
+    ours, theirs = socket.socketpair()
+    order = TakeoverOrder("/data/take", "a secret")
+    environ = {
+        "ANCHOR_LISTEN_FDS": "",
+        "ANCHOR_CONTROL_FD": str(theirs.detach()),
+        "ANCHOR_STOP_TIMEOUT_S": "5",
+        "ANCHOR_INCARNATION": "2",
+        "ANCHOR_TAKEOVER": order.to_json(),
+    }
+    given = inherited(environ)
+    with ours, given.control:
+        assert given.takeover == order
+        assert "ANCHOR_TAKEOVER" not in environ

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from dataclasses import dataclass, fields, replace
 
 import pytest
@@ -232,7 +233,7 @@ def test_a_signal_that_comes_while_signals_are_blocked_is_heard_afterwards():
         interrupts = Interrupts(heard.append)
         interrupts.install(asyncio.get_running_loop())
         with interrupts.blocked():
-            os.kill(os.getpid(), signal.SIGHUP)
+            signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
             assert not interrupts.caught
         assert interrupts.caught
         await asyncio.sleep(0)

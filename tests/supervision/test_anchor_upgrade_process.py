@@ -86,6 +86,15 @@ def test_a_new_release_takes_the_memory_over_and_is_permanent_when_it_is_committ
     ]
 
 
+def test_what_opens_the_way_to_another_node_is_passed_on_to_no_child(start):
+    anchor = start()
+    anchor.install("2.0")
+    anchor.upgrade()
+    passed_on = anchor.node()["passed_on"]
+    assert "ANCHOR_TAKEOVER" not in passed_on
+    assert "ANCHOR_RELEASE" in passed_on
+
+
 def test_the_answer_and_the_history_say_who_did_what_and_how_long_it_took(start):
     anchor = start()
     anchor.install("2.0")

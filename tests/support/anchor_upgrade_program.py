@@ -76,6 +76,7 @@ class Program:
                 return await self.channel.request(args["what"], args.get("args", {}))
         release = self.inherited.release
         return {
+            "passed_on": sorted(name for name in os.environ if name.startswith("ANCHOR_")),
             "vsn": self.vsn,
             "memory": self.memory,
             "pid": os.getpid(),
