@@ -22,7 +22,7 @@ _RULE = "a message is one JSON object on one line"
 class ExitCode(IntEnum):
     """Why a command or a program ended, after BSD's sysexits(3).
 
-    DATA_ERROR is for programs: what they keep is damaged, and somebody has to mend it first.
+    DATA_ERROR: what a program or the anchor keeps is damaged, and somebody has to mend it first.
     """
 
     DONE = 0

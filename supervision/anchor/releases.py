@@ -67,11 +67,13 @@ class Releases:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._prepared: tuple[Pointers, Point, Pointers] | None = None
+        self._unknown = Refusal(ExitCode.FAILED, f"no release is known in {self._directory}")
         self.pointers: Pointers | None = None
         try:
             self.pointers = pointers.read(self._directory)
         except (PointersUnreadable, OSError) as error:
-            _log.error("no release is known: %s", error)
+            self._unknown = _unreadable(self._directory, error)
+            _log.error("no release is known: %s", self._unknown)
 
     # What others want --------------------------------------------------------------------
 
@@ -126,10 +128,10 @@ class Releases:
         """The pointers.
 
         Raises:
-            Refusal: There are none.
+            Refusal: There are none, or they could not be read when the anchor started.
         """
         if self.pointers is None:
-            raise Refusal(ExitCode.FAILED, f"no release is known in {self._directory}")
+            raise self._unknown
         return self.pointers
 
     def after_a_stop(self) -> Message:
@@ -362,3 +364,10 @@ def _look_at(future: asyncio.Future[Message]) -> None:
     """Whoever began it does not wait for its end, which is in the history."""
     if not future.cancelled():
         future.exception()
+
+
+def _unreadable(directory: Path, error: PointersUnreadable | OSError) -> Refusal:
+    if isinstance(error, PointersUnreadable):
+        return Refusal(ExitCode.DATA_ERROR, f"{directory / pointers.DIRECTORY}/{error}")
+    path = directory / pointers.DIRECTORY / pointers.FILE
+    return Refusal(ExitCode.FAILED, f"{path} cannot be read: {error.strerror}")

@@ -10,7 +10,7 @@ from anchor_upgrade_kit import LIMITS, Upgradable, spec
 
 from supervision.anchor import pointers
 from supervision.anchor.messages import ExitCode, Refusal
-from supervision.anchor.testing import wait_for, wait_gone
+from supervision.anchor.testing import RunningAnchor, wait_for, wait_gone
 
 pytestmark = pytest.mark.system
 
@@ -198,6 +198,22 @@ def test_a_takeover_is_off_when_the_pointers_cannot_be_written(start):
     refusal = anchor.refused("release.upgrade", vsn="2.0")
     assert "the pointers cannot be written" in refusal.msg
     assert_as_before(anchor, before)
+
+
+def test_an_anchor_that_cannot_read_its_pointers_names_the_file_and_what_is_wrong(tmp_path):
+    home = tmp_path / pointers.DIRECTORY
+    home.mkdir()
+    (home / pointers.FILE).write_text('{"format": 1}')
+    anchor = RunningAnchor(spec(tmp_path, "1.0"))
+    try:
+        with pytest.raises(Refusal) as refused:
+            anchor.ask("release.list")
+    finally:
+        anchor.end()
+        anchor.clean_up()
+    assert refused.value.code is ExitCode.DATA_ERROR
+    assert refused.value.msg.startswith(f"{home / pointers.FILE}: damaged: ")
+    assert "'permanent'" in refused.value.msg
 
 
 def test_a_check_that_says_no_is_the_end_of_it(start):
