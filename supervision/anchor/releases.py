@@ -43,7 +43,7 @@ from supervision.anchor.upgrade_states import Order, Pointing, Role, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from supervision.anchor.guardian import Guardian
+    from supervision.anchor.guarded import Guarded
     from supervision.anchor.pointers import Pointers
     from supervision.anchor.spec import UpgradeSpec
     from supervision.anchor.upgrade_events import UpgradeAction, UpgradeEvent
@@ -61,7 +61,7 @@ class Releases:
         pointers: Which release is what; None where there are none yet.
     """
 
-    def __init__(self, guardian: Guardian) -> None:
+    def __init__(self, guardian: Guarded) -> None:
         self._guardian = guardian
         self._directory = Path(guardian.spec.directory)
         self._numbers = itertools.count(1)
