@@ -7,6 +7,7 @@ already, the archive is not.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import re
@@ -81,7 +82,7 @@ def head(file: Path) -> Head:
     Raises:
         Refusal: it is no archive of a release.
     """
-    with _open(file) as tar:
+    with _opened(file) as tar:
         return _head(tar, file)
 
 
@@ -97,7 +98,7 @@ def unpack(file: Path, into: Path) -> Head:
             manifest says.
         OSError: there is no room.
     """
-    with _open(file) as tar:
+    with _opened(file) as tar:
         found = _head(tar, file)
         left = dict(found.manifest.hashes)
         for member in _members(tar, file):
@@ -117,6 +118,16 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[tarfile.TarFile]:
+    """An archive; one that ends before its end is none, wherever that is found out."""
+    with _open(file) as tar:
+        try:
+            yield tar
+        except tarfile.TarError as error:
+            raise _bad(file, f"{error}: it is not whole") from None
 
 
 def _open(file: Path) -> tarfile.TarFile:

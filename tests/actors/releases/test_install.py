@@ -204,6 +204,15 @@ def test_an_archive_that_lacks_a_file_is_refused(copied, data, which):
         install.install(data, copied, CONFIG)
 
 
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9])
+def test_an_archive_that_was_cut_off_is_refused(copied, data, share):
+    whole = copied.read_bytes()
+    copied.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(Refusal, match="is no archive of a release"):
+        install.install(data, copied, CONFIG)
+    assert not data.exists() or left(data) == []
+
+
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "env/bin/python", "wheels/../../x.whl"])
 def test_a_file_under_any_other_name_is_refused(copied, data, tmp_path, name):
     (tmp_path / "evil").write_text("evil")
