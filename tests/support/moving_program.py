@@ -54,7 +54,12 @@ class Node:
         self.links = LinkNode(_socket(cti), self.world, names, waiting=waiting)
         self.kernel = self.links.kernel
         self.web = WebNode(
-            name, _socket(http), waiting=waiting, kernel=self.kernel, max_connections=2_000
+            name,
+            _socket(http),
+            waiting=waiting,
+            kernel=self.kernel,
+            max_connections=2_000,
+            idle_timeout_s=600.0,  # on a busy machine a test may take longer than the default
         )
         self.parts = [WorldPart(self.world), self.links.part, self.web.part]
 
