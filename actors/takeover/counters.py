@@ -7,7 +7,7 @@ log are in their file before the other process writes there.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -18,8 +18,10 @@ from actors.log_writer import LogWriter
 from actors.overload import CALM, Level
 from actors.takeover import counted
 from actors.takeover.counted import Counted, Handled
+from actors.takeover.part_states import read, written
 from actors.web.tokens import TokensUnreadable
-from supervision.release.carrier import NoConversion, Packed, Part
+from supervision.release.carrier import Packed, Part
+from supervision.release.versions import Conversions
 
 if TYPE_CHECKING:
     from actors.alarms import Alarms
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
 
-VERSION = 1
+VERSION = 2
 
 LOG_S = 0.1
 """Seconds that the last lines of the log may take to their file; a disk may not answer."""
@@ -53,7 +55,7 @@ class CountersState(Struct):
         alarms: that are active.
         lost: sessions that went down with an earlier process.
         journal: what it has done.
-        level: how much is refused; calm where a release does not say.
+        level: how much is refused.
     """
 
     metrics: list[Counted]
@@ -61,7 +63,23 @@ class CountersState(Struct):
     alarms: list[Alarm]
     lost: int
     journal: JournalCounts
-    level: Level = CALM
+    level: Level
+
+
+_DECODER = msgspec.msgpack.Decoder(CountersState)
+
+
+def _with_level(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "level": msgspec.to_builtins(CALM)}
+
+
+def _without_level(state: dict[str, Any]) -> dict[str, Any]:
+    del state["level"]
+    return state
+
+
+CONVERSIONS = Conversions(up={1: _with_level}, down={2: _without_level})
+"""Version 2 says how much is refused under overload; version 1 began anew, calm."""
 
 
 class CountersPart(Part):
@@ -78,6 +96,7 @@ class CountersPart(Part):
 
     name = "counters"
     version = VERSION
+    conversions = CONVERSIONS
 
     def __init__(
         self,
@@ -117,9 +136,7 @@ class CountersPart(Part):
 
     def pack(self, version: int) -> Packed:
         """Write it all."""
-        if version != VERSION:
-            raise NoConversion(f"counters: version {version} is unknown, this is {VERSION}")
-        return Packed(msgspec.msgpack.encode(self._state()))
+        return Packed(written(self, self._state(), version))
 
     def copy(self, version: int) -> bytes | None:
         """As it is now."""
@@ -145,9 +162,7 @@ class CountersPart(Part):
             ValueError: it is no such state.
         """
         del descriptors
-        if version != VERSION:
-            raise NoConversion(f"counters: version {version} is unknown, this is {VERSION}")
-        self._taken = msgspec.msgpack.decode(body, type=CountersState)
+        self._taken = read(self, _DECODER, version, body)
 
     async def switch(self) -> None:
         """Count on; and let in whom the other process has let in last."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from actors.takeover.part_states import read, written
 from actors.takeover.pauses import Held
 from actors.web.connections import Moving
 from actors.web.event_hub import Event
@@ -150,20 +151,11 @@ class HttpPart(Part):
         """The connections, and the latest events."""
         descriptors = [moving.socket.descriptor for moving in self._out]
         descriptors += [descriptor for descriptor, _ in self._ends]
-        return Packed(self._written(version), tuple(descriptors))
+        return Packed(written(self, self._state(), version), tuple(descriptors))
 
     def copy(self, version: int) -> bytes:
         """The latest events; no connection."""
-        return self._written(version)
-
-    def _written(self, version: int) -> bytes:
-        state = self._state()
-        if version == self.version:
-            return msgspec.msgpack.encode(state)
-        plain = msgspec.to_builtins(state, builtin_types=(bytes,))
-        return msgspec.msgpack.encode(
-            self.conversions.convert(self.name, plain, have=self.version, want=version)
-        )
+        return written(self, self._state(), version)
 
     def _state(self) -> HttpState:
         hub, first_end = self._hub, len(self._out)
@@ -194,7 +186,7 @@ class HttpPart(Part):
 
     def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
         """Know the connections and the latest events; the sockets stay as they came."""
-        state = self._read(version, body)
+        state = read(self, _DECODER, version, body)
         places = [one.socket for one in state.connections] + [one.socket for one in state.ends]
         if places != list(range(len(descriptors))):
             raise ValueError(f"{len(descriptors)} sockets came for {len(places)} connections")
@@ -202,14 +194,6 @@ class HttpPart(Part):
         self._out = [_moving(one, descriptors[one.socket]) for one in state.connections]
         self._ends = [(descriptors[one.socket], one.words) for one in state.ends]
         self._hub.carry(state.epoch, state.number, state.events)
-
-    def _read(self, version: int, body: bytes) -> HttpState:
-        if version == self.version:
-            return _DECODER.decode(body)
-        plain = self.conversions.convert(
-            self.name, msgspec.msgpack.decode(body), have=version, want=self.version
-        )
-        return msgspec.convert(plain, HttpState)
 
     async def switch(self) -> None:
         """Serve the connections, and end the streams: their readers come back here."""

@@ -24,6 +24,7 @@ from actors.takeover.links_state import (
     row_state,
     told_of,
 )
+from actors.takeover.part_states import read, written
 from actors.takeover.pauses import Held
 from protocols.cti.link import Link
 from supervision.eventloop.managed import Cast
@@ -112,20 +113,11 @@ class LinksPart(Part):
         """All links, and their sockets."""
         sockets = {connection: place for place, connection in enumerate(self._out)}
         descriptors = tuple(detached.descriptor for detached, _ in self._out.values())
-        return Packed(self._written(version, sockets), descriptors)
+        return Packed(written(self, self._state(sockets), version), descriptors)
 
     def copy(self, version: int) -> bytes:
         """All links as they are now, as if their connections had just ended."""
-        return self._written(version, {})
-
-    def _written(self, version: int, sockets: dict[CtiConnection, int]) -> bytes:
-        state = self._state(sockets)
-        if version == self.version:
-            return msgspec.msgpack.encode(state)
-        plain = msgspec.to_builtins(state, builtin_types=(bytes,))
-        return msgspec.msgpack.encode(
-            self.conversions.convert(self.name, plain, have=self.version, want=version)
-        )
+        return written(self, self._state({}), version)
 
     def _state(self, sockets: dict[CtiConnection, int]) -> LinksState:
         table = self._table
@@ -186,7 +178,7 @@ class LinksPart(Part):
 
     def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
         """Know the links; their sockets stay as they came."""
-        state = self._read(version, body)
+        state = read(self, _DECODER, version, body)
         places = [one.socket for one in _connections(state) if one.socket is not None]
         if sorted(places) != list(range(len(descriptors))):
             raise ValueError(f"{len(descriptors)} sockets came for {len(places)} connections")
@@ -205,14 +197,6 @@ class LinksPart(Part):
         self._table.resting.update(state.resting)
         self._table.counts = state.counts
         self._out = making.out
-
-    def _read(self, version: int, body: bytes) -> LinksState:
-        if version == self.version:
-            return _DECODER.decode(body)
-        plain = self.conversions.convert(
-            self.name, msgspec.msgpack.decode(body), have=version, want=self.version
-        )
-        return msgspec.convert(plain, LinksState)
 
     async def switch(self) -> None:
         """Serve every link, those first that have something to do."""

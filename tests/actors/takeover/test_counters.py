@@ -141,7 +141,7 @@ def pair(tmp_path):
 
 
 def switched(old, new):
-    new.part.unpack(1, old.part.pack(1).body, ())
+    new.part.unpack(2, old.part.pack(2).body, ())
     new.run(new.part.switch())
 
 
@@ -212,9 +212,9 @@ def test_a_node_that_refuses_in_the_new_process_recovers_there(pair):
 def test_a_release_that_says_nothing_of_overload_is_taken_for_calm(pair):
     old, new = pair
     strained(old)
-    plain = msgspec.msgpack.decode(old.part.pack(1).body)
-    del plain["level"]
-    new.part.unpack(1, msgspec.msgpack.encode(plain), ())
+    body = old.part.pack(1).body
+    assert "level" not in msgspec.msgpack.decode(body)
+    new.part.unpack(1, body, ())
     new.run(new.part.switch())
     assert new.overload.level == CALM
 
@@ -252,12 +252,12 @@ def test_a_damaged_file_of_tokens_leaves_those_that_were_known(tmp_path):
 
 def test_another_version_is_no_state(pair):
     old, new = pair
-    with pytest.raises(NoConversion, match="counters: version 9 is unknown"):
+    with pytest.raises(NoConversion, match="counters"):
         old.part.pack(9)
-    with pytest.raises(NoConversion, match="counters: version 9 is unknown"):
-        new.part.unpack(9, b"", ())
+    with pytest.raises(NoConversion, match="counters"):
+        new.part.unpack(9, b"\x80", ())
     with pytest.raises(ValueError, match=r".+"):
-        new.part.unpack(1, b"\x90", ())
+        new.part.unpack(2, b"\x90", ())
 
 
 class Busy(GenServer):
