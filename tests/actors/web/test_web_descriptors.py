@@ -11,16 +11,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 LIMIT = 40
 SERVER = f"""
-import asyncio, resource, socket
+import asyncio, resource, socket, time
 from types import SimpleNamespace
 from actors.config import HttpConfig
 from actors.web import health
 from actors.web.api import Api
+from actors.web.once import Requests
 from actors.web.server import WebServer
 
 async def main():
     config = HttpConfig()
-    services = SimpleNamespace(config=config)
+    services = SimpleNamespace(config=config, requests=Requests(time.monotonic))
     server = WebServer(Api(services, health.operations(metrics_public=True)), config)
     listening = socket.create_server(("127.0.0.1", 0))
     await server.start(listening)

@@ -13,6 +13,7 @@ from actors.web import session_operations
 from actors.web.api import Api
 from actors.web.auth import Principal
 from actors.web.exchange import ApiRequest
+from actors.web.once import Requests
 
 SESSIONS = "/api/v1/sessions"
 STEP = {"ev": "in", "step": "menu"}
@@ -34,6 +35,7 @@ class Node:
             sessions=CallSessions(kit.kernel, kit.pool, EmptyArchive(), kit.openings),
             readiness=SimpleNamespace(recovered=lambda: True),
             overload=SimpleNamespace(refuses=lambda who: ""),
+            requests=Requests(kit.kernel.clock.monotonic),
         )
         self._api = Api(services, session_operations.OPERATIONS)
 
