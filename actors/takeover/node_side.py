@@ -164,6 +164,7 @@ class Giving:
             release=node.release.standing.vsn,
             limits=limits(node.config.release),
             tell=self._told,
+            strain=node.services.overload.strain,
         )
         self._mirror = mirror_of(node, parts, giver)
         return {"path": str(await giver.listen(node.data, secret))}

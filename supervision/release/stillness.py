@@ -90,10 +90,10 @@ class Stillness:
         Raises:
             ExceptionGroup: parts that could not; the others do.
         """
-        self._kernel.thaw()
         if not self._touched:
-            return
+            return  # another takeover may have frozen the node: that is not this one's to undo
         self._touched = False
+        self._kernel.thaw()
         failures: list[Exception] = []
         for part in reversed(self._parts):
             try:
