@@ -16,7 +16,8 @@ MOST = 20
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     """The plan of an upgrade, and whether it may be done."""
-    lines = [f"from {plan['from']} to {plan['vsn']}, plan {plan['hash'][:12]}"]
+    named = f"plan {plan['hash'][:12]}" if plan["hash"] else "not tried"
+    lines = [f"from {plan['from']} to {plan['vsn']}, {named}"]
     lines += _section("tree", plan.get("tree"))
     lines += _section("states", plan.get("states"))
     lines += _section("tried on live states", plan.get("dry_run"))

@@ -19,7 +19,7 @@ import msgspec
 
 from actors.releases import install, needs
 from actors.releases.inventory import of_this_process
-from actors.releases.plan import Facts, plan
+from actors.releases.plan import Facts, plan, unmet
 from actors.releases.trying import GivenSome, Tried, given
 from actors.takeover.parts import giving_parts, limits
 from supervision.anchor.messages import ExitCode, Refusal
@@ -74,16 +74,31 @@ class Checking:
 
     async def _check(self, vsn: str, *, forced: bool) -> dict[str, Any]:
         node = self._node
-        config = node.config.release
-        manifest = await asyncio.to_thread(install.verify, node.data, vsn, config)
+        manifest = await asyncio.to_thread(install.verify, node.data, vsn, node.config.release)
+        least = node.config.journal.min_free_mb * 1_048_576
+        needed = needs.lines(await asyncio.to_thread(needs.measure, node.data), least)
+        origin = node.release.standing.vsn
+        if any(line.get("why") for line in needed):
+            return unmet(vsn, origin, needed)  # the trial, a whole node, would take as much
+        try:
+            return plan(await self._facts(manifest, needed, forced=forced))
+        except OSError as error:
+            if (full := needs.told_full(needed, error)) is None:
+                raise _untried(manifest, f"{error.strerror or error}") from error
+            return unmet(vsn, origin, full)
+
+    async def _facts(
+        self, manifest: Manifest, needed: list[dict[str, Any]], *, forced: bool
+    ) -> Facts:
+        """Have the release tried; what a plan is made of."""
+        node = self._node
         own = await asyncio.to_thread(of_this_process, node.config)
         problems: list[str] = []
-        parts = given(giving_parts(node), problems, config.check_states)
+        parts = given(giving_parts(node), problems, node.config.release.check_states)
         said = await self._tried(manifest, parts)
         tree = difference(_plain(shape(node.kernel)), said["tree"]) if "tree" in said else []
-        least = node.config.journal.min_free_mb * 1_048_576
-        facts = Facts(
-            vsn=vsn,
+        return Facts(
+            vsn=manifest.vsn,
             origin=node.release.standing.vsn,
             old=own,
             new=said["inventory"],
@@ -91,11 +106,10 @@ class Checking:
             results=msgspec.convert(said.get("results", {}), dict[str, Tried]),
             problems=[*problems, *said["problems"]],
             totals={part.name: part.count() for part in parts if isinstance(part, GivenSome)},
-            needs=needs.lines(await asyncio.to_thread(needs.measure, node.data), least),
+            needs=needed,
             embedded=not node.config.database.dsn or _embedded(node.data),
             forced=forced,
         )
-        return plan(facts)
 
     async def _tried(self, manifest: Manifest, parts: list[Part]) -> dict[str, Any]:
         """Have the new release take copies; returns what it said."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from pathlib import Path
@@ -21,6 +22,9 @@ SPARE = 256
 _PAGE = os.sysconf("SC_PAGESIZE")
 _CGROUP = Path("/sys/fs/cgroup")
 _MIB = 1_048_576
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNIFIED = "0::"
+"""Before the path of a process in the control groups of the second version."""
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -82,6 +86,28 @@ def lines(found: Measured, least_disk_bytes: int) -> list[dict[str, Any]]:
     ]
 
 
+def told_full(said: list[dict[str, Any]], error: OSError) -> list[dict[str, Any]] | None:
+    """The same lines where the disk has said itself that it is full, whatever was measured.
+
+    Bytes that are free help nobody where the files, or a quota, are used up.
+
+    Args:
+        said: what is needed and what there is.
+        error: what was met.
+
+    Returns:
+        The lines; None where it is another error.
+    """
+    if error.errno not in _FULL:
+        return None
+    return [line if line["what"] != "disk" else _full(line, error) for line in said]
+
+
+def _full(line: dict[str, Any], error: OSError) -> dict[str, Any]:
+    text = f"{line['text']}, but {error.strerror}"
+    return line | {"text": text, "why": f"too little disk: {text.partition(': ')[2]}"}
+
+
 def _line(what: str, need: int, there: int, shown: Any, met: bool) -> dict[str, Any]:
     text = f"{what}: {shown(need)} needed, {shown(there)} there"
     line = {"what": what, "needed": need, "there": there, "text": text}
@@ -93,16 +119,40 @@ def _mib(size: int) -> str:
 
 
 def _memory() -> int:
-    """What a second process may take: of the machine, and of the control group of this one."""
+    """What a second process may take: of the machine, and of the control groups of this one."""
     available = meminfo(Path("/proc/meminfo").read_text())["MemAvailable"]
     try:
-        group = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2].lstrip("/")
-        most = (_CGROUP / group / "memory.max").read_text().strip()
-        used = int((_CGROUP / group / "memory.current").read_text())
-        used -= _cached((_CGROUP / group / "memory.stat").read_text())
-    except (OSError, ValueError):  # no control group of the second version
+        groups = Path("/proc/self/cgroup").read_text()
+    except OSError:  # a kernel without control groups
         return available
-    return available if most == "max" else min(available, max(0, int(most) - used))
+    return min([available, *group_bytes(_CGROUP, groups)])
+
+
+def group_bytes(root: Path, groups: str) -> list[int]:
+    """What the control groups of a process leave it, its own and all above that have a limit.
+
+    systemd sets the ``MemoryMax=`` of a service on its own group, that of a slice on one above.
+
+    Args:
+        root: where the control groups of the second version are mounted.
+        groups: the process's /proc/PID/cgroup.
+    """
+    own = [line[len(_UNIFIED) :] for line in groups.splitlines() if line.startswith(_UNIFIED)]
+    at = [root / path.lstrip("/") for path in own]
+    within = [one for path in at for one in (path, *path.parents) if one.is_relative_to(root)]
+    left = (_left(one) for one in within)
+    return [size for size in left if size is not None]
+
+
+def _left(group: Path) -> int | None:
+    """What a control group has left; None of one without a limit."""
+    try:
+        most = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        used -= _cached((group / "memory.stat").read_text())
+    except (OSError, ValueError):  # the uppermost has no such files; "max" is no limit
+        return None
+    return max(0, most - used)
 
 
 def _cached(text: str) -> int:

