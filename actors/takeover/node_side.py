@@ -247,7 +247,7 @@ class Taking:
             self._tell("copied")
             self._tell("prepared", **msgspec.to_builtins(await self._taker.prepared()))
         except TakeoverFailed as failed:
-            self._tell("failed", why=str(failed))
+            self._tell("failed", why=str(failed), own=failed.own)
             return str(failed)
         await self._serving.wait()
         return ""

@@ -251,4 +251,6 @@ def _compared(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
 def _failed(spec: AnchorSpec, state: AnchorState, event: Told, now: float) -> Decision:
     side = "the running node" if event.number is None else "the new node"
     why = str(event.info.get("why", "it did not say why"))
-    return abort(spec, state, f"{side}: {why}", now, blamed=event.number is not None)
+    # Where the old node has died, the new one may say so before the end of its process is seen.
+    blamed = event.number is not None and event.info.get("own") is not False
+    return abort(spec, state, f"{side}: {why}", now, blamed=blamed)

@@ -107,6 +107,28 @@ def abort(
     return state, [Kill(Role.SUCCESSOR)]
 
 
+def program_ended(spec: AnchorSpec, state: AnchorState, why: str, now: float) -> Decision:
+    """The program is gone before the switch: whatever its successor said, it is not to blame.
+
+    What is under way is given up. Where that has begun, the cause may have been the program's end,
+    which the successor sees in its own way and may tell of first.
+
+    Args:
+        spec: What is guarded.
+        state: The anchor's.
+        why: How the program ended.
+        now: The time, in monotonic seconds.
+
+    Returns:
+        The state after it, and what to do.
+    """
+    takeover, ended = under_way(state), f"the running node ended: {why}"
+    if takeover.stage is not Stage.ABORT:
+        return abort(spec, state, ended, now)
+    failure = f"{takeover.failure}; {ended}" if takeover.failure else ""
+    return changed(state, failure=failure, blamed=False), []
+
+
 def resume(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
     """The successor is gone: have the program go on, where it knows of the takeover."""
     takeover, limits = under_way(state), limits_of(spec)

@@ -273,7 +273,7 @@ def _program_ended(spec: AnchorSpec, state: AnchorState, why: str, now: float) -
         state, more = takeover_end.over(spec, state, now)
         actions += more
     elif under_way is not None:
-        state, more = takeover_end.abort(spec, state, f"the running node ended: {why}", now)
+        state, more = takeover_end.program_ended(spec, state, why, now)
         actions += more
     if state.upgrade.probation is None or state.mode is not Mode.RUNNING:
         return state, actions

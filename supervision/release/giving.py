@@ -25,6 +25,7 @@ from supervision.release.wire import (
     End,
     Failed,
     Forward,
+    PeerFailed,
     PeerGone,
     Prepared,
     TakeoverFailed,
@@ -154,7 +155,7 @@ class Giver:
             case Forward(data):
                 self.on_forward(data)
             case Failed(why):
-                raise TakeoverFailed(f"the other side: {why}")
+                raise PeerFailed(why)
             case _:
                 raise TakeoverFailed(f"{type(message).__name__} came out of turn")
 

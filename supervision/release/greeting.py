@@ -19,6 +19,7 @@ from supervision.release.wire import (
     Agreed,
     Hello,
     Offer,
+    PeerGone,
     Refused,
     TakeoverFailed,
     TakeoverRefused,
@@ -144,13 +145,13 @@ async def introduce(
         limits: how long that may take.
 
     Raises:
-        TakeoverRefused: the two cannot take over from each other; the message says why.
-        TakeoverFailed: nobody is there, or it went away.
+        PeerGone: nobody is there, it went away, or it does not answer.
+        TakeoverFailed: what came is no greeting.
     """
     try:
         peer = unixpath.connect(path, limits.hello_s)
     except OSError as error:
-        raise TakeoverFailed(f"{path}: nobody gives there: {error.strerror}") from None
+        raise PeerGone(f"{path}: nobody gives there: {error.strerror}") from None
     connection = Connection(peer, limits)
     try:
         check_user(peer)
@@ -158,7 +159,7 @@ async def introduce(
             return connection, await _ask(connection, hello, parts)
     except TimeoutError:
         connection.close()
-        raise TakeoverFailed(f"no agreement within {limits.hello_s} s") from None
+        raise PeerGone(f"no agreement within {limits.hello_s} s") from None
     except BaseException:
         connection.close()
         raise

@@ -27,6 +27,7 @@ from supervision.release.wire import (
     Forward,
     Hello,
     Items,
+    PeerFailed,
     TakeoverFailed,
     WireDamaged,
 )
@@ -278,7 +279,7 @@ class Taker:
 
     def _out_of_turn(self, message: Message) -> None:
         if isinstance(message, Failed):
-            raise TakeoverFailed(f"the other side: {message.why}")
+            raise PeerFailed(message.why)
         raise WireDamaged(f"{type(message).__name__} came out of turn")
 
     async def _noted(self, work: Awaitable[_T]) -> _T:

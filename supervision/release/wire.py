@@ -32,7 +32,14 @@ _HEADER = struct.Struct(">IH")
 
 
 class TakeoverFailed(Exception):  # noqa: N818 - a state of affairs
-    """The takeover is off; the message says why, for operators."""
+    """The takeover is off; the message says why, for operators.
+
+    Attributes:
+        own: Whether it is for this side that it is off; False where the other one went away, did
+            not answer, or said that it cannot go on: this side is not to blame for that.
+    """
+
+    own: bool = True
 
 
 class TakeoverRefused(TakeoverFailed):
@@ -40,7 +47,18 @@ class TakeoverRefused(TakeoverFailed):
 
 
 class PeerGone(TakeoverFailed):
-    """The other process ended, or let go of the connection."""
+    """The other process ended, let go of the connection, or does not answer."""
+
+    own = False
+
+
+class PeerFailed(TakeoverFailed):
+    """The other side said that it cannot go on."""
+
+    own = False
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the other side: {why}")
 
 
 class WireDamaged(TakeoverFailed):

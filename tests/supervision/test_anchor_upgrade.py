@@ -137,6 +137,33 @@ def test_who_was_told_nothing_is_not_asked_to_go_on(world):
     assert world.pointers.refused == {}
 
 
+@pytest.mark.parametrize("info", [{"own": False}, {}], ids=["of the other side", "of itself"])
+def test_a_release_is_not_blamed_where_the_old_node_died_and_the_new_one_said_so_first(world, info):
+    number = world.copy()
+    old, new = world.roles[Role.PROGRAM], world.roles[Role.SUCCESSOR]
+    world.tell("failed", why="the other side is gone", **info)
+    assert stage(world) is Stage.ABORT
+    world.reap(old)
+    world.reap(new)
+    world.calm()
+    world.check_calm()
+    assert world.pointers.refused == {}
+    assert answer(world, number).why == (
+        "the new node: the other side is gone; the running node ended: SIGKILL"
+    )
+
+
+def test_a_failure_of_the_new_node_is_held_against_its_release_unless_it_is_the_other_sides(world):
+    world.copy()
+    world.tell("failed", why="the other side: no room", own=False)
+    world.calm()
+    assert world.pointers.refused == {}
+    world.copy()
+    world.tell("failed", why="sessions: 3 items were given, 2 are here", own=True)
+    world.calm()
+    assert world.pointers.refused.keys() == {"2"}
+
+
 def test_a_program_that_died_is_started_when_its_successor_is_gone(world):
     world.copy()
     world.die(Role.PROGRAM)

@@ -152,6 +152,16 @@ def test_an_old_node_that_is_killed_during_a_takeover_is_started_again(start, st
     assert anchor.pointers().refused == {}
 
 
+def test_a_release_whose_node_sees_the_old_one_go_is_not_refused_for_it(start):
+    anchor = start(freeze="leave")
+    anchor.install("2.0")
+    before = anchor.node()
+    refusal = anchor.refused("release.upgrade", vsn="2.0")
+    assert refusal.msg == "the new node: the other side is gone"
+    assert_as_before(anchor, before)
+    assert anchor.pointers().refused == {}
+
+
 @pytest.mark.parametrize("fault", ["refuse", "hang"])
 @pytest.mark.parametrize("step", ["check", "listen", "freeze"])
 def test_an_old_node_that_does_not_give_goes_on(start, step, fault):

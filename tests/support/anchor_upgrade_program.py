@@ -1,7 +1,8 @@
 """A guarded program of a release for tests: hands its memory over, and fails where it is told to.
 
-Its argument is JSON: ``{"vsn": ..., "faults": {STEP: kill|hang|refuse|fail|wrong|exit}}``. What it
-remembers is a word; at a plain start it reads that from the file ``journal``, where it has put it.
+Its argument is JSON: ``{"vsn": ..., "faults": {STEP: kill|hang|refuse|fail|wrong|exit|leave}}``. What
+it remembers is a word; at a plain start it reads that from the file ``journal``, where it has put
+it.
 """
 
 import asyncio
@@ -51,6 +52,9 @@ class Program:
                 await asyncio.Event().wait()
             case "refuse":
                 raise Refusal(ExitCode.FAILED, f"no {name} today")
+            case "leave":  # as the end of this process looks to the other one
+                self.peer.close()
+                await asyncio.Event().wait()
             case "fail":
                 self.channel.tell("takeover", {"phase": "failed", "why": f"{name} went wrong"})
                 await asyncio.Event().wait()
@@ -130,8 +134,11 @@ class Program:
             self.channel.tell("takeover", {"phase": "connected"})
             await self.step("copied")
             self.channel.tell("takeover", {"phase": "copied"})
-            data = json.loads(await reader.readline())
-            self.memory = data["memory"]
+            if not (line := await reader.readline()):
+                gone = {"phase": "failed", "why": "the other side is gone", "own": False}
+                self.channel.tell("takeover", gone)
+                return
+            self.memory = json.loads(line)["memory"]
             await self.step("prepared")
             crc = "wrong" if self.faults.get("prepared") == "wrong" else self.memory
             told = {"phase": "prepared", "counts": {"words": 1}, "crc": crc}

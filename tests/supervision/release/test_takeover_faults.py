@@ -183,6 +183,21 @@ def test_what_the_new_node_cannot_take_in_is_told_to_the_old_one(tmp_path: Path)
     run(story())
 
 
+def test_each_side_knows_whether_it_is_off_for_itself_or_for_the_other_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with two(tmp_path, [Faulty()], [Faulty("unpack", ValueError("no"))]) as sides:
+            frozen, prepared = await sides.freeze()
+            assert (frozen.own, prepared.own) == (False, True)
+        async with two(tmp_path, [Faulty("pack", NotCarried("no"))], [Faulty()]) as sides:
+            frozen, prepared = await sides.freeze()
+            assert (frozen.own, prepared.own) == (True, False)
+        with pytest.raises(TakeoverFailed, match="nobody gives there") as absent:
+            await Taker(kernel(), [Notes()]).connect(tmp_path / "none", SECRET)
+        assert not absent.value.own
+
+    run(story())
+
+
 class Choosy(Shelf):
     """Fails at one item, on whichever side it is."""
 
