@@ -79,10 +79,12 @@ class Mirror:
         written: a session's call, and how it is written down in a takeover; None of one that
             is not there.
         forward: sends a record; False where it was dropped.
+        lost: called once with the number of records that were sent before one was dropped: what
+            the shadow has seen from then on is not what has happened.
 
     Attributes:
         records: that were sent.
-        broken: whether one was dropped: the shadow is let go then.
+        broken: whether one was dropped: nothing more is told then.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class Mirror:
         applications: Any,
         written: Callable[[str], tuple[str, bytes] | None],
         forward: Callable[[bytes], bool],
+        lost: Callable[[int], None],
     ) -> None:
         self._table = table
         self._applications = applications
         self._written = written
         self._forward = forward
+        self._lost = lost
         self._tapped: list[tuple[Any, str]] = []
         self.records = 0
         self.broken = False
@@ -122,10 +126,12 @@ class Mirror:
     def _tell(self, record: Record) -> None:
         if self.broken:
             return
-        self.records += 1
-        if not self._forward(encode(record)):
-            self.broken = True
-            self.end()
+        if self._forward(encode(record)):
+            self.records += 1
+            return
+        self.broken = True
+        self.end()
+        self._lost(self.records)
 
     # Links
 
@@ -185,17 +191,20 @@ class Mirror:
             self._tell(Changed(session, *found))
 
 
-def mirror_of(node: Assembly, parts: Sequence[Part], giver: Giver) -> Mirror:
+def mirror_of(
+    node: Assembly, parts: Sequence[Part], giver: Giver, lost: Callable[[int], None]
+) -> Mirror:
     """The mirror of a node, which tells whoever a giver gives to.
 
     Args:
         node: that serves.
         parts: of it, as the giver gives them.
         giver: knows who looks on.
+        lost: called where the shadow does not keep up, with the number of records that it has got.
     """
     [sessions] = [part for part in parts if isinstance(part, SessionsBulk)]
 
     def written(session: str) -> tuple[str, bytes] | None:
         return sessions.one(session, giver.versions[sessions.name])
 
-    return Mirror(node.links, node.services.sessions, written, giver.forward)
+    return Mirror(node.links, node.services.sessions, written, giver.forward, lost)

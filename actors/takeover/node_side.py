@@ -97,7 +97,7 @@ class NodeSide:
     ) -> None:
         self.assembly = assembly
         self.taking = None if order is None else Taking(assembly, order, line)
-        self.giving = Giving(assembly)
+        self.giving = Giving(assembly, line)
         self._operations: dict[str, Operation] = {
             "api": assembly.control,
             "release.check": Checking(assembly, config_file).check,
@@ -130,6 +130,7 @@ class Giving:
 
     Args:
         assembly: of the node.
+        line: to the anchor.
 
     Attributes:
         operations: what the anchor may ask for.
@@ -138,8 +139,9 @@ class Giving:
             other's, or as a crash leaves them, and an actor that stands still cannot stop.
     """
 
-    def __init__(self, assembly: Assembly) -> None:
+    def __init__(self, assembly: Assembly, line: AnchorLine) -> None:
         self._assembly = assembly
+        self._line = line
         self.given = False
         self._giver: Giver | None = None
         self._mirror: Mirror | None = None
@@ -166,7 +168,7 @@ class Giving:
             tell=self._told,
             strain=node.services.overload.strain,
         )
-        self._mirror = mirror_of(node, parts, giver)
+        self._mirror = mirror_of(node, parts, giver, self._shadow_lost)
         return {"path": str(await giver.listen(node.data, secret))}
 
     def _told(self, phase: str, more: Message) -> None:
@@ -178,6 +180,14 @@ class Giving:
             mirror.begin()
         elif phase == "failed":
             mirror.end()
+
+    def _shadow_lost(self, records: int) -> None:
+        """A shadow that has not seen everything has nothing to report: that is told instead."""
+        most = limits(self._assembly.config.release).forward_bytes
+        why = (
+            f"the shadow did not keep up: after {records:,} records more than {most:,} bytes waited"
+        )
+        self._line.tell(EVENT, {"phase": "failed", "why": why})
 
     async def _freeze(self, _: Message) -> Message:
         if self._giver is None:

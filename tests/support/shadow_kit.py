@@ -87,6 +87,7 @@ class Looking:
         old: the one that serves.
         new: the shadow's node.
         shadow: what it has seen.
+        lost: how many records it had got where it did not keep up.
     """
 
     def __init__(self, tmp_path: Path, old: Config, new: Config) -> None:
@@ -98,6 +99,7 @@ class Looking:
         self.ctis: list[LiveCti] = []
         self.mirror: Mirror
         self.shadow: Shadow
+        self.lost: list[int] = []
         self._following: Any = None
 
     async def __aenter__(self) -> Self:
@@ -116,7 +118,7 @@ class Looking:
         """From here on the shadow is there."""
         parts = giving_parts(self.old.assembly)
         self.giver = Giver(self.old.kernel, parts, tell=self._told)
-        self.mirror = mirror_of(self.old.assembly, parts, self.giver)
+        self.mirror = mirror_of(self.old.assembly, parts, self.giver, self.lost.append)
         path = await self.giver.listen(self._socket, SECRET)
         taking = taking_parts(self.new.assembly)
         self.taker = Taker(self.new.kernel, taking, mode="shadow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from shadow_kit import Looking, points
 
 from actors.config import Config
 from actors.session_api import OpenSession, PatchSession
+from actors.takeover.node_side import AnchorLine, Giving
+from actors.takeover.parts import taking_parts
+from supervision.release.taking import Taker
 
 pytestmark = pytest.mark.system
 
@@ -122,5 +126,48 @@ def test_the_node_that_serves_is_as_it_was_when_nobody_looks_on_any_more(tmp_pat
             assert "open" not in vars(both.old.assembly.services.sessions)
             request(cti, 1)
             await both.until(lambda: cti.answers)
+
+    run(story())
+
+
+class Told(AnchorLine):
+    """Keeps what the anchor is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def tell(self, event: str, info: Any) -> None:
+        self.told.append((event, info))
+
+
+def test_the_anchor_is_told_that_a_shadow_does_not_keep_up(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config(), config()) as both:
+            cti = await both.cti()
+            line = Told()
+            giving = Giving(both.old.assembly, line)
+            listening = await giving.operations["takeover.listen"]({"secret": "s"})
+            taker = Taker(both.new.kernel, taking_parts(both.new.assembly), mode="shadow")
+            await taker.connect(listening["path"], "s")
+            await taker.copied()  # and reads nothing more
+            request(cti, 1)
+            await both.until(lambda: cti.answers)
+            assert line.told == []
+            assert giving._giver is not None
+            while giving._giver.forward(bytes(65_536)):
+                pass
+            request(cti, 2)
+            request(cti, 3)
+            await both.until(lambda: len(cti.answers) == 3)
+            [(event, info)] = line.told
+            assert (event, info["phase"]) == ("takeover", "failed")
+            words = (
+                r"the shadow did not keep up: after [2-9] records more than 8,388,608 bytes waited"
+            )
+            assert re.fullmatch(words, info["why"])
+            await giving.operations["takeover.resume"]({})
+            taker.close()
+            both.new.kernel.release_timers()
+            both.new.kernel.thaw()
 
     run(story())
