@@ -43,6 +43,11 @@ _PARTS: tuple[tuple[type[Part], type[Struct]], ...] = (
 """Parts of a takeover that are small enough to be written whole, and what they write."""
 
 
+def of_parts() -> dict[str, type[Struct]]:
+    """The types of what small parts write, by the names of the parts."""
+    return {part.name: state for part, state in _PARTS}
+
+
 def types() -> list[StateType]:
     """The types of state of this release."""
     session = tuple[SessionState, session_record.SCHEMA.record]  # type: ignore[name-defined]

@@ -25,6 +25,7 @@ from actors.assembly import Assembly
 from actors.node import scheduler_limits
 from actors.release_settings import ReleaseSettings
 from actors.releases.inventory import inventory
+from actors.releases.state_types import of_parts
 from actors.releases.trying import Tried, taken
 from actors.takeover.parts import limits, taking_parts
 from actors.tree import NAME, Node
@@ -71,7 +72,7 @@ async def _try(config: Config, data: Path, order: dict[str, str]) -> dict[str, A
         return {"problems": [f"the tree of the new release does not start: {why}"]}
     results: dict[str, Tried] = {}
     problems: list[str] = []
-    parts = taken(taking_parts(assembly), results, problems)
+    parts = taken(taking_parts(assembly), results, problems, of_parts())
     bounds = limits(config.release)
     taker = Taker(kernel, parts, release=order["vsn"], limits=bounds, mode="check")
     tree = shape(kernel)

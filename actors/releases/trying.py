@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from actors.takeover.part_states import there_and_back
 from supervision.release.actor_trial import first_difference
 from supervision.release.carrier import Bulk, NoConversion, NotCarried, Packed, Part, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MOST_TOLD = 5
 """Failures, and losses, of one type that are told in words; all are counted."""
@@ -163,10 +164,18 @@ class Taken(Part):
         part: of the release that is tried.
         results: by type of state.
         problems: takes what is no matter of one type.
+        shape: of its state, where it is one record.
     """
 
-    def __init__(self, part: Part, results: dict[str, Tried], problems: list[str]) -> None:
+    def __init__(
+        self,
+        part: Part,
+        results: dict[str, Tried],
+        problems: list[str],
+        shape: type[Struct] | None = None,
+    ) -> None:
         self._part = part
+        self._shape = shape
         self._theirs: dict[str, int] = {}
         self._results = results
         self._problems = problems
@@ -217,8 +226,15 @@ class Taken(Part):
         result.tried += 1
         try:
             self._part.unpack(version, body, ())
+            if version == self.version or self._shape is None:
+                return
+            again = there_and_back(self._part, self._shape, version, body)
         except (NoConversion, NotCarried, ValueError) as error:
             self._note(result, "failed", str(error))
+            return
+        result.back = True
+        if lost := first_difference(plain(body), again, self.name):
+            self._note(result, "lossy", lost)
 
     def _result(self, version: int) -> Tried:
         return self._results.setdefault(self.name, Tried(version, self.version))
@@ -291,18 +307,24 @@ class TakenSome(Taken, Bulk):
         return self._bulk.count()
 
 
-def taken(parts: Sequence[Part], results: dict[str, Tried], problems: list[str]) -> list[Part]:
+def taken(
+    parts: Sequence[Part],
+    results: dict[str, Tried],
+    problems: list[str],
+    shapes: Mapping[str, type[Struct]],
+) -> list[Part]:
     """The parts of a node in standby, for a trial.
 
     Args:
         parts: of that node.
         results: by type of state.
         problems: takes what is no matter of one type.
+        shapes: of the states of parts that are one record, by name.
     """
     return [
         TakenSome(part, results, problems)
         if isinstance(part, Bulk)
-        else Taken(part, results, problems)
+        else Taken(part, results, problems, shapes.get(part.name))
         for part in parts
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -54,3 +54,24 @@ def read(part: Part, decoder: msgspec.msgpack.Decoder[_T], version: int, body: b
     ways = part.conversions or SAME
     converted = ways.convert(part.name, plain, have=version, want=part.version)
     return msgspec.convert(converted, decoder.type)
+
+
+def there_and_back(part: Part, shape: type[msgspec.Struct], version: int, body: bytes) -> Any:
+    """Convert a state to the version that the part has, and back, for a dry run; none is taken in.
+
+    Args:
+        part: whose it is.
+        shape: of the state that the part has: what it has no field for is lost there.
+        version: that the body is of.
+        body: as the other side wrote it.
+
+    Returns:
+        What came back, plain data.
+
+    Raises:
+        NoConversion: no way leads there, or back.
+        ConversionFailed: a step failed.
+        ValueError: it is no such state.
+    """
+    state = read(part, msgspec.msgpack.Decoder(shape), version, body)
+    return msgspec.msgpack.decode(written(part, state, version))

@@ -176,6 +176,21 @@ def test_a_child_more_is_a_difference_of_the_trees(node, other):
     assert any(line["path"] == "node/timeServer2" for line in plan["tree"])
 
 
+def test_what_a_downgrade_of_the_counters_loses_is_found(node, other):
+    def change(home):
+        file = home / "actors" / "takeover" / "counters.py"
+        replace(file, "VERSION = 2\n", "VERSION = 3\n")
+        replace(file, "    level: Level\n", "    level: Level\n    third: int = 0\n")
+        replace(file, "{1: _with_level}", "{1: _with_level, 2: dict}")
+        lost = 'lambda state: {**state, "lost": 12}'
+        replace(file, "{2: _without_level}", f"{{2: _without_level, 3: {lost}}}")
+
+    plan = check(node, other(change))
+    (line,) = [line for line in plan["dry_run"] if line.get("type") == "counters"]
+    assert (line["tried"], line["failed"], line["lost"]) == (1, 0, 1)
+    assert any(why.startswith("counters: the way back loses something") for why in plan["why"])
+
+
 def test_the_node_serves_as_before_whatever_was_tried(node):
     with Peer(node, PATIENCE_S) as peer:
         shown = peer.api("GET", "sessions", {"ani": "+33123456789", "open": 1, "limit": 50})
