@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actors.config import ReleaseConfig
 from actors.journal.passing import refuse_other
 from actors.journal.records import JournalUnusable
 from actors.journal.schema import FORMAT
@@ -20,9 +21,6 @@ from supervision.release.carrier import NoConversion, Packed, Part
 if TYPE_CHECKING:
     from actors.journal.journal import Journal
     from actors.permanence import Permanence
-
-PATIENCE_S = 2.0
-"""Seconds that the last commit may take before the takeover is given up."""
 
 VERSION = 1
 
@@ -37,7 +35,8 @@ class JournalPart(Part):
         journal: of the node; on the side that takes it is not open yet.
         permanence: whether the release of this node is permanent.
         migration: the last migration of the database that this release knows.
-        patience_s: seconds that the last commit may take.
+        patience_s: seconds that the last commit may take: as long as the freeze may, of which it
+            is a part.
     """
 
     name = "journal"
@@ -49,7 +48,7 @@ class JournalPart(Part):
         permanence: Permanence,
         *,
         migration: int = 0,
-        patience_s: float = PATIENCE_S,
+        patience_s: float = ReleaseConfig().freeze_timeout_s,
     ) -> None:
         self._journal = journal
         self._permanence = permanence
@@ -109,7 +108,11 @@ class JournalPart(Part):
         Raises:
             JournalError: it cannot: the takeover is off.
         """
-        self._left = await self._journal.pause(self._patience_s)
+        try:
+            self._left = await self._journal.pause(self._patience_s)
+        except JournalUnusable as late:
+            bound = f"release.freeze_timeout_s is {self._patience_s:g}"
+            raise JournalUnusable(f"{late} ({bound})") from None
 
     def pack(self, version: int) -> Packed:
         """How it was left, and its lock."""

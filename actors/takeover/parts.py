@@ -42,7 +42,12 @@ def taking_parts(node: Assembly) -> list[Part]:
 def _parts(node: Assembly, *, taking: bool) -> list[Part]:
     migration = migrations.last(etc_file("sql"))
     return [
-        JournalPart(node.journal, node.release.permanence, migration=migration),
+        JournalPart(
+            node.journal,
+            node.release.permanence,
+            migration=migration,
+            patience_s=node.config.release.freeze_timeout_s,
+        ),
         SessionsBulk(node.kernel, node.pool, node.journal, node.openings.settings),
         actors_part(node.kernel, node.config, taking=taking),
         LinksPart(node.kernel, node.links, node.pool),
@@ -69,5 +74,6 @@ def limits(config: ReleaseConfig) -> TakeoverLimits:
         drain_s=config.drain_timeout_s,
         quiet_s=config.quiet_ms / 1000,
         freeze_s=config.freeze_timeout_s,
+        freeze_key="release.freeze_timeout_s",
         stragglers=config.stragglers,
     )

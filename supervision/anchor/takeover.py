@@ -69,6 +69,18 @@ _AIMS = {
     Stage.SWITCH: "the new node did not serve",
     Stage.RESUME: "the running node did not go on",
 }
+_LIMITS = {
+    Stage.CHECK: "check_timeout_s",
+    Stage.LISTEN: "switch_timeout_s",
+    Stage.SPAWN: "spawn_timeout_s",
+    Stage.COPY: "precopy_timeout_s",
+    Stage.SHADOW: "switch_timeout_s",
+    Stage.FREEZE: "drain_timeout_s and freeze_timeout_s",
+    Stage.SWITCH: "switch_timeout_s",
+    Stage.RESUME: "switch_timeout_s",
+}
+"""Which of the limits of `UpgradeSpec` a stage has; whoever is told may have set it too low."""
+
 _BLAMED = frozenset({Stage.SPAWN, Stage.COPY, Stage.SHADOW, Stage.FREEZE})
 """Stages in which a step that takes too long is the new release's fault."""
 
@@ -164,7 +176,8 @@ def late(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
     """A stage has lasted too long, or a shadow has looked on long enough."""
     takeover = under_way(state)
     lasted = (takeover.deadline or now) - takeover.since
-    why = f"{_AIMS.get(takeover.stage, takeover.stage)} within {lasted:g} s"
+    aim, limit = _AIMS.get(takeover.stage, takeover.stage), _LIMITS.get(takeover.stage, "")
+    why = f"{aim} within {lasted:g} s ({limit})"
     state = changed(state, deadline=None)
     match takeover.stage:
         case Stage.SWITCH:

@@ -317,7 +317,7 @@ def _tick_upgrade(spec: AnchorSpec, state: AnchorState, now: float) -> Decision:
         if not _due(upgrade.committing.deadline, now):
             return state, []
         limit = limits_of(spec).permanent_timeout_s
-        missing = f"the node did not answer within {limit:g} s"
+        missing = f"the node did not answer within {limit:g} s (permanent_timeout_s)"
         return committing.end(state, upgrade.committing, missing)
     if upgrade.probation is None or not _due(upgrade.probation.until, now):
         return state, []

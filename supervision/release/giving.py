@@ -245,8 +245,8 @@ class Giver:
                 counts, crc = await self._give_all(held_at)
         except TimeoutError:
             raise TakeoverFailed(
-                f"the freeze was not over within {self._limits.freeze_s} s: "
-                + "; ".join(self._stillness.busy())
+                f"the freeze was not over within {self._limits.freeze_s:g} s"
+                f" ({self._limits.freeze_key}): " + "; ".join(self._stillness.busy())
             ) from None
         frozen_ms = round((self._now() - held_at) * 1000, 3)
         self._tell("prepared", {"counts": counts, "crc": crc})

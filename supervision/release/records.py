@@ -26,6 +26,7 @@ class TakeoverLimits(Struct, frozen=True):
         forward_bytes: what waits to be forwarded to a shadow before more is dropped.
         stragglers: what becomes of handlers that wait at the freeze, where their actors say
             nothing else (``ManagedActor.straggler``).
+        freeze_key: what operators know ``freeze_s`` by, who may have set it too low.
     """
 
     hello_s: float = 5.0
@@ -40,6 +41,7 @@ class TakeoverLimits(Struct, frozen=True):
     buffer_bytes: int = 1024 * 1024
     forward_bytes: int = 8 * 1024 * 1024
     stragglers: Straggler = "redeliver"
+    freeze_key: str = "freeze_s"
 
 
 class CopiedOnce(Struct, frozen=True):

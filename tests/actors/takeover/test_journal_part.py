@@ -170,7 +170,8 @@ def test_where_commits_fail_it_is_not_paused_and_goes_on(directory, monkeypatch)
         monkeypatch.setattr(schema, "COMMIT", "SELECT RAISE_NO_SUCH(?1, ?2, ?3)")
         monkeypatch.setattr("actors.journal.committing.NAMED", ("SQLITE_ERROR",))
         old.journal.put("session", "s0", {"rev": 8})
-        with pytest.raises(JournalUnusable, match=r"1 records wait: .*RAISE_NO_SUCH"):
+        words = r"1 records wait: .*RAISE_NO_SUCH.* \(release\.freeze_timeout_s is 0\.2\)"
+        with pytest.raises(JournalUnusable, match=words):
             await old.part.stop()
         assert "journal: 1 records" in old.part.stragglers()[0]
         monkeypatch.setattr(schema, "COMMIT", real)

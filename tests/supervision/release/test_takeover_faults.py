@@ -245,7 +245,7 @@ def test_a_part_that_hangs_in_the_freeze_is_waited_for_no_longer_than_the_limit(
     async def story() -> None:
         async with two(tmp_path, [Hanging("x")], [Notes()], freeze_s=0.05) as sides:
             frozen, _ = await sides.freeze()
-            assert "the freeze was not over within 0.05 s" in str(frozen)
+            assert "the freeze was not over within 0.05 s (freeze_s)" in str(frozen)
 
     run(story())
 
