@@ -247,7 +247,7 @@ async def _abandon(kernel: Kernel, starting: asyncio.Future[str], code: ExitCode
 async def _stop(side: NodeSide, code: ExitCode, timeout_s: float) -> ExitCode:
     """End the tree in order, within the time that the anchor gives."""
     if side.giving.given:  # peers, the journal and sockets are another's by now
-        os._exit(code)
+        side.giving.exit_at_once(code)
     assembly, kernel = side.assembly, side.assembly.kernel
     assembly.links.stop()
     root = kernel.roots.get(NAME)

@@ -1,4 +1,7 @@
-"""The operator's own programs that judge a new version: run beside the node, never waited for."""
+"""The operator's own programs that judge a new version: run beside the node, never waited for.
+
+None of them outlives the node: what it starts is killed when it ends, see `actors.bound_programs`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING, Final
+
+from actors.bound_programs import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +24,16 @@ OUTPUT_BYTES: Final = 2_048
 
 WORDS: Final = 300
 """Characters of it that are told."""
+
+
+_groups: set[int] = set()
+"""The process groups of all programs that run."""
+
+
+def end_all() -> None:
+    """End all programs, of a node that ends without another step."""
+    for group in _groups:
+        _kill(group)
 
 
 class Prober:
@@ -60,7 +75,7 @@ class Prober:
     async def _run(self, name: str, words: tuple[str, ...], timeout_s: float, told: Told) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
-                *words,
+                *bound(words),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -71,10 +86,12 @@ class Prober:
         except OSError as error:
             told(name, f"{words[0]} cannot be run: {error.strerror}")
             return
+        _groups.add(process.pid)
         try:
             why = await _judgement(process, timeout_s)
         finally:  # stopped or not: nothing of it is left, and it is reaped
             _kill(process.pid)
+            _groups.discard(process.pid)
             await process.wait()
         told(name, why)
 

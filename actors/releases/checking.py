@@ -10,13 +10,13 @@ import asyncio
 import json
 import os
 import secrets
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.bound_programs import bound
 from actors.releases import install, needs
 from actors.releases.inventory import of_this_process
 from actors.releases.plan import Facts, plan, unmet
@@ -48,7 +48,7 @@ class Checking:
     def __init__(self, node: Assembly, config_file: Path | None) -> None:
         self._node = node
         self._file = config_file
-        self._busy = False
+        self._task: asyncio.Task[dict[str, Any]] | None = None
 
     async def check(self, args: dict[str, Any]) -> dict[str, Any]:
         """Say what an upgrade to a release would do, and whether it may.
@@ -62,15 +62,26 @@ class Checking:
         Raises:
             Refusal: the release is not there, is not what was installed, or cannot be tried.
         """
-        if self._busy:
+        if self._task is not None:
             raise Refusal(ExitCode.TRY_AGAIN, "another check is under way")
-        self._busy = True
-        begun = time.monotonic()
+        begun, asker = time.monotonic(), asyncio.current_task()
+        work = self._check(str(args.get("vsn", "")), forced=bool(args.get("force")))
+        self._task = asyncio.get_running_loop().create_task(work)
         try:
-            made = await self._check(str(args.get("vsn", "")), forced=bool(args.get("force")))
+            made = await self._task
+        except asyncio.CancelledError:
+            if asker is not None and asker.cancelling():
+                raise
+            raise Refusal(ExitCode.TRY_AGAIN, "ended, for a takeover has begun") from None
         finally:
-            self._busy = False
+            self._task = None
         return {**made, "seconds": round(time.monotonic() - begun, 3)}
+
+    async def end(self) -> None:
+        """End the check that is under way, if one is: a takeover copies the same states."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _check(self, vsn: str, *, forced: bool) -> dict[str, Any]:
         node = self._node
@@ -116,8 +127,8 @@ class Checking:
         node, secret = self._node, secrets.token_hex(16)
         bounds = limits(node.config.release)
         giver = Giver(node.kernel, parts, release=node.release.standing.vsn, limits=bounds)
-        with tempfile.TemporaryDirectory(prefix=".check.", dir=install.home(node.data)) as where:
-            path = await giver.listen(Path(where), secret)
+        with install.check_place(install.home(node.data)) as where:
+            path = await giver.listen(where, secret)
             try:
                 order = {"path": str(path), "secret": secret, "vsn": manifest.vsn}
                 return await self._run(manifest, order)
@@ -128,7 +139,7 @@ class Checking:
         words = self._words(manifest)
         own = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_PASSED)}
         process = await asyncio.create_subprocess_exec(
-            *words,
+            *bound(words),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,6 +44,9 @@ ARCHIVED = "archive.json"
 OWN = ("actors", "protocols", "supervision", "etc")
 """Directories of vigie's own files in an environment."""
 
+CHECKED = ".check."
+"""How directories begin in which a node tries a release."""
+
 MARGIN_BYTES = 64 * 1024 * 1024
 """Of the disk, for all else, that an install leaves free."""
 
@@ -69,7 +74,7 @@ def home(data: Path) -> Path:
 def alone(data: Path) -> Iterator[Path]:
     """Be the only command that changes the releases of a data directory.
 
-    What an interrupted command left behind is removed first.
+    What an interrupted command, or a check in a node that was killed, left behind is removed first.
 
     Args:
         data: the data directory.
@@ -95,12 +100,47 @@ def alone(data: Path) -> Iterator[Path]:
         yield releases
 
 
+@contextlib.contextmanager
+def check_place(releases: Path) -> Iterator[Path]:
+    """A directory in which a release is tried; gone afterwards.
+
+    It is locked for as long, so that what a killed node left behind is told from it.
+
+    Args:
+        releases: the directory of the releases.
+    """
+    where = Path(tempfile.mkdtemp(prefix=CHECKED, dir=releases))
+    held = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield where
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
+        os.close(held)
+
+
+def _in_use(place: Path) -> bool:
+    """Whether a release is being tried there."""
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True  # it was, until now
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _clear(releases: Path) -> None:
-    for left in releases.glob(".*.partial"):
+    checked = (place for place in releases.glob(f"{CHECKED}*") if not _in_use(place))
+    for left in (*releases.glob(".*.partial"), *checked):
         try:
             shutil.rmtree(left)
         except OSError as error:
-            why = f"{error.filename}, which an interrupted command left, cannot be removed"
+            why = f"{error.filename}, which was left behind, cannot be removed"
             raise Refusal(ExitCode.FAILED, f"{why}: {error.strerror}") from None
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import msgspec
 
-from actors import metrics
+from actors import metrics, release_probes
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
@@ -98,11 +98,13 @@ class NodeSide:
         self.assembly = assembly
         self.taking = None if order is None else Taking(assembly, order, line)
         self.giving = Giving(assembly, line)
+        self._checking = Checking(assembly, config_file)
         self._operations: dict[str, Operation] = {
             "api": assembly.control,
-            "release.check": Checking(assembly, config_file).check,
+            "release.check": self._checking.check,
             "release.permanent": self._permanent,
             **self.giving.operations,
+            "takeover.listen": self._listen,
         }
         if self.taking is not None:
             self._operations |= self.taking.operations
@@ -117,6 +119,11 @@ class NodeSide:
         if operation is None:
             raise Refusal(ExitCode.USAGE, f"the node has no operation {op!r}", "op")
         return await operation(args)
+
+    async def _listen(self, args: Message) -> Any:
+        """A takeover begins: it copies the same states as a check, which ends."""
+        await self._checking.end()
+        return await self.giving.operations["takeover.listen"](args)
 
     async def _permanent(self, _: Message) -> Message:
         """This version is permanent: nobody comes back who could not read what it writes."""
@@ -209,8 +216,14 @@ class Giving:
         """End without a word to anybody: what is open here lives on elsewhere."""
         if self._giver is None:
             raise Refusal(ExitCode.FAILED, "nobody has taken over")
-        asyncio.get_running_loop().call_soon(os._exit, ExitCode.DONE)
+        asyncio.get_running_loop().call_soon(self.exit_at_once, ExitCode.DONE)
         return {}
+
+    @staticmethod
+    def exit_at_once(code: int) -> NoReturn:
+        """End this process, and what it has started; nothing else is done."""
+        release_probes.end_all()
+        os._exit(code)
 
 
 class Taking:

@@ -33,6 +33,7 @@ class ReleaseOperations:
     def __init__(self, guardian: Guardian) -> None:
         self._guardian = guardian
         self._directory = Path(guardian.spec.directory)
+        self._checked: list[str] = []  # what the program tries for somebody right now
         self._own: dict[str, Callable[[Message], Awaitable[Message]]] = {
             "release.list": self._list,
             "release.status": self._status,
@@ -109,7 +110,7 @@ class ReleaseOperations:
                 "since": now.wall(probation.since),
                 "until": probation.until and now.wall(probation.until),
             },
-            "busy": upgrade.busy(self._guardian.state, Step.UPGRADE),
+            "busy": upgrade.busy(self._guardian.state, Step.UPGRADE) or self._checking(),
         }
 
     async def _history(self, args: Message) -> Message:
@@ -120,19 +121,33 @@ class ReleaseOperations:
 
     async def _check(self, args: Message) -> Any:
         vsn, limits = _vsn(args), self._limits()
+        self._must_be_still()
         text = await self._composed(vsn)
         question = self._question(vsn, text, force=_flag(args, "force"))
-        releases = self._guardian.relay
-        return await releases(limits.program, "release.check", question, limits.check_timeout_s)
+        self._must_be_still()  # something may have begun meanwhile
+        relay, bound_s = self._guardian.relay, limits.check_timeout_s
+        self._checked.append(vsn)
+        try:
+            return await relay(limits.program, "release.check", question, bound_s)
+        finally:
+            self._checked.remove(vsn)
+
+    def _must_be_still(self) -> None:
+        """A program that is taken over from tries nothing else on copies of its states."""
+        if self._guardian.state.upgrade.takeover is not None:
+            raise Refusal(ExitCode.TRY_AGAIN, upgrade.busy(self._guardian.state, Step.CHECK))
+
+    def _checking(self) -> str:
+        return f"the check of {self._checked[0]} is under way" if self._checked else ""
 
     async def _upgrade(self, args: Message) -> Message:
-        releases, vsn = self._guardian.releases, _vsn(args)
+        vsn = _vsn(args)
         force, shadow = _flag(args, "force"), _flag(args, "shadow")
         step = Step.SHADOW if shadow else Step.UPGRADE
         await self._must_be_free(step)
         self._must_be_wanted(vsn, force=force)
         text = await self._composed(vsn)
-        order = releases.order(
+        order = self._guardian.releases.order(
             step,
             vsn,
             text,
@@ -142,7 +157,17 @@ class ReleaseOperations:
             force=force,
             seconds=self._seconds(args),
         )
-        return await releases.take_over(order, wait=_flag(args, "wait", default=True))
+        return await self._begin(order, args)
+
+    async def _begin(self, order: Order, args: Message) -> Message:
+        """Have a takeover begin; one that begins with a check waits for no other one.
+
+        The way back from what is on probation begins with none: the program ends what it checks.
+        """
+        if order.check is not None and (why := self._checking()):
+            raise Refusal(ExitCode.TRY_AGAIN, why)
+        wait = _flag(args, "wait", default=True)
+        return await self._guardian.releases.take_over(order, wait=wait)
 
     async def _commit(self, args: Message) -> Message:
         wait = _flag(args, "wait", default=True)
@@ -150,9 +175,7 @@ class ReleaseOperations:
 
     async def _rollback(self, args: Message) -> Message:
         await self._must_be_free(Step.ROLLBACK)
-        order = await self._way_back(args)
-        wait = _flag(args, "wait", default=True)
-        return await self._guardian.releases.take_over(order, wait=wait)
+        return await self._begin(await self._way_back(args), args)
 
     async def _way_back(self, args: Message) -> Order:
         """To the permanent release; where that runs, to the one before it, on probation."""

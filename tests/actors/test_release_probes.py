@@ -1,6 +1,9 @@
 """The operator's own programs judge a version; whatever they do, the node goes on."""
 
 import asyncio
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -57,7 +60,7 @@ def test_the_channel_of_the_node_is_nobody_elses(tmp_path, monkeypatch):
 
 def test_a_program_that_does_not_exist_says_no(tmp_path):
     ((_, why),) = run(tmp_path, "/nowhere/check")
-    assert why == "/nowhere/check cannot be run: No such file or directory"
+    assert why == "exit 127: /nowhere/check cannot be run: No such file or directory"
 
 
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_started(tmp_path):
@@ -93,3 +96,43 @@ def test_stopping_ends_a_program_that_runs(tmp_path):
 
     asyncio.run(go())
     wait_gone(int(pid.read_text()))
+
+
+def test_a_program_begins_with_the_signals_of_any_other_one(tmp_path):
+    words = ("/bin/sh", "-c", "yes | head -c 1; grep SigIgn /proc/self/status; exit 1")
+    ((_, why),) = run(tmp_path, *words)
+    assert int(why.split()[-1], 16) & (1 << (signal.SIGPIPE - 1)) == 0
+
+
+NODE = """
+import asyncio, os, sys
+from pathlib import Path
+from actors.release_probes import Prober, end_all
+
+async def main():
+    words = ("/bin/sh", "-c", f"sleep 600 & echo $$ $! > {sys.argv[1]}; wait")
+    Prober(Path.cwd(), {}).run("calls", words, 600.0, print)
+    await asyncio.to_thread(sys.stdin.readline)
+    end_all()
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("end", ["exit", "killed"])
+def test_no_program_outlives_a_node_however_that_ends(tmp_path, end):
+    pids = tmp_path / "pids"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", NODE, str(pids)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env=environ) as node:
+        program, child = wait_for(lambda: pids.exists() and pids.read_text().split())
+        if end == "exit":
+            node.communicate(b"now\n", timeout=30)
+        else:
+            node.kill()
+    wait_gone(int(program))
+    if end == "exit":
+        wait_gone(int(child))
+    else:  # it is nobody's: a process group ends with the node only where that can still act
+        os.kill(int(child), signal.SIGKILL)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from anchor_upgrade_kit import LIMITS, Upgradable, spec
@@ -320,6 +321,47 @@ def test_one_upgrade_at_a_time(start):
     assert anchor.refused("release.forget", vsn="2.0").msg == "2.0 is in use"
     wait_for(lambda: anchor.history()[-1][2] == "failed")
     assert anchor.upgrade("3.0")["state"] == "current"
+
+
+def test_nothing_is_checked_during_a_takeover(start):
+    anchor = start(dataclasses.replace(LIMITS, spawn_timeout_s=3.0))
+    anchor.install("2.0", start="hang")
+    anchor.install("3.0")
+    anchor.ask("release.upgrade", vsn="2.0", wait=False)
+    wait_for(lambda: "2.0 start" in anchor.steps())
+    refusal = anchor.refused("release.check", vsn="3.0")
+    assert refusal.code is ExitCode.TRY_AGAIN
+    assert refusal.msg == "the upgrade to 2.0 is under way (spawn)"
+    assert anchor.steps().count("1.0 check") == 1
+    wait_for(lambda: anchor.history()[-1][2] == "failed")
+    assert anchor.ask("release.check", vsn="3.0")["ok"]
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+def test_no_upgrade_begins_while_the_program_checks_something_for_somebody(start, shadow):
+    anchor = start(dataclasses.replace(LIMITS, check_timeout_s=3.0), check="hang")
+    anchor.install("2.0")
+    with ThreadPoolExecutor() as pool:
+        check = pool.submit(anchor.refused, "release.check", vsn="2.0")
+        wait_for(lambda: "1.0 check" in anchor.steps())
+        refusal = anchor.refused("release.upgrade", vsn="2.0", shadow=shadow)
+        assert refusal.code is ExitCode.TRY_AGAIN
+        assert refusal.msg == "the check of 2.0 is under way"
+        assert anchor.ask("release.status")["busy"] == refusal.msg
+        assert check.result(timeout=60).code is ExitCode.TRY_AGAIN
+    assert anchor.ask("release.status")["busy"] == ""
+    assert anchor.history() == []
+
+
+def test_the_way_back_from_what_is_on_probation_waits_for_no_check(start):
+    anchor = start()
+    anchor.install("2.0", check="hang")
+    anchor.upgrade()
+    with ThreadPoolExecutor() as pool:
+        check = pool.submit(anchor.refused, "release.check", vsn="1.0")
+        wait_for(lambda: "2.0 check" in anchor.steps())
+        assert anchor.ask("release.rollback")["state"] == "permanent"
+        assert check.result(timeout=60).code is ExitCode.UNREACHABLE
 
 
 def test_a_shadow_looks_on_and_reports_and_nothing_else(start):

@@ -1,8 +1,8 @@
 """A guarded program of a release for tests: hands its memory over, and fails where it is told to.
 
-Its argument is JSON: ``{"vsn": ..., "faults": {STEP: kill|hang|refuse|fail|wrong|exit|leave}}``. What
-it remembers is a word; at a plain start it reads that from the file ``journal``, where it has put
-it.
+Its argument is JSON: ``{"vsn": ..., "faults": {STEP: kill|hang|refuse|fail|wrong|exit|leave}}``.
+What it remembers is a word; at a plain start it reads that from the file ``journal``, where it has
+put it.
 """
 
 import asyncio
