@@ -182,6 +182,8 @@ class ReleaseOperations:
         releases, force = self._guardian.releases, _flag(args, "force")
         who, why, known = _word(args, "who"), _word(args, "why"), releases.known()
         if known.provisional:
+            if not force:
+                await self._must_be_as_recorded(known)
             return releases.back(who, why, force=force, insists=force)
         if not known.old:
             raise Refusal(ExitCode.FAILED, "no release was permanent before this one")
@@ -198,6 +200,21 @@ class ReleaseOperations:
             force=force,
             seconds=self._seconds(args),
         )
+
+    async def _must_be_as_recorded(self, known: Pointers) -> None:
+        """An installation that is used in place may have changed: other code is no way back."""
+        try:
+            await self._composed(known.permanent)
+        except Refusal as refusal:
+            raise Refusal(
+                refusal.code,
+                f"{refusal.msg}; the way back would lead to something else than {known.permanent}"
+                f" was: mend that and go back then, or commit {known.current}, or go back with"
+                " force to what there is",
+            ) from None
+        await self._must_be_free(Step.ROLLBACK)
+        if self._guardian.releases.known() != known:
+            raise Refusal(ExitCode.TRY_AGAIN, "another release is permanent, or runs, by now")
 
     async def _note(self, args: Message) -> Message:
         step = _word(args, "step")

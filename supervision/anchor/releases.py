@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_BACK = frozenset({Step.ROLLBACK.value, Step.FALLBACK.value})
+
 
 class Releases:
     """The releases of one anchor.
@@ -65,6 +67,7 @@ class Releases:
         self._guardian = guardian
         self._directory = Path(guardian.spec.directory)
         self._numbers = itertools.count(1)
+        self._comparing: set[asyncio.Task[None]] = set()
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._prepared: tuple[Pointers, Point, Pointers] | None = None
         self._unknown = Refusal(ExitCode.FAILED, f"no release is known in {self._directory}")
@@ -218,10 +221,31 @@ class Releases:
                 self._prepare(point)
             case Record(entry):
                 self.record(entry)
+                if entry["step"] in _BACK and entry["result"] == "done":
+                    self._compare(entry)
             case Answer():
                 self._answer(action)
             case UseSpec(text):
                 self._guardian.use(text)
+
+    def _compare(self, entry: Mapping[str, Any]) -> None:
+        """Have the history say so where what went back went to other code than was permanent.
+
+        Nobody waits for it: what fell back has no other code, what failed its probation is known
+        to be worse, and whoever forced it was told.
+        """
+        task = asyncio.get_running_loop().create_task(self._compared(entry))
+        self._comparing.add(task)
+        task.add_done_callback(self._comparing.discard)
+
+    async def _compared(self, entry: Mapping[str, Any]) -> None:
+        limits, vsn = self._limits(), str(entry["vsn"])
+        try:
+            await composing.compose(self._directory, vsn, limits.config, limits.compose_timeout_s)
+        except Refusal as refusal:
+            why = f"what runs may be something else than {vsn} was: {refusal.msg}"
+            _log.warning("%s", why)
+            self.record({**entry, "result": "warning", "why": why})
 
     async def _outcome(self, number: int, event: UpgradeEvent, *, wait: bool) -> Message:
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -417,6 +418,62 @@ def test_a_release_that_dies_on_probation_is_followed_by_the_permanent_one(start
     assert anchor.pointers().refused["2.0"].why == "it ended on probation: SIGKILL"
     assert anchor.history()[-1] == ("fallback", "1.0", "done")
     assert not anchor.node()["release"]["provisional"]
+
+
+def change(anchor, vsn):
+    """Have a release be something else than what was recorded, as an installation in place."""
+    file = anchor.directory / pointers.DIRECTORY / vsn / pointers.MANIFEST
+    manifest = json.loads(file.read_text())
+    code = "import sys; sys.exit('/opt/vigie has changed since it was recorded')"
+    manifest["compose"]["argv"] = [sys.executable, "-c", code]
+    file.write_text(json.dumps(manifest))
+
+
+def warned(anchor):
+    """Wait until the history says that what runs has changed; return what it says that of."""
+    found = wait_for(lambda: [one for one in anchor.lines() if one["result"] == "warning"])
+    (line,) = found
+    assert line["why"].startswith("what runs may be something else than 1.0 was: ")
+    assert line["why"].endswith("/opt/vigie has changed since it was recorded")
+    return line["step"]
+
+
+def test_a_rollback_to_a_permanent_release_that_has_changed_is_refused_unless_it_is_forced(start):
+    anchor = start()
+    anchor.install("2.0")
+    anchor.upgrade()
+    before = anchor.node()
+    change(anchor, "1.0")
+    refusal = anchor.refused("release.rollback")
+    assert refusal.code is ExitCode.FAILED
+    assert "/opt/vigie has changed since it was recorded" in refusal.msg
+    assert "or commit 2.0, or go back with force" in refusal.msg
+    assert anchor.node()["pid"] == before["pid"]
+    assert "2.0 listen" not in anchor.steps()
+    assert anchor.ask("release.rollback", force=True)["state"] == "permanent"
+    assert warned(anchor) == "rollback"
+
+
+def test_what_goes_back_by_itself_to_a_release_that_has_changed_says_so(start):
+    anchor = start()
+    anchor.install("2.0")
+    anchor.upgrade()
+    change(anchor, "1.0")
+    anchor.node(do="complain", why="too many crashes")
+    assert anchor.serving("1.0")["memory"] == "in memory"
+    assert warned(anchor) == "rollback"
+
+
+def test_a_fallback_to_a_release_that_has_changed_says_so(start):
+    anchor = start()
+    anchor.install("2.0")
+    anchor.upgrade()
+    before = anchor.node()
+    change(anchor, "1.0")
+    with pytest.raises(Refusal):
+        anchor.node(do="die")
+    assert_started_again(anchor, before)
+    assert warned(anchor) == "fallback"
 
 
 @pytest.mark.parametrize("fault", ["kill", "refuse", "hang"])
