@@ -7,11 +7,14 @@ waits for it.
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
+from actors.takeover.application_calls import REQUESTS, outcome_of
 from actors.takeover.sessions import SessionsBulk
 
 if TYPE_CHECKING:
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
     from actors.cti_table import LinkTable
     from supervision.release.carrier import Part
     from supervision.release.giving import Giver
-
-CHANGING = ("open", "patch", "add_step", "close", "route")
-"""What applications may do to sessions, by the methods of ``CallSessions``."""
 
 
 class Opened(Struct, frozen=True, tag="opened", array_like=True):
@@ -56,15 +56,32 @@ class Ended(Struct, frozen=True, tag="ended", array_like=True):
     link: int
 
 
-class Changed(Struct, frozen=True, tag="changed", array_like=True):
-    """An application has changed a session, which is now so."""
+class Asked(Struct, frozen=True, tag="asked", array_like=True):
+    """An application asks for something, see ``REQUESTS``; the call says which session it is."""
 
+    number: int
+    way: str
+    call: str
+    request: bytes
+
+
+class Answered(Struct, frozen=True, tag="answered", array_like=True):
+    """It has been answered; the session, if there is one, is now so."""
+
+    number: int
+    outcome: dict[str, Any]
     session: str
     call: str
     body: bytes
 
 
-Record: TypeAlias = Opened | Came | Left | Ended | Changed
+class Untold(Struct, frozen=True, tag="untold", array_like=True):
+    """A request of an application, or its answer, cannot be told."""
+
+    why: str
+
+
+Record: TypeAlias = Opened | Came | Left | Ended | Asked | Answered | Untold
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Record).decode
@@ -100,6 +117,7 @@ class Mirror:
         self._written = written
         self._forward = forward
         self._lost = lost
+        self._numbers = count(1)
         self._tapped: list[tuple[Any, str]] = []
         self.records = 0
         self.broken = False
@@ -110,8 +128,8 @@ class Mirror:
             if row.connection is not None:
                 self._tap_connection(row.number, row.connection)
         self._tap(self._table, "accept", self._accepting)
-        for name in CHANGING:
-            self._tap(self._applications, name, self._changing)
+        for name in REQUESTS:
+            self._tap(self._applications, name, partial(self._changing, name))
 
     def end(self) -> None:
         """Tell nothing any more."""
@@ -124,9 +142,12 @@ class Mirror:
         self._tapped.append((of, name))
 
     def _tell(self, record: Record) -> None:
+        self._send(encode(record))
+
+    def _send(self, record: bytes) -> None:
         if self.broken:
             return
-        if self._forward(encode(record)):
+        if self._forward(record):
             self.records += 1
             return
         self.broken = True
@@ -174,21 +195,39 @@ class Mirror:
 
     # Applications
 
-    def _changing(self, change: Callable[..., Awaitable[Any]]) -> Any:
+    def _changing(self, way: str, change: Callable[..., Awaitable[Any]]) -> Any:
         async def tapped(*args: Any) -> Any:
-            done = await change(*args)
-            self._changed(getattr(done, "value", done), args)
+            number = next(self._numbers)
+            self._record(self._asked, number, way, args)
+            try:
+                done = await change(*args)
+            except BaseException as error:
+                self._record(self._answered, number, error, args)
+                raise
+            self._record(self._answered, number, done, args)
             return done
 
         return tapped
 
-    def _changed(self, value: Any, args: tuple[Any, ...]) -> None:
-        session = getattr(value, "session", None) or args[0]
-        if not isinstance(session, str):
-            return
-        found = self._written(session)
-        if found is not None:
-            self._tell(Changed(session, *found))
+    def _record(self, make: Callable[..., Record], *what: Any) -> None:
+        """Tell of a request; the application gets its answer, whatever becomes of that."""
+        try:
+            record = encode(make(*what))
+        except Exception as error:  # noqa: BLE001 - the shadow is told, the application goes on
+            record = encode(Untold(f"{type(error).__name__}: {error}"))
+        self._send(record)
+
+    def _asked(self, number: int, way: str, args: tuple[Any, ...]) -> Asked:
+        *session, request = args
+        found = self._written(session[0]) if session else (request.call, b"")
+        call = "" if found is None else found[0]
+        return Asked(number, way, call, encode(request))
+
+    def _answered(self, number: int, done: Any, args: tuple[Any, ...]) -> Answered:
+        session = getattr(getattr(done, "value", done), "session", None) or args[0]
+        found = self._written(session) if isinstance(session, str) else None
+        name, (call, body) = (session, found) if found is not None else ("", ("", b""))
+        return Answered(number, outcome_of(done), name, call, body)
 
 
 def mirror_of(

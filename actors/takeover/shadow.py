@@ -8,18 +8,22 @@ they would send is compared with what that one sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from msgspec.structs import replace
 
 from actors.call_names import call_name
 from actors.cti_connection import CtiConnection
 from actors.cti_greeting import LISTENER, EnsureLink
 from actors.cti_listener import limits
+from actors.takeover.application_calls import REQUESTS, ApplicationCalls, outcome_of
 from actors.takeover.decisions import Decisions, Stream
 from actors.takeover.links import NOT_PASSED
-from actors.takeover.mirror import Came, Changed, Ended, Left, Opened, decode
+from actors.takeover.mirror import Answered, Asked, Came, Ended, Left, Opened, Untold, decode
 from supervision.eventloop.managed import Cast
 from supervision.release.carrier import Slice
 
@@ -65,6 +69,10 @@ class Shadow:
         self._sockets: dict[int, NoSocket] = {}
         self._streams: dict[tuple[int, str], Stream] = {}
         self._decisions = Decisions()
+        self._calls = ApplicationCalls()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._turns: dict[str, asyncio.Event] = {}
+        self._settles: dict[int, asyncio.Event] = {}
         self._errors: list[dict[str, Any]] = []
         self._crashes = 0
         self._records = 0
@@ -113,8 +121,14 @@ class Shadow:
                 self._opened(link, peer)
             case Ended(link):
                 self._ended(link)
-            case Changed(session, call, body):
-                self._changed(session, call, body)
+            case Asked(number, way, call, request):
+                self._asked(number, way, call, request)
+            case Answered(number, outcome, session, call, body):
+                self._calls.live(
+                    number, outcome, partial(self._settled, number, session, call, body)
+                )
+            case Untold(why):
+                self._calls.untold[why] += 1
 
     def _frames(self, link: int, way: str, data: bytes) -> list[dict[str, Any]]:
         stream = self._streams.get((link, way))
@@ -144,10 +158,53 @@ class Shadow:
         if socket is not None:
             socket.end()
 
+    def _session_of(self, call: str) -> str:
+        """The session that a call has here; one that began meanwhile has an id of its own."""
+        known = self._kernel.registry.whereis(call_name(call))
+        return "" if known is None else str(known.name)
+
+    def _asked(self, number: int, way: str, call: str, request: bytes) -> None:
+        self._calls.asked(number, way, call)
+        before, own = self._turns.get(call), asyncio.Event()
+        self._turns[call] = self._settles[number] = own
+        turn = self._take_turn(number, way, call, request, before)
+        task = asyncio.get_running_loop().create_task(turn)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _take_turn(
+        self, number: int, way: str, call: str, request: bytes, before: asyncio.Event | None
+    ) -> None:
+        """Ask once the request before has left the session as it is there, which takes a moment."""
+        own = self._settles[number]
+        await _set(before)
+        await self._ask(number, way, call, request)
+        await _set(own)
+        del self._settles[number]
+        if self._turns.get(call) is own:
+            del self._turns[call]
+
+    async def _ask(self, number: int, way: str, call: str, request: bytes) -> None:
+        """Do what an application has asked for, on the copy that is here."""
+        try:
+            said = msgspec.msgpack.decode(request, type=REQUESTS[way])
+            session = [] if way == "open" else [self._session_of(call)]
+            done: Any = await getattr(self._node.services.sessions, way)(*session, said)
+        except Exception as error:  # noqa: BLE001 - whatever the version makes of it is what is told
+            done = error
+        self._calls.shadow(number, outcome_of(done))
+
+    def _settled(self, number: int, session: str, call: str, body: bytes, alike: bool) -> None:
+        """Both have answered: the copy goes on as the session does there, where it is another."""
+        if session and not (alike and self._session_of(call) == session):
+            self._changed(session, call, body)
+        if (own := self._settles.get(number)) is not None:
+            own.set()
+
     def _changed(self, session: str, call: str, body: bytes) -> None:
         """An application has changed a session there: here it is as it is there."""
-        known = self._kernel.registry.whereis(call_name(call))
-        own = () if known is None or known.name == session else (str(known.name),)
+        known = self._session_of(call)
+        own = () if known in {"", session} else (known,)
         sessions = self._sessions
         sessions.give(self._versions[sessions.name], Slice(((session, body),), own))
         sessions.take_up()
@@ -179,6 +236,7 @@ class Shadow:
             "sessions": self._node.pool.count(),
             "links": len(self._sockets),
             "decisions": self._decisions.report(now, GRACE_S),
+            "applications": self._calls.report(),
             "crashes": self._crashes,
             "errors": self._errors,
         }
@@ -253,6 +311,14 @@ class NoSocket(asyncio.Transport):
     def abort(self) -> None:
         """End, soon."""
         self.close()
+
+
+async def _set(event: asyncio.Event | None) -> None:
+    """Wait for an event, but not long: what cannot be told of the other node never comes."""
+    if event is not None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await event.wait()
 
 
 def _is_open(connection: CtiConnection) -> bool:

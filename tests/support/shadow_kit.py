@@ -137,6 +137,10 @@ class Looking:
     def decisions(self) -> dict[str, Any]:
         return self.shadow.report()["decisions"]
 
+    @property
+    def applications(self) -> dict[str, Any]:
+        return self.shadow.report()["applications"]
+
     async def until(self, condition: Any) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not condition():  # noqa: ASYNC110 - as in LiveNode

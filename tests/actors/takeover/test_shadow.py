@@ -12,12 +12,22 @@ import pytest
 from shadow_kit import Looking, points
 
 from actors.config import Config
-from actors.session_api import OpenSession, PatchSession
+from actors.session_api import (
+    AddJourneyStep,
+    CloseSession,
+    OpenSession,
+    PatchSession,
+    RevConflict,
+    RouteFromIvr,
+)
 from actors.takeover.node_side import AnchorLine, Giving
 from actors.takeover.parts import taking_parts
 from supervision.release.taking import Taker
 
 pytestmark = pytest.mark.system
+
+OPEN = OpenSession(call="call-7", ani="+33600000001", dnis="800", app="ivr")
+FRENCH = {"lang": "fr"}
 
 
 def run(story: Any) -> None:
@@ -95,20 +105,70 @@ def files(directory: Path) -> dict[str, int]:
     return {str(one): one.stat().st_size for one in sorted(directory.rglob("*"))}
 
 
-def test_what_an_application_does_to_a_session_is_known_to_the_shadow(tmp_path: Path) -> None:
+def test_what_an_application_does_to_a_session_the_shadow_does_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config(), config()) as both:
+            cti = await both.cti()
+            await both.look_on()
+            applications = both.old.assembly.services.sessions
+            opened = (await applications.open(OPEN)).value
+            await applications.patch(opened.session, PatchSession(rev=opened.rev, set=FRENCH))
+            await applications.add_step(opened.session, AddJourneyStep(ev="step", step="menu"))
+            await applications.route(opened.session, RouteFromIvr("sales"))
+            with pytest.raises(RevConflict):
+                await applications.patch(opened.session, PatchSession(rev=99, set=FRENCH))
+            request(cti, 1)  # the session of this call has another id on the other node
+            await both.until(lambda: cti.answers)
+            known = (await applications.open(OpenSession(call="call-1"))).value
+            await applications.close(known.session, CloseSession("done"))
+            await both.until(lambda: both.applications["same"] == 7)
+            said = both.applications
+            ways = {"open": 2, "patch": 2, "add_step": 1, "route": 1, "close": 1}
+            assert said["requests"] == ways
+            assert (said["different"], said["undecided"], said["under_way"]) == (0, 0, 0), said
+            assert said["untold"] == {}
+            pool = both.new.assembly.pool
+            await both.until(lambda: pool.address_of(opened.session) is not None)
+            assert pool.children[opened.session].kept[1].lang == "fr"
+
+    run(story())
+
+
+def test_a_route_of_an_application_that_differs_is_told_and_the_copy_goes_on_as_the_session(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with Looking(tmp_path, config("7001"), config("9009")) as both:
+            await both.look_on()
+            applications = both.old.assembly.services.sessions
+            session = (await applications.open(OPEN)).value.session
+            await applications.route(session, RouteFromIvr("sales"))
+            await both.until(lambda: both.applications["different"] == 1)
+            said = both.applications
+            assert said["fields"]["target"] == 1
+            [first] = said["differences"]
+            assert (first["request"], first["call"]) == ("route", "call-7")
+            assert (first["live"]["target"], first["shadow"]["target"]) == ("7001", "9009")
+            applied = both.new.assembly.services.sessions
+            await both.until(lambda: both.new.assembly.pool.address_of(session) is not None)
+            assert (await applied.get(session)).routing.target == "7001"
+
+    run(story())
+
+
+def test_a_request_that_cannot_be_forwarded_is_answered_and_counted(tmp_path: Path) -> None:
     async def story() -> None:
         async with Looking(tmp_path, config(), config()) as both:
             await both.look_on()
+
+            def unwritten(session: str) -> Any:
+                raise ValueError("no such record")
+
+            both.mirror._written = unwritten
             applications = both.old.assembly.services.sessions
-            opened = await applications.open(
-                OpenSession(call="call-7", ani="+33600000001", dnis="800", app="ivr")
-            )
-            change = PatchSession(rev=opened.value.rev, set={"lang": "fr"})
-            await applications.patch(opened.value.session, change)
-            pool = both.new.assembly.pool
-            await both.until(lambda: pool.address_of(opened.value.session) is not None)
-            children = pool.children
-            await both.until(lambda: children[opened.value.session].kept[1].lang == "fr")
+            assert (await applications.open(OPEN)).created
+            await both.until(lambda: both.applications["untold"])
+            assert both.applications["untold"] == {"ValueError: no such record": 1}
 
     run(story())
 
