@@ -152,7 +152,8 @@ class Checking:
                 said, complained = await process.communicate(json.dumps(order).encode())
         except TimeoutError:
             seconds = self._node.config.release.check_timeout_s
-            raise _untried(manifest, f"it was not done within {seconds:g} s") from None
+            most = f"{seconds:g} s (release.check_timeout_s)"
+            raise _untried(manifest, f"it was not done within {most}") from None
         finally:
             if process.returncode is None:
                 process.kill()
