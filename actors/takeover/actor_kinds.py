@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.call_session import CallSession
 from actors.connection_router import ConnectionRouter
 from actors.router import Router
 from actors.session_store import SessionStore
@@ -30,6 +31,9 @@ KINDS: tuple[type[Behaviour], ...] = (
     TimeServer,
 )
 
+POOLS: tuple[type[Behaviour], ...] = (CallSession,)
+"""Those whose states other parts carry; what waits for them is adapted by their versions."""
+
 
 def actors_part(kernel: Kernel, config: Config, *, taking: bool) -> ActorsPart:
     """The part for actors of a node.
@@ -39,7 +43,7 @@ def actors_part(kernel: Kernel, config: Config, *, taking: bool) -> ActorsPart:
         config: its configuration.
         taking: whether it takes over.
     """
-    return ActorsPart(kernel, KINDS, tops=(NAME,), taking=taking, config=flat(config))
+    return ActorsPart(kernel, KINDS, pools=POOLS, tops=(NAME,), taking=taking, config=flat(config))
 
 
 def flat(config: Config) -> dict[str, Any]:

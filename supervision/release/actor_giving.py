@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from supervision.behaviour import Behaviour
 from supervision.behaviour.base import deliver_timeout
 from supervision.eventloop.admission import owed
-from supervision.eventloop.calls import MessageCall, PendingCall
+from supervision.eventloop.calls import PendingCall, Response
 from supervision.eventloop.cell import LocalAddress
 from supervision.eventloop.idling import IdleTimeout
 from supervision.eventloop.lifecycle import OWN
 from supervision.gen_statem.machine import StateMachine
 from supervision.gen_statem.timers import Fired
+from supervision.release.actor_calls import gives_all
 from supervision.release.actor_records import (
     NOBODY,
     ActorRecord,
-    CallRecord,
     EntryRecord,
     MachineRecord,
     MachineTimer,
     MonitorRecord,
     TimerRecord,
 )
-from supervision.release.actor_walk import kind_of, travels, version_of
+from supervision.release.actor_walk import begins_anew, kind_of, travels, version_of
 from supervision.release.carrier import NoConversion, NotCarried
-from supervision.release.messages import DROPPED, NO_ADAPTERS, Writer
+from supervision.release.messages import (
+    NO_ADAPTERS,
+    TAG,
+    Dropped,
+    Writer,
+    no_answer,
+    unless_dropped,
+)
 from supervision.release.values import Pack, plain
 from supervision.release.versions import ConversionFailed
 
@@ -35,69 +43,8 @@ if TYPE_CHECKING:
 
     from supervision.eventloop.cell import Cell, Entry
     from supervision.eventloop.timers import Timer
-    from supervision.gen_statem.actions import Snapshot
-
-
-class Calls:
-    """The callers that travel, numbered from 1.
-
-    Attributes:
-        records: in the order of their numbers.
-        new: calls that have a number and whose request is not written yet.
-    """
-
-    def __init__(self) -> None:
-        self.records: list[CallRecord] = []
-        self.new: list[MessageCall] = []
-        self._numbers: dict[int, int] = {}
-        self._kept: list[PendingCall] = []
-
-    def number(self, call: PendingCall) -> int:
-        """The number of a call; ``NOBODY`` where its caller does not travel or has given up."""
-        if not (type(call) is MessageCall and call.wanted and _waits_on(call)):
-            return NOBODY
-        known = self._numbers.get(id(call))
-        if known is not None:
-            return known
-        path = _caller(call).address.path
-        self.records.append(CallRecord(path, call.request_id, call.deadline))
-        self._kept.append(call)
-        self.new.append(call)
-        self._numbers[id(call)] = len(self.records)
-        return len(self.records)
-
-    def known(self, call: PendingCall) -> int:
-        """The number of a call that has one already; else ``NOBODY``."""
-        return self._numbers.get(id(call), NOBODY)
-
-    def write_requests(self, writer: Writer, at: str) -> None:
-        """Write what the new ones ask, as their receiver's messages are written."""
-        while self.new:
-            call = self.new.pop()
-            request = writer.write(call.request, f"{at}: {type(call.request).__name__}")
-            self.records[self._numbers[id(call)] - 1].request = (
-                None if request is DROPPED else request
-            )
-
-    def left_out(self, open_calls: Iterable[Any]) -> Iterator[CallRecord]:
-        """Those of some calls whose callers travel, and that nobody will answer."""
-        for call in open_calls:
-            known = type(call) is MessageCall and id(call) in self._numbers
-            if type(call) is MessageCall and not known and call.wanted and _waits_on(call):
-                self._numbers[id(call)] = NOBODY
-                self._kept.append(call)
-                yield CallRecord(_caller(call).address.path, call.request_id)
-
-
-def _waits_on(call: MessageCall) -> bool:
-    """Whether its caller knows of it in the next version."""
-    actor = _caller(call).actor
-    return travels(_caller(call)) and isinstance(actor, Behaviour) and gives_all(actor)
-
-
-def _caller(call: MessageCall) -> Cell:
-    caller: Any = call.caller
-    return caller  # type: ignore[no-any-return]
+    from supervision.gen_statem.actions import Snapshot, TimerLeft
+    from supervision.release.actor_calls import Calls
 
 
 class ActorWriter:
@@ -107,16 +54,24 @@ class ActorWriter:
         theirs: versions of the kinds of state that the other side knows.
         calls: numbers callers.
         extra: what the release has to say to ``downgrade``.
+        still: whether the node stands still; see ``begins_anew``.
 
     Attributes:
         left: what does not travel, in words.
     """
 
-    def __init__(self, theirs: Mapping[str, int], calls: Calls, extra: Any = None) -> None:
+    def __init__(
+        self, theirs: Mapping[str, int], calls: Calls, extra: Any = None, *, still: bool = True
+    ) -> None:
         self._theirs = theirs
+        self._still = still
         self._calls = calls
         self._extra = extra
         self.left: list[str] = []
+
+    def anew(self, cell: Cell) -> bool:
+        """Whether an actor begins anew on the other side, for its handler waits."""
+        return begins_anew(cell, still=self._still)
 
     def actor(self, cell: Cell, was: str) -> ActorRecord:
         """An actor that travels, with all that waits for it.
@@ -149,15 +104,14 @@ class ActorWriter:
         ]
         return record
 
-    @staticmethod
-    def _state(actor: Behaviour, record: ActorRecord, pack: Pack, writer: Writer) -> None:
+    def _state(self, actor: Behaviour, record: ActorRecord, pack: Pack, writer: Writer) -> None:
         path, given = record.path, actor.hand_over()
         if not isinstance(actor, StateMachine):
             record.state = plain(given, f"{path}: state", pack)
             return
         if actor._callbacks is not None:  # noqa: SLF001 - no name leads to who handles its events
             raise NotCarried(f"{path}: other callbacks have been put into its place")
-        record.machine = _machine(given, writer, path)
+        record.machine = _machine(given, writer, path, self._calls)
         record.state = [given.state, plain(given.data, f"{path}: data", pack)]
 
     def _relations(self, cell: Cell, record: ActorRecord, pack: Pack, writer: Writer) -> None:
@@ -166,18 +120,21 @@ class ActorWriter:
         number = self._calls.number if record.whole else self._calls.known
         numbers = map(number, cell.deferred or ())
         record.deferred = [one for one in numbers if one != NOBODY]
-        record.names = [
-            (writer.write(name, f"{path}: a name"), ties)
-            for name, ties in (cell.names or {}).items()
-        ]
+        record.names = unless_dropped(
+            lambda one: (writer.write(one[0], f"{path}: a name"), one[1]),
+            (cell.names or {}).items(),
+        )
         for watch in (cell.watching or ()) if record.whole else ():
             pack.reference(watch)
-        record.links = [one.address.path for one in cell.links or () if travels(one)]
+        others = [one for one in cell.links or () if travels(one)]
+        record.links = [one.address.path for one in others if not self.anew(one)]
         record.incarnation = cell.address.incarnation
         record.suspended, record.trap_exit = cell.suspended, cell.trap_exit
         waiting = getattr(cell.actor, "_continuing", None)
         if waiting is not None and record.whole:
-            record.going_on = [writer.write(term, f"{path}: a term") for term in waiting]
+            at = f"{path}: a term"
+            record.going_on = unless_dropped(lambda one: writer.write(one, at), waiting)
+            _go_on_with_next(record)
 
     def _own_mailbox(
         self, cell: Cell, writer: Writer, record: ActorRecord
@@ -195,7 +152,10 @@ class ActorWriter:
     def mailbox(
         self, entries: Iterable[Entry], writer: Writer, path: str, cell: Cell | None = None
     ) -> Iterator[EntryRecord]:
-        """The messages that wait, first the one whose handler has been cut short.
+        """The messages that wait.
+
+        In a copy of a node that runs first the one that is being handled: a takeover would put it
+        back there (``stragglers.treat``), or not carry this actor.
 
         Raises:
             NotCarried: one of them cannot travel.
@@ -206,10 +166,23 @@ class ActorWriter:
         for number, (message, sender, arrived) in enumerate(tuple(entries)):
             if not self._goes(message):
                 continue
-            written = writer.write(message, f"{path}: message {number} {type(message).__name__}")
-            if written is not DROPPED:
-                whose = sender.path if isinstance(sender, LocalAddress) else None
-                yield EntryRecord(written, whose, arrived)
+            try:
+                written = self._message(message, writer, path, number)
+            except Dropped:
+                continue
+            whose = sender.path if isinstance(sender, LocalAddress) else None
+            yield EntryRecord(written, whose, arrived)
+
+    def _message(self, message: Any, writer: Writer, path: str, number: int) -> Any:
+        if isinstance(message, PendingCall):
+            self._calls.write_request(message, writer, path)
+        at = f"{path}: message {number} {type(message).__name__}"
+        try:
+            return writer.write(message, at)
+        except Dropped:
+            if not isinstance(message, Response):
+                raise
+            return writer.write(no_answer(message.request_id), at)
 
     def _goes(self, message: Any) -> bool:
         if isinstance(message, PendingCall):
@@ -221,26 +194,35 @@ class ActorWriter:
 _NOT_CARRIED = tuple(kind for kind in OWN if kind.__name__ in {"ChildExited", "StopRequest"})
 
 
-def gives_all(actor: Behaviour) -> bool:
-    """Whether all of an actor's state travels: it has not said what of it."""
-    return type(actor).hand_over in {Behaviour.hand_over, StateMachine.hand_over}
+def _go_on_with_next(record: ActorRecord) -> None:
+    """Put the next term into the mailbox, where the one that was there has been dropped."""
+    messages = [one.message for one in record.mailbox]
+    if any(isinstance(one, dict) and one.get(TAG) == "continued" for one in messages):
+        return
+    terms, record.going_on = record.going_on or [], None
+    if terms:
+        term = {TAG: "continued", "items": terms[:1]}
+        record.mailbox.insert(0, EntryRecord(term, record.path, 0.0))
+        record.going_on = terms[1:]
 
 
-def _machine(given: Snapshot, writer: Writer, path: str) -> MachineRecord:
-    timers = [
-        MachineTimer(
-            writer.write(left.name, f"{path}: a timer's name"),
-            left.at,
-            writer.write(left.content, f"{path}: timer {left.name!r}"),
-        )
-        for left in given.timers
-    ]
-    postponed: list[tuple[str, Any]] = [
-        (kind, writer.write(event, f"{path}: a postponed {kind}"))
-        for kind, event in given.postponed
-        if kind != "call" or _asked(writer, event)
-    ]
-    return MachineRecord(timers, postponed)
+def _machine(given: Snapshot, writer: Writer, path: str, calls: Calls) -> MachineRecord:
+    def timer(left: TimerLeft) -> MachineTimer:
+        name = writer.write(left.name, f"{path}: a timer's name")
+        content = writer.write(left.content, f"{path}: timer {left.name!r}")
+        return MachineTimer(name, left.at, content)
+
+    def event(one: tuple[str, Any]) -> tuple[str, Any]:
+        kind, what = one
+        try:
+            return kind, writer.write(what, f"{path}: a postponed {kind}")
+        except Dropped:
+            if kind == "call":
+                calls.drop(what[1])
+            raise
+
+    postponed = [one for one in given.postponed if one[0] != "call" or _asked(writer, one[1])]
+    return MachineRecord(unless_dropped(timer, given.timers), unless_dropped(event, postponed))
 
 
 def _asked(writer: Writer, event: Any) -> bool:
@@ -315,12 +297,19 @@ def _timers(cell: Cell, pack: Pack, writer: Writer, *, whole: bool) -> Iterator[
         pending = timer.pending and timer.owner is cell
         if pending and timer.fire is not deliver_timeout:
             raise NotCarried(f"{path}: a timer that start_timer has not set")
-        payload = writer.write(timer.payload, f"{path}: a timer") if pending else None
-        yield TimerRecord(timer.when if pending else None, payload)
+        yield _timer(timer, writer, path) if pending else TimerRecord(None)
     idle = getattr(cell.actor, "_idle_timeout", None)
     if whole and idle is not None and idle.due is not None:
-        payload = writer.write(idle.payload, f"{path}: its idle timeout")
-        yield TimerRecord(idle.due, payload, idle=True)
+        with suppress(Dropped):
+            payload = writer.write(idle.payload, f"{path}: its idle timeout")
+            yield TimerRecord(idle.due, payload, idle=True)
+
+
+def _timer(timer: Timer, writer: Writer, path: str) -> TimerRecord:
+    try:
+        return TimerRecord(timer.when, writer.write(timer.payload, f"{path}: a timer"))
+    except Dropped:
+        return TimerRecord(None)  # whoever knows it by its number finds one that does not fire
 
 
 def own_timers(cell: Cell) -> Iterator[Timer]:

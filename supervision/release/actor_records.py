@@ -118,7 +118,7 @@ class ActorRecord(Struct):
 
 
 class WaitingRecord(Struct):
-    """Messages for one whose state another part carries, or that is down for the moment."""
+    """Messages for one whose state another part carries, that is down, or that begins anew."""
 
     path: str
     mailbox: list[EntryRecord]

@@ -7,14 +7,16 @@ made of its type); then each actor is given what it was, which only puts things 
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from supervision.behaviour import Behaviour
 from supervision.behaviour.base import deliver_timeout
 from supervision.eventloop import links
-from supervision.eventloop.calls import MessageCall, OpenCalls
+from supervision.eventloop.calls import OpenCalls, Response
 from supervision.eventloop.cell import MEMBER, NAMED, LocalAddress, Monitor
 from supervision.eventloop.links import Down
+from supervision.eventloop.managed import Continued
 from supervision.eventloop.timers import Timer
 from supervision.gen_server import GenServer
 from supervision.gen_statem import Snapshot
@@ -25,81 +27,34 @@ from supervision.release.actor_giving import asked, downgraded, own_timers
 from supervision.release.actor_records import NOBODY
 from supervision.release.actor_walk import address_at, kind_of, version_of
 from supervision.release.carrier import NoConversion
-from supervision.release.messages import DROPPED, NO_ADAPTERS, Reader
+from supervision.release.messages import (
+    NO_ADAPTERS,
+    TAG,
+    Dropped,
+    Reader,
+    no_answer,
+    type_name,
+    unless_dropped,
+)
 from supervision.release.values import Pack, Unpack, plain, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from supervision.eventloop.calls import PendingCall
     from supervision.eventloop.cell import Cell, Entry
     from supervision.eventloop.kernel import Kernel
+    from supervision.release.actor_calls import Callers
     from supervision.release.actor_records import (
         ActorRecord,
-        CallRecord,
         EntryRecord,
         MachineRecord,
+        MachineTimer,
+        TimerRecord,
     )
 
 
-class Callers:
-    """The callers that have travelled: a call for each number, made when it is first met.
-
-    Args:
-        kernel: the node.
-        records: in the order of their numbers.
-        where: who lives here, by the paths of the other side.
-    """
-
-    def __init__(
-        self, kernel: Kernel, records: Sequence[CallRecord], where: Callable[[str], LocalAddress]
-    ) -> None:
-        self._kernel = kernel
-        self._records = records
-        self._where = where
-        self._made: dict[int, MessageCall] = {}
-
-    def call(self, number: int, reader: Reader | None = None) -> PendingCall:
-        """The call of a number.
-
-        Args:
-            number: of the call; that of nobody is one that nobody wants answered.
-            reader: of its receiver, who is to be told what is asked.
-
-        Raises:
-            LookupError: there is no such number.
-        """
-        if number == NOBODY:
-            return _given_up(self._kernel)
-        made = self._made.get(number)
-        if made is None:
-            record = self._records[number - 1]
-            caller = self._where(record.caller).cell
-            made = self._made[number] = MessageCall(None, record.deadline, caller, record.id)  # type: ignore[arg-type]
-            made.settled = caller is None
-        if reader is not None and made.request is None:
-            record = self._records[number - 1]
-            made.request = reader.read(record.request, f"a call of {record.caller}")
-        return made
-
-    def unclaimed(self) -> Iterator[CallRecord]:
-        """Those whose receiver is not here: nobody will answer them."""
-        for number, record in enumerate(self._records, 1):
-            if number not in self._made:
-                yield record
-
-    def set_deadlines(self) -> None:
-        """Have those expire in time that have a deadline."""
-        for call in self._made.values():
-            if call.deadline is not None and not call.settled:
-                self._kernel.set_deadline_at(call.deadline, call)
-
-
-def _given_up(kernel: Kernel) -> MessageCall:
-    nobody: Any = kernel
-    call = MessageCall(None, None, nobody, 0)
-    call.settled = True
-    return call
+_RESPONSE = type_name(Response)
 
 
 class Adoption:
@@ -140,18 +95,40 @@ class Adoption:
         older = record.version < version_of(actor)
         self.reader = Reader(refs, actor.adapters if older else NO_ADAPTERS)
         path = cell.address.path
-        for timer, one in zip(self._timers, numbered, strict=True):
-            timer.payload = self.reader.read(one.payload, f"{path}: a timer")
-        self._idle = [
-            (one.when, self.reader.read(one.payload, f"{path}: its idle timeout"))
-            for one in record.timers
-            if one.idle
-        ]
-        self._state = _state(actor, record, self.reader, refs, extra)
-        self._mailbox = list(self.entries(record.mailbox))
+        self._read_timers(numbered)
+        self._idle = unless_dropped(
+            lambda one: (one.when, self.reader.read(one.payload, f"{path}: its idle timeout")),
+            [one for one in record.timers if one.idle],
+        )
+        self._state = _state(actor, record, refs, extra, _Messages(self.reader, callers, path))
+        self._mailbox = list(entries(record.mailbox, self.reader, callers, where, path))
         self._deferred = [callers.call(number, self.reader) for number in record.deferred]
-        self._names = [(self.reader.read(name, path), ties) for name, ties in record.names]
-        self._terms = record.going_on and [self.reader.read(one, path) for one in record.going_on]
+        self._names = unless_dropped(
+            lambda one: (self.reader.read(one[0], path), one[1]), record.names
+        )
+        self._terms = self._terms_left(record.going_on)
+
+    def _read_timers(self, records: Sequence[TimerRecord]) -> None:
+        at = f"{self.cell.address.path}: a timer"
+        for timer, record in zip(self._timers, records, strict=True):
+            if record.when is None:
+                timer.fire = None
+            try:
+                timer.payload = self.reader.read(record.payload, at)
+            except Dropped:
+                timer.fire = None
+
+    def _terms_left(self, written: list[Any] | None) -> deque[Any] | None:
+        """The terms to go on with after the one that is in the mailbox; if none is, none are."""
+        if written is None:
+            return None
+        path = self.cell.address.path
+        terms = deque(unless_dropped(lambda one: self.reader.read(one, path), written))
+        if not any(isinstance(message, Continued) for message, _, _ in self._mailbox):
+            if not terms:
+                return None  # the adapters have dropped all of them
+            self._mailbox.insert(0, (Continued(terms.popleft()), self.cell.address, 0.0))
+        return terms
 
     def _call(self, number: int) -> PendingCall:
         return self._callers.call(number, self.reader)
@@ -164,10 +141,6 @@ class Adoption:
         if path:
             self._downs.append((gone, self._where(path)))
         return gone
-
-    def entries(self, records: Iterable[EntryRecord]) -> Iterable[Entry]:
-        """Messages that wait, as a mailbox has them."""
-        return entries(records, self.reader, self._where, self.cell.address.path)
 
     def again(self) -> Any:
         """The state as it would be written for the version that it came from.
@@ -225,12 +198,8 @@ class Adoption:
             links.link(self._kernel, self.cell, self._where(path))
 
     def _set_timers(self) -> None:
-        for timer, one in zip(
-            self._timers, [one for one in self.record.timers if not one.idle], strict=True
-        ):
-            if one.when is None:
-                timer.fire = None
-            else:
+        for timer in self._timers:
+            if timer.pending:
                 self._kernel.put_timer(timer)
 
     def _go_on(self, actor: Behaviour) -> None:
@@ -240,7 +209,7 @@ class Adoption:
                 cell.deferred = cell.deferred if cell.deferred is not None else OpenCalls()
                 cell.deferred.add(call)
         if self._terms is not None and isinstance(actor, GenServer):
-            actor._continuing = deque(self._terms)  # noqa: SLF001 - its own account of what is in its mailbox
+            actor._continuing = self._terms  # noqa: SLF001 - its own account of what is in its mailbox
         for when, payload in self._idle:
             actor.idle_timeout(max(0.0, (when or 0.0) - actor.now()), payload)
         cell.suspended = cell.suspended or self.record.suspended
@@ -249,7 +218,7 @@ class Adoption:
             self._kernel.deliver(cell, Down(watch, address, NOPROC), None)
 
 
-def _state(actor: Any, record: ActorRecord, reader: Reader, refs: Unpack, extra: Any) -> Any:
+def _state(actor: Any, record: ActorRecord, refs: Unpack, extra: Any, of: _Messages) -> Any:
     """What ``adopt`` is given: of this code's version and type."""
     path, state, kind = record.path, record.state, kind_of(actor)
     have, own = record.version, version_of(actor)
@@ -268,28 +237,67 @@ def _state(actor: Any, record: ActorRecord, reader: Reader, refs: Unpack, extra:
         if not machine:
             return typed(state, actor.carried, refs)
         name, data = state
-        return _snapshot(str(name), typed(data, actor.carried, refs), record.machine, reader, path)
+        return _snapshot(str(name), typed(data, actor.carried, refs), record.machine, of)
     except ValueError as why:
         raise ValueError(f"{path}: {kind} of version {have}: {why}") from why
 
 
-def _snapshot(name: str, data: Any, record: Any, reader: Reader, path: str) -> Snapshot:
-    machine: MachineRecord = record
-    timers = tuple(
-        TimerLeft(reader.read(one.name, path), one.at, reader.read(one.content, path))
-        for one in machine.timers
-    )
-    postponed: Any = tuple(
-        (kind, event)
-        for kind, written in machine.postponed
-        if (event := reader.read(written, f"{path}: a postponed {kind}")) is not DROPPED
-    )
-    return Snapshot(name, data, timers, postponed)
+class _Messages:
+    """Makes messages of one actor again.
+
+    Args:
+        reader: of them.
+        callers: those that have travelled.
+        path: of the actor, for errors.
+    """
+
+    def __init__(self, reader: Reader, callers: Callers, path: str) -> None:
+        self._reader, self._callers, self._path = reader, callers, path
+
+    def waiting(self, written: Any, number: int) -> Any:
+        """One that waits in the mailbox; ``number`` is for errors.
+
+        Raises:
+            NoConversion: it is not what this code knows, and there is no adapter for it.
+            Dropped: an adapter drops it.
+        """
+        tag = written.get(TAG) if isinstance(written, dict) else None
+        if tag == "call":
+            return self._callers.waiting(written["value"], self._reader)
+        try:
+            return self._reader.read(written, f"{self._path}: message {number}")
+        except Dropped:
+            if tag != _RESPONSE:
+                raise
+            return no_answer(written["fields"]["request_id"])
+
+    def timer(self, one: MachineTimer) -> TimerLeft:
+        """A named timer of a machine."""
+        read, path = self._reader.read, self._path
+        return TimerLeft(read(one.name, path), one.at, read(one.content, path))
+
+    def postponed(self, one: tuple[str, Any]) -> tuple[Any, Any]:
+        """An event that a machine has postponed: its kind, and what it is."""
+        kind, written = one
+        try:
+            return kind, self._reader.read(written, f"{self._path}: a postponed {kind}")
+        except Dropped:
+            if kind == "call":
+                self._callers.drop(written["items"][1]["value"])
+            raise
+
+
+def _snapshot(name: str, data: Any, record: MachineRecord | None, of: _Messages) -> Snapshot:
+    assert record is not None
+    timers = unless_dropped(of.timer, record.timers)
+    postponed = unless_dropped(of.postponed, record.postponed)
+    return Snapshot(name, data, tuple(timers), tuple(postponed))
 
 
 def entries(
     records: Iterable[EntryRecord],
     reader: Reader,
+    callers: Callers,
     where: Callable[[str], LocalAddress],
     path: str,
 ) -> Iterable[Entry]:
@@ -298,9 +306,10 @@ def entries(
     Raises:
         NoConversion: one of them is not what this code knows, and there is no adapter for it.
     """
+    of = _Messages(reader, callers, path)
     for number, one in enumerate(records):
-        message = reader.read(one.message, f"{path}: message {number}")
-        if message is not DROPPED:
+        with suppress(Dropped):
+            message = of.waiting(one.message, number)
             sender = None if one.sender is None else where(one.sender)
             yield message, sender, one.arrived
 

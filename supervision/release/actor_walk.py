@@ -42,6 +42,21 @@ def travels(cell: Cell) -> bool:
     return isinstance(actor, Behaviour) and actor.carried is not None
 
 
+def begins_anew(cell: Cell, *, still: bool) -> bool:
+    """Whether an actor that travels begins anew all the same: what it does is left behind.
+
+    So it is with a handler that was left as it was when the node came to stand still
+    (``stragglers.treat``): half of what it does may be in the state. Who has not come to the end of
+    its ``init`` has no state.
+
+    Args:
+        cell: the actor.
+        still: whether the node stands still. A copy of one that runs has an actor as it is.
+    """
+    task = cell.task
+    return task is not None and (still or task.message is None)
+
+
 def below(kernel: Kernel, tops: Sequence[str] | None) -> Iterator[tuple[Cell, str]]:
     """Every actor of the node's trees that is looked at, parents first, with where it was.
 

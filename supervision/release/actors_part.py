@@ -15,17 +15,16 @@ import msgspec
 from supervision.behaviour import Behaviour
 from supervision.eventloop.calls import PendingCall, Response, ServerDied
 from supervision.management import TerminateChild
-from supervision.reasons import shutdown
-from supervision.release import actor_counts
-from supervision.release.actor_giving import ActorWriter, Calls
-from supervision.release.actor_records import ActorRecord, Body, WaitingRecord
-from supervision.release.actor_taking import Adoption, Callers, address_of, deliver, entries
+from supervision.release import actor_counts, actor_waiting
+from supervision.release.actor_calls import Callers, Calls
+from supervision.release.actor_giving import ActorWriter
+from supervision.release.actor_records import ActorRecord, Body
+from supervision.release.actor_taking import Adoption, address_of, deliver
 from supervision.release.actor_trial import trial
-from supervision.release.actor_walk import address_at, below, kind_of, pools, travels, version_of
+from supervision.release.actor_walk import address_at, below, kind_of, travels, version_of
 from supervision.release.carrier import NoConversion, NotCarried, Packed, Part
 from supervision.release.config_changes import digests, tell
-from supervision.release.messages import TAG, Reader, Writer, type_name
-from supervision.release.values import Pack, Unpack
+from supervision.release.messages import LOST
 from supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -34,10 +33,7 @@ if TYPE_CHECKING:
     from supervision.eventloop.cell import Cell, Entry, LocalAddress
     from supervision.eventloop.kernel import Kernel
 
-LOST = shutdown("its version has ended")
-"""Why a request has no answer: who should have given it has not travelled."""
 _IDS_A_MILLISECOND = 4096
-_RESPONSE = type_name(Response)
 
 
 class ActorsPart(Part):
@@ -47,6 +43,8 @@ class ActorsPart(Part):
         kernel: the node.
         kinds: classes of actors that travel, for the other side to know their versions before
             this side's tree is up; those that live are known by themselves.
+        pools: classes of members of pools that other parts carry: their versions say whether what
+            waits for them is adapted. A release that does not tell them is taken for the first.
         tops: names of the roots whose trees travel; None is all of them.
         taking: whether this node takes over: numbers of its requests are then none of the other's.
         config: the configuration, by key; differences reach ``config_change``.
@@ -64,6 +62,7 @@ class ActorsPart(Part):
         kernel: Kernel,
         kinds: Sequence[type[Behaviour]] = (),
         *,
+        pools: Sequence[type[Behaviour]] = (),
         tops: Sequence[str] | None = None,
         taking: bool = False,
         config: Mapping[str, Any] | None = None,
@@ -71,6 +70,7 @@ class ActorsPart(Part):
     ) -> None:
         self._kernel = kernel
         self._kinds = kinds
+        self._pools = pools
         self._tops = tops
         self._config = dict(config or {})
         self._extra = extra
@@ -84,12 +84,13 @@ class ActorsPart(Part):
 
     def types(self) -> dict[str, int]:
         """The versions of the states that travel, by their kinds."""
-        known = {kind_of(kind): version_of(kind) for kind in self._kinds}
+        known = actor_waiting.versions(self._kernel, self._tops)
+        known |= {kind_of(kind): version_of(kind) for kind in (*self._pools, *self._kinds)}
         return known | {kind_of(one): version_of(one) for one in self._actors()}
 
     def agree(self, theirs: dict[str, int]) -> None:
         """See whether this side, where it is the newer one, knows every way."""
-        self._theirs = dict(theirs)
+        self._theirs = {kind_of(one): 1 for one in self._pools} | theirs
         known: dict[str, type[Behaviour]] = {kind_of(one): one for one in self._kinds}
         known |= {kind_of(one): type(one) for one in self._actors()}
         missing = [
@@ -109,26 +110,29 @@ class ActorsPart(Part):
 
     def pack(self, version: int) -> Packed:
         """All actors that travel, with what waits for them."""
-        if version != self.version:
-            raise NoConversion(f"actors: no way leads to version {version}")
+        _known(version, "to")
         return Packed(msgspec.msgpack.encode(self.body()))
 
     def tells(self) -> dict[str, Any]:
         """What has not travelled, once it is known."""
         return {"left": self.left} if self.left else {}
 
-    def body(self) -> Body:
+    def body(self, *, still: bool = True) -> Body:
         """What ``pack`` writes, as records.
+
+        Args:
+            still: whether the node stands still: then those whose handlers wait begin anew.
 
         Raises:
             NotCarried: something in an actor cannot travel.
             NoConversion: one cannot be written in the version of the other side.
         """
-        kernel, calls = self._kernel, Calls()
-        writer = ActorWriter(self._theirs, calls, self._extra)
+        kernel, calls = self._kernel, Calls(still=still)
+        writer = ActorWriter(self._theirs, calls, self._extra, still=still)
         walked = list(below(kernel, self._tops))
         actors = _written(writer, walked)
-        waiting = list(self._waiting(writer, calls))
+        queues = actor_waiting.Waiting(kernel, writer, calls, self._theirs)
+        waiting = list(queues.records(walked, self._tops))
         lost = list(calls.left_out(self._open_calls(walked)))
         writer.left += _silent(walked)
         return Body(
@@ -150,33 +154,15 @@ class ActorsPart(Part):
         for cell, _ in walked:
             yield from cell.deferred or ()
             yield from (one for one, _, _ in cell.mailbox or () if isinstance(one, PendingCall))
-
-    def _waiting(self, writer: ActorWriter, calls: Calls) -> Iterator[WaitingRecord]:
-        """What waits for those whose states others carry, and for those that are down now."""
-        plainly = Writer(Pack(calls.number))
-        queues = [
-            (cell.address.path, cell.mailbox)
-            for cell in pools(self._kernel, self._tops)
-            if cell.mailbox is not None
-        ]
-        queues += self._kernel.held.entries()
-        for path, mailbox in queues:
-            records = [
-                one
-                for one in writer.mailbox(mailbox, plainly, path)
-                if not isinstance(one.message, dict) or one.message.get(TAG) != _RESPONSE
-            ]
-            calls.write_requests(plainly, path)
-            if records:
-                yield WaitingRecord(path, records)
+            if cell.task is not None and isinstance(cell.task.message, PendingCall):
+                yield cell.task.message
 
     # The side that takes
 
     def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
         """Find whom each record is of, convert it and make it of its type."""
         del descriptors
-        if version != self.version:
-            raise NoConversion(f"actors: no way leads from version {version}")
+        _known(version, "from")
         self.load(msgspec.msgpack.decode(body, type=Body))
 
     def load(self, body: Body) -> None:
@@ -192,10 +178,7 @@ class ActorsPart(Part):
                 self.left.append(f"{record.path}: {record.kind} is not in this version")
             else:
                 adoptions.append(Adoption(self._kernel, cell, record, callers, where, self._extra))
-        reader = _plain_reader(where, callers)
-        waiting = [
-            (one.path, list(entries(one.mailbox, reader, where, one.path))) for one in body.waiting
-        ]
+        waiting = actor_waiting.read(body.waiting, self._kernel, callers, where, self._theirs)
         self._stop_stopped(body, where)
         self._taken = _Taken(body, adoptions, waiting, callers, where)
 
@@ -206,7 +189,8 @@ class ActorsPart(Part):
 
     def copy(self, version: int) -> bytes:
         """What it is now, for a dry run: packing changes nothing."""
-        return self.pack(version).body
+        _known(version, "to")
+        return msgspec.msgpack.encode(self.body(still=False))
 
     def trials(self, version: int, body: bytes) -> dict[str, tuple[str, str]]:
         """Try every conversion on copies of living states; nothing is changed on this side.
@@ -273,11 +257,16 @@ class ActorsPart(Part):
         tell(kernel, below(kernel, self._tops), taken.body.config, self._config)
 
 
+def _known(version: int, way: str) -> None:
+    if version != ActorsPart.version:
+        raise NoConversion(f"actors: no way leads {way} version {version}")
+
+
 def _written(writer: ActorWriter, walked: Sequence[tuple[Cell, str]]) -> list[ActorRecord]:
     """All that travel; what cannot is told of all of them together."""
     records, refused = [], []
     for cell, was in walked:
-        if travels(cell):
+        if travels(cell) and not writer.anew(cell):
             try:
                 records.append(writer.actor(cell, was))
             except NotCarried as why:
@@ -347,10 +336,3 @@ def _moved(walked: Sequence[tuple[Cell, str]], body: Body) -> dict[str, str]:
         if one.was and one.path not in here and one.was in here
     }
     return by_own_word | by_theirs
-
-
-def _plain_reader(where: Callable[[str], LocalAddress], callers: Callers) -> Reader:
-    made: list[Reader] = []
-    refs = Unpack(where, [], [], lambda number: callers.call(number, made[0]))
-    made.append(Reader(refs))
-    return made[0]

@@ -11,28 +11,32 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from supervision._thespian import ActorAddress
 from supervision.eventloop import calls
-from supervision.eventloop.calls import CallFailed, PendingCall
+from supervision.eventloop.calls import CallFailed, PendingCall, Response, ServerDied
 from supervision.eventloop.cell import LocalAddress, Monitor
 from supervision.eventloop.links import Exit
 from supervision.eventloop.managed import Continued
 from supervision.eventloop.timers import Timer
-from supervision.reasons import Reason
+from supervision.reasons import Reason, shutdown
 from supervision.release.carrier import NoConversion, NotCarried
 from supervision.release.values import PLAIN, named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from supervision.release.values import Pack, Unpack
 
     Adapter = Callable[[dict[str, Any]], Any]
 
+Made = TypeVar("Made")
+
+LOST = shutdown("its version has ended")
+"""Why a request has no answer: who should have given it has not travelled, or not the request."""
 TAG = "$"
 """Key of a map that stands for something else: its value says for what."""
 MOST_LEVELS = 64
@@ -70,8 +74,29 @@ class Adapters:
 
 
 NO_ADAPTERS = Adapters()
-DROPPED = object()
-"""In the place of a message that an adapter has dropped."""
+
+
+class Dropped(Exception):  # noqa: N818 - a state of affairs
+    """An adapter has dropped what was to be written or read, or something in it.
+
+    Never told to anybody: whoever asked for the whole message leaves it out.
+    """
+
+
+def unless_dropped(make: Callable[[Any], Made], items: Iterable[Any]) -> list[Made]:
+    """What is made of each item, without those that an adapter has dropped."""
+    made = []
+    for item in items:
+        try:
+            made.append(make(item))
+        except Dropped:
+            continue
+    return made
+
+
+def no_answer(request_id: int) -> Response:
+    """In the place of an answer that has been dropped: whoever asked hears of it all the same."""
+    return Response(request_id, None, ServerDied(LOST))
 
 
 def type_name(kind: type) -> str:
@@ -92,7 +117,7 @@ class Writer:
         self._down = adapters.down
 
     def write(self, value: Any, at: str, level: int = 0) -> Any:
-        """A value as plain data, or ``DROPPED``.
+        """A value as plain data.
 
         Args:
             value: a message or what belongs to one.
@@ -101,6 +126,7 @@ class Writer:
 
         Raises:
             NotCarried: naming the place and what is there.
+            Dropped: an adapter drops it, or something in it.
         """
         if isinstance(value, PLAIN):
             return value
@@ -110,7 +136,7 @@ class Writer:
         if down is not None:
             adapted = down(value)
             if adapted is None:
-                return DROPPED
+                raise Dropped
             return {TAG: adapted[0], "fields": self._each(adapted[1], at, level)}
         return self._written(value, at, level + 1)
 
@@ -170,7 +196,7 @@ class Reader:
         self._up = adapters.up
 
     def read(self, written: Any, at: str) -> Any:
-        """The value, or ``DROPPED``.
+        """The value.
 
         Args:
             written: plain data.
@@ -178,6 +204,7 @@ class Reader:
 
         Raises:
             NoConversion: a type is not here, or not what it was; the message names it.
+            Dropped: an adapter drops it, or something in it.
             ValueError: nobody has written it so.
         """
         if isinstance(written, PLAIN):
@@ -199,7 +226,9 @@ class Reader:
         adapter = self._up.get(name)
         if adapter is not None:
             adapted = adapter(known)
-            return DROPPED if adapted is None else adapted
+            if adapted is None:
+                raise Dropped
+            return adapted
         kind = found(name, at)
         if not (issubclass(kind, msgspec.Struct) or is_dataclass(kind)):
             raise ValueError(f"{at}: {name} is no record")

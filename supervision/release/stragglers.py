@@ -41,7 +41,8 @@ def waited_for(kernel: Kernel, otherwise: Straggler = "redeliver") -> list[str]:
 def treat(kernel: Kernel, otherwise: Straggler = "redeliver") -> list[str]:
     """Do with each handler that waits what its actor says; the node stands still.
 
-    An actor whose handler is left as it is does not travel: its cell still has a task.
+    An actor whose handler is left as it is does not travel: its cell still has a task, so that it
+    begins anew on the other side (``actor_walk.begins_anew``).
 
     Args:
         kernel: the node.

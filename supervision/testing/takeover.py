@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from supervision.release import stragglers
 from supervision.release.actors_part import ActorsPart
 from supervision.testing.clock import VirtualClock
 from supervision.testing.kit import Kit
@@ -63,6 +64,7 @@ class Takeover:
         self.gave.agree(self.took.types())
         self.took.agree(self.gave.types())
         self.old.kernel.freeze()
+        stragglers.treat(self.old.kernel)
         packed = self.gave.pack(self.took.version)
         self.new.settle()
         self.new.kernel.freeze()
