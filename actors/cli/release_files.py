@@ -68,7 +68,9 @@ def install(options: Namespace) -> Answer:
         pruned.unnoted.extend(unnoted)
     how = "is installed already" if done.already else f"installed in {elapsed(done.seconds)}"
     lines = [f"release {vsn} {how}; see what it would do: vigie release check {vsn}"]
-    said = {"already": done.already, "seconds": round(done.seconds, 3)} | pruned.data()
+    lines += [f"warning: {done.warning}"] if done.warning else []
+    said = {"already": done.already, "seconds": round(done.seconds, 3), "warning": done.warning}
+    said |= pruned.data()
     return Answer(_shown(done.manifest) | said, lines + pruned.lines())
 
 

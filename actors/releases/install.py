@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.config import ReleaseConfig
-    from actors.releases.archive import Head
     from actors.releases.environment import Interpreter
 
 ARCHIVED = "archive.json"
@@ -58,11 +57,13 @@ class Outcome(NamedTuple):
         manifest: of the release, as it is installed.
         already: whether it was there before, with the same contents.
         seconds: that it took.
+        warning: what whoever installs should know of its signature; empty where there is nothing.
     """
 
     manifest: Manifest
     already: bool
     seconds: float
+    warning: str = ""
 
 
 def home(data: Path) -> Path:
@@ -158,16 +159,19 @@ def install(data: Path, file: Path, config: ReleaseConfig, python: str | None = 
     """
     begun = time.monotonic()
     found = archive.head(file)
-    signed_by = _signed_by(found, config)
+    judged = signing.judge(
+        found.signed, found.signature, config.trusted_keys, required=config.require_signature
+    )
     base = _base(found.manifest, python)
     with alone(data) as releases:
         final = releases / found.manifest.vsn
         if final.exists():
-            return Outcome(_same(final, found.manifest), True, time.monotonic() - begun)
+            there = _same(final, found.manifest)
+            return Outcome(there, True, time.monotonic() - begun, judged.warning)
         _check_room(releases, found.manifest)
         partial = releases / f".{final.name}.partial"
         try:
-            made = _make(file, partial, final, base, signed_by)
+            made = _make(file, partial, final, base, judged.by)
             # A crash of the machine leaves the whole release, or a directory that is removed.
             os.sync()
             partial.rename(final)
@@ -177,20 +181,7 @@ def install(data: Path, file: Path, config: ReleaseConfig, python: str | None = 
             raise Refusal(ExitCode.FAILED, why) from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return Outcome(made, False, time.monotonic() - begun)
-
-
-def _signed_by(found: Head, config: ReleaseConfig) -> str | None:
-    """Who signed it, if that is known or has to be.
-
-    A signature of a foreign key, or a broken one, is refused where one is insisted on; elsewhere it
-    says nothing.
-    """
-    if not config.require_signature and found.signature is None:
-        return None
-    if not config.require_signature and not config.trusted_keys:
-        return None
-    return signing.verify(found.signed, found.signature, config.trusted_keys)
+    return Outcome(made, False, time.monotonic() - begun, judged.warning)
 
 
 def _base(manifest: Manifest, python: str | None) -> Interpreter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -38,6 +38,18 @@ class Signature(Struct, frozen=True):
     key: str
     signature: str
     algorithm: str = "ed25519"
+
+
+class Judged(NamedTuple):
+    """What a signature is worth.
+
+    Attributes:
+        by: the trusted key that signed; None where there is no signature, or of another key.
+        warning: what whoever installs should know; empty where there is nothing.
+    """
+
+    by: str | None
+    warning: str = ""
 
 
 def make_key(file: Path) -> str:
@@ -89,8 +101,44 @@ def sign(file: Path, data: bytes) -> bytes:
     return msgspec.json.encode(Signature(key, _text(private.sign(data))))
 
 
-def verify(data: bytes, signature: bytes | None, trusted: Collection[str]) -> str:
+def judge(
+    data: bytes, signature: bytes | None, trusted: Collection[str], *, required: bool
+) -> Judged:
     """Hold a signature against the bytes and the keys that are trusted.
+
+    What is wrong with it is refused whether one is required or not: the archive is not what was
+    signed. A key that nobody trusts is no such fault: without a signature at all it would be
+    installed as well. So it is refused only where one is required; an operator who lists keys is
+    warned.
+
+    Args:
+        data: the bytes of the manifest.
+        signature: as `sign` made it; None where there is none.
+        trusted: public keys, base64.
+        required: whether only what a trusted key has signed is taken.
+
+    Raises:
+        Refusal: NOT_PERMITTED: it is damaged, or not of these bytes; where one is required: there
+            is none, or of a foreign key. USAGE: what is trusted is no key; a trusted key signed,
+            and the library is missing.
+    """
+    if signature is None:
+        if required:
+            raise _refused("it is not signed")
+        return Judged(None)
+    found, key, made = _read(signature)
+    known = key in [_trusted(text) for text in trusted]
+    foreign = f"the key {found.key} that signed it is not in release.trusted_keys"
+    if required and not known:
+        raise _refused(foreign)
+    if not known and not _there():
+        return Judged(None, f"{foreign}, and whether it is of this archive was not looked at")
+    _verify(key, made, data)
+    return Judged(found.key) if known else Judged(None, foreign if trusted else "")
+
+
+def verify(data: bytes, signature: bytes | None, trusted: Collection[str]) -> str:
+    """Hold a signature against the bytes and the keys that are trusted, where one is required.
 
     Args:
         data: the bytes of the manifest.
@@ -103,17 +151,21 @@ def verify(data: bytes, signature: bytes | None, trusted: Collection[str]) -> st
     Raises:
         Refusal: NOT_PERMITTED: there is none, it is not of these bytes, or of a foreign key.
     """
-    if signature is None:
-        raise _refused("it is not signed")
+    judged = judge(data, signature, trusted, required=True)
+    assert judged.by is not None
+    return judged.by
+
+
+def _read(signature: bytes) -> tuple[Signature, bytes, bytes]:
+    """A signature, its key and itself as bytes."""
     try:
         found = msgspec.json.decode(signature, type=Signature)
         key, made = _bytes(found.key), _bytes(found.signature)
     except (msgspec.MsgspecError, binascii.Error):
-        raise _refused("its signature cannot be read") from None
-    if key not in [_trusted(text) for text in trusted]:
-        raise _refused(f"the key {found.key} that signed it is not in release.trusted_keys")
-    _verify(key, made, data)
-    return found.key
+        raise _wrong("cannot be read") from None
+    if len(key) != KEY_BYTES:
+        raise _wrong("cannot be read")
+    return found, key, made
 
 
 def _verify(key: bytes, signature: bytes, data: bytes) -> None:
@@ -122,8 +174,8 @@ def _verify(key: bytes, signature: bytes, data: bytes) -> None:
 
     try:
         keys.Ed25519PublicKey.from_public_bytes(key).verify(signature, data)
-    except InvalidSignature:
-        raise _refused("its signature is not of this manifest") from None
+    except (InvalidSignature, ValueError):
+        raise _wrong("is not of this manifest") from None
 
 
 def _trusted(text: str) -> bytes:
@@ -165,6 +217,20 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
+
+
+def _there() -> bool:
+    """Whether the library is."""
+    try:
+        _library()
+    except Refusal:
+        return False
+    return True
+
+
+def _wrong(how: str) -> Refusal:
+    why = f"the archive's signature {how}: it is damaged, or not what was signed"
+    return Refusal(ExitCode.NOT_PERMITTED, why)
 
 
 def _refused(why: str) -> Refusal:

@@ -270,6 +270,18 @@ def test_a_node_that_insists_refuses_everything_else(signed, built, data, tmp_pa
     assert not data.exists()
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_node_that_does_not_insist_takes_what_another_key_has_signed_and_says_so(
+    signed, data, tmp_path, listed
+):
+    file, public = signed
+    keys = (signing.make_key(tmp_path / "other.pem"),) if listed else ()
+    done = install.install(data, file, ReleaseConfig(trusted_keys=keys))
+    assert done.manifest.installed.signed_by is None
+    expected = f"the key {public} that signed it is not in release.trusted_keys"
+    assert done.warning == (expected if listed else "")
+
+
 def test_what_was_installed_without_a_signature_is_not_upgraded_to_once_one_is_required(
     signed, built, installed
 ):

@@ -85,3 +85,37 @@ def test_without_the_library_a_signature_is_refused_with_the_way_to_get_it(key, 
     monkeypatch.setitem(__import__("sys").modules, "cryptography.hazmat.primitives", None)
     with pytest.raises(Refusal, match=r"vigie\[signatures\]"):
         signing.verify(b"data", signed, [public])
+
+
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_wrong_signature_is_refused_whether_one_is_required_or_not(key, required, known):
+    trusted = [signing.public_key(key)] if known else []
+    wrong = signing.sign(key, b"other data")
+    for signature in (wrong, b"{}", b'{"key": "AAAA", "signature": ""}'):
+        with pytest.raises(Refusal) as refused:
+            signing.judge(b"data", signature, trusted, required=required)
+        assert refused.value.code is ExitCode.NOT_PERMITTED
+        if not required:
+            assert "signed releases only" not in refused.value.msg
+
+
+def test_where_none_is_required_another_key_is_a_warning_and_no_signature_is_nothing(key, tmp_path):
+    public, other = signing.public_key(key), signing.make_key(tmp_path / "other.pem")
+    signed = signing.sign(key, b"data")
+    assert signing.judge(b"data", None, [other], required=False) == (None, "")
+    assert signing.judge(b"data", signed, [public], required=False) == (public, "")
+    assert signing.judge(b"data", signed, [], required=False) == (None, "")
+    by, warning = signing.judge(b"data", signed, [other], required=False)
+    assert by is None
+    assert warning == f"the key {public} that signed it is not in release.trusted_keys"
+
+
+def test_a_node_without_the_library_that_does_not_insist_says_what_it_did_not_look_at(
+    key, monkeypatch
+):
+    signed = signing.sign(key, b"data")
+    monkeypatch.setitem(__import__("sys").modules, "cryptography.hazmat.primitives", None)
+    by, warning = signing.judge(b"data", signed, [], required=False)
+    assert by is None
+    assert "was not looked at" in warning
