@@ -18,6 +18,7 @@ from actors import metrics, release_probes
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
+from actors.takeover import held_back
 from actors.takeover.giving_way import give_way, give_way_no_longer
 from actors.takeover.http_connections import HttpPart
 from actors.takeover.links import LinksPart
@@ -126,10 +127,16 @@ class NodeSide:
         return await self.giving.operations["takeover.listen"](args)
 
     async def _permanent(self, _: Message) -> Message:
-        """This version is permanent: nobody comes back who could not read what it writes."""
-        self.assembly.release.permanence.become()
-        self.assembly.kernel.cast(RELEASE_HANDLER, Cast(MadePermanent()))
-        return {}
+        """This version is permanent: nobody comes back who could not read what it writes.
+
+        What waited for that is done now; the answer says what is missing of it when time is over.
+        """
+        node = self.assembly
+        names = held_back.held(node.kernel)
+        node.release.permanence.become()
+        node.kernel.cast(RELEASE_HANDLER, Cast(MadePermanent()))
+        limit_s = node.config.release.permanent_timeout_s
+        return {"missing": await held_back.missing(node.kernel, node.alarms, names, limit_s)}
 
 
 class Giving:

@@ -204,7 +204,9 @@ def _reported(spec: AnchorSpec, state: AnchorState, event: _Report, now: float) 
     under_way, ending = state.upgrade.takeover, state.upgrade.committing
     if ending is not None:
         if isinstance(event, Answered | NotAnswered) and event.op == committing.PERMANENT:
-            missing = event.why if isinstance(event, NotAnswered) else ""
+            missing = (
+                str(event.result.get("missing", "")) if isinstance(event, Answered) else event.why
+            )
             return committing.end(state, ending, missing)
         return state, []
     if under_way is None or event.number not in {under_way.order.number, None}:

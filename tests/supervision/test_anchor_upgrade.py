@@ -285,6 +285,14 @@ def test_a_node_that_does_not_say_that_it_is_permanent_is_not_waited_for(world):
     assert "did not answer within 61.5 s" in answer(world, number).result["missing"]
 
 
+def test_what_the_node_has_not_done_of_what_waited_is_told_and_in_the_history(world):
+    world.take_over()
+    number = world.commit()
+    world.answer("release.permanent", missing="004_less.sql not applied yet: no right")
+    assert answer(world, number).result["missing"] == "004_less.sql not applied yet: no right"
+    assert "004_less.sql not applied yet: no right" in world.lines[-1]["why"]
+
+
 def test_the_pointers_say_permanent_before_the_node_is_told(world):
     world.take_over()
     world.commit()
