@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
 from actors import metrics, release_counts
-from actors.config import ProbationConfig
+from actors.alarms import Alarms
+from actors.config import Config, ProbationConfig
 from actors.probation import Counts
 from actors.release_handler import (
     NAME,
@@ -95,8 +96,11 @@ def test_nothing_is_measured_before_the_switch_and_what_was_counted_before_is_no
 def test_the_anchors_word_that_the_version_is_permanent_reaches_the_handler(kit):
     node, told = Node(kit), []
     release = SimpleNamespace(permanence=SimpleNamespace(become=lambda: told.append("permanent")))
-    side = SimpleNamespace(assembly=SimpleNamespace(kernel=kit.kernel, release=release))
-    asyncio.run(NodeSide._permanent(side, {}))
+    assembly = SimpleNamespace(
+        kernel=kit.kernel, release=release, config=Config(), alarms=Alarms(kit.kernel)
+    )
+    done = asyncio.run(NodeSide._permanent(SimpleNamespace(assembly=assembly), {}))
+    assert done == {"missing": ""}
     kit.settle()
     assert (told, node.status().phase) == (["permanent"], "permanent")
 

@@ -14,6 +14,7 @@ from actors.etc_files import etc_file
 from actors.permanence import Permanence
 from actors.session_store import NAME as STORE
 from actors.standby import Standby
+from actors.takeover import held_back
 
 pytestmark = pytest.mark.system
 
@@ -126,8 +127,11 @@ def test_both_versions_work_on_the_schema_until_the_new_one_is_permanent(
         await stores(old, 4)
         await stores(new, 5)
 
+        names = held_back.held(other.kernel)
+        assert names == [CONTRACT_NAME]
         permanence.become()
-        await other.until(lambda: new.status("held") == [] and new.status("schema") == "ready")
+        assert await held_back.missing(other.kernel, new.alarms, names, 20.0) == ""
+        assert (new.status("held"), new.status("schema")) == ([], "ready")
         assert await threaded(applied, postgres, dsn) == [1, 2, 3, 4]
         await stores(new, 6)
         assert await threaded(stored, postgres, dsn) == {f"c-{number}" for number in range(1, 7)}
