@@ -7,7 +7,7 @@ from supervision.anchor.messages import ExitCode
 from supervision.anchor.states import Exited, LastWords, Mode, Phase
 from supervision.anchor.upgrade import stop_bound_s
 from supervision.anchor.upgrade_events import Told, Verdict
-from supervision.anchor.upgrade_states import Role, Stage
+from supervision.anchor.upgrade_states import Role, Stage, Step
 
 
 @pytest.fixture
@@ -413,3 +413,19 @@ def test_a_stop_is_given_longer_only_while_a_takeover_is_under_way(world):
     world.reap_all()
     world.answer("takeover.resume")
     assert stop_bound_s(SPEC, world.state) == SPEC.stop_bound_s
+
+
+def test_a_shadow_that_the_node_has_lost_is_no_success_and_nobody_is_blamed(world):
+    number = world.upgrade(step=Step.SHADOW)
+    world.answer()
+    world.answer()
+    world.tell("connected")
+    world.tell("copied")
+    assert stage(world) is Stage.SHADOW
+    world.on(Told(None, "failed", {"why": "the shadow did not keep up"}))
+    world.reap_all()
+    world.calm()
+    assert answer(world, number).why == "the running node: the shadow did not keep up"
+    assert answer(world, number).code is ExitCode.FAILED
+    assert results(world)[-1] == ("shadow", "2", "failed")
+    assert world.pointers.refused == {}
