@@ -109,9 +109,10 @@ class Waiting:
         self, walked: Sequence[tuple[Cell, str]], tops: Sequence[str] | None
     ) -> Iterator[tuple[str, list[Entry]]]:
         for cell in pools(self._kernel, tops):
-            entries_ = cell.mailbox or ()
-            # What answers it was the concern of whoever carries it.
-            yield cell.address.path, [one for one in entries_ if not isinstance(one[0], Response)]
+            if cell.mailbox:  # of hundreds of thousands a few, and the node stands still meanwhile
+                # What answers it was the concern of whoever carries it.
+                waiting = [one for one in cell.mailbox if not isinstance(one[0], Response)]
+                yield cell.address.path, waiting
         for path, held in self._kernel.held.entries():
             yield path, list(held)
         for cell, _ in walked:

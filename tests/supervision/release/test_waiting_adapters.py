@@ -17,6 +17,7 @@ from supervision import (
     TerminateChild,
 )
 from supervision.eventloop.calls import PendingCall
+from supervision.release import actor_waiting
 from supervision.release.actors_part import ActorsPart
 from supervision.release.carrier import NoConversion
 from supervision.release.messages import Adapters
@@ -206,3 +207,23 @@ def test_messages_for_one_that_is_down_are_adapted_by_the_class_that_comes_back(
         pair.take_over()
         assert pair.new.actor("member").state == [handled, handled]
         assert pair.new.actor("asker").state == ["answered"]
+
+
+def test_a_member_for_whom_nothing_waits_costs_nothing_while_the_node_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    found = actor_waiting.receiver
+
+    def counting(kernel: Any, path: str) -> Any:
+        asked.append(path)
+        return found(kernel, path)
+
+    with Takeover() as pair:
+        pooled(pair, Member, NewMember)
+        for number in range(50):
+            pair.old.call(pair.old.address("pool"), StartChild(args=None, id=f"idle-{number}"))
+        waits(pair, Add(2))
+        monkeypatch.setattr(actor_waiting, "receiver", counting)
+        pair.take_over()
+    assert set(asked) == {"pool/one"}
