@@ -215,7 +215,7 @@ def main() -> int:
         first, second = releases(shop, wanted)
         node = Node(place / "data", SETTINGS)
         node.install(first)
-        vsn = node.install(second)
+        vsn = node.install(second, wanted.python)
         if wanted.sessions and not wanted.revision:
             fill(node, wanted.sessions)  # in the schema of this tree
         results = list(measure(node, vsn, wanted))

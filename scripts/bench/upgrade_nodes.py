@@ -129,9 +129,10 @@ class Node:
     settings: Mapping[str, str] = field(default_factory=dict)
     vigie: str = ""
 
-    def install(self, archive: Path) -> str:
+    def install(self, archive: Path, python: str = "") -> str:
         """Install a release; the first one is what the node is started with. Return its version."""
         words = ["release", "install", str(archive), "--data", str(self.data)]
+        words += ["--python", python] if python else []
         vsn: str = run(here(*words), {"PYTHONPATH": str(ROOT)})["vsn"]
         self.vigie = self.vigie or str(self.data / "releases" / vsn / "env" / "bin" / "vigie")
         return vsn
