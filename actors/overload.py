@@ -185,12 +185,6 @@ class Overload:
         """Whether nothing is refused: who would have to look something up need not."""
         return self._calm
 
-    def strain(self) -> float:
-        """What waits as a share of the wait, or of the journal's queue, that has calls refused."""
-        config = self._config
-        wait = 1_000 * self._level.wait_s / config.new_after_ms
-        return max(wait, self._journal_load() / config.new_above_journal_load)
-
     def begin(self) -> None:
         """Look at the loop, the journal and the memory from now on; once for all."""
         if not self._begun:

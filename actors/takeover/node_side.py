@@ -180,7 +180,6 @@ class Giving:
             release=node.release.standing.vsn,
             limits=limits(node.config.release),
             tell=self._told,
-            strain=node.services.overload.strain,
         )
         self._mirror = mirror_of(node, parts, giver, self._shadow_lost)
         return {"path": str(await giver.listen(node.data, secret))}

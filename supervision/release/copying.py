@@ -14,7 +14,7 @@ from supervision.release.records import CopiedOnce
 from supervision.release.wire import Items, TakeoverFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from supervision.release.carrier import Bulk
     from supervision.release.passing import Connection
@@ -30,17 +30,6 @@ BUSY_S = 0.01
 MOST_S = 0.05
 """... so long, for the takeover has its time limit."""
 
-EASE = 0.5
-"""Strain above which the copy waits, long before anything is turned away because of it."""
-
-STRAINED_S = 0.01
-"""How long it waits where the strain is 1."""
-
-
-def calm() -> float:
-    """The strain of a node that does not say."""
-    return 0.0
-
 
 class Copying:
     """Sends the items of bulks.
@@ -49,7 +38,6 @@ class Copying:
         connection: to the side that takes.
         bulks: with the version that each is written in.
         limits: of a slice, and of the rounds.
-        strain: how much the node has to do; from 1 on it turns work away.
     """
 
     def __init__(
@@ -57,9 +45,7 @@ class Copying:
         connection: Connection,
         bulks: Sequence[tuple[Bulk, int]],
         limits: TakeoverLimits,
-        strain: Callable[[], float] = calm,
     ) -> None:
-        self._strain = strain
         self._connection = connection
         self._bulks = bulks
         self._limits = limits
@@ -125,9 +111,8 @@ class Copying:
         begun = perf_counter()
         await asyncio.sleep(0)
         took = perf_counter() - begun
-        strain = self._strain()
-        if took > BUSY_S or strain > EASE:
-            await asyncio.sleep(min(max(took, strain * STRAINED_S), MOST_S))
+        if took > BUSY_S:
+            await asyncio.sleep(min(took, MOST_S))
 
     def _slice(self, bulk: Bulk, version: int) -> int:
         """Send a slice; nothing else happens between taking and sending."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from supervision.release.carrier import Bulk, NoConversion, NotCarried
-from supervision.release.copying import Copying, calm
+from supervision.release.copying import Copying
 from supervision.release.greeting import SOCKET, Door, offering
 from supervision.release.passing import MOST_DESCRIPTORS
 from supervision.release.records import CopiedOnce, Frozen, TakeoverLimits
@@ -53,8 +53,6 @@ class Giver:
         limits: of time and size.
         dropped: parts of older releases that this one does without.
         tell: told of each phase: ``connected``, ``copied``, ``prepared``, ``failed``.
-        strain: how much the node has to do; from 1 on it turns work away, and the copy waits
-            long before.
 
     Attributes:
         on_forward: called with each record that a shadow forwards.
@@ -71,9 +69,7 @@ class Giver:
         limits: TakeoverLimits | None = None,
         dropped: Sequence[str] = (),
         tell: Callable[[str, dict[str, Any]], None] | None = None,
-        strain: Callable[[], float] = calm,
     ) -> None:
-        self._strain = strain
         self._kernel = kernel
         self._parts = parts
         self._release = release
@@ -124,7 +120,6 @@ class Giver:
             connection,
             [(part, version) for part, version in bulks if isinstance(part, Bulk)],
             self._limits,
-            self._strain,
         )
         self._tell("connected", {"release": hello.release, "mode": hello.mode})
         copy = self._copy if hello.mode == "takeover" else self._copy_only

@@ -147,16 +147,6 @@ def test_a_node_that_falls_behind_refuses_new_calls_by_name_of_the_rule_and_reco
     assert node.alarms.active() == []
 
 
-def test_the_strain_is_one_where_new_calls_are_about_to_be_refused(kit):
-    node = Node(kit)
-    assert node.overload.strain() == 0
-    node.pass_s(0.2, age_s=0.025)
-    assert node.overload.strain() == pytest.approx(0.5)
-    assert not node.refused("new")
-    node.load = 0.4
-    assert node.overload.strain() == pytest.approx(0.8)
-
-
 def test_the_share_that_is_refused_is_spread_evenly(kit):
     node = Node(kit)
     node.pass_s(0.8, age_s=0.06)

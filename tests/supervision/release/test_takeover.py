@@ -11,10 +11,7 @@ import pytest
 from passing_kit import Echoes, Notes, Shelf, open_descriptors
 
 from supervision.eventloop.base import EventLoopBase
-from supervision.release import copying as copy_module
-from supervision.release.copying import Copying
 from supervision.release.giving import Giver
-from supervision.release.passing import Connection
 from supervision.release.records import TakeoverLimits
 from supervision.release.taking import Taker
 from supervision.release.wire import TakeoverFailed, TakeoverRefused
@@ -165,34 +162,6 @@ def test_the_end_of_a_dry_run_does_not_thaw_a_node_that_stands_still_for_a_takeo
         node.thaw()
 
     run(story())
-
-
-@pytest.mark.parametrize(
-    ("strain", "waits"), [(0.0, 0.0), (0.5, 0.0), (0.6, 0.006), (2.0, 0.02), (50.0, 0.05)]
-)
-def test_the_copy_waits_the_longer_the_more_the_node_has_to_do_but_goes_on(
-    monkeypatch: pytest.MonkeyPatch, strain: float, waits: float
-) -> None:
-    asked: list[float] = []
-
-    async def passing(seconds: float) -> None:
-        asked.append(seconds)
-
-    async def story() -> None:
-        here, there = socket.socketpair()
-        sender, receiver = (Connection(one, TakeoverLimits()) for one in (here, there))
-        shelf = Shelf(items(1_000))
-        copying = Copying(sender, [(shelf, 1)], TakeoverLimits(), lambda: strain)
-        copying.begin()
-        monkeypatch.setattr(copy_module.asyncio, "sleep", passing)
-        done = await copying.rounds(1)
-        assert done.items == 1_000
-        copying.end()
-        sender.close()
-        receiver.close()
-
-    run(story())
-    assert {round(one, 6) for one in asked} == {0.0, waits}
 
 
 def test_a_wrong_secret_is_refused_and_the_right_one_is_still_let_in(tmp_path: Path) -> None:
