@@ -176,7 +176,7 @@ class JournalConfig(Struct, frozen=True, kw_only=True):
     """`[journal]`: what survives a crash, `DATA/journal/`."""
 
     mode: Literal["durable", "off"] = "durable"
-    gather_ms: Annotated[float, Meta(ge=0, le=5)] = 2.0
+    gather_ms: Annotated[float, Meta(ge=0, le=5)] = 5.0
     commit_rows: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
     commit_mb: Annotated[int, Meta(ge=1, le=256)] = 16
     queue_limit: Count = 200_000

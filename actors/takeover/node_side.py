@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import msgspec
 
 from actors import metrics, release_probes
+from actors.collecting import no_collection
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
@@ -270,7 +271,8 @@ class Taking:
         try:
             offer = await self._taker.connect(self._order.path, self._order.secret)
             self._tell("connected")
-            await self._taker.copied()
+            with no_collection():
+                await self._taker.copied()
             if self._order.mode == "shadow":
                 await self._look_on(offer.parts)
             self._tell("copied")
