@@ -31,6 +31,7 @@ def run(name, *words):
     report = json.loads(done.stdout)
     assert report.keys() == {"name", "machine", "rows"}
     assert report["name"] == name
+    assert report["machine"]["memory_ns"] > 0
     assert all(row.keys() == ROW for row in report["rows"])
     return report
 
