@@ -75,6 +75,17 @@ def test_the_bench_of_handovers_measures_both_sides_of_both_versions():
         assert rows[what]["ratio"] > 0
 
 
+@pytest.mark.system
+@pytest.mark.timeout(120)
+def test_the_bench_of_the_call_path_asks_reads_and_writes_at_once_and_loses_nothing():
+    little = ("--sessions=300", "--rate=20", "--reads=20", "--writes=20", "--seconds=2")
+    rows = {row["what"]: row["value"] for row in run("callpath", *little)["rows"]}
+    for what in ("routes, answered", "reads, answered", "writes, answered", "routing, p99"):
+        assert rows[what] > 0
+    for what in ("changes lost", "routes, doubled", "routes, unanswered at the end"):
+        assert rows[what] == 0
+
+
 # The bench of upgrades: it builds two releases, which takes its time; what it makes of what it sees
 # does not.
 
