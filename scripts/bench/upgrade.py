@@ -55,6 +55,9 @@ SETTINGS = {
 }
 """What differs from the defaults."""
 
+PATIENCE = {"VIGIE_ROUTING__REQUEST_TIMEOUT_MS": "5000"}
+"""With --patient: else what a busy machine makes late is not answered at all, and looks lost."""
+
 APPLICATION = (
     '{application,calls,[{description,"calls"},{vsn,"%s"},{modules,[otp_calls,otp_release]},'
     "{registered,[]},{applications,[kernel,stdlib]},{mod,{otp_release,[]}}]}.\n"
@@ -213,7 +216,7 @@ def main() -> int:
         place = Path(temporary)
         shop = Workshop(place)
         first, second = releases(shop, wanted)
-        node = Node(place / "data", SETTINGS)
+        node = Node(place / "data", SETTINGS | (PATIENCE if wanted.patient else {}))
         node.install(first)
         vsn = node.install(second, wanted.python)
         if wanted.sessions and not wanted.revision:
