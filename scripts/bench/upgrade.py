@@ -49,6 +49,7 @@ SETTINGS = {
     "VIGIE_SESSIONS__MAX_OPEN": "1000000",
     "VIGIE_SESSIONS__LINGER_S": "5",  # else what memory holds is how many calls there were
     # What is measured is told below; no probation is to end a run that another program slows down.
+    "VIGIE_RELEASE__PROBATION__MAX_FAILED_SHARE": "1",  # answered before they were durable
     "VIGIE_RELEASE__PROBATION__MAX_LATE_SHARE": "1",
     "VIGIE_RELEASE__PROBATION__MAX_REFUSED_SHARE": "1",
     "VIGIE_RELEASE__PROBATION__MAX_P99_MS": "1000",
