@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 Q = TypeVar("Q")
 B = TypeVar("B")
 
+Refusal: TypeAlias = Callable[[HttpProblem], ApiResponse]
+"""Makes the answer of a problem."""
+
 Rememberer: TypeAlias = Literal["sessions", "node", "nobody"]
 """Who remembers what was done under an idempotency key: the sessions, durably; the node, as long as
 it runs; or nobody, and a key is refused."""
@@ -114,6 +117,23 @@ class Admission(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What differs for operations that speak another protocol than the rest of the API.
+
+    Their handlers get the body as the bytes that came, and read keys of idempotency themselves.
+
+    Attributes:
+        query: Reads the query as it was sent.
+        content_type: Raises `HttpProblem` for a `Content-Type` that is not understood.
+        refusal: Makes the answer of a problem.
+    """
+
+    query: Callable[[str], Mapping[str, str]]
+    content_type: Callable[[str | None], object]
+    refusal: Refusal
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation: what is said of it and what does it.
@@ -123,12 +143,14 @@ class Operation:
         handler: What does it.
         remembered_by: Who remembers that it was done under a key; of GET nobody.
         admit: What must let it through first.
+        dialect: How it is asked and refused, where that differs from the others.
     """
 
     doc: OperationDoc
     handler: Handler
     remembered_by: Rememberer = "nobody"
     admit: Admission | None = None
+    dialect: Dialect | None = None
 
 
 class _Keyed(NamedTuple):
@@ -161,6 +183,7 @@ def operation(
     problems: tuple[ProblemType, ...] = (),
     remembered_by: Rememberer = "node",
     admit: Admission | None = None,
+    dialect: Dialect | None = None,
 ) -> Callable[[Handler], Operation]:
     """Make an operation of a handler; its name and docstring become those of the description.
 
@@ -178,6 +201,7 @@ def operation(
         problems: Problems that a caller should expect.
         remembered_by: Who remembers what a POST has done under an idempotency key.
         admit: What must let it through first.
+        dialect: How it is asked and refused, where that differs from the others.
     """
     keeper: Rememberer = remembered_by if method == "POST" else "nobody"
     keyed = _Keyed.by(keeper)
@@ -199,7 +223,7 @@ def operation(
             media_types=media_types,
             problems=(*problems, *keyed.problems),
         )
-        return Operation(doc, handler, keeper, admit)
+        return Operation(doc, handler, keeper, admit, dialect)
 
     return make
 
@@ -238,19 +262,20 @@ class Api:
         """
         started = time.perf_counter()
         name = "none"
+        refusal: Refusal = problem_response
         try:
             found = self._router.find(request.method, target.segments(request.path))
             name = found.operation.doc.name
+            if found.operation.dialect is not None:
+                refusal = found.operation.dialect.refusal
             response = await self._run(found.operation, found.parameters, request)
         except HttpProblem as error:
-            response = problem_response(error)
+            response = refusal(error)
         except problems.DOMAIN_ERRORS as error:
-            response = problem_response(problems.of(error, request.method))
+            response = refusal(problems.of(error, request.method))
         except Exception:
             logger.exception("%s failed", name, extra={"operation": name})
-            response = problem_response(
-                HttpProblem(problem.INTERNAL_ERROR, "the failure has been logged")
-            )
+            response = refusal(HttpProblem(problem.INTERNAL_ERROR, "the failure has been logged"))
         metrics.HTTP_SECONDS.labels(name).observe(time.perf_counter() - started)
         metrics.HTTP_REQUESTS.labels(name, str(response.status)).inc()
         return response
@@ -264,9 +289,10 @@ class Api:
         if operation.admit is not None:
             operation.admit(self._services, principal)
         media_type = media.negotiate(request.headers.get("accept"), doc.media_types)
-        parameters = target.query(request.query)
+        read_query = operation.dialect.query if operation.dialect else target.query
+        parameters = read_query(request.query)
         query = media.convert(parameters, doc.query, strict=False) if doc.query else None
-        body = await _read(doc, request)
+        body = await _read(operation, request)
         call = Call(
             services=self._services,
             principal=principal,
@@ -305,7 +331,7 @@ class Api:
 def _once(
     operation: Operation, request: ApiRequest, principal: Principal | None, *content: object
 ) -> IdempotentKey | None:
-    if operation.doc.method != "POST":
+    if operation.doc.method != "POST" or operation.dialect is not None:
         return None
     doc = operation.doc
     found = once.once_of(request.headers, principal, doc.method, doc.path, *content)
@@ -314,9 +340,10 @@ def _once(
     return found
 
 
-async def _read(doc: OperationDoc, request: ApiRequest) -> object:
+async def _read(operation: Operation, request: ApiRequest) -> object:
     """Read and decode the body; without one an operation whose fields are optional has them all."""
-    if doc.request is None:
+    doc, dialect = operation.doc, operation.dialect
+    if doc.request is None and (dialect is None or doc.method != "POST"):
         return None
     if "content-encoding" in request.headers:
         raise HttpProblem(
@@ -325,7 +352,11 @@ async def _read(doc: OperationDoc, request: ApiRequest) -> object:
             field="Content-Encoding",
             rule="absent",
         )
-    media_type = media.body_type(request.headers.get("content-type"))
+    content_type = request.headers.get("content-type")
+    if dialect is not None:
+        dialect.content_type(content_type)
+        return await request.read_body()
+    media_type = media.body_type(content_type)
     body = await request.read_body()
     if not body and doc.request_optional:
         return media.convert({}, doc.request)

@@ -12,6 +12,7 @@ from actors.web import (
     health,
     release_operations,
     session_operations,
+    soap_operations,
     steering_operations,
     token_operations,
     top_operations,
@@ -40,6 +41,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *event_operations.OPERATIONS,
         *alarm_operations.OPERATIONS,
         *session_operations.OPERATIONS,
+        *soap_operations.operations(),
         *release_operations.OPERATIONS,
     )
     return (*table, _description(version, table))

@@ -1,0 +1,219 @@
+"""The SOAP twin of the IVR API: each operation asks the JSON API's own, and says it in XML.
+
+What is asked in an envelope becomes a request of the JSON API and is answered by it, within the
+process: the same scopes, admission, keys and functions, and the same problems, as the detail of a
+fault. What HTTP itself refuses keeps its status (401, 413, 415); a fault for what the envelope asks
+has 500, as SOAP 1.1 (6.2) wants.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from actors.web import session_operations
+from actors.web.api import Api, Call, Dialect, Operation, Reply, operation
+from actors.web.exchange import ApiRequest, ApiResponse, patient
+from actors.web.services import Services
+from actors.web.soap_records import BY_NAME, Asked, Twin, session_context
+from actors.web.tokens import Scope
+from protocols.http import etag, idempotency, media, problem
+from protocols.http.problem import HttpProblem
+from protocols.soap import envelope, names, wsdl
+from protocols.soap.reading import Limits
+from protocols.soap.service import OperationForm, Service
+from protocols.soap.transport import charset_of
+
+PATH = "/soap/session-context"
+
+_SCOPES: tuple[Scope, ...] = ("viewer", "ivr")
+_AUTHORITY = re.compile(
+    r"[A-Za-z0-9.\-_]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?"
+)
+_FAILED = 400
+_FAULT_STATUS = 500
+_RETRY_AFTER = "Retry-After"
+
+
+class SoapEndpoint:
+    """Answers envelopes with the operations of the JSON API.
+
+    Args:
+        service: What is served.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._served: tuple[Services, Api] | None = None
+
+    async def ask(self, call: Call[Any, bytes]) -> Reply:
+        """Answer one envelope."""
+        charset = charset_of(call.headers.get("content-type"))
+        asked = envelope.asked(call.body, _limits(call.services), charset)
+        form = self._service.operation_of(asked, call.headers.get("soapaction"))
+        try:
+            plain = self._service.binding.read(asked, form.request)
+            twin = BY_NAME[form.spec.name]
+            request = _request(twin, twin.asked(plain), call)
+        except HttpProblem as error:
+            return _said(self.refusal(error, status=_FAULT_STATUS))
+        answer = await self._api(call.services).dispatch(request)
+        if answer.status >= _FAILED:
+            return _said(self._fault(answer, _FAULT_STATUS))
+        return Reply(value=self._answer(twin, form, answer))
+
+    def _answer(self, twin: Twin, form: OperationForm, answer: ApiResponse) -> bytes:
+        content = msgspec.json.decode(answer.body)
+        result = {"result": twin.shape(answer.status, answer.headers, content)}
+        written = self._service.binding.write(form.answer.name, result, form.answer)
+        return envelope.enveloped(written)
+
+    def refusal(self, error: HttpProblem, status: int | None = None) -> ApiResponse:
+        """Make the fault of a problem.
+
+        Args:
+            error: The problem.
+            status: Of the answer; None is the problem's own.
+        """
+        headers = patient(error.status, error.headers)
+        said = ApiResponse(status=error.status, body=error.body(), headers=headers)
+        return self._fault(said, error.status if status is None else status)
+
+    def _fault(self, answer: ApiResponse, status: int) -> ApiResponse:
+        members: dict[str, Any] = msgspec.json.decode(answer.body)
+        retry_after = answer.headers.get(_RETRY_AFTER)
+        later = {} if retry_after is None else {"retry_after_s": int(retry_after)}
+        form = self._service.problem
+        detail = self._service.binding.write(form.name, members | later, form)
+        fault = envelope.fault_of(members, later=retry_after is not None)
+        return ApiResponse(
+            status=status,
+            media_type=names.MEDIA_TYPE,
+            body=envelope.faulty(fault, detail),
+            headers=answer.headers,
+        )
+
+    def describe(self, call: Call[None, None]) -> bytes:
+        """The description that was asked for."""
+        if "xsd" in call.parameters:
+            return wsdl.xsd_of(self._service)
+        authority = call.headers.get("host", "")
+        if not _AUTHORITY.fullmatch(authority):
+            authority = f"{call.services.config.host}:{call.services.config.port}"
+        return wsdl.wsdl_of(self._service, f"http://{authority}{PATH}")
+
+    def _api(self, services: Services) -> Api:
+        """The operations that are asked, on the parts of the node that asks."""
+        if self._served is None or self._served[0] is not services:
+            self._served = services, Api(services, session_operations.OPERATIONS)
+        return self._served[1]
+
+
+def _said(answer: ApiResponse) -> Reply:
+    return Reply(value=answer.body, status=answer.status, headers=answer.headers)
+
+
+def _limits(services: Services) -> Limits:
+    config = services.config
+    return Limits(
+        size=config.max_body_bytes,
+        depth=config.soap_max_depth,
+        elements=config.soap_max_elements,
+    )
+
+
+def _request(twin: Twin, asked: Asked, call: Call[Any, bytes]) -> ApiRequest:
+    """Say in terms of the JSON API what was asked."""
+    doc = twin.operation.doc
+    body = msgspec.json.encode(asked.body)
+
+    async def read_body() -> bytes:
+        return body
+
+    return ApiRequest(
+        method=doc.method,
+        path=_path(doc.path, asked),
+        query=_query(asked),
+        headers=_headers(asked, call),
+        read_body=read_body,
+        principal=call.principal,
+        leaving=call.leaving,
+    )
+
+
+def _path(pattern: str, asked: Asked) -> str:
+    def value(match: re.Match[str]) -> str:
+        given = asked.path.get(match[1])
+        if not given:
+            raise problem.invalid(match[1], "given")
+        return quote(given, safe="")
+
+    return re.sub(r"\{([a-z_]+)\}", value, pattern)
+
+
+def _query(asked: Asked) -> str:
+    given = {name: value for name, value in asked.query.items() if value is not None}
+    return urlencode(given, quote_via=quote)
+
+
+def _headers(asked: Asked, call: Call[Any, bytes]) -> dict[str, str]:
+    headers = {"content-type": media.JSON}
+    if asked.rev is not None:
+        headers["if-match"] = etag.tag(asked.rev)
+    key = idempotency.HEADER.lower()
+    if asked.key is not None:
+        escaped = asked.key.replace("\\", "\\\\").replace('"', '\\"')
+        headers[key] = f'"{escaped}"'
+    elif key in call.headers:
+        headers[key] = call.headers[key]
+    return headers
+
+
+def _which(raw_query: str) -> dict[str, str]:
+    """Read what description is asked for; `?wsdl` has no value, and is written in any case."""
+    name = raw_query.rpartition("=")[0] or raw_query
+    if name.lower() not in ("wsdl", "xsd"):
+        raise problem.invalid("query", "wsdl or xsd")
+    return {name.lower(): ""}
+
+
+def _any_query(_raw_query: str) -> dict[str, str]:
+    """What asks is the envelope; some clients post to the address of the WSDL."""
+    return {}
+
+
+def _no_content(_content_type: str | None) -> None:
+    """A description is asked for without a body."""
+
+
+def operations(service: Service | None = None) -> tuple[Operation, ...]:
+    """Make the operations of the SOAP endpoint.
+
+    Args:
+        service: What is served; None is the service of IVR applications.
+    """
+    endpoint = SoapEndpoint(service or session_context())
+    speaks = Dialect(query=_any_query, content_type=charset_of, refusal=endpoint.refusal)
+    describes = Dialect(query=_which, content_type=_no_content, refusal=endpoint.refusal)
+
+    @operation(
+        "POST",
+        PATH,
+        scopes=_SCOPES,
+        media_types=(names.MEDIA_TYPE,),
+        remembered_by="nobody",
+        dialect=speaks,
+    )
+    async def soap_session_context(call: Call[Any, bytes]) -> Reply:
+        """The operations of IVR applications in SOAP 1.1; `?wsdl` describes them."""
+        return await endpoint.ask(call)
+
+    @operation("GET", PATH, media_types=(names.MEDIA_TYPE,), dialect=describes)
+    async def describe_session_context(call: Call[None, None]) -> Reply:
+        """The WSDL (`?wsdl`) or XML Schema (`?xsd`) of the SOAP endpoint."""
+        return Reply(value=endpoint.describe(call))
+
+    return soap_session_context, describe_session_context
