@@ -2,8 +2,8 @@
 
 What is asked in an envelope becomes a request of the JSON API and is answered by it, within the
 process: the same scopes, admission, keys and functions, and the same problems, as the detail of a
-fault. What HTTP itself refuses keeps its status (401, 413, 415); a fault for what the envelope asks
-has 500, as SOAP 1.1 (6.2) wants.
+fault. What is refused before an envelope has been read keeps its status (400, 401, 413, 415); every
+other fault has 500, as SOAP 1.1 (6.2) wants.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ _AUTHORITY = re.compile(
 )
 _FAILED = 400
 _FAULT_STATUS = 500
+_NO_ENVELOPE = (problem.MALFORMED_BODY, problem.BODY_TOO_LARGE)
 _RETRY_AFTER = "Retry-After"
+_TYPED = {"Content-Type": names.CONTENT_TYPE}
+"""With the charset, without which text/xml was ASCII (RFC 3023, 3.1)."""
 
 
 class SoapEndpoint:
@@ -50,20 +53,29 @@ class SoapEndpoint:
         self._served: tuple[Services, Api] | None = None
 
     async def ask(self, call: Call[Any, bytes]) -> Reply:
-        """Answer one envelope."""
-        charset = charset_of(call.headers.get("content-type"))
-        asked = envelope.asked(call.body, _limits(call.services), charset)
-        form = self._service.operation_of(asked, call.headers.get("soapaction"))
+        """Answer one envelope.
+
+        Raises:
+            HttpProblem: What came is no envelope, or too large for one.
+        """
         try:
-            plain = self._service.binding.read(asked, form.request)
-            twin = BY_NAME[form.spec.name]
-            request = _request(twin, twin.asked(plain), call)
+            twin, form, request = self._read(call)
         except HttpProblem as error:
+            if error.kind in _NO_ENVELOPE:
+                raise
             return _said(self.refusal(error, status=_FAULT_STATUS))
         answer = await self._api(call.services).dispatch(request)
         if answer.status >= _FAILED:
             return _said(self._fault(answer, _FAULT_STATUS))
-        return Reply(value=self._answer(twin, form, answer))
+        return Reply(value=self._answer(twin, form, answer), headers=_TYPED)
+
+    def _read(self, call: Call[Any, bytes]) -> tuple[Twin, OperationForm, ApiRequest]:
+        charset = charset_of(call.headers.get("content-type"))
+        asked = envelope.asked(call.body, _limits(call.services), charset)
+        form = self._service.operation_of(asked, call.headers.get("soapaction"))
+        twin = BY_NAME[form.spec.name]
+        plain = self._service.binding.read(asked, form.request)
+        return twin, form, _request(twin, twin.asked(plain), call)
 
     def _answer(self, twin: Twin, form: OperationForm, answer: ApiResponse) -> bytes:
         content = msgspec.json.decode(answer.body)
@@ -91,7 +103,7 @@ class SoapEndpoint:
         fault = envelope.fault_of(members, later=retry_after is not None)
         return ApiResponse(
             status=status,
-            media_type=names.MEDIA_TYPE,
+            media_type=names.CONTENT_TYPE,
             body=envelope.faulty(fault, detail),
             headers=answer.headers,
         )
@@ -113,7 +125,7 @@ class SoapEndpoint:
 
 
 def _said(answer: ApiResponse) -> Reply:
-    return Reply(value=answer.body, status=answer.status, headers=answer.headers)
+    return Reply(value=answer.body, status=answer.status, headers={**answer.headers, **_TYPED})
 
 
 def _limits(services: Services) -> Limits:
@@ -214,6 +226,6 @@ def operations(service: Service | None = None) -> tuple[Operation, ...]:
     @operation("GET", PATH, media_types=(names.MEDIA_TYPE,), dialect=describes)
     async def describe_session_context(call: Call[None, None]) -> Reply:
         """The WSDL (`?wsdl`) or XML Schema (`?xsd`) of the SOAP endpoint."""
-        return Reply(value=endpoint.describe(call))
+        return Reply(value=endpoint.describe(call), headers=_TYPED)
 
     return soap_session_context, describe_session_context

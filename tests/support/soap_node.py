@@ -1,0 +1,54 @@
+"""A real node, in a process of its own, that SOAP clients are tried on."""
+
+import socket
+
+from node_alone import NodeAlone
+
+from actors.web.soap_operations import PATH
+
+CONFIG = """
+[http]
+port = 0
+[cti]
+port = 0
+[database]
+dsn = "postgresql://nobody@127.0.0.1:1/none"
+[overload]  # a busy machine is not what is tried here
+new_after_ms = 50_000
+all_after_ms = 60_000
+new_above_journal_load = 0.99
+all_above_journal_load = 1.0
+[rp.sales]
+target = "7100"
+rtype = "label"
+[ivr.send_list]
+default = ["session", "ani"]
+welcome = ["ani", "ud.offer", "auth_level"]
+"""
+
+
+class SoapNode:
+    """A node without a database, and tokens for it.
+
+    Args:
+        directory: Its data directory.
+        stack: What it is ended by.
+    """
+
+    def __init__(self, directory, stack):
+        (directory / "vigie.toml").write_text(CONFIG)
+        listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("http", "cti")}
+        for one in listeners.values():
+            one.setblocking(False)
+            stack.enter_context(one)
+        self.node = NodeAlone(directory, directory / "vigie.toml", listeners)
+        stack.callback(self.node.clean_up)
+        self.node.expect("ready")
+        self.base = "http://127.0.0.1:{}".format(listeners["http"].getsockname()[1])
+        self.wsdl = f"{self.base}{PATH}?wsdl"
+
+    def token(self, scope="ivr"):
+        """Make a token."""
+        body = {"scope": scope, "name": "client"}
+        made = self.node.ask("api", method="POST", path="/api/v1/tokens", query={}, body=body)
+        return made["body"]["token"]
