@@ -9,6 +9,8 @@ other fault has 500, as SOAP 1.1 (6.2) wants.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -35,6 +37,8 @@ _AUTHORITY = re.compile(
 )
 _FAILED = 400
 _FAULT_STATUS = 500
+_FEW = 1_000
+"""Pieces of an answer that take no longer than the rest of a request: some sessions."""
 _NO_ENVELOPE = (problem.MALFORMED_BODY, problem.BODY_TOO_LARGE)
 _RETRY_AFTER = "Retry-After"
 _TYPED = {"Content-Type": names.CONTENT_TYPE}
@@ -67,7 +71,8 @@ class SoapEndpoint:
         answer = await self._api(call.services).dispatch(request)
         if answer.status >= _FAILED:
             return _said(self._fault(answer, _FAULT_STATUS))
-        return Reply(value=self._answer(twin, form, answer), headers=_TYPED)
+        pieces = self._answer(twin, form, answer)
+        return Reply(value=await _enveloped(pieces, call.services), headers=_TYPED)
 
     def _read(self, call: Call[Any, bytes]) -> tuple[Twin, OperationForm, ApiRequest]:
         charset = charset_of(call.headers.get("content-type"))
@@ -77,11 +82,10 @@ class SoapEndpoint:
         plain = self._service.binding.read(asked, form.request)
         return twin, form, _request(twin, twin.asked(plain), call)
 
-    def _answer(self, twin: Twin, form: OperationForm, answer: ApiResponse) -> bytes:
+    def _answer(self, twin: Twin, form: OperationForm, answer: ApiResponse) -> Iterator[str]:
         content = msgspec.json.decode(answer.body)
         result = {"result": twin.shape(answer.status, answer.headers, content)}
-        written = self._service.binding.write(form.answer.name, result, form.answer)
-        return envelope.enveloped(written)
+        return self._service.binding.write(form.answer.name, result, form.answer)
 
     def refusal(self, error: HttpProblem, status: int | None = None) -> ApiResponse:
         """Make the fault of a problem.
@@ -122,6 +126,14 @@ class SoapEndpoint:
         if self._served is None or self._served[0] is not services:
             self._served = services, Api(services, session_operations.OPERATIONS)
         return self._served[1]
+
+
+async def _enveloped(pieces: Iterator[str], services: Services) -> bytes:
+    """Put an answer into an envelope; a long one with pauses, in which calls are served."""
+    text = list(islice(pieces, _FEW))
+    if len(text) == _FEW:
+        text += [piece async for piece in services.introspection.pace.sliced(pieces)]
+    return envelope.enveloped(text)
 
 
 def _said(answer: ApiResponse) -> Reply:

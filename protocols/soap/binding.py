@@ -7,11 +7,11 @@ must be there, and what their values may be, is said by whoever takes the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from lxml import etree
+from msgspec import Struct
 
 from protocols.http import problem
 from protocols.soap import entries
@@ -123,54 +123,69 @@ class Binding:
 
     # Writing
 
-    def write(self, name: str, value: Any, form: RecordForm) -> etree._Element:
+    def write(self, name: str, value: Any, form: RecordForm) -> Iterator[str]:
         """Write a record as an element of its own.
 
         Args:
             name: Of the element.
             value: The record, or plain data of the same names.
             form: How it lies in XML.
+
+        Returns:
+            The text, piece by piece: whoever writes long lists may pause in between.
         """
-        element = etree.Element(
-            qualified(self.namespace, name), nsmap={None: self.namespace, "xsi": XSI}
-        )
-        self._put_record(element, msgspec.to_builtins(value), form)
-        return element
-
-    def _put_record(self, parent: etree._Element, value: Any, form: RecordForm) -> None:
-        for place in form.places:
-            self._put(parent, place.name, value.get(place.name), place.form)
-
-    def _put(self, parent: etree._Element, name: str, value: Any, form: Form) -> None:
-        element = etree.SubElement(parent, qualified(self.namespace, name))
-        if value is None:
-            element.set(NIL, "true")
-            return
-        match form:
-            case RecordForm():
-                self._put_record(element, value, form)
-            case ListForm(item=item):
-                for one in value:
-                    self._put(element, ITEM, one, item)
-            case EntriesForm():
-                self._put_entries(element, value)
-            case _:
-                element.text = _text(value)
-
-    def _put_entries(self, element: etree._Element, values: Mapping[str, Any]) -> None:
-        for key, value in values.items():
-            entry = msgspec.to_builtins(entries.entry_of(key, value))
-            holder = etree.SubElement(element, qualified(self.namespace, ENTRY))
-            self._put_record(holder, entry, ENTRY_FORM)
+        yield f'<{name} xmlns="{self.namespace}" xmlns:xsi="{XSI}">'
+        yield from _record_text(value, form)
+        yield f"</{name}>"
 
 
-def _text(value: Any) -> str:
+def _record_text(value: Any, form: RecordForm) -> Iterator[str]:
+    if isinstance(value, Struct):
+        value = msgspec.to_builtins(value)
+    for place in form.places:
+        yield from _value_text(place.name, value.get(place.name), place.form)
+
+
+def _value_text(name: str, value: Any, form: Form) -> Iterator[str]:
+    if value is None:
+        yield f'<{name} xsi:nil="true"/>'
+        return
+    match form:
+        case RecordForm() | ListForm() | EntriesForm():
+            yield f"<{name}>"
+            yield from _content(value, form)
+            yield f"</{name}>"
+        case _:
+            yield f"<{name}>{_scalar_text(value)}</{name}>"
+
+
+def _content(value: Any, form: RecordForm | ListForm | EntriesForm) -> Iterator[str]:
+    match form:
+        case RecordForm():
+            yield from _record_text(value, form)
+        case ListForm(item=item):
+            for one in value:
+                yield from _value_text(ITEM, one, item)
+        case EntriesForm():
+            for key, one in value.items():
+                yield _entry_text(entries.entry_of(key, one))
+
+
+def _entry_text(entry: Entry) -> str:
+    key, value = entries.escaped(entry.key), entries.escaped(entry.value)
+    inside = f"<key>{key}</key><value>{value}</value><type>{entry.type}</type>"
+    return f"<{ENTRY}>{inside}</{ENTRY}>"
+
+
+def _scalar_text(value: Any) -> str:
     match value:
+        case str():
+            return entries.escaped(value)
         case bool():
             return "true" if value else "false"
         case float():
             return repr(value)
-    return entries.legal(str(value))
+    return str(value)
 
 
 def _scalar(text: str, form: Form, at: str) -> Any:

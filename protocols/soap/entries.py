@@ -21,6 +21,8 @@ ENTRY = "entry"
 EntryType = Literal["string", "integer", "number", "boolean", "null", "json"]
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SPECIAL = re.compile("[&<>\r]|" + _ILLEGAL.pattern)
+_REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([Ee][+-]?[0-9]{1,4})?")
 _INTEGERS = range(-(2**63), 2**64)
@@ -51,6 +53,15 @@ def is_legal(text: str) -> bool:
 def legal(text: str) -> str:
     """Make a text that XML can carry; U+FFFD stands for every character that it cannot."""
     return _ILLEGAL.sub("\ufffd", text)
+
+
+def escaped(text: str) -> str:
+    """Write a text as the content of an element; U+FFFD stands for what XML cannot carry."""
+    return _SPECIAL.sub(_reference, text)
+
+
+def _reference(match: re.Match[str]) -> str:
+    return _REFERENCES.get(match[0], "\ufffd")
 
 
 def entry_of(key: str, value: Any) -> Entry:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lxml import etree
 from msgspec import Struct
 
 from protocols.http.problem import HttpProblem, ProblemType
@@ -20,6 +19,8 @@ NO_SUCH_OPERATION = ProblemType("no-such-operation", 404, "The body names no ope
 _ENVELOPE, _HEADER, _BODY = (qualified(SOAP, name) for name in ("Envelope", "Header", "Body"))
 _MUST_UNDERSTAND, _ACTOR = qualified(SOAP, "mustUnderstand"), qualified(SOAP, "actor")
 _CODES = {VERSION_MISMATCH.uri: "VersionMismatch", NOT_UNDERSTOOD.uri: "MustUnderstand"}
+_OPENING = f'<?xml version="1.0" encoding="UTF-8"?>\n<soap:Envelope xmlns:soap="{SOAP}"><soap:Body>'
+_CLOSING = "</soap:Body></soap:Envelope>"
 _SERVER_FROM = 500
 _TOO_MANY = 429
 
@@ -85,12 +86,13 @@ def _check_header(header: Element) -> None:
             )
 
 
-def enveloped(content: etree._Element) -> bytes:
-    """Put what is answered into an envelope."""
-    envelope = etree.Element(_ENVELOPE, nsmap={"soap": SOAP})
-    etree.SubElement(envelope, _BODY).append(content)
-    written: bytes = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
-    return written
+def enveloped(content: Iterable[str]) -> bytes:
+    """Put what is answered into an envelope.
+
+    Args:
+        content: The element of the body, piece by piece.
+    """
+    return "".join((_OPENING, *content, _CLOSING)).encode()
 
 
 def fault_of(members: Mapping[str, Any], *, later: bool) -> Fault:
@@ -106,15 +108,13 @@ def fault_of(members: Mapping[str, Any], *, later: bool) -> Fault:
     return Fault(code=code, text=f"{members['title']}: {members['detail']}")
 
 
-def faulty(fault: Fault, detail: etree._Element) -> bytes:
+def faulty(fault: Fault, detail: Iterable[str]) -> bytes:
     """Put a fault into an envelope (SOAP 1.1, 4.4).
 
     Args:
         fault: What it says.
-        detail: The problem.
+        detail: The problem, piece by piece.
     """
-    content = etree.Element(qualified(SOAP, "Fault"), nsmap={"soap": SOAP})
-    etree.SubElement(content, "faultcode").text = f"soap:{fault.code}"
-    etree.SubElement(content, "faultstring").text = entries.legal(fault.text)
-    etree.SubElement(content, "detail").append(detail)
-    return enveloped(content)
+    said = f"<faultcode>soap:{fault.code}</faultcode><faultstring>{entries.escaped(fault.text)}"
+    opening, closing = f"<soap:Fault>{said}</faultstring><detail>", "</detail></soap:Fault>"
+    return enveloped((opening, *detail, closing))

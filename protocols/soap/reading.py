@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from lxml import etree
 from msgspec import Struct
@@ -35,12 +35,12 @@ class Limits(Struct, frozen=True, kw_only=True):
         size: Bytes.
         depth: Elements within each other.
         elements: Elements in all.
-        attributes: Attributes of one element, declarations of namespaces among them.
+        attributes: Attributes of one element, declarations of namespaces apart.
     """
 
     size: int = 1_048_576
     depth: int = 32
-    elements: int = 10_000
+    elements: int = 4_000
     attributes: int = 64
 
 
@@ -142,16 +142,16 @@ class _Tree:
         self._count = 0
         self._root: Element | None = None
 
-    def start(self, name: str, attributes: Mapping[str, str], nsmap: Mapping[Any, str]) -> None:
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """An element begins."""
         self._count += 1
         if self._count > self._limits.elements:
             refuse(f"at most {self._limits.elements} elements")
         if len(self._open) == self._limits.depth:
             refuse(f"at most {self._limits.depth} nested elements")
-        if len(attributes) + len(nsmap) > self._limits.attributes:
+        if len(attributes) > self._limits.attributes:
             refuse(f"at most {self._limits.attributes} attributes of an element")
-        element = Element(name=name, attributes=dict(attributes))
+        element = Element(name=name, attributes=dict(attributes) if attributes else {})
         if self._open:
             self._open[-1].children.append(element)
         else:

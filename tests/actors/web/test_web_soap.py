@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
+from msgspec.structs import replace
 from soap_asking import PATH, ask, asking, post
 
 from actors.web import session_operations
@@ -124,6 +125,17 @@ def test_sessions_are_found_and_paged(site, session):
         said = done(ask(site, "FindSessions", ani=number, limit=1, open=1))
         assert (said.text("total"), said.text("item/session")) == ("1", session)
     assert done(ask(site, "FindSessions", call="nobody's")).text("total") == "0"
+
+
+def test_a_long_page_is_the_same_in_either_api(site, session):
+    view = site.services.sessions.views[session]
+    many = {f"{n:020x}": replace(view, session=f"{n:020x}") for n in range(120)}
+    site.services.sessions.views = many
+    said = done(ask(site, "FindSessions", call="c-1", limit=100))
+    shown = site.get("/api/v1/sessions?call=c-1&limit=100", scope="ivr").json()
+    found = [one.findtext("{*}session") for one in said.content.iterfind(".//{*}items/{*}item")]
+    assert found == [one["session"] for one in shown["items"]]
+    assert (said.text("total"), said.text("next_cursor")) == ("120", shown["next_cursor"])
 
 
 def test_the_send_list_of_an_application_is_flat_text_with_its_revision(site, session):
@@ -285,7 +297,7 @@ def test_an_envelope_needs_no_content_type(site, session):
          "no document type declaration (SOAP 1.1, 3)"),
         (b"<?x?><a/>", "no processing instruction (SOAP 1.1, 3)"),
         (b"<a>" * 1_000, "at most 32 nested elements"),
-        (b"<a>" + b"<b/>" * 10_001, "at most 10000 elements"),
+        (b"<a>" + b"<b/>" * 4_001, "at most 4000 elements"),
     ],
 )  # fmt: skip
 def test_what_is_no_envelope_is_a_bad_request_with_its_rule(site, data, rule):
@@ -347,5 +359,5 @@ def test_every_problem_of_envelopes_is_documented():
         re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", text, re.MULTILINE)
     )
     assert [twin.name for twin in TWINS] == re.findall(
-        r"^\| `([A-Za-z]+)` \| `", text, re.MULTILINE
+        r"^\| `([A-Z][A-Za-z]+)` \| `", text, re.MULTILINE
     )

@@ -69,7 +69,7 @@ def test_every_operation_is_done(client):
         call="zeep-1", ani="+33612345678", lang="fr", ud=entries(offer="gold", n=5)
     )
     session, rev = opened.session.session, opened.session.rev
-    assert (opened.created, opened.session.state, rev) == (True, "new", 1)
+    assert (opened.created, opened.session.state, rev) == (True, "ivr", 1)
     assert plain(opened.session.ud) == {"offer": "gold", "n": "5"}
     assert ask.OpenSession(call="zeep-1").created is False
     assert ask.GetSession(session).session.ani == "+33612345678"
@@ -124,11 +124,9 @@ def test_of_two_changes_on_one_revision_one_is_a_fault_with_the_current_revision
 
 
 def test_writers_that_read_again_when_they_are_stale_lose_nothing(node):
-    """Each adds one to a number; SOAP and JSON see each other's revisions."""
     session = client_of(node).service.OpenSession(call="zeep-3", ud=entries(n=0)).session.session
 
-    def add(times):
-        ask = client_of(node).service
+    def add(ask, times):
         while times:
             view = ask.GetSession(session).session
             set_ = entries(**{"ud.n": int(plain(view.ud)["n"]) + 1})
@@ -136,13 +134,14 @@ def test_writers_that_read_again_when_they_are_stale_lose_nothing(node):
                 ask.PatchSession(session=session, rev=view.rev, set=set_)
                 times -= 1
 
-    writers = [threading.Thread(target=add, args=(5,)) for _ in range(3)]
+    clients = [client_of(node) for _ in range(2)]
+    writers = [threading.Thread(target=add, args=(one.service, 5)) for one in clients]
     for one in writers:
         one.start()
     for one in writers:
         one.join()
     view = client_of(node).service.GetSession(session).session
-    assert (plain(view.ud), view.rev) == ({"n": "15"}, 16)
+    assert (plain(view.ud), view.rev) == ({"n": "10"}, 11)
 
 
 def older(wsdl):
@@ -164,9 +163,9 @@ def test_a_client_built_from_an_older_wsdl_goes_on_with_a_newer_node(node, tmp_p
     with urllib.request.urlopen(node.wsdl, timeout=10) as answer:
         path.write_bytes(older(answer.read()))
     ask = client_of(node, path).service
-    opened = ask.OpenSession(call="zeep-4", ani="0612345678", ud=entries(offer="gold"))
+    opened = ask.OpenSession(call="zeep-4", ani="06 12 34 56 78", ud=entries(offer="gold"))
     session = opened.session.session
-    assert (opened.created, opened.session.ani) == (True, "0612345678")
+    assert (opened.created, opened.session.ani) == (True, "+33612345678")
     assert "ud" not in opened.session
     assert ask.AddJourneyStep(session=session, ev="in", step="menu").noted.steps == 1
     assert ask.RouteSession(session=session, rp="sales").decision.target == "7100"

@@ -74,7 +74,7 @@ def test_a_charset_that_is_not_known_is_refused():
         (b"<a>" * 100_000, Limits(), "at most 32 nested elements", 400),
         (b"<a><b/><b/></a>", Limits(elements=2), "at most 2 elements", 400),
         (
-            b"<a b='' c='' xmlns='d'/>",
+            b"<a b='' c='' d='' xmlns='e'/>",
             Limits(attributes=2),
             "at most 2 attributes of an element",
             400,
