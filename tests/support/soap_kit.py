@@ -137,3 +137,53 @@ def record_of(plain, record):
     unset = {name for name, field in fields.items() if field.default is UNSET}
     there = {name: v for name, v in plain.items() if not (v is None and name in unset)}
     return msgspec.convert(there, record)
+
+
+PIECES = [
+    *(
+        b"<",
+        b">",
+        b"</",
+        b"/>",
+        b"&",
+        b";",
+        b"'",
+        b'"',
+        b"=",
+        b"]]>",
+        b"<![CDATA[",
+        b"<!--",
+        b"-->",
+    ),
+    *(b"<!DOCTYPE a [", b"<!ENTITY x 'y'>", b"<!ENTITY % p SYSTEM 'file:///etc/passwd'>", b"%p;"),
+    *(b"<?x?>", b"<?xml version='1.0' encoding='", b"utf-16", b"xmlns=''", b"xmlns:p='urn:x'"),
+    *(
+        b"&#0;",
+        b"&#xD800;",
+        b"&x;",
+        b"&lt;",
+        b"\x00",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"\xed\xa0\x80",
+    ),
+    *(b"<entry>", b"<key>", b"<value>", b"<type>json</type>", b"9" * 40, b"1e999", b"[" * 40),
+    *(b" xsi:nil='true'", b"<who>", b"</who>", b"<ud>", b"</ud>", b"\xc3\xa9", b" " * 30),
+]
+
+
+def mutated(chance, data, edits=6):
+    """A document with a few bytes changed, taken away, doubled, or pieces put in."""
+    for _ in range(chance.randint(1, edits)):
+        at = chance.randrange(len(data) + 1)
+        to = min(len(data), at + chance.randint(0, 12))
+        match chance.randrange(4):
+            case 0:
+                data = data[:at] + chance.choice(PIECES) + data[at:]
+            case 1:
+                data = data[:at] + data[to:]
+            case 2:
+                data = data[:at] + data[at:to] * chance.randint(2, 4) + data[to:]
+            case _:
+                data = data[:at] + chance.randbytes(1) + data[to:]
+    return data

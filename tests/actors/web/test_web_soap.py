@@ -1,5 +1,6 @@
 """The SOAP twin of the IVR API: the same answers, the same problems, in envelopes."""
 
+import random
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from lxml import etree
 from msgspec.structs import replace
 from soap_asking import PATH, ask, asking, post
+from soap_kit import mutated
 
 from actors.web import session_operations
 from actors.web.soap_records import NAMESPACE, TWINS, session_context
@@ -18,6 +20,7 @@ GOLDEN = Path(__file__).parent / "golden"
 LOCATION = f"http://127.0.0.1:8080{PATH}"
 SCHEMA = etree.XMLSchema(etree.fromstring(xsd_of(session_context())))
 BUSY, CLOSED, UNKNOWN = "b" * 20, "c" * 20, "d" * 20
+CASES = 500
 NEW = {"call": "c-1", "ani": "+33612345678", "dnis": "3900", "lang": "fr", "ud": {"offer": "gold"}}
 
 
@@ -350,6 +353,19 @@ def test_a_failure_within_is_a_fault_that_tells_nothing(site, session, caplog):
     said = ask(site, "GetSession", session=session)
     assert (said.status, said.code, said.rule[1]) == (500, "soap:Server", "internal-error")
     assert b"Traceback" not in said.body
+
+
+def test_mutated_envelopes_are_answered_or_refused_and_nothing_fails(site, session):
+    chance = random.Random(7)
+    step = asking("AddJourneyStep", session=session, ev="in", step="menu", data={"a": 1, "b": "c"})
+    change = asking("PatchSession", session=session, rev=1, set={"ud.a": 1}, del_=["ud.b"])
+    slugs = set()
+    for n in range(CASES):
+        said = post(site, mutated(chance, step if n % 2 else change, edits=1))
+        assert said.status in (200, 400, 500)
+        slugs.add("" if said.status == 200 else said.rule[1])
+    assert slugs >= {"", "malformed-body", "invalid-value", "no-such-operation"}
+    assert "internal-error" not in slugs
 
 
 def test_every_problem_of_envelopes_is_documented():

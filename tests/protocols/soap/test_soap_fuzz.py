@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from soap_kit import asks, enveloped, service, written
+from soap_kit import PIECES, asks, enveloped, mutated, service, written
 
 from protocols.http.problem import HttpProblem
 from protocols.soap import envelope
@@ -14,37 +14,6 @@ from protocols.soap.reading import Limits
 SERVICE = service()
 LIMITS = Limits(size=4_096, depth=12, elements=100, attributes=16)
 LONG_CASES = 1_000_000
-PIECES = [
-    *(
-        b"<",
-        b">",
-        b"</",
-        b"/>",
-        b"&",
-        b";",
-        b"'",
-        b'"',
-        b"=",
-        b"]]>",
-        b"<![CDATA[",
-        b"<!--",
-        b"-->",
-    ),
-    *(b"<!DOCTYPE a [", b"<!ENTITY x 'y'>", b"<!ENTITY % p SYSTEM 'file:///etc/passwd'>", b"%p;"),
-    *(b"<?x?>", b"<?xml version='1.0' encoding='", b"utf-16", b"xmlns=''", b"xmlns:p='urn:x'"),
-    *(
-        b"&#0;",
-        b"&#xD800;",
-        b"&x;",
-        b"&lt;",
-        b"\x00",
-        b"\xff\xfe",
-        b"\xef\xbb\xbf",
-        b"\xed\xa0\x80",
-    ),
-    *(b"<entry>", b"<key>", b"<value>", b"<type>json</type>", b"9" * 40, b"1e999", b"[" * 40),
-    *(b" xsi:nil='true'", b"<who>", b"</who>", b"<ud>", b"</ud>", b"\xc3\xa9", b" " * 30),
-]
 
 
 def understood(data):
@@ -68,23 +37,6 @@ SEED = enveloped(
     f"<a:Ask xmlns:a='{SERVICE.namespace}'><a:who>ann</a:who><a:much>7</a:much><a:ud><a:entry>"
     "<a:key>k</a:key><a:value>[1]</a:value><a:type>json</a:type></a:entry></a:ud></a:Ask>"
 )
-
-
-def mutated(chance, data):
-    """A document with a few bytes changed, taken away, doubled, or pieces put in."""
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(len(data) + 1)
-        to = min(len(data), at + chance.randint(0, 12))
-        match chance.randrange(4):
-            case 0:
-                data = data[:at] + chance.choice(PIECES) + data[at:]
-            case 1:
-                data = data[:at] + data[to:]
-            case 2:
-                data = data[:at] + data[at:to] * chance.randint(2, 4) + data[to:]
-            case _:
-                data = data[:at] + chance.randbytes(1) + data[to:]
-    return data
 
 
 def test_the_seed_of_mutations_is_understood():
