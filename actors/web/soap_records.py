@@ -171,16 +171,14 @@ def request_record(name: str, doc: OperationDoc) -> Any:
         name: Of the record.
         doc: What is said of the operation in the JSON API.
     """
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
-        (parameter, str) for parameter in _PARAMETER.findall(doc.path)
-    ]
+    fields: list[Any] = [(parameter, str) for parameter in _PARAMETER.findall(doc.path)]
     renamed: dict[str, str] = {}
     if "If-Match" in doc.headers:
         fields.append((REV, _Rev))
     for record in (doc.query, doc.request):
         for field in structs.fields(record) if record is not None else ():
             optional = () if field.required else (None,)
-            fields.append((field.name, field.type, *optional))  # type: ignore[arg-type]
+            fields.append((field.name, field.type, *optional))
             renamed[field.name] = field.encode_name
     if idempotency.HEADER in doc.headers:
         fields.append((KEY, _Key | None, None))
