@@ -101,6 +101,7 @@ class HttpConfig(Struct, frozen=True, kw_only=True):
     max_event_streams: Count = 64
     soap_max_depth: Annotated[int, Meta(ge=8, le=256)] = 32
     soap_max_elements: Annotated[int, Meta(ge=64, le=1_000_000)] = 4_000
+    soap_max_attributes: Annotated[int, Meta(ge=8, le=1_000)] = 64
 
 
 class HeartbeatConfig(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from actors import metrics
 from actors.session_api import IdempotentKey
 from actors.web import auth, once, problems
 from actors.web.auth import Principal
+from actors.web.dialect import Dialect, Refusal
 from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, patient, problem_response
 from actors.web.router import Router
 from actors.web.services import Services
@@ -32,9 +33,6 @@ logger = logging.getLogger(__name__)
 
 Q = TypeVar("Q")
 B = TypeVar("B")
-
-Refusal: TypeAlias = Callable[[HttpProblem], ApiResponse]
-"""Makes the answer of a problem."""
 
 Rememberer: TypeAlias = Literal["sessions", "node", "nobody"]
 """Who remembers what was done under an idempotency key: the sessions, durably; the node, as long as
@@ -115,23 +113,6 @@ class Admission(Protocol):
     def __call__(self, services: Services, principal: Principal | None, /) -> None:
         """Raise `HttpProblem` where it cannot; asked before the body is read."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """What differs for operations that speak another protocol than the rest of the API.
-
-    Their handlers get the body as the bytes that came, and read keys of idempotency themselves.
-
-    Attributes:
-        query: Reads the query as it was sent.
-        content_type: Raises `HttpProblem` for a `Content-Type` that is not understood.
-        refusal: Makes the answer of a problem.
-    """
-
-    query: Callable[[str], Mapping[str, str]]
-    content_type: Callable[[str | None], object]
-    refusal: Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +201,8 @@ def operation(
             request=request,
             request_optional=request_optional,
             response=response,
-            media_types=media_types,
+            media_types=(dialect.media_type,) if dialect else media_types,
+            foreign=dialect is not None,
             problems=(*problems, *keyed.problems),
         )
         return Operation(doc, handler, keeper, admit, dialect)
@@ -265,9 +247,7 @@ class Api:
         refusal: Refusal = problem_response
         try:
             found = self._router.find(request.method, target.segments(request.path))
-            name = found.operation.doc.name
-            if found.operation.dialect is not None:
-                refusal = found.operation.dialect.refusal
+            name, refusal = found.operation.doc.name, _refusal(found.operation)
             response = await self._run(found.operation, found.parameters, request)
         except HttpProblem as error:
             response = refusal(error)
@@ -279,6 +259,19 @@ class Api:
         metrics.HTTP_SECONDS.labels(name).observe(time.perf_counter() - started)
         metrics.HTTP_REQUESTS.labels(name, str(response.status)).inc()
         return response
+
+    def refused(self, request: ApiRequest, error: HttpProblem) -> ApiResponse:
+        """Make the answer of a problem that the transport has with a request.
+
+        Args:
+            request: What the transport received.
+            error: Such as that the answer has not come in time.
+        """
+        try:
+            found = self._router.find(request.method, target.segments(request.path))
+        except HttpProblem:
+            return problem_response(error)
+        return _refusal(found.operation)(error)
 
     async def _run(
         self, operation: Operation, path: Mapping[str, str], request: ApiRequest
@@ -326,6 +319,10 @@ class Api:
         return auth.authenticate(
             request.headers.get("authorization"), services.tokens, services.wall()
         )
+
+
+def _refusal(operation: Operation) -> Refusal:
+    return problem_response if operation.dialect is None else operation.dialect.refusal
 
 
 def _once(

@@ -17,7 +17,7 @@ from actors.config import HttpConfig
 from actors.entrance import Acceptor, Entrance
 from actors.web.api import Api
 from actors.web.connections import Connections, Moving, Stream, response_headers
-from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, problem_response
+from actors.web.exchange import ApiRequest, ApiResponse, ByteStream
 from actors.web.problems import unavailable
 from protocols.http import problem
 from protocols.http.problem import HttpProblem
@@ -148,7 +148,7 @@ class WebServer:
             async with asyncio.timeout(self._config.request_timeout_s):
                 response = await self._api.dispatch(asked)
         except TimeoutError:
-            response = problem_response(self._late(body))
+            response = self._api.refused(asked, self._late(body))
         if response.stream is not None:
             return await self._stream(request, response, response.stream)
         reply = web.Response(

@@ -17,7 +17,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from actors.web import session_operations
-from actors.web.api import Api, Call, Dialect, Operation, Reply, operation
+from actors.web.api import Api, Call, Operation, Reply, operation
+from actors.web.dialect import Dialect
 from actors.web.exchange import ApiRequest, ApiResponse, patient
 from actors.web.services import Services
 from actors.web.soap_records import BY_NAME, Asked, Twin, session_context
@@ -25,7 +26,7 @@ from actors.web.tokens import Scope
 from protocols.http import etag, idempotency, media, problem
 from protocols.http.problem import HttpProblem
 from protocols.soap import envelope, names, wsdl
-from protocols.soap.reading import Limits
+from protocols.soap.reading import REFUSALS, Limits
 from protocols.soap.service import OperationForm, Service
 from protocols.soap.transport import charset_of
 
@@ -39,7 +40,13 @@ _FAILED = 400
 _FAULT_STATUS = 500
 _FEW = 1_000
 """Pieces of an answer that take no longer than the rest of a request: some sessions."""
-_NO_ENVELOPE = (problem.MALFORMED_BODY, problem.BODY_TOO_LARGE)
+_HEADERS = {
+    "SOAPAction": "What the body says, or empty.",
+    idempotency.HEADER: "As `idempotency_key` in the envelope, which goes before it.",
+}
+_PROBLEMS = (*REFUSALS, problem.NOT_ACCEPTABLE, problem.UNSUPPORTED_MEDIA_TYPE)
+"""Those of an envelope that is not read; all others have 500."""
+
 _RETRY_AFTER = "Retry-After"
 _TYPED = {"Content-Type": names.CONTENT_TYPE}
 """With the charset, without which text/xml was ASCII (RFC 3023, 3.1)."""
@@ -65,7 +72,7 @@ class SoapEndpoint:
         try:
             twin, form, request = self._read(call)
         except HttpProblem as error:
-            if error.kind in _NO_ENVELOPE:
+            if error.kind in REFUSALS:
                 raise
             return _said(self.refusal(error, status=_FAULT_STATUS))
         answer = await self._api(call.services).dispatch(request)
@@ -146,6 +153,7 @@ def _limits(services: Services) -> Limits:
         size=config.max_body_bytes,
         depth=config.soap_max_depth,
         elements=config.soap_max_elements,
+        attributes=config.soap_max_attributes,
     )
 
 
@@ -220,22 +228,29 @@ def operations(service: Service | None = None) -> tuple[Operation, ...]:
         service: What is served; None is the service of IVR applications.
     """
     endpoint = SoapEndpoint(service or session_context())
-    speaks = Dialect(query=_any_query, content_type=charset_of, refusal=endpoint.refusal)
-    describes = Dialect(query=_which, content_type=_no_content, refusal=endpoint.refusal)
+
+    def dialect(query: Any, content_type: Any) -> Dialect:
+        return Dialect(
+            media_type=names.MEDIA_TYPE,
+            query=query,
+            content_type=content_type,
+            refusal=endpoint.refusal,
+        )
 
     @operation(
         "POST",
         PATH,
         scopes=_SCOPES,
-        media_types=(names.MEDIA_TYPE,),
+        headers=_HEADERS,
+        problems=_PROBLEMS,
         remembered_by="nobody",
-        dialect=speaks,
+        dialect=dialect(_any_query, charset_of),
     )
     async def soap_session_context(call: Call[Any, bytes]) -> Reply:
         """The operations of IVR applications in SOAP 1.1; `?wsdl` describes them."""
         return await endpoint.ask(call)
 
-    @operation("GET", PATH, media_types=(names.MEDIA_TYPE,), dialect=describes)
+    @operation("GET", PATH, scopes=_SCOPES, dialect=dialect(_which, _no_content))
     async def describe_session_context(call: Call[None, None]) -> Reply:
         """The WSDL (`?wsdl`) or XML Schema (`?xsd`) of the SOAP endpoint."""
         return Reply(value=endpoint.describe(call), headers=_TYPED)

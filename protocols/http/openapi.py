@@ -33,6 +33,8 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
         request_optional: Whether the body may be left out.
         response: Type of the answer, or None when it has no body.
         media_types: Media types of the answer.
+        foreign: Whether it speaks another protocol: then what is asked, and problems, are of the
+            media types of the answer, and described elsewhere.
         problems: Kinds of problems that the caller should expect.
     """
 
@@ -49,6 +51,7 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
     request_optional: bool = False
     response: Any = None
     media_types: tuple[str, ...] = media.BODY_TYPES
+    foreign: bool = False
     problems: tuple[problem.ProblemType, ...] = ()
 
 
@@ -101,6 +104,8 @@ def _operation(
     if operation.scopes:
         described["security"] = [{"bearer": []}]
         described["description"] = f"Scope: {' or '.join(operation.scopes)}."
+    if operation.foreign and operation.method == "POST":
+        described["requestBody"] = {"required": True, "content": _foreign(operation)}
     if operation.request is not None:
         schema = schemas[repr(operation.request)]
         described["requestBody"] = {
@@ -120,16 +125,21 @@ def _responses(operation: OperationDoc, schemas: dict[str, Any]) -> dict[str, An
     if operation.response is not None:
         usual["content"] = _content(operation.media_types, schemas[repr(operation.response)])
     elif operation.status != 204:  # noqa: PLR2004  204 No Content has no content
-        usual["content"] = {media_type: {} for media_type in operation.media_types}
+        usual["content"] = _foreign(operation)
     responses = {str(operation.status): usual}
-    error = _content((problem.MEDIA_TYPE,), schemas[repr(Problem)])
+    error = (
+        _foreign(operation)
+        if operation.foreign
+        else _content((problem.MEDIA_TYPE,), schemas[repr(Problem)])
+    )
     titles: dict[int, list[str]] = {}
     for kind in sorted(operation.problems, key=lambda kind: kind.status):
         titles.setdefault(kind.status, []).append(kind.title)
     for status, said in titles.items():
         described = {"description": "; ".join(dict.fromkeys(said)), "content": error}
         responses[str(status)] = described | _headers_of(status)
-    responses["default"] = {"description": "A problem (RFC 9457)", "content": error}
+    refused = "A fault" if operation.foreign else "A problem (RFC 9457)"
+    responses["default"] = {"description": refused, "content": error}
     return responses
 
 
@@ -139,6 +149,11 @@ def _headers_of(status: int) -> dict[str, Any]:
         return {}
     said = "Seconds after which to ask again."
     return {"headers": {"Retry-After": {"description": said, "schema": {"type": "integer"}}}}
+
+
+def _foreign(operation: OperationDoc) -> dict[str, Any]:
+    """Content that no record describes."""
+    return {media_type: {} for media_type in operation.media_types}
 
 
 def _content(media_types: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:

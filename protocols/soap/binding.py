@@ -28,7 +28,7 @@ from protocols.soap.model import (
     TextForm,
     form_of,
 )
-from protocols.soap.names import XSI, local_of, namespace_of, qualified
+from protocols.soap.names import MAX_SHOWN, XSI, local_of, namespace_of, qualified
 from protocols.soap.reading import Element
 
 NIL = qualified(XSI, "nil")
@@ -101,7 +101,7 @@ class Binding:
         values: dict[str, Any] = {}
         for n, one in enumerate(self._items(element, ENTRY, at)):
             entry = self._entry(one, f"{at}[{n}]")
-            field = f"{at}.{entry.key}"
+            field = f"{at}.{entry.key[:MAX_SHOWN]}"
             if entry.key in values:
                 raise problem.invalid(field, "given once")
             values[entry.key] = entries.value_of(entry, field)

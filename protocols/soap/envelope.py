@@ -9,7 +9,15 @@ from msgspec import Struct
 
 from protocols.http.problem import HttpProblem, ProblemType
 from protocols.soap import entries
-from protocols.soap.names import SOAP, SOAP_12, SOAP_NEXT, local_of, namespace_of, qualified
+from protocols.soap.names import (
+    MAX_SHOWN,
+    SOAP,
+    SOAP_12,
+    SOAP_NEXT,
+    local_of,
+    namespace_of,
+    qualified,
+)
 from protocols.soap.reading import Element, Limits, read, refuse
 
 VERSION_MISMATCH = ProblemType("version-mismatch", 400, "The envelope is not one of SOAP 1.1")
@@ -78,10 +86,11 @@ def _check_header(header: Element) -> None:
     for block in header.children:
         ours = block.attributes.get(_ACTOR, "") in ("", SOAP_NEXT)
         if ours and block.attributes.get(_MUST_UNDERSTAND, "0").strip() in ("1", "true"):
+            name = local_of(block.name)[:MAX_SHOWN]
             raise HttpProblem(
                 NOT_UNDERSTOOD,
-                f"the header block {local_of(block.name)} is not understood here",
-                field=local_of(block.name),
+                f"the header block {name} is not understood here",
+                field=name,
                 rule="absent, or not mustUnderstand",
             )
 

@@ -11,6 +11,12 @@ WSDL_SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
 XSD = "http://www.w3.org/2001/XMLSchema"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
+SEPARATOR = "}"
+"""Between the namespace of a name and its local part; expat takes no namespace that has it."""
+
+MAX_SHOWN = 128
+"""Characters of a name that came, in what is said of it."""
+
 MEDIA_TYPE = "text/xml"
 CONTENT_TYPE = "text/xml; charset=utf-8"
 

@@ -5,8 +5,9 @@
 const soap = require("soap");
 
 async function main(wsdl, token) {
-  const client = await soap.createClientAsync(wsdl, { handleNilAsNull: true });
-  client.addHttpHeader("Authorization", `Bearer ${token}`);
+  const access = { Authorization: `Bearer ${token}` };
+  const client = await soap.createClientAsync(wsdl, { handleNilAsNull: true, wsdl_headers: access });
+  client.addHttpHeader("Authorization", access.Authorization);
   const ask = async (name, request) => (await client[`${name}Async`](request))[0].result;
   const said = {};
   said.described = Object.keys(client.describe().SessionContextService.SessionContext);

@@ -1,5 +1,6 @@
 """The SOAP twin of the IVR API: the same answers, the same problems, in envelopes."""
 
+import asyncio
 import random
 import re
 from pathlib import Path
@@ -12,8 +13,10 @@ from soap_kit import mutated
 
 from actors.web import session_operations
 from actors.web.soap_records import NAMESPACE, TWINS, session_context
+from protocols.http import problem
 from protocols.soap import envelope
 from protocols.soap.names import SOAP_12, XSD
+from protocols.soap.reading import REFUSALS
 from protocols.soap.wsdl import wsdl_of, xsd_of
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -81,25 +84,69 @@ def test_every_operation_of_ivr_applications_is_there():
 
 @pytest.mark.parametrize("query", ["wsdl", "WSDL", "wsdl="])
 def test_the_wsdl_is_served_with_the_address_it_was_asked_at(site, query):
-    answer = site.get(f"{PATH}?{query}", scope=None)
+    answer = site.get(f"{PATH}?{query}", scope="viewer")
     assert answer.headers["content-type"] == "text/xml; charset=utf-8"
     location = f"http://127.0.0.1:{site.port}{PATH}"
     assert answer.body == wsdl_of(session_context(), location)
 
 
 def test_the_schema_is_served_by_itself(site):
-    assert site.get(f"{PATH}?xsd", scope=None).body == xsd_of(session_context())
+    assert site.get(f"{PATH}?xsd", scope="ivr").body == xsd_of(session_context())
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [(None, 401), ("cti", 403), ("viewer", 200), ("ivr", 200), ("operator", 200), ("admin", 200)],
+)
+@pytest.mark.parametrize("query", ["wsdl", "xsd"])
+def test_the_description_needs_a_token_that_may_read_sessions(site, scope, status, query):
+    """It is not among what the contract shows without one."""
+    answer = site.get(f"{PATH}?{query}", scope=scope)
+    assert (answer.status, answer.headers["content-type"]) == (status, "text/xml; charset=utf-8")
+    assert (b"Fault>" in answer.body) == (status != 200)
+    assert ("WWW-Authenticate" in answer.headers) == (status != 200)
 
 
 def test_an_address_that_is_none_is_not_repeated(site):
-    answer = site.get(f"{PATH}?wsdl", scope=None, headers={"Host": 'x"><y'})
+    answer = site.get(f"{PATH}?wsdl", headers={"Host": 'x"><y'})
     assert b'location="http://127.0.0.1:8080/soap/session-context"' in answer.body
 
 
 @pytest.mark.parametrize("query", ["", "?", "?x", "?wsdl&xsd"])
 def test_what_describes_nothing_is_refused(site, query):
-    answer = site.get(f"{PATH}{query}", scope=None)
+    answer = site.get(f"{PATH}{query}")
     assert (answer.status, b"wsdl or xsd" in answer.body) == (400, True)
+
+
+def test_the_endpoint_is_in_the_listing_of_routes_with_its_own_media_type(site):
+    document = site.get("/openapi.json").json()["paths"][PATH]
+    asked, described = document["post"], document["get"]
+    assert list(asked["requestBody"]["content"]) == ["text/xml"]
+    assert {one["name"] for one in asked["parameters"]} == {"SOAPAction", "Idempotency-Key"}
+    assert asked["responses"].keys() == {"200", "400", "406", "413", "415", "default"}
+    assert asked["security"] == described["security"] == [{"bearer": []}]
+    for answer in (*asked["responses"].values(), *described["responses"].values()):
+        assert list(answer["content"]) == ["text/xml"]
+
+
+def test_an_envelope_is_counted_as_one_and_as_the_operation_that_it_asked_for(site, session):
+    def counted():
+        text = site.get("/metrics", scope="viewer").body.decode()
+        found = re.findall(r"^vigie_http_requests_total\{(.*)\} (\S+)$", text, re.MULTILINE)
+        return {labels: float(value) for labels, value in found}
+
+    before = counted()
+    ask(site, "GetSession", session=session)
+    ask(site, "GetSession", session=UNKNOWN)
+    grown = {labels: n - before.get(labels, 0) for labels, n in counted().items()}
+    assert {labels for labels, n in grown.items() if n == 1} - {
+        'operation="prometheus",status="200"'
+    } == {
+        'operation="soapSessionContext",status="200"',
+        'operation="soapSessionContext",status="500"',
+        'operation="getSession",status="200"',
+        'operation="getSession",status="404"',
+    }
 
 
 # What is asked and answered
@@ -244,21 +291,89 @@ def test_a_refusal_for_now_says_when_to_ask_again(site):
     assert said.problem["retry_after_s"] == "2"
 
 
-def test_overload_is_told_as_the_server_s(site):
-    site.services.overload.rules["established"] = "the loop is late"
-    said = ask(site, "GetSession", session=UNKNOWN)
+@pytest.mark.parametrize(
+    ("operation", "fields", "json"),
+    [
+        ("OpenSession", {"call": "c-9"}, ("POST", "", {"call": "c-9"})),
+        ("FindSessions", {"call": "c-9"}, ("GET", "?call=c-9", None)),
+        ("GetSession", {"session": UNKNOWN}, ("GET", f"/{UNKNOWN}", None)),
+        ("GetSendList", {"session": UNKNOWN}, ("GET", f"/{UNKNOWN}/ivr", None)),
+        ("PatchSession", {"session": UNKNOWN, "rev": 1}, ("PATCH", f"/{UNKNOWN}", {})),
+        (
+            "AddJourneyStep",
+            {"session": UNKNOWN, "ev": "in", "step": "s"},
+            ("POST", f"/{UNKNOWN}/events", {"ev": "in", "step": "s"}),
+        ),
+        (
+            "RouteSession",
+            {"session": UNKNOWN, "rp": "r"},
+            ("POST", f"/{UNKNOWN}/route", {"rp": "r"}),
+        ),
+        ("CloseSession", {"session": UNKNOWN}, ("POST", f"/{UNKNOWN}/close", {})),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_is_refused_for_now_is_a_fault_of_the_server_with_the_same_facts(
+    site, operation, fields, json, status
+):
+    if status == 429:
+        site.services.overload.rules |= {"new": "too many", "established": "the loop is late"}
+    else:
+        site.services.readiness.there = False
+    method, path, body = json
+    wanted = site.ask(method, f"/api/v1/sessions{path}", body, scope="ivr")
+    assert wanted.status == status
+    said = ask(site, operation, **fields)
     assert (said.status, said.code) == (500, "soap:Server")
-    assert said.rule == (429, "overloaded", None, "the loop is late")
+    retry_after = wanted.headers["Retry-After"]
+    assert said.headers["Retry-After"] == said.problem["retry_after_s"] == retry_after
+    assert said.problem == wanted.json() | {"retry_after_s": retry_after}
 
 
-def test_who_may_only_look_changes_nothing(site, session):
-    done(ask(site, "GetSession", scope="viewer", session=session))
-    said = ask(site, "CloseSession", scope="viewer", session=session)
+def test_an_answer_that_does_not_come_in_time_is_a_fault_too(make_site):
+    site = make_site(request_timeout_s=0.1)
+    site.services.sessions.blocked = asyncio.Event()
+    said = ask(site, "GetSession", session=UNKNOWN)
+    assert (said.status, said.code) == (503, "soap:Server")
+    assert said.rule[:2] == (503, "unavailable")
+    assert said.headers["Retry-After"] == said.problem["retry_after_s"] == "1"
+
+
+def test_a_body_that_stops_arriving_gets_a_fault(make_site):
+    site = make_site(request_timeout_s=0.2)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.secrets['ivr']}\r\n"
+    said = site.raw(f"{head}Content-Length: 10\r\nConnection: close\r\n\r\n<a>".encode())
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"Content-Type: text/xml; charset=utf-8\r\n" in said
+    assert b"urn:vigie:problem:request-timeout</type>" in said
+
+
+READS = [("FindSessions", {"call": "c-1"}), ("GetSession", {}), ("GetSendList", {"app": "welcome"})]
+WRITES = [
+    ("PatchSession", {"rev": 1, "set": {"lang": "en"}}),
+    ("AddJourneyStep", {"ev": "in", "step": "menu"}),
+    ("RouteSession", {"rp": "sales"}),
+    ("CloseSession", {}),
+    ("OpenSession", NEW),
+]
+
+
+@pytest.mark.parametrize("scope", ["viewer", "ivr", "operator", "admin"])
+@pytest.mark.parametrize(("operation", "fields"), READS + WRITES)
+def test_the_scopes_of_the_json_api_hold(site, session, scope, operation, fields):
+    asked = (
+        fields if operation in ("FindSessions", "OpenSession") else fields | {"session": session}
+    )
+    said = ask(site, operation, scope=scope, **asked)
+    if scope != "viewer" or (operation, fields) in READS:
+        done(said)
+        return
     assert (said.status, said.code, said.rule[:3]) == (
         500,
         "soap:Client",
         (403, "forbidden", "Authorization"),
     )
+    assert said.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
 @pytest.mark.parametrize(
@@ -291,22 +406,26 @@ def test_an_envelope_needs_no_content_type(site, session):
 
 
 @pytest.mark.parametrize(
-    ("data", "rule"),
+    ("data", "slug", "rule"),
     [
-        (b"", "a body is required"),
-        (b"{}", "well-formed XML"),
-        (b"<a/>", "the root is soap:Envelope"),
+        (b"", "malformed-body", "a body is required"),
+        (b"{}", "malformed-body", "well-formed XML"),
+        (b"<a/>", "malformed-body", "the root is soap:Envelope"),
         (b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>",
-         "no document type declaration (SOAP 1.1, 3)"),
-        (b"<?x?><a/>", "no processing instruction (SOAP 1.1, 3)"),
-        (b"<a>" * 1_000, "at most 32 nested elements"),
-        (b"<a>" + b"<b/>" * 4_001, "at most 4000 elements"),
+         "document-type", "no document type declaration (SOAP 1.1, 3)"),
+        (b"<?x?><a/>", "processing-instruction", "no processing instruction (SOAP 1.1, 3)"),
+        (b"<a>" * 1_000, "too-deep", "at most 32 nested elements"),
+        (b"<a>" + b"<b/>" * 4_001, "too-many-elements", "at most 4000 elements and attributes"),
+        (b"<a " + b" ".join(b"a%d=''" % n for n in range(65)) + b"/>", "too-many-attributes",
+         "at most 64 attributes of an element"),
+        (b"<a xmlns='" + b"u" * 257 + b"'/>", "namespace-too-long",
+         "names of namespaces have at most 256 characters"),
     ],
 )  # fmt: skip
-def test_what_is_no_envelope_is_a_bad_request_with_its_rule(site, data, rule):
+def test_what_is_no_envelope_is_a_bad_request_with_its_rule(site, data, slug, rule):
     said = post(site, data)
     assert (said.status, said.code) == (400, "soap:Client")
-    assert said.rule == (400, "malformed-body", "body", rule)
+    assert said.rule == (400, slug, "body", rule)
 
 
 def test_a_body_over_the_limit_is_refused(make_site):
@@ -315,9 +434,11 @@ def test_a_body_over_the_limit_is_refused(make_site):
 
 
 def test_the_bounds_of_an_envelope_are_configured(make_site):
-    site = make_site(soap_max_depth=8, soap_max_elements=64)
+    site = make_site(soap_max_depth=8, soap_max_elements=64, soap_max_attributes=8)
+    nine = b" ".join(b"a%d=''" % n for n in range(9))
+    assert post(site, b"<a " + nine + b"/>").rule[3] == "at most 8 attributes of an element"
     assert post(site, b"<a>" * 9).rule[3] == "at most 8 nested elements"
-    assert post(site, b"<a>" + b"<b/>" * 64).rule[3] == "at most 64 elements"
+    assert post(site, b"<a>" + b"<b/>" * 64).rule[3] == "at most 64 elements and attributes"
     done(ask(site, "OpenSession", **NEW))
 
 
@@ -370,7 +491,8 @@ def test_mutated_envelopes_are_answered_or_refused_and_nothing_fails(site, sessi
 
 def test_every_problem_of_envelopes_is_documented():
     text = (Path(__file__).parents[3] / "docs" / "soap.md").read_text(encoding="utf-8")
-    kinds = envelope.VERSION_MISMATCH, envelope.NOT_UNDERSTOOD, envelope.NO_SUCH_OPERATION
+    kinds = {envelope.VERSION_MISMATCH, envelope.NOT_UNDERSTOOD, envelope.NO_SUCH_OPERATION}
+    kinds |= set(REFUSALS) - {problem.MALFORMED_BODY, problem.BODY_TOO_LARGE}
     assert {(kind.slug, str(kind.status)) for kind in kinds} == set(
         re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", text, re.MULTILINE)
     )

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import urllib.request
 
 import pytest
 import requests
@@ -160,8 +159,9 @@ def older(wsdl):
 
 def test_a_client_built_from_an_older_wsdl_goes_on_with_a_newer_node(node, tmp_path):
     path = tmp_path / "older.wsdl"
-    with urllib.request.urlopen(node.wsdl, timeout=10) as answer:
-        path.write_bytes(older(answer.read()))
+    headers = {"Authorization": f"Bearer {node.token('viewer')}"}
+    served = requests.get(node.wsdl, headers=headers, timeout=10)
+    path.write_bytes(older(served.content))
     ask = client_of(node, path).service
     opened = ask.OpenSession(call="zeep-4", ani="06 12 34 56 78", ud=entries(offer="gold"))
     session = opened.session.session
@@ -176,6 +176,10 @@ def test_a_client_built_from_an_older_wsdl_goes_on_with_a_newer_node(node, tmp_p
 
 
 def test_who_has_no_token_is_told_so(node):
+    with pytest.raises(requests.HTTPError, match="401"):
+        zeep.Client(node.wsdl)
+    client = client_of(node)
+    del client.transport.session.headers["Authorization"]
     with pytest.raises(zeep.exceptions.Fault) as caught:
-        zeep.Client(node.wsdl).service.GetSession("0" * 20)
+        client.service.GetSession("0" * 20)
     assert problem(caught.value)["type"] == "urn:vigie:problem:unauthorized"

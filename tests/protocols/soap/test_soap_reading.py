@@ -1,12 +1,18 @@
 """XML from strangers: each rule that it breaks is named, and nothing is fetched or resolved."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from protocols.http.problem import HttpProblem
+from protocols.soap import reading
 from protocols.soap.reading import Element, Limits, read
 
 DTD = "no document type declaration (SOAP 1.1, 3)"
 INSTRUCTION = "no processing instruction (SOAP 1.1, 3)"
+MANY = "at most 2 elements and attributes"
 MALFORMED = "well-formed XML"
 DECLARED = "text is UTF-8, or UTF-16 with a byte order mark, as the declaration says"
 LAUGHS = (
@@ -59,7 +65,16 @@ def refused(data, limits=None, charset=None):
 )
 def test_what_is_hostile_or_broken_is_refused_with_its_rule(data, rule):
     error = refused(data)
+    kind = {DTD: "document-type", INSTRUCTION: "processing-instruction"}.get(rule, "malformed-body")
     assert (error.status, error.problem.field, error.problem.rule) == (400, "body", rule)
+    assert error.kind.slug == kind
+
+
+def test_a_parser_that_is_shown_a_document_type_gives_up_too():
+    """The look ahead of it is not the only guard."""
+    with pytest.raises(HttpProblem) as caught:
+        reading._parsed(LAUGHS, Limits())
+    assert caught.value.kind == reading.DOCUMENT_TYPE
 
 
 def test_a_charset_that_is_not_known_is_refused():
@@ -67,29 +82,96 @@ def test_a_charset_that_is_not_known_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("data", "limits", "rule", "status"),
+    ("data", "limits", "slug", "rule"),
     [
-        (b"<a>1234</a>", Limits(size=10), "at most 10 bytes", 413),
-        (b"<a><a><a/></a></a>", Limits(depth=2), "at most 2 nested elements", 400),
-        (b"<a>" * 100_000, Limits(), "at most 32 nested elements", 400),
-        (b"<a><b/><b/></a>", Limits(elements=2), "at most 2 elements", 400),
+        (b"<a>1234</a>", Limits(size=10), "body-too-large", "at most 10 bytes"),
+        (b"<a><a><a/></a></a>", Limits(depth=2), "too-deep", "at most 2 nested elements"),
+        (b"<a>" * 100_000, Limits(), "too-deep", "at most 32 nested elements"),
+        (b"<a><b/><b/></a>", Limits(elements=2), "too-many-elements", MANY),
+        (b"<a b='' c=''/>", Limits(elements=2), "too-many-elements", MANY),
         (
             b"<a b='' c='' d='' xmlns='e'/>",
             Limits(attributes=2),
+            "too-many-attributes",
             "at most 2 attributes of an element",
-            400,
         ),
     ],
-    ids=["size", "depth", "endless depth", "elements", "attributes"],
+    ids=["size", "depth", "endless depth", "elements", "attributes in all", "attributes"],
 )
-def test_what_takes_too_much_is_refused_with_the_limit(data, limits, rule, status):
+def test_what_takes_too_much_is_refused_with_the_limit(data, limits, slug, rule):
     error = refused(data, limits)
-    assert (error.status, error.problem.rule) == (status, rule)
+    assert (error.kind.slug, error.problem.field, error.problem.rule) == (slug, "body", rule)
+    assert error.status == (413 if slug == "body-too-large" else 400)
 
 
 def test_what_is_as_large_as_it_may_be_is_read():
     data = b"<a b='' c=''><b/></a>"
-    read(data, Limits(size=len(data), depth=2, elements=2, attributes=2))
+    read(data, Limits(size=len(data), depth=2, elements=4, attributes=2))
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "xmlns='{}'",
+        'xmlns:p="{}"',
+        "xmlns\n=\t'{}'",
+        "b=''xmlns='{}'",
+        "xmlns:" + "p" * 999 + "='{}'",
+    ],
+)
+def test_a_namespace_has_a_name_of_bounded_length(declared):
+    """Each name of it repeats it: half a megabyte, times as many elements as there may be."""
+    longest = "u" * reading.MAX_NAMESPACE
+    error = refused(f"<a {declared.format(longest + 'u')}/>".encode())
+    assert error.kind.slug == "namespace-too-long"
+    assert error.problem.rule == "names of namespaces have at most 256 characters"
+    read(f"<a {declared.format(longest)}/>".replace("''", "'' ").encode(), Limits())
+
+
+def test_attributes_and_text_may_be_longer_than_the_name_of_a_namespace():
+    text = "x" * 10_000
+    found = read(f"<a b='{text}'>{text}</a>".encode(), Limits())
+    assert found.attributes["b"] == found.text == text
+
+
+INVENTING = """
+import sys
+from protocols.soap.reading import Limits, read
+
+def grown():
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
+
+def invent(first):
+    pairs = "".join(f"<e{n}x a{n}x=''/>" for n in range(first, first + EACH))
+    read(f"<p{first}:r xmlns:p{first}='urn:{first}'>{pairs}</p{first}:r>".encode(), Limits())
+
+EACH, names = 1_000, int(sys.argv[1])
+for first in range(0, 20_000, EACH):
+    invent(10**9 + first)
+before = grown()
+for first in range(0, names // 2, EACH):
+    invent(first)
+print(grown() - before)
+"""
+
+
+def kilobytes_of(names):
+    """How much a process grows by reading so many names, each once."""
+    done = subprocess.run(
+        [sys.executable, "-c", INVENTING, str(names)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("names", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_names_that_were_invented_are_not_kept(names):
+    """libxml2 would keep them as long as the process lives: measured, 43 MB of a million."""
+    assert kilobytes_of(names) < 1_024
 
 
 def test_text_is_put_together_over_comments_sections_and_references():
