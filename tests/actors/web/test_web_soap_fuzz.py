@@ -1,6 +1,7 @@
 """Whatever is posted to the SOAP endpoint is answered in SOAP, by its schema, and nothing fails."""
 
 import collections
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -105,7 +106,7 @@ def test_what_is_posted_is_answered_in_soap(endpoint):
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
-def test_much_that_is_posted_is_answered_in_soap(endpoint, record_property):
+def test_much_that_is_posted_is_answered_in_soap(endpoint):
     told = tried(endpoint, LONG_CASES)
-    record_property("answered", dict(told.most_common()))
+    sys.stdout.write(f"{dict(told.most_common())}\n")
     assert {f"{twin.name}Response" for twin in TWINS} <= told.keys()
