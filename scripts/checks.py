@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Path(sys.prefix)
 REPORTS = ENVIRONMENT / "reports"
 WHEELS = ENVIRONMENT / "wheels"
+PEERS = ENVIRONMENT / "peers"
 ROOMS = ("actors", "protocols", "supervision")
 # Our tests mostly wait for processes and sockets, Thespian's for the clock: more than the cores.
 WORKERS = "4"
@@ -110,6 +111,8 @@ def environment() -> dict[str, str]:
     wheel = next(WHEELS.glob("*.whl"), None)
     path = f"{ENVIRONMENT / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     added = {"PYTHONSAFEPATH": "1", "PATH": path, "VIGIE_WHEEL": str(wheel or "")}
+    if (modules := PEERS / "node_modules").is_dir():
+        added["NODE_PATH"] = str(modules)
     # A configuration of the caller's own node must not reach the nodes under test.
     kept = {name: text for name, text in os.environ.items() if not name.startswith("VIGIE_")}
     return {**kept, **added}
@@ -214,6 +217,21 @@ def install_system_packages(*, long: bool) -> None:
         subprocess.run(("apt-get", "install", "-y", "-qq", *names), check=False)
 
 
+def install_peers() -> None:
+    """Install the clients in JavaScript that interfaces are tried with, where npm is there.
+
+    Where they cannot be, their tests are skipped and say so.
+    """
+    if shutil.which("npm") is None:
+        return
+    say("installing the clients of tests/peers")
+    PEERS.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "tests" / "peers" / "package.json", PEERS)
+    subprocess.run(
+        ("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", PEERS), check=False
+    )
+
+
 def close(tally: Tally) -> int:
     """Print what failed, what was skipped for want of packages, and the counts."""
     for step in tally.steps:
@@ -239,6 +257,8 @@ def main(arguments: list[str]) -> int:
     tally = Tally()
     shutil.rmtree(REPORTS, ignore_errors=True)
     install_system_packages(long=long)
+    if long:
+        install_peers()
     if install_wheel(tally):
         if not options:
             check_sources(tally)

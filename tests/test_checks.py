@@ -68,3 +68,24 @@ def test_the_configuration_of_the_callers_node_does_not_reach_the_tests(checks, 
     environment = checks.environment()
     assert "VIGIE_HTTP__PORT" not in environment
     assert environment["PYTHONSAFEPATH"] == "1"
+
+
+def test_clients_in_javascript_are_found_where_they_were_installed(checks, monkeypatch, tmp_path):
+    monkeypatch.setattr(checks, "PEERS", tmp_path)
+    monkeypatch.delenv("NODE_PATH", raising=False)
+    assert "NODE_PATH" not in checks.environment()
+    (tmp_path / "node_modules").mkdir()
+    assert checks.environment()["NODE_PATH"] == str(tmp_path / "node_modules")
+
+
+def test_clients_in_javascript_are_installed_where_npm_is(checks, monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(checks, "PEERS", tmp_path / "peers")
+    monkeypatch.setattr(checks.subprocess, "run", lambda words, **_: ran.append(words))
+    monkeypatch.setattr(checks.shutil, "which", lambda name: None)
+    checks.install_peers()
+    assert ran == []
+    monkeypatch.setattr(checks.shutil, "which", lambda name: f"/usr/bin/{name}")
+    checks.install_peers()
+    assert ran[0][:2] == ("npm", "install")
+    assert (tmp_path / "peers" / "package.json").is_file()

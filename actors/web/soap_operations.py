@@ -9,7 +9,8 @@ other fault has 500, as SOAP 1.1 (6.2) wants.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -33,6 +34,9 @@ from protocols.soap.transport import charset_of
 PATH = "/soap/session-context"
 
 _SCOPES: tuple[Scope, ...] = ("viewer", "ivr")
+_ADDRESSES = 16
+"""WSDLs that are kept, each for an address it was asked at: making one takes milliseconds."""
+
 _AUTHORITY = re.compile(
     r"[A-Za-z0-9.\-_]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?"
 )
@@ -62,6 +66,24 @@ class SoapEndpoint:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._served: tuple[Services, Api] | None = None
+
+    def dialect(
+        self,
+        query: Callable[[str], Mapping[str, str]],
+        content_type: Callable[[str | None], object],
+    ) -> Dialect:
+        """Make the dialect of an operation: XML, and faults.
+
+        Args:
+            query: Reads the query as it was sent.
+            content_type: Raises `HttpProblem` for a `Content-Type` that is not understood.
+        """
+        return Dialect(
+            media_type=names.MEDIA_TYPE,
+            query=query,
+            content_type=content_type,
+            refusal=self.refusal,
+        )
 
     async def ask(self, call: Call[Any, bytes]) -> Reply:
         """Answer one envelope.
@@ -122,17 +144,27 @@ class SoapEndpoint:
     def describe(self, call: Call[None, None]) -> bytes:
         """The description that was asked for."""
         if "xsd" in call.parameters:
-            return wsdl.xsd_of(self._service)
+            return _xsd(self._service)
         authority = call.headers.get("host", "")
         if not _AUTHORITY.fullmatch(authority):
             authority = f"{call.services.config.host}:{call.services.config.port}"
-        return wsdl.wsdl_of(self._service, f"http://{authority}{PATH}")
+        return _wsdl(self._service, f"http://{authority}{PATH}")
 
     def _api(self, services: Services) -> Api:
         """The operations that are asked, on the parts of the node that asks."""
         if self._served is None or self._served[0] is not services:
             self._served = services, Api(services, session_operations.OPERATIONS)
         return self._served[1]
+
+
+@lru_cache(maxsize=1)
+def _xsd(service: Service) -> bytes:
+    return wsdl.xsd_of(service)
+
+
+@lru_cache(maxsize=_ADDRESSES)
+def _wsdl(service: Service, location: str) -> bytes:
+    return wsdl.wsdl_of(service, location)
 
 
 async def _enveloped(pieces: Iterator[str], services: Services) -> bytes:
@@ -228,14 +260,8 @@ def operations(service: Service | None = None) -> tuple[Operation, ...]:
         service: What is served; None is the service of IVR applications.
     """
     endpoint = SoapEndpoint(service or session_context())
-
-    def dialect(query: Any, content_type: Any) -> Dialect:
-        return Dialect(
-            media_type=names.MEDIA_TYPE,
-            query=query,
-            content_type=content_type,
-            refusal=endpoint.refusal,
-        )
+    speaks = endpoint.dialect(_any_query, charset_of)
+    describes = endpoint.dialect(_which, _no_content)
 
     @operation(
         "POST",
@@ -244,13 +270,13 @@ def operations(service: Service | None = None) -> tuple[Operation, ...]:
         headers=_HEADERS,
         problems=_PROBLEMS,
         remembered_by="nobody",
-        dialect=dialect(_any_query, charset_of),
+        dialect=speaks,
     )
     async def soap_session_context(call: Call[Any, bytes]) -> Reply:
         """The operations of IVR applications in SOAP 1.1; `?wsdl` describes them."""
         return await endpoint.ask(call)
 
-    @operation("GET", PATH, scopes=_SCOPES, dialect=dialect(_which, _no_content))
+    @operation("GET", PATH, scopes=_SCOPES, dialect=describes)
     async def describe_session_context(call: Call[None, None]) -> Reply:
         """The WSDL (`?wsdl`) or XML Schema (`?xsd`) of the SOAP endpoint."""
         return Reply(value=endpoint.describe(call), headers=_TYPED)

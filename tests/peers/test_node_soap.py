@@ -1,7 +1,7 @@
 """Node's `soap`, built from the WSDL that a real node serves, does every operation.
 
-It runs where Node is there with the package: `npm install --prefix tests/peers`, or elsewhere and
-`NODE_PATH` set to its `node_modules`.
+It runs where Node is there with the package: `scripts/test --long` installs it; so does
+`npm install --prefix tests/peers`, or elsewhere and `NODE_PATH` set to its `node_modules`.
 """
 
 import contextlib
