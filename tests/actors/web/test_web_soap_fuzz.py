@@ -1,13 +1,16 @@
 """Whatever is posted to the SOAP endpoint is answered in SOAP, by its schema, and nothing fails."""
 
 import collections
+import random
 import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 from soap_asking import NAMES, PATH
 from soap_hostile import envelopes
+from soap_kit import mutated
 
 from actors.session_api import SessionView
 from actors.web.api import Api
@@ -21,7 +24,7 @@ SERVICE = session_context()
 SCHEMA = etree.XMLSchema(etree.fromstring(xsd_of(SERVICE)))
 SESSION, CLOSED, BUSY, UNKNOWN = "a" * 20, "c" * 20, "b" * 20, "d" * 20
 KNOWN = (SESSION, SESSION, SESSION, CLOSED, BUSY, UNKNOWN, "c-1", "fr", "+33612345678")
-CASES, LONG_CASES = 400, 100_000
+EXAMPLES, LONG_EXAMPLES, LONG_VARIANTS = 400, 10_000, 9
 CODES = {"Client", "Server", "MustUnderstand", "VersionMismatch"}
 HOW = settings(
     deadline=None,
@@ -87,26 +90,32 @@ def endpoint(site):
     return Endpoint(site)
 
 
-def tried(endpoint, cases):
-    @given(envelopes(SERVICE, KNOWN))
-    @settings(HOW, max_examples=cases)
-    def answered(data):
+def tried(endpoint, examples, variants=0):
+    """Try envelopes, each with some that differ from it in a few bytes."""
+
+    @given(envelopes(SERVICE, KNOWN), st.integers(0, 2**32))
+    @settings(HOW, max_examples=examples)
+    def answered(data, seed):
         endpoint.hold(data)
+        chance = random.Random(seed)
+        for _ in range(variants):
+            endpoint.hold(mutated(chance, data, edits=2))
 
     answered()
     return endpoint.answered
 
 
 def test_what_is_posted_is_answered_in_soap(endpoint):
-    told = tried(endpoint, CASES)
-    assert told.total() >= CASES
+    told = tried(endpoint, EXAMPLES)
+    assert told.total() >= EXAMPLES
     assert {"invalid-value", "malformed-body"} <= told.keys()
     assert {f"{twin.name}Response" for twin in TWINS} & told.keys()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
-def test_much_that_is_posted_is_answered_in_soap(endpoint):
-    told = tried(endpoint, LONG_CASES)
+def test_a_hundred_thousand_envelopes_are_answered_in_soap(endpoint):
+    told = tried(endpoint, LONG_EXAMPLES, LONG_VARIANTS)
+    assert told.total() >= LONG_EXAMPLES * (1 + LONG_VARIANTS)
     sys.stdout.write(f"{dict(told.most_common())}\n")
     assert {f"{twin.name}Response" for twin in TWINS} <= told.keys()
