@@ -1,10 +1,10 @@
 // Does every operation of the SOAP twin with Node's `soap`, and prints what came of it as JSON.
-// Usage: node session_context.cjs URL-OF-THE-WSDL TOKEN
+// Usage: node session_context.cjs URL-OF-THE-WSDL TOKEN CALL
 "use strict";
 
 const soap = require("soap");
 
-async function main(wsdl, token) {
+async function main(wsdl, token, call) {
   const access = { Authorization: `Bearer ${token}` };
   const client = await soap.createClientAsync(wsdl, { handleNilAsNull: true, wsdl_headers: access });
   client.addHttpHeader("Authorization", access.Authorization);
@@ -12,12 +12,12 @@ async function main(wsdl, token) {
   const said = {};
   said.described = Object.keys(client.describe().SessionContextService.SessionContext);
   said.opened = await ask("OpenSession", {
-    call: "node-1",
+    call,
     ani: "+33612345678",
     ud: { entry: [{ key: "offer", value: "gold" }, { key: "n", value: "5", type: "integer" }] },
   });
   const session = said.opened.session.session;
-  said.found = await ask("FindSessions", { call: "node-1", open: "1" });
+  said.found = await ask("FindSessions", { call, open: "1" });
   said.read = await ask("GetSession", { session });
   said.sent = await ask("GetSendList", { session, app: "welcome" });
   const change = {

@@ -29,17 +29,26 @@ def node_js(*words):
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What the client printed."""
+def served(tmp_path_factory):
+    """A node, where there is a client for it."""
     if shutil.which("node") is None:
         pytest.skip("Node is missing")
     if node_js("-e", "require.resolve('soap')")[0]:
         pytest.skip("Node's package soap is missing: npm install --prefix tests/peers")
     with contextlib.ExitStack() as stack:
-        served = SoapNode(tmp_path_factory.mktemp("node"), stack)
-        code, out, err = node_js("session_context.cjs", served.wsdl, served.token())
-        assert code == 0, err
-        return json.loads(out)
+        yield SoapNode(tmp_path_factory.mktemp("node"), stack)
+
+
+def told(wsdl, token, call):
+    """What the client printed."""
+    code, out, err = node_js("session_context.cjs", str(wsdl), token, call)
+    assert code == 0, err
+    return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def said(served):
+    return told(served.wsdl, served.token(), "node-1")
 
 
 def test_it_finds_every_operation_in_the_wsdl(said):
@@ -76,3 +85,15 @@ def test_it_adds_a_step_once_routes_and_closes(said):
     assert (said["added"]["replayed"], said["again"]["replayed"]) == (False, True)
     assert said["routed"]["decision"]["target"] == "7100"
     assert said["closed"]["session"]["state"] == "closed"
+
+
+def test_a_client_built_from_an_older_wsdl_goes_on(served, said, tmp_path):
+    path = tmp_path / "older.wsdl"
+    path.write_bytes(served.older_wsdl())
+    older = told(path, served.token(), "node-2")
+    assert older["opened"]["session"]["session"] != said["opened"]["session"]["session"]
+    assert older["changed"]["session"]["rev"] == 2
+    assert older["stale"]["fault"]["detail"]["Problem"]["rev"] == "2"
+    assert older["added"]["noted"]["steps"] == 1
+    assert older["routed"]["decision"]["target"] == "7100"
+    assert older["closed"]["session"]["state"] == "closed"

@@ -1,10 +1,13 @@
 """A real node, in a process of its own, that SOAP clients are tried on."""
 
 import socket
+import urllib.request
 
+from lxml import etree
 from node_alone import NodeAlone
 
 from actors.web.soap_operations import PATH
+from protocols.soap.names import XSD
 
 CONFIG = """
 [http]
@@ -25,6 +28,30 @@ rtype = "label"
 default = ["session", "ani"]
 welcome = ["ani", "ud.offer", "auth_level"]
 """
+
+DROPPED = {
+    "SessionView": ["ud", "not_icm_portable", "events", "durable"],
+    "JourneyStep": ["data"],
+    "SessionOpened": ["replayed"],
+    "RouteAnswer": ["stale", "durable"],
+    "AddJourneyStep": ["app", "idempotency_key"],
+    "FindSessions": ["open"],
+}
+"""What the older WSDL does not know yet: the last fields of some records."""
+
+
+def older(wsdl):
+    """The WSDL of a release before some fields were added."""
+    root = etree.fromstring(wsdl)
+    names = {"xs": XSD}
+    for name, fields in DROPPED.items():
+        for field in fields:
+            found = root.xpath(
+                f"//xs:schema/*[@name='{name}']//xs:element[@name='{field}']", namespaces=names
+            )
+            assert len(found) == 1, (name, field)
+            found[0].getparent().remove(found[0])
+    return etree.tostring(root)
 
 
 class SoapNode:
@@ -52,3 +79,10 @@ class SoapNode:
         body = {"scope": scope, "name": "client"}
         made = self.node.ask("api", method="POST", path="/api/v1/tokens", query={}, body=body)
         return made["body"]["token"]
+
+    def older_wsdl(self):
+        """What a release before some fields were added would have served."""
+        request = urllib.request.Request(self.wsdl)
+        request.add_header("Authorization", f"Bearer {self.token('viewer')}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return older(answer.read())

@@ -11,19 +11,8 @@ from soap_node import SoapNode
 from zeep.transports import Transport
 
 from actors.web.soap_records import TWINS
-from protocols.soap.names import XSD
 
 pytestmark = pytest.mark.system
-
-DROPPED = {
-    "SessionView": ["ud", "not_icm_portable", "events", "durable"],
-    "JourneyStep": ["data"],
-    "SessionOpened": ["replayed"],
-    "RouteAnswer": ["stale", "durable"],
-    "AddJourneyStep": ["app", "idempotency_key"],
-    "FindSessions": ["open"],
-}
-"""What the older WSDL does not know yet: the last fields of some records."""
 
 
 @pytest.fixture(scope="module")
@@ -143,25 +132,9 @@ def test_writers_that_read_again_when_they_are_stale_lose_nothing(node):
     assert (plain(view.ud), view.rev) == ({"n": "10"}, 11)
 
 
-def older(wsdl):
-    """The WSDL of a release before some fields were added."""
-    root = etree.fromstring(wsdl)
-    names = {"xs": XSD}
-    for name, fields in DROPPED.items():
-        for field in fields:
-            found = root.xpath(
-                f"//xs:schema/*[@name='{name}']//xs:element[@name='{field}']", namespaces=names
-            )
-            assert len(found) == 1, (name, field)
-            found[0].getparent().remove(found[0])
-    return etree.tostring(root)
-
-
 def test_a_client_built_from_an_older_wsdl_goes_on_with_a_newer_node(node, tmp_path):
     path = tmp_path / "older.wsdl"
-    headers = {"Authorization": f"Bearer {node.token('viewer')}"}
-    served = requests.get(node.wsdl, headers=headers, timeout=10)
-    path.write_bytes(older(served.content))
+    path.write_bytes(node.older_wsdl())
     ask = client_of(node, path).service
     opened = ask.OpenSession(call="zeep-4", ani="06 12 34 56 78", ud=entries(offer="gold"))
     session = opened.session.session
