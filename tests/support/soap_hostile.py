@@ -9,7 +9,7 @@ from soap_kit import PIECES, mutated
 from protocols.soap.model import BooleanForm, EntriesForm, IntegerForm, ListForm, NumberForm
 from protocols.soap.names import SOAP, SOAP_12, XSI
 
-FIT = 3
+FIT = 9
 """How often a value is one of its kind, to once that it is anything."""
 
 HOLD = [
@@ -74,8 +74,9 @@ def bodies(operation, service, known):
         inside_of(place.form, known).map(lambda inside, name=place.name: element(name, inside))
         for place in operation.request.places
     ]
-    chosen = st.tuples(*(st.sampled_from((True, True, True, False)) for _ in fields))
-    others = st.lists(st.tuples(ODD, nested, st.none() | NAMESPACES), max_size=2)
+    chosen = st.tuples(*(st.sampled_from((*(True,) * FIT, False)) for _ in fields))
+    odd = st.lists(st.tuples(ODD, nested, st.none() | NAMESPACES), min_size=1, max_size=2)
+    others = st.integers(0, FIT).flatmap(lambda n: st.just([]) if n else odd)
 
     def put(made):
         values, wanted, odd = made
@@ -89,12 +90,10 @@ def bodies(operation, service, known):
 UNDERSTOOD = "<s:Header><x s:mustUnderstand='1'/></s:Header>"
 HEADER = "<s:Header><w:x xmlns:w='urn:w'/></s:Header>"
 HEADERS = st.sampled_from(
-    ["", "", "", "<s:Header/>", HEADER, UNDERSTOOD, "<s:Header/><s:Header/>", "text"]
+    [*[""] * FIT, "<s:Header/>", HEADER, UNDERSTOOD, "<s:Header/><s:Header/>", "text"]
 )
 PROLOGS = st.sampled_from(["", "", "<?xml version='1.0' encoding='utf-8'?>", "<!-- c -->"])
-ENCODINGS = st.sampled_from(
-    ["utf-8", "utf-8", "utf-8", "utf-8", "utf-16", "utf-8-sig", "utf-16-le"]
-)
+ENCODINGS = st.sampled_from([*["utf-8"] * FIT, "utf-16", "utf-8-sig", "utf-16-le"])
 
 
 def envelopes(service, known=()):
@@ -112,7 +111,7 @@ def envelopes(service, known=()):
         data = text.encode(encoding)
         return data if seed is None else mutated(random.Random(seed), data, edits=2)
 
-    seeds = st.none() | st.none() | st.integers(0, 2**32)
+    seeds = st.integers(0, 3).flatmap(lambda n: st.none() if n else st.integers(0, 2**32))
     whole = st.tuples(PROLOGS, HEADERS, asked, ENCODINGS, seeds).map(put)
     pieces = st.lists(st.sampled_from(PIECES), max_size=20).map(b"".join)
     return st.integers(0, 9).flatmap(lambda n: whole if n else pieces | st.binary(max_size=200))

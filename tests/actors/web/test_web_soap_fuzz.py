@@ -99,7 +99,7 @@ def tried(endpoint, examples, variants=0):
         endpoint.hold(data)
         chance = random.Random(seed)
         for _ in range(variants):
-            endpoint.hold(mutated(chance, data, edits=2))
+            endpoint.hold(mutated(chance, data, edits=1))
 
     answered()
     return endpoint.answered
