@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from itertools import islice
 from typing import NoReturn
 from xml.parsers import expat
 
@@ -43,14 +44,20 @@ MAX_NAMESPACE = 256
 """Characters of the name of a namespace. Every name of it repeats it: a long one, written once,
 would fill memory with few elements, and expat itself with the attributes of one."""
 
+DECLARED = 4
+"""Attributes and declarations of namespaces of a document, as a multiple of the elements that it
+may have. Expat collects all of one element before it shows the first: a hundred thousand would
+hold up the node for a tenth of a second."""
+
 _DECLARATION = re.compile(r"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([^\"']{1,40})[\"']")
-# Both take time in proportion to the text, and find rather too much: what they find in text, or in
+# These take time in proportion to the text, and find rather too much: what they find in text, or in
 # a document that is malformed anyway, is refused likewise.
 _DOCTYPE = re.compile(r"\ufeff?(?:\s++|<!--.*?-->|<\?.*?\?>)*+<!DOCTYPE", re.DOTALL)
 _NAMESPACE = re.compile(
     rf"[\s\"']xmlns(?::[^\s=<>\"']*+)?\s*+=\s*+"
     rf"(?:\"[^\"<]{{{MAX_NAMESPACE + 1}}}|'[^'<]{{{MAX_NAMESPACE + 1}}})"
 )
+_ATTRIBUTE = re.compile(r"=[ \t\r\n]*+[\"']")
 _CHARSETS = {"utf-8": "utf-8", "us-ascii": "utf-8", "utf-16": "utf-16"}
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -114,11 +121,20 @@ def read(data: bytes, limits: Limits, charset: str | None = None) -> Element:
     if not data:
         refuse("a body is required")
     text = _text(data, charset)
+    _look_ahead(text, limits)
+    return _parsed(_utf8(text), limits)
+
+
+def _look_ahead(text: str, limits: Limits) -> None:
+    """Refuse what the parser is better not shown."""
     if _DOCTYPE.match(text):
         _refuse_doctype()
     if _NAMESPACE.search(text):
         refuse(f"names of namespaces have at most {MAX_NAMESPACE} characters", NAMESPACE_TOO_LONG)
-    return _parsed(_utf8(text), limits)
+    most = DECLARED * limits.elements
+    if next(islice(_ATTRIBUTE.finditer(text), most, None), None) is not None:
+        rule = f"at most {most} attributes and declarations of namespaces"
+        refuse(rule, TOO_MANY_ATTRIBUTES)
 
 
 def _parsed(data: bytes, limits: Limits) -> Element:

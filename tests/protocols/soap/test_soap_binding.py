@@ -152,7 +152,7 @@ def entry(*parts):
             "JSON: numbers are finite",
         ),
         (
-            entry(("key", "k"), ("value", "[" * 5000), ("type", "json")),
+            entry(("key", "k"), ("value", "[" * 5000 + "]" * 5000), ("type", "json")),
             "ud.k",
             "JSON: at most 16 nested arrays and objects",
         ),

@@ -128,6 +128,18 @@ def test_a_namespace_has_a_name_of_bounded_length(declared):
     read(f"<a {declared.format(longest)}/>".replace("''", "'' ").encode(), Limits())
 
 
+@pytest.mark.parametrize("one", ["xmlns:p{}='u'", "a{}=''", 'a{}\n=\t"\'"'])
+def test_a_flood_of_attributes_is_not_shown_to_the_parser(one):
+    """It would collect them all before the first can be refused."""
+    limits = Limits(elements=25)
+    flood = " ".join(one.format(n) for n in range(101))
+    error = refused(f"<a {flood}/>".encode(), limits)
+    assert error.kind.slug == "too-many-attributes"
+    assert error.problem.rule == "at most 100 attributes and declarations of namespaces"
+    fits = " ".join(f"xmlns:p{n}='u'" for n in range(100))
+    read(f"<a {fits}/>".encode(), limits)
+
+
 def test_attributes_and_text_may_be_longer_than_the_name_of_a_namespace():
     text = "x" * 10_000
     found = read(f"<a b='{text}'>{text}</a>".encode(), Limits())
