@@ -74,7 +74,10 @@ def bodies(operation, service, known):
         inside_of(place.form, known).map(lambda inside, name=place.name: element(name, inside))
         for place in operation.request.places
     ]
-    chosen = st.tuples(*(st.sampled_from((*(True,) * FIT, False)) for _ in fields))
+    mostly = st.sampled_from([*[True] * FIT, False])
+    chosen = st.tuples(
+        *(st.booleans() if place.optional else mostly for place in operation.request.places)
+    )
     odd = st.lists(st.tuples(ODD, nested, st.none() | NAMESPACES), min_size=1, max_size=2)
     others = st.integers(0, FIT).flatmap(lambda n: st.just([]) if n else odd)
 
