@@ -206,6 +206,10 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
 
     dsn: Dsn = ""
     connections: Annotated[int, Meta(ge=1, le=256)] = 4
+    max_connections: Annotated[int, Meta(ge=1, le=256)] = 32
+    probe_ms: Annotated[int, Meta(ge=50, le=60_000)] = 500
+    breaker_failures: Annotated[int, Meta(ge=1, le=1_000)] = 5
+    breaker_open_ms: Milliseconds = 1_000
     queue_limit: Count = 10_000
     query_timeout_ms: Milliseconds = 120
     connect_timeout_s: Seconds = 5.0

@@ -65,6 +65,11 @@ RELATIONS = (
         "must be at most overload.all_above_journal_load",
     ),
     Relation(
+        ("database.connections", "database.max_connections"),
+        _at_most,
+        "must be at most database.max_connections",
+    ),
+    Relation(
         ("database.reconnect_min_s", "database.reconnect_max_s"),
         _at_most,
         "must be at most database.reconnect_max_s",

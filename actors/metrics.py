@@ -48,7 +48,7 @@ DB_SECONDS = Histogram(
 )
 DB_QUERIES = Counter(
     "vigie_db_queries_total",
-    "Queries answered: ok, failed, timeout, queue_full or down.",
+    "Queries answered: ok, failed, timeout, queue_full, circuit_open or down.",
     ("outcome",),
     registry=REGISTRY,
 )
