@@ -13,6 +13,7 @@ from actors.config import send_list
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
+from actors.customer_lookup import CustomerCache, cache_of
 from actors.http_server import HttpEntrance, HttpServerArgs
 from actors.journal.collector import JournalCollector
 from actors.journal.journal import Journal
@@ -80,6 +81,7 @@ class Assembly:
         operator_token: the operator's secret, at the first start only.
         release: how this one stands among the others.
         web: where HTTP connections come in.
+        customers: what is known of callers.
     """
 
     kernel: Kernel
@@ -96,6 +98,7 @@ class Assembly:
     operator_token: str | None
     release: ReleaseSettings
     web: HttpEntrance
+    customers: CustomerCache
 
     @classmethod
     def make(
@@ -144,6 +147,7 @@ class Assembly:
             operator_token,
             release,
             HttpEntrance(release.standby),
+            cache_of(config.customers),
         )
 
     def arguments(self) -> NodeArgs:
@@ -160,6 +164,8 @@ class Assembly:
                 self.alarms,
                 self.release.standby,
                 self.release.permanence,
+                config.customers,
+                self.customers,
             ),
             call=CallSupArgs(
                 config.supervision,

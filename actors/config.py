@@ -51,6 +51,13 @@ Application = Annotated[
         pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="a name of 1 to 64 letters, digits, _ or -"
     ),
 ]
+Column = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z_][0-9A-Za-z_]{0,62}\Z",
+        description="a column: 1 to 63 letters, digits and _",
+    ),
+]
 Share = Annotated[float, Meta(ge=0, le=1)]
 ProbeWord = Annotated[str, Meta(min_length=1, max_length=4_096)]
 SendField = Annotated[
@@ -222,6 +229,28 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 90
 
 
+class CustomersConfig(Struct, frozen=True, kw_only=True):
+    """`[customers]`: what is known of a caller by the number, looked up in PostgreSQL."""
+
+    table: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z_][0-9A-Za-z_]{0,62}(\.[A-Za-z_][0-9A-Za-z_]{0,62})?)?\Z",
+            description="empty, a table or SCHEMA.TABLE of letters, digits and _",
+        ),
+    ] = ""
+    key: Column = "number"
+    columns: tuple[Column, ...] = ()
+    query: Annotated[str, Meta(max_length=4_096)] = ""
+    deadline_ms: Annotated[int, Meta(ge=1, le=10_000)] = 120
+    waiting_limit: Count = 10_000
+    cache_rows: Count = 100_000
+    max_age_s: Seconds = 300.0
+    negative_age_s: Seconds = 60.0
+    stale_s: Seconds = 3_600.0
+    max_row_bytes: Annotated[int, Meta(ge=64, le=1_048_576)] = 4_096
+
+
 class PostgresConfig(Struct, frozen=True, kw_only=True):
     """`[postgres]`: the embedded server, run by the anchor while `database.dsn` is empty."""
 
@@ -330,6 +359,7 @@ class Config(Struct, frozen=True, kw_only=True):
     journal: JournalConfig = JournalConfig()
     overload: OverloadConfig = OverloadConfig()
     database: DatabaseConfig = DatabaseConfig()
+    customers: CustomersConfig = CustomersConfig()
     postgres: PostgresConfig = PostgresConfig()
     logs: LogsConfig = LogsConfig()
     scheduler: SchedulerConfig = SchedulerConfig()

@@ -80,6 +80,16 @@ RELATIONS = (
         "must be at most journal.outbox_limit",
     ),
     Relation(
+        ("customers.query", "customers.table"),
+        lambda query, table: not (query and table),
+        "must be empty where customers.table is set",
+    ),
+    Relation(
+        ("customers.query",),
+        lambda query: not query or "$1" in query,
+        "must have the parameter $1, the number",
+    ),
+    Relation(
         ("anchor.restart_min_s", "anchor.restart_max_s"),
         _at_most,
         "must be at most anchor.restart_max_s",

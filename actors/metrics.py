@@ -52,6 +52,18 @@ DB_QUERIES = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
+CUSTOMER_LOOKUPS = Counter(
+    "vigie_customer_lookups_total",
+    "Customers looked up: cached, found, unknown, stale, unavailable, or late and dropped.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+CUSTOMER_SECONDS = Histogram(
+    "vigie_customer_lookup_seconds",
+    "From asking the database for a customer to its answer, or failure.",
+    buckets=(0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.12, 0.15, 0.25, 0.5, 1.0),
+    registry=REGISTRY,
+)
 STORE_SESSIONS = Counter(
     "vigie_store_sessions_total",
     "Closed sessions: stored, refused by the database, or dropped from a full outbox.",

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from actors import dispatch
-from actors.config import DatabaseConfig
+from actors.config import CustomersConfig, DatabaseConfig
 from actors.connection_router import ConnectionRouter
 from actors.connectors.targets import targets
+from actors.customer_facts import CustomerFacts, CustomersSettings
+from actors.customer_lookup import CustomerCache, cache_of
 from actors.database import ROUTER
 from actors.odbc_connection import ConnectionSettings, OdbcConnection
 from actors.odbc_connector import ConnectorSettings, OdbcConnector
@@ -44,6 +46,8 @@ class OdbcSettings(Struct, frozen=True):
         alarms: Where operators are told; None together with the journal.
         standby: While it waits another process stores sessions.
         permanence: What takes something away from the schema waits for it.
+        customers: How callers are looked up.
+        cache: Of what is known of them; None makes one that ends with odbcServer.
     """
 
     database: DatabaseConfig
@@ -53,6 +57,8 @@ class OdbcSettings(Struct, frozen=True):
     alarms: Alarms | None = None
     standby: Standby = Standby()
     permanence: Permanence = Permanence()
+    customers: CustomersConfig = CustomersConfig()
+    cache: CustomerCache | None = None
 
 
 class OdbcServer(Supervisor):
@@ -70,6 +76,7 @@ class OdbcServer(Supervisor):
             *_keepers(args),
         ]
         if database.dsn:
+            specs.append(ChildSpec("customerFacts", CustomerFacts, _customers(args)))
             specs.append(ChildSpec("sessionSweeper", SessionSweeper, database))
         return SupervisorFlags("one_for_one", args.intensity * len(specs), args.period_s), specs
 
@@ -95,6 +102,11 @@ def _connectors(database: DatabaseConfig) -> list[ChildSpec]:
         ChildSpec(f"odbcConnector-{n}", OdbcConnector, ConnectorSettings(target, probe_s))
         for n, target in enumerate(hosts, 1)
     ]
+
+
+def _customers(args: OdbcSettings) -> CustomersSettings:
+    cache = cache_of(args.customers) if args.cache is None else args.cache
+    return CustomersSettings(args.customers, cache)
 
 
 def _keepers(args: OdbcSettings) -> list[ChildSpec]:

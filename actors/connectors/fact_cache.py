@@ -42,6 +42,16 @@ class Hit(Struct, Generic[Value], frozen=True):
     stale: bool
 
 
+class CacheStatistics(Struct, frozen=True):
+    """How a cache does: rows now and at most, and what it has counted."""
+
+    rows: int
+    limit: int
+    hits: int
+    misses: int
+    evicted: int
+
+
 class FactCache(Generic[Value]):
     """The cache.
 
@@ -62,6 +72,10 @@ class FactCache(Generic[Value]):
     def __len__(self) -> int:
         """How many values there are, those that nothing was found for included."""
         return len(self._rows)
+
+    def statistics(self) -> CacheStatistics:
+        """How much there is, and what has been counted since the start."""
+        return CacheStatistics(len(self), self.limits.rows, self.hits, self.misses, self.evicted)
 
     def get(self, key: str, now: float) -> Hit[Value] | None:
         """Look a key up.
