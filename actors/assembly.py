@@ -14,6 +14,7 @@ from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
 from actors.customer_lookup import CustomerCache, cache_of
+from actors.database_desk import DatabaseDesk
 from actors.http_server import HttpEntrance, HttpServerArgs
 from actors.journal.collector import JournalCollector
 from actors.journal.journal import Journal
@@ -230,6 +231,7 @@ class _Made:
             alarms=self.alarms.active,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
             send_list=partial(send_list, config),
+            database=DatabaseDesk(kernel),
             wall=kernel.clock.wall,
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )

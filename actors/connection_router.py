@@ -180,6 +180,7 @@ class ConnectionRouter(GenServer):
         for group in (CONNECTIONS, CONNECTORS):
             for member in self.members(group):
                 self.cast(member, Announce())
+        self._tell_watchers(self.state.stands)  # what the one before told is not true any more
 
     def handle_call(self, request: Any, from_: PendingCall) -> Any:
         """Take a query; it is answered later."""

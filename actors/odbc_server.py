@@ -17,8 +17,11 @@ from actors.connectors.targets import targets
 from actors.customer_facts import CustomerFacts, CustomersSettings
 from actors.customer_lookup import CustomerCache, cache_of
 from actors.database import ROUTER
+from actors.odbc_alarms import OdbcAlarms
 from actors.odbc_connection import ConnectionSettings, OdbcConnection
 from actors.odbc_connector import ConnectorSettings, OdbcConnector
+from actors.odbc_pool import NAME as POOL
+from actors.odbc_pool import OdbcPool, PoolSettings
 from actors.permanence import Permanence
 from actors.session_finder import FinderSettings, SessionFinder
 from actors.session_store import SessionStore
@@ -76,6 +79,9 @@ class OdbcServer(Supervisor):
             *_keepers(args),
         ]
         if database.dsn:
+            specs.append(ChildSpec(POOL, OdbcPool, PoolSettings(database, connection_spec)))
+            if args.alarms is not None:
+                specs.append(ChildSpec("odbcAlarms", OdbcAlarms, args.alarms))
             specs.append(ChildSpec("customerFacts", CustomerFacts, _customers(args)))
             specs.append(ChildSpec("sessionSweeper", SessionSweeper, database))
         return SupervisorFlags("one_for_one", args.intensity * len(specs), args.period_s), specs
