@@ -10,10 +10,19 @@ from actors.connection_router import ConnectionFreed, HostsStand
 from actors.database import ROUTER, DatabaseDown, Query, Rows
 from actors.database_desk import DatabaseDesk
 from actors.odbc_alarms import OdbcAlarms
-from actors.odbc_pool import NAME, Pool, PoolCarried, PoolRefused, Resize
-from actors.odbc_server import OdbcServer, OdbcSettings
+from actors.odbc_pool import (
+    NAME,
+    OdbcPool,
+    Pool,
+    PoolAsked,
+    PoolCarried,
+    PoolRefused,
+    PoolSettings,
+    Resize,
+)
+from actors.odbc_server import OdbcServer, OdbcSettings, connection_spec
 from actors.web.ports import PoolBusy, PoolLimit
-from supervision.testing import Kit
+from supervision.testing import Kit, Takeover
 
 
 async def up(node, dsn, **changes):
@@ -115,6 +124,19 @@ def test_what_an_operator_wanted_is_wanted_by_the_next_version_too(on_node, post
         assert pool.hand_over() == PoolCarried(6)
 
     on_node(scenario)
+
+
+def test_the_size_travels_to_another_version_through_a_takeover():
+    database = DatabaseConfig(dsn="postgresql://a,b/x", connections=2, max_connections=6)
+    settings = PoolSettings(database, connection_spec)
+    with Takeover() as node:
+        for side in (node.old, node.new):
+            side.start(OdbcPool, settings, name=NAME)
+        old, new = node.old.address(NAME), node.new.address(NAME)
+        assert node.old.call(old, Resize(5)) == Pool(5, 2, 6, 2, 0)
+        assert node.new.call(new, PoolAsked()) == Pool(2, 2, 6, 2, 0)
+        node.take_over()
+        assert node.new.call(new, PoolAsked()) == Pool(5, 2, 6, 2, 0)
 
 
 def test_without_a_database_there_is_no_pool_to_change(on_node):
