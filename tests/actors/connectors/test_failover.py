@@ -1,6 +1,8 @@
 """Several hosts: real servers with streaming replication, killed, promoted and brought back."""
 
 import asyncio
+import os
+import signal
 import time
 
 import pytest
@@ -175,23 +177,26 @@ def test_when_the_replica_is_killed_its_read_is_run_once_more_on_the_primary(on_
     on_node(scenario)
 
 
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
 def test_a_backend_that_is_killed_costs_its_own_query_one_more_run_and_the_others_nothing(
-    on_node, servers
+    on_node, servers, kill
 ):
     _, replica = servers
 
     async def scenario(node):
         await up(node, *servers)
-        sql = "SELECT pg_sleep(0.2), pg_backend_pid() AS pid"
-        slow = Query(sql=sql, repeatable=True, replica=True)
+        slow = Query(sql="SELECT pg_sleep(1)", repeatable=True, replica=True)
         victim = asyncio.ensure_future(node.call(ROUTER, slow))
-        await node.until(lambda: status(node)["running"] == 1)
-        kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%0.2%'"
-        mine = " AND pid <> pg_backend_pid()"
-        other = asyncio.ensure_future(node.call(ROUTER, Query(sql="SELECT pg_sleep(0.3)")))
-        await asyncio.to_thread(replica.run, kill + mine)
+        other = asyncio.ensure_future(node.call(ROUTER, Query(sql="SELECT pg_sleep(2)")))
+        await node.until(lambda: status(node)["running"] == 2)
+        find = "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1)'"
+        ((pid,),) = await asyncio.to_thread(replica.run, find)
+        os.kill(pid, kill)
         assert isinstance(await victim, Rows)
         assert isinstance(await other, Rows)
+        await node.until(lambda: roles(node) == ["primary", "replica"])
+        await node.until(lambda: set(status(node)["connections"].values()) == {"idle"})
+        assert node.kernel.restarts == 0
 
     on_node(scenario)
 
