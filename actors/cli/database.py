@@ -48,7 +48,8 @@ def pool(options: Namespace) -> Answer:
 def _pool(pool: dict[str, Any] | None) -> str:
     if pool is None:
         return "none"
-    text = f"{pool['connections']} to each of {pool['hosts']} hosts"
+    where = f"to each of {pool['hosts']} hosts" if pool["hosts"] > 1 else "to one host"
+    text = f"{pool['connections']} {where}"
     if pool["connections"] != pool["configured"]:
         text += f", database.connections says {pool['configured']}"
     return f"{text}; at most {pool['limit']}"
