@@ -124,9 +124,8 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
             release: how it stands among the others.
         """
-        tokens, operator_token = open_store(
-            data, kernel.clock.wall(), makes=not release.standby.waiting
-        )
+        makes = not release.standby.waiting
+        tokens, operator_token = open_store(data, kernel.clock.wall(), makes=makes)
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
         journal = _journal(kernel, config, data)
         openings = _openings(config, pool, count, journal)
@@ -157,17 +156,7 @@ class Assembly:
         return NodeArgs(
             supervision=config.supervision,
             log=_log_settings(self),
-            database=OdbcSettings(
-                config.database,
-                config.supervision.intensity,
-                config.supervision.period_s,
-                self.journal,
-                self.alarms,
-                self.release.standby,
-                self.release.permanence,
-                config.customers,
-                self.customers,
-            ),
+            database=_odbc_settings(self),
             call=CallSupArgs(
                 config.supervision,
                 self.openings.settings.table,
@@ -261,6 +250,21 @@ def _store_args(node: Assembly) -> StoreArgs:
     least = node.config.journal.min_free_mb
     standby = node.release.standby
     return StoreArgs(node.journal, node.pool, node.links, node.alarms, least, standby)
+
+
+def _odbc_settings(node: Assembly) -> OdbcSettings:
+    config = node.config
+    return OdbcSettings(
+        config.database,
+        config.supervision.intensity,
+        config.supervision.period_s,
+        node.journal,
+        node.alarms,
+        node.release.standby,
+        node.release.permanence,
+        config.customers,
+        node.customers,
+    )
 
 
 def _tell_release(kernel: Kernel, told: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from actors.config_relations import RELATIONS
+from actors.customers_config import CustomersConfig
 from actors.etc_files import etc_file
 from actors.settings import Mistake, overrides, read
 
@@ -49,13 +50,6 @@ Application = Annotated[
     str,
     Meta(
         pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="a name of 1 to 64 letters, digits, _ or -"
-    ),
-]
-Column = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z_][0-9A-Za-z_]{0,62}\Z",
-        description="a column: 1 to 63 letters, digits and _",
     ),
 ]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -227,28 +221,6 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
     store_interval_ms: Milliseconds = 200
     store_timeout_ms: Milliseconds = 5_000
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 90
-
-
-class CustomersConfig(Struct, frozen=True, kw_only=True):
-    """`[customers]`: what is known of a caller by the number, looked up in PostgreSQL."""
-
-    table: Annotated[
-        str,
-        Meta(
-            pattern=r"^([A-Za-z_][0-9A-Za-z_]{0,62}(\.[A-Za-z_][0-9A-Za-z_]{0,62})?)?\Z",
-            description="empty, a table or SCHEMA.TABLE of letters, digits and _",
-        ),
-    ] = ""
-    key: Column = "number"
-    columns: tuple[Column, ...] = ()
-    query: Annotated[str, Meta(max_length=4_096)] = ""
-    deadline_ms: Annotated[int, Meta(ge=1, le=10_000)] = 120
-    waiting_limit: Count = 10_000
-    cache_rows: Count = 100_000
-    max_age_s: Seconds = 300.0
-    negative_age_s: Seconds = 60.0
-    stale_s: Seconds = 3_600.0
-    max_row_bytes: Annotated[int, Meta(ge=64, le=1_048_576)] = 4_096
 
 
 class PostgresConfig(Struct, frozen=True, kw_only=True):

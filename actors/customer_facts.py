@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct
 
 from actors import metrics
-from actors.config import CustomersConfig
 from actors.connectors.fact_cache import CacheStatistics
 from actors.connectors.flights import Flights
 from actors.customer_lookup import (
@@ -26,6 +25,7 @@ from actors.customer_lookup import (
     Row,
     cached,
 )
+from actors.customers_config import CustomersConfig
 from actors.database import ROUTER, Query, Rows
 from actors.database_words import words
 from supervision import GenServer, Response

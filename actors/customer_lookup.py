@@ -16,7 +16,7 @@ from actors.connectors.fact_cache import CacheLimits, FactCache
 from supervision.eventloop.cell import LocalAddress
 
 if TYPE_CHECKING:
-    from actors.config import CustomersConfig
+    from actors.customers_config import CustomersConfig
     from supervision import GenServer
 
 NAME = "customerFacts"

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from actors import dispatch
-from actors.config import CustomersConfig, DatabaseConfig
+from actors.config import DatabaseConfig
 from actors.connection_router import ConnectionRouter
 from actors.connectors.targets import targets
 from actors.customer_facts import CustomerFacts, CustomersSettings
 from actors.customer_lookup import CustomerCache, cache_of
+from actors.customers_config import CustomersConfig
 from actors.database import ROUTER
 from actors.odbc_alarms import OdbcAlarms
 from actors.odbc_connection import ConnectionSettings, OdbcConnection

@@ -13,8 +13,9 @@ from typing import Any
 
 import asyncpg
 
-from actors.config import CustomersConfig, DatabaseConfig
+from actors.config import DatabaseConfig
 from actors.customer_lookup import NAME, CustomerCache, Facts, LookUp, cache_of, look_up
+from actors.customers_config import CustomersConfig
 from actors.database import ROUTER, Query, Rows
 from actors.odbc_server import OdbcServer, OdbcSettings, database_state
 from supervision import SHUTDOWN, GenServer, actor_system

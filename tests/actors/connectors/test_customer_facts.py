@@ -3,9 +3,9 @@
 import pytest
 
 from actors import metrics
-from actors.config import CustomersConfig
 from actors.customer_facts import NO_QUERY, CustomerFacts, CustomersSettings, statement
 from actors.customer_lookup import NAME, Facts, Forget, cache_of, look_up
+from actors.customers_config import CustomersConfig
 from actors.database import ROUTER, CircuitOpen, DatabaseDown, Query, Rows
 from supervision.testing import Kit
 
