@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Severity: TypeAlias = Literal["critical", "major", "minor", "warning"]
 
 AlarmName: TypeAlias = Literal[
+    "breaker-open",
     "database-down",
     "descriptors",
     "disk-low",
@@ -33,6 +34,7 @@ AlarmName: TypeAlias = Literal[
     "outbox-filling",
     "outbox-full",
     "overload",
+    "primary-missing",
     "schema-refused",
 ]
 """Every alarm that there is; docs/operations.md says of each what to do."""

@@ -13,6 +13,8 @@ from actors.config import send_list
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
+from actors.customer_lookup import CustomerCache, cache_of
+from actors.database_desk import DatabaseDesk
 from actors.http_server import HttpEntrance, HttpServerArgs
 from actors.journal.collector import JournalCollector
 from actors.journal.journal import Journal
@@ -80,6 +82,7 @@ class Assembly:
         operator_token: the operator's secret, at the first start only.
         release: how this one stands among the others.
         web: where HTTP connections come in.
+        customers: what is known of callers.
     """
 
     kernel: Kernel
@@ -96,6 +99,7 @@ class Assembly:
     operator_token: str | None
     release: ReleaseSettings
     web: HttpEntrance
+    customers: CustomerCache
 
     @classmethod
     def make(
@@ -120,9 +124,8 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
             release: how it stands among the others.
         """
-        tokens, operator_token = open_store(
-            data, kernel.clock.wall(), makes=not release.standby.waiting
-        )
+        makes = not release.standby.waiting
+        tokens, operator_token = open_store(data, kernel.clock.wall(), makes=makes)
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
         journal = _journal(kernel, config, data)
         openings = _openings(config, pool, count, journal)
@@ -144,6 +147,7 @@ class Assembly:
             operator_token,
             release,
             HttpEntrance(release.standby),
+            cache_of(config.customers),
         )
 
     def arguments(self) -> NodeArgs:
@@ -152,15 +156,7 @@ class Assembly:
         return NodeArgs(
             supervision=config.supervision,
             log=_log_settings(self),
-            database=OdbcSettings(
-                config.database,
-                config.supervision.intensity,
-                config.supervision.period_s,
-                self.journal,
-                self.alarms,
-                self.release.standby,
-                self.release.permanence,
-            ),
+            database=_odbc_settings(self),
             call=CallSupArgs(
                 config.supervision,
                 self.openings.settings.table,
@@ -224,6 +220,7 @@ class _Made:
             alarms=self.alarms.active,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
             send_list=partial(send_list, config),
+            database=DatabaseDesk(kernel),
             wall=kernel.clock.wall,
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
@@ -253,6 +250,21 @@ def _store_args(node: Assembly) -> StoreArgs:
     least = node.config.journal.min_free_mb
     standby = node.release.standby
     return StoreArgs(node.journal, node.pool, node.links, node.alarms, least, standby)
+
+
+def _odbc_settings(node: Assembly) -> OdbcSettings:
+    config = node.config
+    return OdbcSettings(
+        config.database,
+        config.supervision.intensity,
+        config.supervision.period_s,
+        node.journal,
+        node.alarms,
+        node.release.standby,
+        node.release.permanence,
+        config.customers,
+        node.customers,
+    )
 
 
 def _tell_release(kernel: Kernel, told: dict[str, Any]) -> None:

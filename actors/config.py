@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from actors.config_relations import RELATIONS
+from actors.customers_config import CustomersConfig
 from actors.etc_files import etc_file
 from actors.settings import Mistake, overrides, read
 
@@ -209,6 +210,10 @@ class DatabaseConfig(Struct, frozen=True, kw_only=True):
 
     dsn: Dsn = ""
     connections: Annotated[int, Meta(ge=1, le=256)] = 4
+    max_connections: Annotated[int, Meta(ge=1, le=256)] = 32
+    probe_ms: Annotated[int, Meta(ge=50, le=60_000)] = 500
+    breaker_failures: Annotated[int, Meta(ge=1, le=1_000)] = 5
+    breaker_open_ms: Milliseconds = 1_000
     queue_limit: Count = 10_000
     query_timeout_ms: Milliseconds = 120
     connect_timeout_s: Seconds = 5.0
@@ -329,6 +334,7 @@ class Config(Struct, frozen=True, kw_only=True):
     journal: JournalConfig = JournalConfig()
     overload: OverloadConfig = OverloadConfig()
     database: DatabaseConfig = DatabaseConfig()
+    customers: CustomersConfig = CustomersConfig()
     postgres: PostgresConfig = PostgresConfig()
     logs: LogsConfig = LogsConfig()
     scheduler: SchedulerConfig = SchedulerConfig()

@@ -65,6 +65,11 @@ RELATIONS = (
         "must be at most overload.all_above_journal_load",
     ),
     Relation(
+        ("database.connections", "database.max_connections"),
+        _at_most,
+        "must be at most database.max_connections",
+    ),
+    Relation(
         ("database.reconnect_min_s", "database.reconnect_max_s"),
         _at_most,
         "must be at most database.reconnect_max_s",
@@ -73,6 +78,16 @@ RELATIONS = (
         ("database.store_batch", "journal.outbox_limit"),
         _at_most,
         "must be at most journal.outbox_limit",
+    ),
+    Relation(
+        ("customers.query", "customers.table"),
+        lambda query, table: not (query and table),
+        "must be empty where customers.table is set",
+    ),
+    Relation(
+        ("customers.query",),
+        lambda query: not query or "$1" in query,
+        "must have the parameter $1, the number",
     ),
     Relation(
         ("anchor.restart_min_s", "anchor.restart_max_s"),

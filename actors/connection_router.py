@@ -6,16 +6,21 @@ do when the router starts. So router and connections survive each other's restar
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 
 from actors import dispatch, metrics
 from actors.config import DatabaseConfig
+from actors.connectors import host_roles
+from actors.connectors.breaker import BreakerLimits
+from actors.connectors.host_roles import Host, Seen
+from actors.connectors.targets import targets
 from actors.database import (
     NOT_CONFIGURED,
     ROUTER,
     USERS,
+    CircuitOpen,
     DatabaseAnswer,
     DatabaseDown,
     DatabaseGone,
@@ -31,7 +36,7 @@ from actors.database import (
     Rows,
     Transaction,
 )
-from actors.dispatch import Answer, Dispatch, Gone, Job, JobId, Run, Status, Up
+from actors.dispatch import Answer, Dispatch, Freed, Gone, Job, JobId, Run, Status, Up
 from supervision import NO_REPLY, Down, GenServer, Timeout
 from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.cell import LocalAddress
@@ -41,6 +46,12 @@ from supervision.eventloop.timers import Timer
 CONNECTIONS = "odbcConnections"
 """The group of the connections, which are asked to announce themselves."""
 
+CONNECTORS = "odbcConnectors"
+"""The group of the connectors, likewise."""
+
+WATCHERS = "database watchers"
+"""The group of those who are sent `HostsStand` and `ConnectionFreed`."""
+
 _OUTCOMES: dict[type, str] = {
     Rows: "ok",
     Executed: "ok",
@@ -48,6 +59,7 @@ _OUTCOMES: dict[type, str] = {
     QueryTimeout: "timeout",
     QueueFull: "queue_full",
     DatabaseDown: "down",
+    CircuitOpen: "circuit_open",
 }
 
 
@@ -56,11 +68,47 @@ class Announce(Struct, frozen=True):
 
 
 class ConnectionSays(Struct, frozen=True):
-    """Cast by a connection: its status, and why when it is not usable."""
+    """Cast by a connection: its status, why when it is not usable, and the host it leads to."""
 
     connection: LocalAddress
     status: Status
     why: str = ""
+    host: str | None = None
+
+
+class HostSays(Struct, frozen=True):
+    """Cast by a connector: what its host is."""
+
+    host: str
+    seen: Seen
+
+
+class ConnectNow(Struct, frozen=True):
+    """Cast to a connection that is down: its host can be reached again, do not wait any longer."""
+
+
+class Withdraw(Struct, frozen=True):
+    """Cast by the pool: give a connection nothing any more; `ConnectionFreed` follows."""
+
+    connection: LocalAddress
+
+
+class ConnectionFreed(Struct, frozen=True):
+    """Sent to `WATCHERS`: a connection that was withdrawn has nothing to do any more."""
+
+    connection: LocalAddress
+
+
+class HostsStand(Struct, frozen=True):
+    """Sent to `WATCHERS` when something about the hosts has changed.
+
+    Attributes:
+        missing: Why nothing can be written; empty while there is a primary, or may be one.
+        breakers: The hosts whose breakers are not closed.
+    """
+
+    missing: str
+    breakers: tuple[str, ...]
 
 
 class RunJob(Struct, frozen=True):
@@ -103,6 +151,7 @@ class RouterState(Struct):
         watched: The monitor of each connection.
         open: Each job that has not been answered, and the timer of its deadline.
         numbered: Jobs so far.
+        stands: What was told of the hosts last.
     """
 
     timeout_s: float
@@ -110,6 +159,7 @@ class RouterState(Struct):
     watched: dict[LocalAddress, Monitor] = {}
     open: dict[JobId, tuple[Job, Timer]] = {}
     numbered: int = 0
+    stands: HostsStand = HostsStand("", ())
 
 
 class ConnectionRouter(GenServer):
@@ -122,11 +172,15 @@ class ConnectionRouter(GenServer):
 
     def init(self, args: DatabaseConfig) -> None:
         """Ask the connections of an earlier incarnation to announce themselves."""
-        core = dispatch.begin(args.queue_limit, "" if args.dsn else NOT_CONFIGURED)
+        limits = BreakerLimits(args.breaker_failures, args.breaker_open_ms / 1000)
+        hosts = host_roles.begin(tuple(one.host for one in targets(args.dsn)), limits)
+        core = dispatch.begin(args.queue_limit, "" if args.dsn else NOT_CONFIGURED, hosts)
         self.state = RouterState(args.query_timeout_ms / 1000, core)
         self.register(ROUTER)
-        for connection in self.members(CONNECTIONS):
-            self.cast(connection, Announce())
+        for group in (CONNECTIONS, CONNECTORS):
+            for member in self.members(group):
+                self.cast(member, Announce())
+        self._tell_watchers(self.state.stands)  # what the one before told is not true any more
 
     def handle_call(self, request: Any, from_: PendingCall) -> Any:
         """Take a query; it is answered later."""
@@ -143,9 +197,15 @@ class ConnectionRouter(GenServer):
         """Hear from a connection."""
         core, now = self.state.dispatch, self.now()
         match request:
-            case ConnectionSays(connection, status, why):
+            case ConnectionSays(connection, status, why, host):
                 self._watch(connection)
-                self._do(dispatch.said(core, connection, status, now, why))
+                self._do(dispatch.said(core, connection, status, now, why, host=host))
+            case HostSays(host, seen):
+                self._host_said(host, seen, now)
+            case Withdraw(connection):
+                self._do(dispatch.withdraw(core, connection))
+            case Announce():
+                self._tell_watchers(self.state.stands)
             case JobDone(connection, job_id, answer):
                 self._measure(connection, job_id, now)
                 self._do(dispatch.done(core, connection, job_id, answer, now))
@@ -187,6 +247,8 @@ class ConnectionRouter(GenServer):
             "queries": state.numbered,
             "down": dispatch.down(core),
             "connections": {_name(address): status for address, status in core.status.items()},
+            "primary": core.hosts.primary,
+            "hosts": {name: _host(host) for name, host in core.hosts.by_name.items()},
         }
 
     def _job(self, request: DatabaseRequest, caller: PendingCall) -> Job:
@@ -204,6 +266,14 @@ class ConnectionRouter(GenServer):
         found = self.state.open.get(job_id)
         if found is not None:  # else it was answered while the timer's message was on its way
             self._do(dispatch.expired(self.state.dispatch, found[0]))
+
+    def _host_said(self, host: str, seen: Seen, now: float) -> None:
+        core = self.state.dispatch
+        self._do(dispatch.host_said(core, host, seen, now))
+        if seen.role in ("primary", "replica"):
+            for connection, status in core.status.items():
+                if status == "down" and core.host_of[connection] == host:
+                    self.cast(cast("LocalAddress", connection), ConnectNow())
 
     def _watch(self, connection: LocalAddress) -> None:
         if connection not in self.state.watched:
@@ -225,6 +295,21 @@ class ConnectionRouter(GenServer):
                     self._tell(DatabaseUp())
                 case Gone(why):
                     self._tell(DatabaseGone(why))
+                case Freed(LocalAddress() as connection):
+                    self._tell_watchers(ConnectionFreed(connection))
+        self._look()
+
+    def _look(self) -> None:
+        """Tell those who watch what has changed about the hosts."""
+        hosts = self.state.dispatch.hosts
+        stands = HostsStand(host_roles.missing(hosts), tuple(host_roles.open_breakers(hosts)))
+        if stands != self.state.stands:
+            self.state.stands = stands
+            self._tell_watchers(stands)
+
+    def _tell_watchers(self, news: HostsStand | ConnectionFreed) -> None:
+        for watcher in self.members(WATCHERS):
+            self.send(watcher, news)
 
     def _tell(self, news: DatabaseUp | DatabaseGone) -> None:
         for user in self.members(USERS):
@@ -241,6 +326,16 @@ class ConnectionRouter(GenServer):
         self.cancel_timer(timer)
         metrics.DB_QUERIES.labels(_OUTCOMES[type(answer)]).inc()
         self.reply(job.caller, answer)
+
+
+def _host(host: Host) -> dict[str, Any]:
+    return {
+        "role": host.seen.role,
+        "why": host.seen.why,
+        "breaker": host.breaker.state,
+        "failed": host.breaker.failed,
+        "opened": host.breaker.opened,
+    }
 
 
 def _name(address: Any) -> str:

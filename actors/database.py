@@ -50,12 +50,15 @@ class Query(Struct, frozen=True, kw_only=True):
         repeatable: Whether running it twice does no harm: it is run once more where its connection
             ended meanwhile. Reads are; so are idempotent writes.
         timeout_ms: Deadline, waiting for a connection included; None is the configured one.
+        replica: Whether it only reads, and what a replica has will do, which may be a moment old.
+            Such queries are subject to the hosts' circuit breakers.
     """
 
     sql: str
     args: tuple[Any, ...] = ()
     repeatable: bool = False
     timeout_ms: int | None = None
+    replica: bool = False
 
 
 class Execute(Struct, frozen=True, kw_only=True):
@@ -140,6 +143,16 @@ class DatabaseDown(Struct, frozen=True):
     why: str
 
 
+class CircuitOpen(Struct, frozen=True):
+    """Failure: the breaker of every host that could be read from is open; nothing was done.
+
+    Attributes:
+        retry_s: When it is worth to ask again, seconds from now.
+    """
+
+    retry_s: float
+
+
 class QueryFailed(Struct, frozen=True):
     """Failure: the statement was refused, or its outcome is unknown (`OUTCOME_UNKNOWN`).
 
@@ -153,5 +166,5 @@ class QueryFailed(Struct, frozen=True):
 
 
 DatabaseRequest: TypeAlias = Query | Execute | ExecuteMany | Transaction
-DatabaseFailure: TypeAlias = QueueFull | QueryTimeout | DatabaseDown | QueryFailed
+DatabaseFailure: TypeAlias = QueueFull | QueryTimeout | DatabaseDown | CircuitOpen | QueryFailed
 DatabaseAnswer: TypeAlias = Rows | Executed | DatabaseFailure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from actors.database import DatabaseDown, QueryFailed, QueryTimeout, QueueFull
+from actors.database import CircuitOpen, DatabaseDown, QueryFailed, QueryTimeout, QueueFull
 
 SCHEMA_ERRORS = ("42", "3F")
 """SQLSTATE classes syntax error or access rule violation, and invalid schema name: no such table,
@@ -57,13 +57,15 @@ def words(failure: Any) -> str:
             return why
         case QueryFailed(sqlstate, message):
             return said(sqlstate, message)
-        case QueryTimeout("wait", timeout_s):
-            return f"the database is slow: no connection was free for {timeout_s:g} s"
-        case QueryTimeout(_, timeout_s):
-            return f"the database is slow: not done within {timeout_s:g} s"
+        case QueryTimeout(phase, timeout_s):
+            what = "no connection was free for" if phase == "wait" else "not done within"
+            return f"the database is slow: {what} {timeout_s:g} s"
+        case CircuitOpen(retry_s):
+            return f"the database failed too often: asked again in {retry_s:.1f} s"
         case QueueFull(limit):
             return f"{limit} queries wait already (database.queue_limit)"
-    return f"{type(failure).__name__}: {failure}"
+        case _:
+            return f"{type(failure).__name__}: {failure}"
 
 
 def is_schema_error(failure: Any) -> bool:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from actors.connectors.targets import targets
+
 if TYPE_CHECKING:
     from actors.alarms import Alarms
     from actors.config import Config
@@ -55,10 +57,16 @@ def needs(config: Config) -> tuple[Need, ...]:
     return (
         Need("http.max_connections", config.http.max_connections),
         Need("cti.max_links", config.cti.max_links),
-        Need("database.connections", config.database.connections),
+        Need("database.max_connections", _database(config)),
         Need("connections about to be refused", ACCEPTED_AT_ONCE),
         Need("files and the rest", SPARE),
     )
+
+
+def _database(config: Config) -> int:
+    """Connections to each host, and where there are several that of each one's connector."""
+    hosts = len(targets(config.database.dsn))
+    return hosts * config.database.max_connections + (hosts if hosts > 1 else 0)
 
 
 def check(config: Config, hard: int) -> int:

@@ -3,78 +3,38 @@
 Every function takes the state, something that happened and the time, changes the state and returns
 what is to be done. The order is first come, first served; a query that is run once more goes first.
 Its bounds are the number that wait and a deadline for each, waiting and execution together.
+
+Where there are several hosts, what a replica can serve goes to replicas, then to the primary, as
+far as their breakers permit; everything else goes to the primary and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 from msgspec import Struct, field
 
+from actors.connectors import breaker, host_roles
+from actors.connectors.breaker import BreakerLimits
+from actors.connectors.host_roles import Hosts, Seen
+from actors.connectors.jobs import Action, Answer, Freed, Gone, Job, JobId, Run, Status, Up
+from actors.connectors.waiting import Waiting
 from actors.database import (
     OUTCOME_UNKNOWN,
+    CircuitOpen,
     DatabaseAnswer,
     DatabaseDown,
-    DatabaseRequest,
     QueryFailed,
     QueryTimeout,
     QueueFull,
 )
 
-JobId: TypeAlias = tuple[int, int]
-Status: TypeAlias = Literal["connecting", "idle", "busy", "down"]
+__all__ = ["Action", "Answer", "Dispatch", "Freed", "Gone", "Job", "JobId", "Run", "Status", "Up"]
 
-
-class Job(Struct, eq=False):
-    """One query on its way.
-
-    Attributes:
-        id: Incarnation of the router and a number of its own: never met twice.
-        request: What is to be run.
-        caller: Whoever waits for the answer, opaque here.
-        arrived: Monotonic seconds; `deadline` likewise.
-        sent: When it was given to a connection; None while it waits.
-        repeated: Whether it is run once more.
-        answered: Whether the caller has an answer already: the deadline passed while it ran.
-    """
-
-    id: JobId
-    request: DatabaseRequest
-    caller: Any
-    arrived: float
-    deadline: float
-    sent: float | None = None
-    repeated: bool = False
-    answered: bool = False
-
-
-class Run(Struct, frozen=True):
-    """Have a connection run a job."""
-
-    connection: Hashable
-    job: Job
-
-
-class Answer(Struct, frozen=True):
-    """Answer the caller of a job, which is over for it."""
-
-    job: Job
-    answer: DatabaseAnswer
-
-
-class Up(Struct, frozen=True):
-    """The database has become usable: tell its users."""
-
-
-class Gone(Struct, frozen=True):
-    """No connection can be expected soon, or for another reason than before: tell its users."""
-
-    why: str
-
-
-Action: TypeAlias = Run | Answer | Up | Gone
+_STRAINED = ("53", "57", "58")
+"""SQLSTATE classes of a server that cannot: out of something, being stopped, its system failing."""
 
 
 class Dispatch(Struct):
@@ -89,26 +49,36 @@ class Dispatch(Struct):
         why: What the last connection that went down said.
         told: Why there is no connection, as its users were told; empty when they were not.
         idle: Connections that are free, the longest idle first.
+        hosts: What is known of the hosts.
+        host_of: Of each connection.
+        withdrawn: Connections that are given nothing any more.
     """
 
     limit: int
     unusable: str = ""
-    waiting: OrderedDict[JobId, Job] = field(default_factory=OrderedDict)
+    waiting: Waiting[Job] = field(default_factory=Waiting[Job])
     running: dict[Hashable, Job] = field(default_factory=dict)
     status: dict[Hashable, Status] = field(default_factory=dict)
     why: str = ""
     told: str = ""
     idle: deque[Hashable] = field(default_factory=deque)
+    hosts: Hosts = field(default_factory=lambda: host_roles.begin((), BreakerLimits(5, 1.0)))
+    host_of: dict[Hashable, str] = field(default_factory=dict)
+    withdrawn: set[Hashable] = field(default_factory=set)
 
 
-def begin(limit: int, unusable: str = "") -> Dispatch:
+def begin(limit: int, unusable: str = "", hosts: Hosts | None = None) -> Dispatch:
     """Return the state of a router that knows no connection yet.
 
     Args:
         limit: Jobs that may wait.
         unusable: Why every query fails; empty where there is a database.
+        hosts: Of the connections; None where there is but one, which has no name.
     """
-    return Dispatch(limit, unusable)
+    state = Dispatch(limit, unusable)
+    if hosts is not None:
+        state.hosts = hosts
+    return state
 
 
 def down(state: Dispatch) -> str:
@@ -120,18 +90,40 @@ def down(state: Dispatch) -> str:
     return ""
 
 
+def unwritable(state: Dispatch) -> str:
+    """Return why nothing can be written soon; empty while something may."""
+    if why := down(state) or host_roles.missing(state.hosts):
+        return why
+    primary = state.hosts.primary
+    theirs = [one for name, one in state.status.items() if state.host_of[name] == primary]
+    if primary and theirs and all(status == "down" for status in theirs):
+        return f"no connection to the primary {primary}: {state.why}"
+    return ""
+
+
 def usable(state: Dispatch) -> bool:
-    """Whether there is a connection to the server."""
+    """Whether there is a connection to the server, to the primary where there are several."""
+    anyone = not state.hosts.several
+    return any(
+        status in ("idle", "busy") and (anyone or state.host_of[name] == state.hosts.primary)
+        for name, status in state.status.items()
+    )
+
+
+def readable(state: Dispatch) -> bool:
+    """Whether there is a connection to any host."""
     return any(status in ("idle", "busy") for status in state.status.values())
 
 
 def submit(state: Dispatch, job: Job, now: float) -> list[Action]:
     """Take a new job."""
-    if why := down(state):
+    if why := down(state) if job.replica else unwritable(state):
         return _answer(job, DatabaseDown(why))
-    if not state.idle and len(state.waiting) >= state.limit:
+    if job.replica and not _permitted(state, now):
+        return _answer(job, _circuit_open(state, now))
+    if len(state.waiting) >= state.limit and _place(state, job, now) is None:
         return _answer(job, QueueFull(state.limit))
-    state.waiting[job.id] = job
+    state.waiting.add(job.id, job, replica=job.replica)
     return _serve(state, now)
 
 
@@ -141,29 +133,60 @@ def expired(state: Dispatch, job: Job) -> list[Action]:
         return []
     job.answered = True
     phase: Literal["wait", "exec"] = "wait" if job.sent is None else "exec"
-    state.waiting.pop(job.id, None)
-    return [Answer(job, QueryTimeout(phase, round(job.deadline - job.arrived, 3)))]
+    state.waiting.pop(job.id)
+    answer = Answer(job, QueryTimeout(phase, round(job.deadline - job.arrived, 3)))
+    judged = _judge(state, job, well=False, now=job.deadline) if phase == "exec" else []
+    return [answer, *judged]
 
 
 def said(
-    state: Dispatch, connection: Hashable, status: Status, now: float, why: str = ""
+    state: Dispatch,
+    connection: Hashable,
+    status: Status,
+    now: float,
+    why: str = "",
+    *,
+    host: str | None = None,
 ) -> list[Action]:
     """A connection told its status, unasked or because the router asked all of them.
 
     One that says it is idle while a job is on its way to it said so before that job.
     """
+    if host is None and not state.hosts.several:
+        host = next(iter(state.hosts.by_name))
+    host = state.host_of.get(connection) if host is None else host
+    if host not in state.hosts.by_name:
+        return []  # it will say where it leads to when it has heard that this router is there
     was_usable = usable(state)
-    state.status[connection] = status
+    state.status[connection], state.host_of[connection] = status, host
     _take_from_idle(state, connection)
     if status in ("connecting", "down"):
         state.why = why or state.why
         return _give_up(state)
     if status == "idle" and connection in state.running:
         state.status[connection] = "busy"
+    elif status == "idle" and connection in state.withdrawn:
+        return [Freed(connection)]
     elif status == "idle":
         state.idle.append(connection)
-    state.told = ""
-    return ([] if was_usable else [Up()]) + _serve(state, now)
+    return _up(state, was_usable) + _serve(state, now)
+
+
+def host_said(state: Dispatch, name: str, seen: Seen, now: float) -> list[Action]:
+    """A connector told what it has seen of its host."""
+    was_usable = usable(state)
+    if not host_roles.said(state.hosts, name, seen):
+        return []
+    return _up(state, was_usable) + _give_up(state) + _serve(state, now)
+
+
+def withdraw(state: Dispatch, connection: Hashable) -> list[Action]:
+    """Give a connection nothing any more; what it runs is let end."""
+    if connection not in state.status:
+        return []
+    state.withdrawn.add(connection)
+    _take_from_idle(state, connection)
+    return [] if connection in state.running else [Freed(connection)]
 
 
 def lost(
@@ -188,29 +211,94 @@ def done(
     """A connection has run a job and is free again."""
     actions: list[Action] = []
     if _runs(state, connection, job_id):
-        actions += _answer(state.running.pop(connection), answer)
+        job = state.running.pop(connection)
+        actions += _answer(job, answer)
+        actions += _judge(state, job, well=_well(answer), now=now)
     return actions + said(state, connection, "idle", now)
 
 
 def gone(state: Dispatch, connection: Hashable, why: str, now: float) -> list[Action]:
     """A connection's actor ended; its supervisor starts another one."""
     state.status.pop(connection, None)
+    state.host_of.pop(connection, None)
+    state.withdrawn.discard(connection)
     _take_from_idle(state, connection)
     return _lose(state, connection, why, now) + _give_up(state)
 
 
 def _serve(state: Dispatch, now: float) -> list[Action]:
     actions: list[Action] = []
-    while state.idle and state.waiting:
-        _, job = state.waiting.popitem(last=False)
+    while state.idle:
+        taken = state.waiting.take(lambda job: _place(state, job, now))
+        if taken is None:
+            break
+        job, connection = taken
         if job.caller.settled:
             continue  # nobody waits for it any more
-        connection = state.idle.popleft()
+        state.idle.remove(connection)
         state.status[connection] = "busy"
         state.running[connection] = job
-        job.sent = now
+        job.sent, job.host, job.judged = now, state.host_of[connection], False
+        if job.replica:
+            breaker.begun(state.hosts.by_name[job.host].breaker, now)
         actions.append(Run(connection, job))
     return actions
+
+
+def _place(state: Dispatch, job: Job, now: float) -> Hashable | None:
+    """The idle connection that suits a job best, of equal ones the longest idle."""
+    best, found = None, None
+    for connection in state.idle:
+        host = state.host_of[connection]
+        rank = host_roles.rank(state.hosts, host, reads=job.replica, avoid=job.lost_on, now=now)
+        if rank == 0:
+            return connection
+        if rank is not None and (best is None or rank < best):
+            best, found = rank, connection
+    return found
+
+
+def _permitted(state: Dispatch, now: float) -> bool:
+    """Whether the breaker of any host that may be reached permits a read."""
+    if not host_roles.open_breakers(state.hosts):
+        return True
+    there = {state.host_of[name] for name, status in state.status.items() if status != "down"}
+    return not there or host_roles.readable(state.hosts, there, now)
+
+
+def _circuit_open(state: Dispatch, now: float) -> CircuitOpen:
+    left = [breaker.left_s(host.breaker, now) for host in state.hosts.by_name.values()]
+    return CircuitOpen(round(min(one for one in left if one) if any(left) else 0.0, 3))
+
+
+def _well(answer: DatabaseAnswer) -> bool:
+    """Whether a server did what it could: that a statement is wrong is no fault of it."""
+    if isinstance(answer, QueryFailed):
+        return not answer.sqlstate.startswith(_STRAINED)
+    return not isinstance(answer, QueryTimeout)
+
+
+def _judge(state: Dispatch, job: Job, *, well: bool, now: float) -> list[Action]:
+    """Tell the breaker how a read went; where it opens, reads that no other host can serve fail."""
+    if job.judged or not job.replica:
+        return []
+    job.judged = True
+    one = state.hosts.by_name[job.host].breaker
+    if well:
+        breaker.succeeded(one)
+        return []
+    if not breaker.failed(one, now) or _permitted(state, now):
+        return []
+    jobs = state.waiting.clear(replica=True)
+    failure = _circuit_open(state, now)
+    return [action for job in jobs for action in _answer(job, failure)]
+
+
+def _up(state: Dispatch, was_usable: bool) -> list[Action]:
+    if not usable(state):
+        return []
+    state.told = ""
+    return [] if was_usable else [Up()]
 
 
 def _runs(state: Dispatch, connection: Hashable, job_id: JobId) -> bool:
@@ -223,32 +311,42 @@ def _lose(state: Dispatch, connection: Hashable, why: str, now: float) -> list[A
     job = state.running.pop(connection, None)
     if job is None:
         return []
+    job.lost_on = job.host
+    actions = _judge(state, job, well=False, now=now)
     if not job.request.repeatable or job.repeated:
-        return _answer(job, QueryFailed(OUTCOME_UNKNOWN, f"the connection ended: {why}"))
+        failure = QueryFailed(OUTCOME_UNKNOWN, f"the connection ended: {why}")
+        return [*actions, *_answer(job, failure)]
     job.repeated = True
-    return _again(state, job, now)
+    return [*actions, *_again(state, job, now)]
 
 
 def _again(state: Dispatch, job: Job, now: float) -> list[Action]:
     if job.answered:
         return []
     job.sent = None
-    state.waiting[job.id] = job
-    state.waiting.move_to_end(job.id, last=False)
+    if job.replica and not _permitted(state, now):
+        return _answer(job, _circuit_open(state, now))
+    state.waiting.add(job.id, job, replica=job.replica, first=True)
     return _serve(state, now)
 
 
 def _give_up(state: Dispatch) -> list[Action]:
     """Where no connection can be expected soon, nobody is kept waiting for one."""
-    why = down(state)
+    actions: list[Action] = []
+    if why := down(state):
+        actions += _all_down(state.waiting.clear(replica=True), why)
+    why = unwritable(state)
     if not why:
-        return []
-    jobs, state.waiting = state.waiting, OrderedDict()
-    answers = [action for job in jobs.values() for action in _answer(job, DatabaseDown(why))]
+        return actions
+    actions += _all_down(state.waiting.clear(replica=False), why)
     if why == state.told:
-        return answers
+        return actions
     state.told = why
-    return [*answers, Gone(why)]
+    return [*actions, Gone(why)]
+
+
+def _all_down(jobs: list[Job], why: str) -> list[Action]:
+    return [action for job in jobs for action in _answer(job, DatabaseDown(why))]
 
 
 def _answer(job: Job, answer: DatabaseAnswer) -> list[Action]:

@@ -48,8 +48,20 @@ DB_SECONDS = Histogram(
 )
 DB_QUERIES = Counter(
     "vigie_db_queries_total",
-    "Queries answered: ok, failed, timeout, queue_full or down.",
+    "Queries answered: ok, failed, timeout, queue_full, circuit_open or down.",
     ("outcome",),
+    registry=REGISTRY,
+)
+CUSTOMER_LOOKUPS = Counter(
+    "vigie_customer_lookups_total",
+    "Customers looked up: cached, found, unknown, stale, unavailable, or late and dropped.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+CUSTOMER_SECONDS = Histogram(
+    "vigie_customer_lookup_seconds",
+    "From asking the database for a customer to its answer, or failure.",
+    buckets=(0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.12, 0.15, 0.25, 0.5, 1.0),
     registry=REGISTRY,
 )
 STORE_SESSIONS = Counter(

@@ -18,17 +18,31 @@ from actors.connection_router import (
     CONNECTIONS,
     Announce,
     ConnectionSays,
+    ConnectNow,
     JobDone,
     JobLost,
     JobRefused,
     RunJob,
 )
+from actors.connectors.targets import Target
 from actors.database import ROUTER
-from actors.database_words import hosts
 from actors.dispatch import JobId, Status
 from actors.pg_session import Connected, Lost, NotConnected, PgSession, Ran
 from supervision import GenServer, Timeout
+from supervision.eventloop.timers import Timer
 from supervision.reasons import Reason
+
+
+class ConnectionSettings(Struct, frozen=True):
+    """What a connection is started with.
+
+    Attributes:
+        database: The configuration.
+        target: Where it leads to.
+    """
+
+    database: DatabaseConfig
+    target: Target
 
 
 class ConnectionState(Struct):
@@ -36,6 +50,7 @@ class ConnectionState(Struct):
 
     Attributes:
         settings: Its configuration.
+        target: Where it leads to.
         session: The session with the server.
         status: As above.
         failed: Attempts to connect that failed since the last that succeeded.
@@ -44,9 +59,11 @@ class ConnectionState(Struct):
         job: What runs.
         jobs: Jobs so far.
         connects: Successful attempts so far.
+        timer: Of the next attempt; None while none is waited for.
     """
 
     settings: DatabaseConfig
+    target: Target
     session: PgSession
     status: Status = "connecting"
     failed: int = 0
@@ -55,18 +72,19 @@ class ConnectionState(Struct):
     job: JobId | None = None
     jobs: int = 0
     connects: int = 0
+    timer: Timer | None = None
 
 
 class OdbcConnection(GenServer):
-    """A connection; its argument is the `DatabaseConfig`."""
+    """A connection; its argument is the `ConnectionSettings`."""
 
     state: ConnectionState
 
-    def init(self, args: DatabaseConfig) -> None:
+    def init(self, args: ConnectionSettings) -> None:
         """Begin to connect."""
-        session = PgSession(args.dsn, args.connect_timeout_s, self._told)
+        session = PgSession(args.target.dsn, args.database.connect_timeout_s, self._told)
         self.at_end(session.abandon)
-        self.state = ConnectionState(args, session)
+        self.state = ConnectionState(args.database, args.target, session)
         self.join(CONNECTIONS)
         self._announce()
         session.connect()
@@ -81,6 +99,9 @@ class OdbcConnection(GenServer):
                     self.cast(ROUTER, JobRefused(self.address, job_id))
             case Announce():
                 self._announce()
+            case ConnectNow():
+                if self.state.timer is not None:
+                    self._connect()
             case _:
                 super().handle_cast(request)
 
@@ -97,7 +118,7 @@ class OdbcConnection(GenServer):
             case NotConnected(why):
                 self._not_connected(why)
             case Timeout():
-                self.state.session.connect()
+                self._connect()
             case _:
                 super().handle_info(message, sender)
 
@@ -109,13 +130,19 @@ class OdbcConnection(GenServer):
         """Where it is connected to, without the password; never a statement."""
         return {
             "status": state.status,
-            "hosts": hosts(state.settings.dsn),
+            "hosts": state.target.host,
             "server": state.server,
             "why": state.why,
             "failed_attempts": state.failed,
             "connects": state.connects,
             "jobs": state.jobs,
         }
+
+    def _connect(self) -> None:
+        if self.state.timer is not None:
+            self.cancel_timer(self.state.timer)
+            self.state.timer = None
+        self.state.session.connect()
 
     def _told(self, event: Any) -> None:
         # Called by the session's task: from here on it is a message like any other.
@@ -127,7 +154,9 @@ class OdbcConnection(GenServer):
 
     def _announce(self) -> None:
         if self.whereis(ROUTER) is not None:  # it asks for this itself when it starts
-            self.cast(ROUTER, ConnectionSays(self.address, self.state.status, self.state.why))
+            state = self.state
+            said = ConnectionSays(self.address, state.status, state.why, state.target.host)
+            self.cast(ROUTER, said)
 
     def _run(self, job: RunJob) -> None:
         self.state.status, self.state.job = "busy", job.id
@@ -161,4 +190,4 @@ class OdbcConnection(GenServer):
         wait = backoff.wait_s(
             state.failed, state.settings.reconnect_min_s, state.settings.reconnect_max_s, lot
         )
-        self.start_timer(wait, "connect")
+        state.timer = self.start_timer(wait, "connect")

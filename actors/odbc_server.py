@@ -13,8 +13,16 @@ from msgspec import Struct
 from actors import dispatch
 from actors.config import DatabaseConfig
 from actors.connection_router import ConnectionRouter
+from actors.connectors.targets import targets
+from actors.customer_facts import CustomerFacts, CustomersSettings
+from actors.customer_lookup import CustomerCache, cache_of
+from actors.customers_config import CustomersConfig
 from actors.database import ROUTER
-from actors.odbc_connection import OdbcConnection
+from actors.odbc_alarms import OdbcAlarms
+from actors.odbc_connection import ConnectionSettings, OdbcConnection
+from actors.odbc_connector import ConnectorSettings, OdbcConnector
+from actors.odbc_pool import NAME as POOL
+from actors.odbc_pool import OdbcPool, PoolSettings
 from actors.permanence import Permanence
 from actors.session_finder import FinderSettings, SessionFinder
 from actors.session_store import SessionStore
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from actors.journal.journal import Journal
     from supervision.eventloop.kernel import Kernel
 
-DatabaseState: TypeAlias = Literal["up", "connecting", "down", "none"]
+DatabaseState: TypeAlias = Literal["up", "read-only", "connecting", "down", "none"]
 
 
 class OdbcSettings(Struct, frozen=True):
@@ -42,6 +50,8 @@ class OdbcSettings(Struct, frozen=True):
         alarms: Where operators are told; None together with the journal.
         standby: While it waits another process stores sessions.
         permanence: What takes something away from the schema waits for it.
+        customers: How callers are looked up.
+        cache: Of what is known of them; None makes one that ends with odbcServer.
     """
 
     database: DatabaseConfig
@@ -51,26 +61,59 @@ class OdbcSettings(Struct, frozen=True):
     alarms: Alarms | None = None
     standby: Standby = Standby()
     permanence: Permanence = Permanence()
+    customers: CustomersConfig = CustomersConfig()
+    cache: CustomerCache | None = None
 
 
 class OdbcServer(Supervisor):
-    """Supervisor of connectionRouter, odbcConnection-1..n and of what stores closed sessions."""
+    """Supervisor of connectionRouter, the connections, and what stores closed sessions."""
 
     def init(self, args: OdbcSettings) -> tuple[SupervisorFlags, list[ChildSpec]]:
         """Start the router first: connections announce themselves to it."""
         database = args.database
-        number = database.connections if database.dsn else 0
-        connections = [
-            ChildSpec(f"odbcConnection-{n}", OdbcConnection, database) for n in range(1, number + 1)
-        ]
+        each = database.connections if database.dsn else 0
+        number = each * len(targets(database.dsn))
         specs = [
             ChildSpec("connectionRouter", ConnectionRouter, database),
-            *connections,
+            *(connection_spec(database, n) for n in range(1, number + 1)),
+            *_connectors(database),
             *_keepers(args),
         ]
         if database.dsn:
+            specs.append(ChildSpec(POOL, OdbcPool, PoolSettings(database, connection_spec)))
+            if args.alarms is not None:
+                specs.append(ChildSpec("odbcAlarms", OdbcAlarms, args.alarms))
+            specs.append(ChildSpec("customerFacts", CustomerFacts, _customers(args)))
             specs.append(ChildSpec("sessionSweeper", SessionSweeper, database))
         return SupervisorFlags("one_for_one", args.intensity * len(specs), args.period_s), specs
+
+
+def connection_spec(database: DatabaseConfig, number: int) -> ChildSpec:
+    """How a connection is started; those that follow each other lead to one host after the other.
+
+    Args:
+        database: The configuration.
+        number: Of the connection, from 1.
+    """
+    hosts = targets(database.dsn)
+    settings = ConnectionSettings(database, hosts[(number - 1) % len(hosts)])
+    return ChildSpec(f"odbcConnection-{number}", OdbcConnection, settings)
+
+
+def _connectors(database: DatabaseConfig) -> list[ChildSpec]:
+    hosts = targets(database.dsn)
+    if len(hosts) == 1:
+        return []  # it gets everything, whatever it is
+    probe_s = database.probe_ms / 1000
+    return [
+        ChildSpec(f"odbcConnector-{n}", OdbcConnector, ConnectorSettings(target, probe_s))
+        for n, target in enumerate(hosts, 1)
+    ]
+
+
+def _customers(args: OdbcSettings) -> CustomersSettings:
+    cache = cache_of(args.customers) if args.cache is None else args.cache
+    return CustomersSettings(args.customers, cache)
 
 
 def _keepers(args: OdbcSettings) -> list[ChildSpec]:
@@ -99,4 +142,6 @@ def database_state(kernel: Kernel) -> DatabaseState:
         return "none"
     if dispatch.usable(core):
         return "up"
-    return "down" if dispatch.down(core) else "connecting"
+    if dispatch.unwritable(core):
+        return "read-only" if dispatch.readable(core) else "down"
+    return "connecting"

@@ -93,14 +93,20 @@ class PgSession:
         dsn: A URL or keywords as libpq reads them; several hosts are tried in their order.
         connect_timeout_s: For all of them together.
         tell: Is called with each event, on the loop.
+        name: What it is called in pg_stat_activity.
     """
 
     def __init__(
-        self, dsn: str, connect_timeout_s: float, tell: Callable[[SessionEvent], None]
+        self,
+        dsn: str,
+        connect_timeout_s: float,
+        tell: Callable[[SessionEvent], None],
+        name: str = "vigie",
     ) -> None:
         self._dsn = dsn
         self._connect_timeout_s = connect_timeout_s
         self._tell: Callable[[SessionEvent], None] | None = tell
+        self._name = name
         self._connection: Any = None
         self._task: asyncio.Task[None] | None = None
 
@@ -149,7 +155,7 @@ class PgSession:
                 self._connection = await asyncpg.connect(
                     self._dsn,
                     timeout=self._connect_timeout_s,
-                    server_settings={"application_name": "vigie"},
+                    server_settings={"application_name": self._name},
                 )
         except TimeoutError:
             self._event(NotConnected(f"no answer within {self._connect_timeout_s:g} s"))

@@ -132,6 +132,18 @@ TOKEN: Commands = {
     ),
 }
 
+DATABASE: Commands = {
+    "show": ("Show hosts, roles, breakers, connections and look-ups.", verb("database:show")),
+    "pool": (
+        "Change how many connections to each host there are, until the next start.",
+        verb(
+            "database:pool",
+            argument("connections", type=whole(1), metavar="N", help="how many to each host"),
+            argument("--reason", default="", metavar="TEXT", help="why, for the log"),
+        ),
+    ),
+}
+
 COMMANDS: Commands = {
     "start": (
         "Start a node and wait until it is ready.",
@@ -180,6 +192,7 @@ COMMANDS: Commands = {
     ),
     "actor": ("Look at one actor, act on it, watch it.", _actor),
     "session": ("Show the sessions of calls.", group(SESSION)),
+    "database": ("The database: hosts, connections, size of the pool.", group(DATABASE)),
     "journal": ("The journal's files: check, export, repair.", group(JOURNAL)),
     "config": ("The configuration.", group(CONFIG)),
     "release": ("Releases: build, install, check, upgrade, go back.", _release),

@@ -7,6 +7,7 @@ import msgspec
 from actors.web import (
     actor_operations,
     alarm_operations,
+    database_operations,
     debug_operations,
     event_operations,
     health,
@@ -40,6 +41,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *top_operations.OPERATIONS,
         *event_operations.OPERATIONS,
         *alarm_operations.OPERATIONS,
+        *database_operations.OPERATIONS,
         *session_operations.OPERATIONS,
         *soap_operations.operations(),
         *release_operations.OPERATIONS,

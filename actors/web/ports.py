@@ -6,7 +6,7 @@ the request's time is up.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -57,6 +57,105 @@ class NodeCounts(Struct, frozen=True, kw_only=True):
     handled: int
     generation: int
     uptime_s: float
+
+
+class PoolReport(Struct, frozen=True, kw_only=True):
+    """How many connections to the database there are.
+
+    Attributes:
+        connections: Wanted to each host.
+        configured: As the configuration says, `database.connections`.
+        limit: The most that may be wanted, `database.max_connections`.
+        hosts: How many hosts there are.
+        leaving: Connections that end as soon as what they run has.
+    """
+
+    connections: int
+    configured: int
+    limit: int
+    hosts: int
+    leaving: int
+
+
+class HostReport(Struct, frozen=True, kw_only=True):
+    """One host of the database.
+
+    Attributes:
+        role: `primary`, `replica`, `unreachable`, or `unknown` where it is the only one.
+        why: Why it is unreachable.
+        breaker: `closed`, `open` or `half-open`.
+        failed: Look-ups that failed there in a row.
+        opened: How often its breaker has opened.
+    """
+
+    role: str
+    why: str
+    breaker: str
+    failed: int
+    opened: int
+
+
+class DatabaseReport(Struct, frozen=True, kw_only=True):
+    """How the database stands.
+
+    Attributes:
+        state: `up`, `read-only`, `connecting`, `down`, or `none` where none is configured.
+        primary: The host that is written to, where there are several.
+        hosts: Each host, by its name.
+        connections: `connecting`, `idle`, `busy` or `down`, by the name of the connection.
+        waiting: Queries that wait for a connection.
+        running: Queries that run.
+        queries: Queries so far.
+        pool: How many connections there are; None where no database is configured.
+        customers: How look-ups of customers go.
+    """
+
+    state: str
+    primary: str
+    hosts: dict[str, HostReport]
+    connections: dict[str, str]
+    waiting: int
+    running: int
+    queries: int
+    pool: PoolReport | None
+    customers: dict[str, Any]
+
+
+class PoolBusy(Exception):  # noqa: N818 - named for what it says
+    """There is no pool of connections, or it cannot answer now."""
+
+
+class PoolLimit(Exception):  # noqa: N818 - named for what it says
+    """There may not be so many connections.
+
+    Attributes:
+        rule: How many there may be.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+class Database(Protocol):
+    """The database, looked at and its pool changed."""
+
+    async def report(self) -> DatabaseReport:
+        """How it stands now.
+
+        Raises:
+            PoolBusy: It cannot be told now.
+        """
+        ...
+
+    async def resize(self, connections: int) -> PoolReport:
+        """Have so many connections to each host.
+
+        Raises:
+            PoolLimit: There may not be so many.
+            PoolBusy: There is no pool, or it does not answer now.
+        """
+        ...
 
 
 class Readiness(Protocol):

@@ -14,7 +14,7 @@ from actors.overload import Overload
 from actors.releases.port import Releases
 from actors.web.event_hub import EventHub
 from actors.web.once import Requests
-from actors.web.ports import NodeCounts, Readiness, Sessions
+from actors.web.ports import Database, NodeCounts, Readiness, Sessions
 from actors.web.tokens import TokenStore
 from supervision.introspection import Introspection
 
@@ -37,6 +37,7 @@ class Services:
         alarms: The alarms that are active.
         overload: What may be begun.
         send_list: Fields that an IVR application is sent, by the application's name.
+        database: How it stands, and the size of its pool.
         releases: What is installed, and the anchor that upgrades.
         wall: Seconds since the epoch.
         requests: Those with an idempotency key, however they come.
@@ -55,6 +56,7 @@ class Services:
     alarms: Callable[[], Sequence[Alarm]]
     overload: Overload
     send_list: Callable[[str], Sequence[str]]
+    database: Database
     releases: Releases
     wall: Callable[[], float]
     requests: Requests = field(default_factory=lambda: Requests(time.monotonic))

@@ -423,3 +423,34 @@ def test_alarms_are_listed_and_none_is_said_in_a_word(node, vigie):
     assert code == 0
     assert "disk-low  minor     node/callSup/contextStore        3  1 % left" in out
     assert out.endswith("... 1 more\n")
+
+
+def test_the_database_is_shown_with_its_hosts_and_its_pool(node, vigie):
+    pool = {"connections": 8, "configured": 4, "limit": 32, "hosts": 2, "leaving": 0}
+    host = {"role": "primary", "why": "", "breaker": "closed", "failed": 0, "opened": 3}
+    shown = {
+        "state": "up",
+        "primary": "db-a:5432",
+        "hosts": {
+            "db-a:5432": host,
+            "db-b:5432": host | {"role": "unreachable", "breaker": "open", "why": "refused"},
+        },
+        "connections": {"odbcConnection-1": "idle", "odbcConnection-2": "busy"},
+        "waiting": 1,
+        "running": 2,
+        "queries": 70,
+        "pool": pool,
+        "customers": {},
+    }
+    node.answers["GET /api/v1/database"] = shown
+    code, out, _ = vigie("database", "show")
+    assert code == 0
+    assert "1 busy, 1 idle" in out
+    assert "8 to each of 2 hosts, database.connections says 4; at most 32" in out
+    assert "db-b:5432  unreachable  open" in out
+    node.answers["GET /api/v1/database"] = shown | {"pool": None, "hosts": {}, "connections": {}}
+    assert "pool         none" in vigie("database", "show")[1]
+    node.answers["POST /api/v1/database/pool"] = pool | {"connections": 4}
+    code, out, _ = vigie("database", "pool", "4", "--reason", "quiet again")
+    assert (code, out) == (0, "pool: 4 to each of 2 hosts; at most 32\n")
+    assert vigie("database", "pool", "0")[0] == 64

@@ -31,7 +31,7 @@ UNIT = ROOT / "etc" / "vigie.service"
 SMALL = Config(
     http=HttpConfig(max_connections=10),
     cti=CtiConfig(max_links=3),
-    database=DatabaseConfig(connections=2),
+    database=DatabaseConfig(connections=2, max_connections=2),
 )
 NEEDED = 10 + 3 + 2 + ACCEPTED_AT_ONCE + SPARE
 
@@ -48,7 +48,7 @@ def test_a_hard_limit_that_is_too_low_is_refused_with_the_keys_the_numbers_and_w
         f"open files is {NEEDED - 1}",
         "http.max_connections 10",
         "cti.max_links 3",
-        "database.connections 2",
+        "database.max_connections 2",
         f"LimitNOFILE={NEEDED} ",
         f"ulimit -Hn {NEEDED}",
     ):

@@ -5,8 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import dispatch
+from actors.connectors import host_roles
+from actors.connectors.breaker import BreakerLimits
+from actors.connectors.host_roles import Seen
 from actors.database import (
     OUTCOME_UNKNOWN,
+    CircuitOpen,
     DatabaseDown,
     Query,
     QueryFailed,
@@ -14,7 +18,7 @@ from actors.database import (
     QueueFull,
     Rows,
 )
-from actors.dispatch import Answer, Job, Run, Up
+from actors.dispatch import Answer, Freed, Job, Run, Up
 
 DONE = Rows([])
 
@@ -226,3 +230,143 @@ def test_two_routers_share_nothing():
     one, other = dispatch.Dispatch(1), dispatch.Dispatch(1)
     for name in ("waiting", "running", "status", "idle"):
         assert getattr(one, name) is not getattr(other, name)
+
+
+def read(number, **options):
+    return Job((1, number), Query(sql="SELECT 1", replica=True, **options), Caller(), 0.0, 1.0)
+
+
+def cluster(limit=3):
+    """A primary `p` with the connections p1 and p2, a replica `r` with r1."""
+    hosts = host_roles.begin(("p", "r"), BreakerLimits(2, 1.0))
+    state = dispatch.begin(limit, hosts=hosts)
+    for connection in ("p1", "p2", "r1"):
+        dispatch.said(state, connection, "idle", 0.0, host=connection[0])
+    return state
+
+
+def roles(state, *, p="primary", r="replica"):
+    return [
+        action
+        for name, role in (("p", p), ("r", r))
+        for action in dispatch.host_said(state, name, Seen(role, 1 if role == "primary" else 0), 0)
+    ]
+
+
+def test_writes_wait_for_the_first_word_on_the_roles_and_reads_do_not():
+    state = cluster()
+    assert dispatch.submit(state, job(1), 0.0) == []
+    assert runs(dispatch.submit(state, read(2), 0.0)) == [("p1", 2)]
+    actions = roles(state)
+    assert runs(actions) == [("p2", 1)]
+    assert Up() in actions
+
+
+def test_reads_go_to_the_replica_and_to_the_primary_when_that_is_busy():
+    state = cluster()
+    roles(state)
+    assert runs(dispatch.submit(state, read(1), 0.0)) == [("r1", 1)]
+    assert runs(dispatch.submit(state, read(2), 0.0)) == [("p1", 2)]
+    assert runs(dispatch.submit(state, job(3), 0.0)) == [("p2", 3)]
+
+
+def test_without_a_primary_writes_fail_at_once_and_what_is_read_goes_on():
+    state = cluster()
+    roles(state)
+    ((_, failure),) = answers(
+        [
+            *dispatch.host_said(state, "p", Seen("unreachable", why="refused"), 0.0),
+            *dispatch.submit(state, job(1), 0.0),
+        ]
+    )
+    assert failure == DatabaseDown("no primary is reachable (p: refused; r: replica)")
+    assert runs(dispatch.submit(state, read(2), 0.0)) == [("r1", 2)]
+    actions = dispatch.host_said(state, "r", Seen("primary", 2), 0.0)
+    assert Up() in actions
+    dispatch.submit(state, job(3), 0.0)
+    assert runs(dispatch.done(state, "r1", (1, 2), DONE, 0.0)) == [("r1", 3)]
+
+
+def test_a_write_that_waits_for_the_primary_does_not_hold_up_reads():
+    state = cluster()
+    roles(state)
+    for number in (1, 2, 3):
+        dispatch.submit(state, job(number), 0.0)
+    assert runs(dispatch.submit(state, read(4), 0.0)) == [("r1", 4)]
+
+
+def test_when_no_host_is_left_reads_fail_at_once_until_one_probe_has_succeeded():
+    state = router("a")
+    state.hosts.by_name[""].breaker.limits = BreakerLimits(2, 1.0)
+    first, second = read(1), read(2)
+    dispatch.submit(state, first, 0.0)
+    assert answers(dispatch.expired(state, first)) == [(1, QueryTimeout("exec", 1.0))]
+    dispatch.done(state, "a", first.id, QueryTimeout("exec", 1.0), 1.0)
+    dispatch.submit(state, second, 0.0)
+    dispatch.submit(state, read(3), 0.0)
+    actions = dispatch.expired(state, second)
+    dispatch.done(state, "a", second.id, QueryTimeout("exec", 1.0), 1.0)
+    assert answers(actions) == [(2, QueryTimeout("exec", 1.0)), (3, CircuitOpen(1.0))]
+    assert answers(dispatch.submit(state, read(20), 1.5)) == [(20, CircuitOpen(0.5))]
+    assert runs(dispatch.submit(state, job(21), 1.5)) == [("a", 21)]
+    dispatch.done(state, "a", (1, 21), DONE, 1.6)
+    assert runs(dispatch.submit(state, read(22), 2.0)) == [("a", 22)]
+    assert answers(dispatch.submit(state, read(23), 2.1)) == [(23, CircuitOpen(0.9))]
+    dispatch.done(state, "a", (1, 22), DONE, 2.2)
+    assert runs(dispatch.submit(state, read(24), 2.2)) == [("a", 24)]
+
+
+def test_a_connection_that_is_withdrawn_ends_what_it_runs_and_gets_nothing_more():
+    state = router("a", "b")
+    dispatch.submit(state, job(1), 0.0)
+    assert dispatch.withdraw(state, "a") == []
+    assert dispatch.withdraw(state, "b") == [Freed("b")]
+    assert dispatch.submit(state, job(2), 0.0) == []
+    assert dispatch.done(state, "a", (1, 1), DONE, 0.1)[-1] == Freed("a")
+    assert dispatch.withdraw(state, "nobody") == []
+
+
+CLUSTER_EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["read", "write", "done", "slow", "lost", "idle", "down", "role", "gone"]),
+        st.integers(0, 2),
+        st.sampled_from(["primary", "replica", "unreachable", "unknown"]),
+    ),
+    max_size=80,
+)
+
+
+@given(CLUSTER_EVENTS)
+def test_whatever_happens_to_hosts_writes_run_on_the_primary_only_and_nothing_is_answered_twice(
+    events,
+):
+    state = cluster()
+    answered, now, number = [], 0.0, 0
+    for what, index, role in events:
+        now += 0.1
+        connection = ("p1", "p2", "r1")[index]
+        running = state.running.get(connection)
+        actions = []
+        match what:
+            case "read" | "write":
+                number += 1
+                one = read(number, repeatable=True) if what == "read" else job(number)
+                actions = dispatch.submit(state, one, now)
+            case "done" | "slow" if running is not None:
+                answer = DONE if what == "done" else QueryTimeout("exec", 1.0)
+                actions = dispatch.done(state, connection, running.id, answer, now)
+            case "lost" if running is not None:
+                actions = dispatch.said(state, connection, "connecting", now, host=connection[0])
+                actions += dispatch.lost(state, connection, running.id, "x", now)
+            case "idle" | "down":
+                actions = dispatch.said(state, connection, what, now, host=connection[0])
+            case "gone":
+                actions = dispatch.gone(state, connection, "x", now)
+            case "role":
+                actions = dispatch.host_said(state, "pr"[index % 2], Seen(role, index), now)
+        for action in actions:
+            if isinstance(action, Run) and not action.job.replica:
+                assert action.connection[0] == state.hosts.primary
+        answered += [one for one, _ in answers(actions)]
+        assert len(answered) == len(set(answered))
+        assert len(state.waiting) <= 3 + 3

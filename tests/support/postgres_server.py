@@ -31,7 +31,8 @@ OPTIONS = {
 class PostgresServer:
     """One cluster and its server, on a Unix socket and careless of the disk; root's is nobody's."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: str) -> None:
+        self._options = {**OPTIONS, **options}
         self._directory = Path(tempfile.mkdtemp(prefix="vigie-pg-"))
         self._log = self._directory / "log"
         self._binaries = binaries.find_binaries(os.environ)
@@ -43,12 +44,15 @@ class PostgresServer:
             shutil.chown(self._directory, NOBODY, NOBODY)
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
-        self._initdb()
+        self._make()
 
-    def _initdb(self) -> None:
+    def _make(self) -> None:
         words = ["-D", "data", "-U", "tests", "-A", "trust", "--no-sync", "--locale=C.UTF-8"]
+        self._do("initdb", *words)
+
+    def _do(self, program: str, *words: str) -> None:
         done = subprocess.run(
-            [self._binaries / "initdb", *words],
+            [self._binaries / program, *words],
             cwd=self._directory,
             capture_output=True,
             text=True,
@@ -65,7 +69,7 @@ class PostgresServer:
         """Start the server where it does not run, and wait until it takes connections."""
         if self._process is not None:
             return
-        words = [f"--{name}={value}" for name, value in OPTIONS.items()]
+        words = [f"--{name}={value}" for name, value in self._options.items()]
         words.append(f"--unix_socket_directories={self._directory}")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -32,7 +32,15 @@ from actors.session_api import (
 from actors.web import operations
 from actors.web.api import Api
 from actors.web.event_hub import EventHub
-from actors.web.ports import NodeCounts, ReadinessReport
+from actors.web.ports import (
+    DatabaseReport,
+    HostReport,
+    NodeCounts,
+    PoolBusy,
+    PoolLimit,
+    PoolReport,
+    ReadinessReport,
+)
 from actors.web.server import WebServer
 from actors.web.services import Services
 from actors.web.tokens import SCOPES, open_store
@@ -145,6 +153,38 @@ class FakeTree:
 
     def dead_letters(self):
         return self.letters
+
+
+class FakeDatabase:
+    """Two hosts, and a pool of 1 to 8."""
+
+    def __init__(self):
+        self.connections, self.busy = 4, False
+
+    def _pool(self):
+        if self.busy:
+            raise PoolBusy
+        return PoolReport(connections=self.connections, configured=4, limit=8, hosts=2, leaving=0)
+
+    async def report(self):
+        host = HostReport(role="primary", why="", breaker="closed", failed=0, opened=0)
+        return DatabaseReport(
+            state="up",
+            primary="a",
+            hosts={"a": host},
+            connections={"odbcConnection-1": "idle"},
+            waiting=0,
+            running=0,
+            queries=7,
+            pool=self._pool(),
+            customers={},
+        )
+
+    async def resize(self, connections):
+        if connections > 8:
+            raise PoolLimit("1 to 8 (database.max_connections)")
+        self.connections = connections
+        return self._pool()
 
 
 class FakeSessions:
@@ -407,6 +447,7 @@ def make_site(tmp_path):
             overload=FakeOverload(),
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
+            database=FakeDatabase(),
             releases=anchored(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)

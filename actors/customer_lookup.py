@@ -1,0 +1,131 @@
+"""What is known of a caller: how it is asked for, and answered without anybody waiting.
+
+An actor calls `look_up`. What is in the cache is there at once; else customerFacts asks PostgreSQL,
+and the answer is a message, `Facts`, with the reference that was given. After the asker's deadline
+nothing is sent any more: the answer is kept for the next call, and counted as late.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from actors import metrics
+from actors.connectors.fact_cache import CacheLimits, FactCache
+from supervision.eventloop.cell import LocalAddress
+
+if TYPE_CHECKING:
+    from actors.customers_config import CustomersConfig
+    from supervision import GenServer
+
+NAME = "customerFacts"
+"""The name that look-ups are sent to."""
+
+MAX_NUMBER_CHARS = 64
+
+Row: TypeAlias = dict[str, Any]
+Outcome: TypeAlias = Literal["found", "unknown", "unavailable"]
+
+_CACHED = metrics.CUSTOMER_LOOKUPS.labels("cached")
+
+
+class Facts(Struct, frozen=True):
+    """The answer to a look-up.
+
+    Attributes:
+        number: That was asked for.
+        outcome: `unknown`: there is no such customer; `unavailable`: nobody can tell now.
+        row: What was found, plain data; None where nothing was.
+        age_s: How long ago it was read, seconds.
+        stale: Whether it is older than it should be, for the database cannot tell now.
+        why: Why it is stale or unavailable; for operators.
+        ref: As it was given.
+    """
+
+    number: str
+    outcome: Outcome
+    row: Row | None = None
+    age_s: float = 0.0
+    stale: bool = False
+    why: str = ""
+    ref: Any = None
+
+
+class LookUp(Struct, frozen=True):
+    """Cast to customerFacts; `Facts` is sent to the asker.
+
+    Attributes:
+        number: Of the caller, E.164.
+        asker: Who is told.
+        deadline: When the asker has no use for the answer any more, monotonic seconds.
+        ref: Comes back with the answer.
+    """
+
+    number: str
+    asker: LocalAddress
+    deadline: float
+    ref: Any = None
+
+
+class Forget(Struct, frozen=True):
+    """Cast to customerFacts: what is known of a number is not true any more; of all, with None."""
+
+    number: str | None
+
+
+CustomerCache: TypeAlias = FactCache[Row]
+
+
+def cache_of(config: CustomersConfig) -> CustomerCache:
+    """Make the cache of a node; it outlives customerFacts.
+
+    Args:
+        config: What it may keep.
+    """
+    limits = CacheLimits(config.cache_rows, config.max_age_s, config.negative_age_s, config.stale_s)
+    return FactCache(limits)
+
+
+def look_up(
+    asker: GenServer, cache: CustomerCache, number: str, deadline_s: float, ref: Any = None
+) -> Facts | None:
+    """Ask what is known of a caller; nothing is waited for.
+
+    Args:
+        asker: Who is told.
+        cache: Of the node.
+        number: Of the caller, E.164.
+        deadline_s: For how long the asker has a use for the answer, seconds.
+        ref: Comes back with the answer.
+
+    Returns:
+        What is known already, or that nobody can tell; None where a message follows.
+    """
+    now = asker.now()
+    known = cached(cache, number, now, ref)
+    if known is not None:
+        return known
+    if not 1 <= len(number) <= MAX_NUMBER_CHARS:
+        why = f"number: 1 to {MAX_NUMBER_CHARS} characters"
+        return Facts(number, "unavailable", why=why, ref=ref)
+    if asker.whereis(NAME) is None:
+        return Facts(number, "unavailable", why="customerFacts is being restarted", ref=ref)
+    asker.cast(NAME, LookUp(number, asker.address, now + deadline_s, ref))
+    return None
+
+
+def cached(cache: CustomerCache, number: str, now: float, ref: Any = None) -> Facts | None:
+    """Return what is known and fresh.
+
+    Args:
+        cache: Of the node.
+        number: Of the caller, E.164.
+        now: Monotonic seconds.
+        ref: Comes back with the answer.
+    """
+    hit = cache.get(number, now)
+    if hit is None or hit.stale:
+        return None
+    _CACHED.inc()
+    return Facts(number, "unknown" if hit.value is None else "found", hit.value, hit.age_s, ref=ref)
