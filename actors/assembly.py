@@ -26,6 +26,9 @@ from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
 from actors.overload import Overload
 from actors.readiness import NodeReadiness
+from actors.ref_server import RefServerArgs
+from actors.reference_access import ReferenceAccess
+from actors.reference_assembly import ref_server_args
 from actors.release_counts import reader
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs
@@ -80,6 +83,7 @@ class Assembly:
         operator_token: the operator's secret, at the first start only.
         release: how this one stands among the others.
         web: where HTTP connections come in.
+        reference: what refServer starts with, and what is read of it.
     """
 
     kernel: Kernel
@@ -96,6 +100,7 @@ class Assembly:
     operator_token: str | None
     release: ReleaseSettings
     web: HttpEntrance
+    reference: RefServerArgs
 
     @classmethod
     def make(
@@ -144,6 +149,7 @@ class Assembly:
             operator_token,
             release,
             HttpEntrance(release.standby),
+            ref_server_args(config, data, release.standby, pool.count),
         )
 
     def arguments(self) -> NodeArgs:
@@ -161,6 +167,7 @@ class Assembly:
                 self.release.standby,
                 self.release.permanence,
             ),
+            reference=self.reference,
             call=CallSupArgs(
                 config.supervision,
                 self.openings.settings.table,
@@ -225,6 +232,7 @@ class _Made:
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
+            reference=ReferenceAccess(kernel),
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
 

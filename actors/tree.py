@@ -10,6 +10,8 @@ from actors.call_sup import CallSup, CallSupArgs, flags
 from actors.http_server import HttpServerArgs, WebSup, WebSupArgs
 from actors.log_sup import LogSup
 from actors.odbc_server import OdbcServer, OdbcSettings
+from actors.ref_server import RefServer, RefServerArgs
+from actors.reference_messages import NAME as REF_SERVER
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs, ReleaseHandler
 from actors.time_server import TimeServer
@@ -30,6 +32,7 @@ class NodeArgs(Struct, frozen=True):
     supervision: SupervisionConfig
     log: LogSettings
     database: OdbcSettings
+    reference: RefServerArgs
     call: CallSupArgs
     http: HttpServerArgs
     release: HandlerArgs
@@ -49,6 +52,7 @@ class Node(Supervisor):
             ChildSpec("logSup", LogSup, args.log, type="supervisor"),
             ChildSpec("timeServer", TimeServer),
             ChildSpec("odbcServer", OdbcServer, args.database, type="supervisor"),
+            ChildSpec(REF_SERVER, RefServer, args.reference),
             ChildSpec("webSup", WebSup, web, type="supervisor"),
             ChildSpec("callSup", CallSup, args.call, type="supervisor"),
             ChildSpec(RELEASE_HANDLER, ReleaseHandler, args.release),

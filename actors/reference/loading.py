@@ -234,7 +234,7 @@ class Loader:
         try:
             path, size = await asyncio.to_thread(self._source, kind, source)
         except OSError as error:
-            return Unusable(kind.name, f"{error.filename}: {error.strerror}")
+            return _not_there(kind, source, error)
         try:
             done = await self._done(self._job(kind, path, version), size)
         finally:
@@ -277,6 +277,13 @@ class Loader:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+def _not_there(kind: TableKind, source: Path | bytes, error: OSError) -> Unusable:
+    if isinstance(source, bytes):
+        return Unusable(kind.name, f"{error.filename}: {error.strerror}")
+    mistake = CsvMistake(str(source), f"a file that can be read: {error.strerror}")
+    return Unusable(kind.name, str(mistake), (mistake,))
 
 
 def _source(kept: Kept) -> str:

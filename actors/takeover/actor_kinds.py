@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.connection_router import ConnectionRouter
+from actors.ref_server import RefServer
 from actors.router import Router
 from actors.session_store import SessionStore
 from actors.session_sweeper import SessionSweeper
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 KINDS: tuple[type[Behaviour], ...] = (
     ConnectionRouter,
+    RefServer,
     Router,
     SessionStore,
     SessionSweeper,

@@ -231,7 +231,7 @@ def test_a_disk_that_takes_nothing_leaves_the_table(tables):
 
 def test_a_file_that_is_not_there_is_named(tables):
     answer = tables.kit.call(NAME, LoadTable("PRDPTF", "/none/such.csv"))
-    assert answer.why == "failed"
+    assert answer.why == "invalid-file"
     assert "/none/such.csv" in answer.rule
     assert tables.kit.call(NAME, LoadTable("PRDPTF")).field == "path"
 
