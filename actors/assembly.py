@@ -130,9 +130,8 @@ class Assembly:
         )
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
         journal = _journal(kernel, config, data)
-        openings = _openings(config, pool, count, journal)
+        openings = _openings(kernel, config, pool, count, journal)
         made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings)
-        kernel.reports.subscribe(count_given_up(count))
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -245,7 +244,10 @@ def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
     return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
 
 
-def _openings(config: Config, pool: SessionPool, count: OpenCount, journal: Journal) -> Openings:
+def _openings(
+    kernel: Kernel, config: Config, pool: SessionPool, count: OpenCount, journal: Journal
+) -> Openings:
+    kernel.reports.subscribe(count_given_up(count))
     settings = CallSettings(
         table_of(config),
         config.routing,

@@ -297,10 +297,14 @@ class RefServer(GenServer):
             self._load_again(found)
 
     def _load_again(self, found: Found) -> None:
-        """Load what there should be from its CSV, or what ships where nothing is kept."""
+        """Load what is damaged from its CSV, or what ships where nothing is kept.
+
+        What ships takes no place of a version before: that is the operator's own.
+        """
         if self._args.standby.waiting:
             return
-        sources = (found.source, self._args.files / f"{found.table}.csv")
+        shipped = self._args.files / f"{found.table}.csv"
+        sources = (found.source, shipped if found.kept.current is None else "")
         source = next((Path(one) for one in sources if one and Path(one).is_file()), None)
         if source is not None:
             self._begin(

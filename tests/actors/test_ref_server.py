@@ -204,6 +204,7 @@ def test_where_the_csv_is_gone_too_the_version_before_counts(tables):
     tables.load(rows(("A", "2")))
     (tables.kept / "PRDPTF.2.snapshot").unlink()
     (tables.files.parent / "given.csv").unlink()
+    (tables.files / "PRDPTF.csv").write_text(rows(("A", "what ships")))
     tables.restart()
     assert tables.platforms() == {"A": "1"}
     assert "PRDPTF.2.snapshot: it cannot be read" in tables.info().error
