@@ -29,6 +29,7 @@ from actors.readiness import NodeReadiness
 from actors.ref_server import RefServerArgs
 from actors.reference_access import ReferenceAccess
 from actors.reference_assembly import ref_server_args
+from actors.reference_config import calendars
 from actors.release_counts import reader
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs
@@ -157,6 +158,7 @@ class Assembly:
         return NodeArgs(
             supervision=config.supervision,
             log=_log_settings(self),
+            calendars=calendars(config.reference),
             database=OdbcSettings(
                 config.database,
                 config.supervision.intensity,

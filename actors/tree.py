@@ -18,8 +18,9 @@ from actors.time_server import TimeServer
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from actors.calendars.hours import Calendar
     from actors.config import SupervisionConfig
     from actors.log_writer import LogSettings
 
@@ -31,6 +32,7 @@ class NodeArgs(Struct, frozen=True):
 
     supervision: SupervisionConfig
     log: LogSettings
+    calendars: Mapping[str, Calendar]
     database: OdbcSettings
     reference: RefServerArgs
     call: CallSupArgs
@@ -50,7 +52,7 @@ class Node(Supervisor):
         web = WebSupArgs(server=args.http, flags=bounds)
         return bounds, [
             ChildSpec("logSup", LogSup, args.log, type="supervisor"),
-            ChildSpec("timeServer", TimeServer),
+            ChildSpec("timeServer", TimeServer, args.calendars),
             ChildSpec("odbcServer", OdbcServer, args.database, type="supervisor"),
             ChildSpec(REF_SERVER, RefServer, args.reference),
             ChildSpec("webSup", WebSup, web, type="supervisor"),
