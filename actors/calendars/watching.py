@@ -69,7 +69,7 @@ class Watches(Struct):
     told: int = 0
 
 
-def begin(watches: Watches, name: str, wall: float) -> Opening | CalendarRefused:
+def begin(watches: Watches, name: object, wall: float) -> Opening | CalendarRefused:
     """Watch a calendar, from now on or already.
 
     Args:
@@ -81,7 +81,7 @@ def begin(watches: Watches, name: str, wall: float) -> Opening | CalendarRefused
         How it is now.
     """
     calendar = watches.calendars.get(name) if isinstance(name, str) else None
-    if calendar is None:
+    if calendar is None or not isinstance(name, str):
         known = ", ".join(watches.calendars) or "there is none"
         return CalendarRefused(f"calendar: must be one of: {known}")
     watch = watches.watched.get(name)
