@@ -134,6 +134,7 @@ class RefServer(GenServer):
         self._args = args
         self.state = RefState({name: Slot() for name in KINDS})
         self.register(NAME)
+        self.at_end(args.loader.stop)
         waited = args.standby.waiting
         self._restore()
         if waited:
@@ -305,7 +306,8 @@ class RefServer(GenServer):
             return
         shipped = self._args.files / f"{found.table}.csv"
         sources = (found.source, shipped if found.kept.current is None else "")
-        source = next((Path(one) for one in sources if one and Path(one).is_file()), None)
+        paths = (Path(one) for one in sources if one)
+        source = next((path for path in paths if path.is_absolute() and path.is_file()), None)
         if source is not None:
             self._begin(
                 found.table, source, Work("load", reason="nothing that can be read is kept")

@@ -125,6 +125,7 @@ class Loader:
         self._settings = settings
         self._alone: dict[str, asyncio.Lock] = {}
         self._jobs: set[asyncio.Task[None]] = set()
+        self._loads: set[asyncio.Task[None]] = set()
 
     def find(self, table: str, loaded: int, told: Told) -> None:
         """Look for the version that counts, and read it.
@@ -145,7 +146,9 @@ class Loader:
             version: of the table; its rows and its digest are found out.
             told: called with `Prepared` or `Unusable`.
         """
-        self._begin(table, self._loaded(KINDS[table], source, version), told)
+        task = self._begin(table, self._loaded(KINDS[table], source, version), told)
+        self._loads.add(task)
+        task.add_done_callback(self._loads.discard)
 
     def reread(self, table: str, version: Version, told: Told) -> None:
         """Read a version that is on the disk.
@@ -168,14 +171,17 @@ class Loader:
         self._begin(table, asyncio.to_thread(self._settled, KINDS[table], kept), told)
 
     def stop(self) -> None:
-        """End all that runs; nothing is told any more. What a thread does it does to its end."""
-        for job in self._jobs:
-            job.cancel()
+        """Give up the files that are being read; what else is done is short, and is done."""
+        for load in self._loads:
+            load.cancel()
 
-    def _begin(self, table: str, job: Coroutine[Any, Any, Outcome], told: Told) -> None:
+    def _begin(
+        self, table: str, job: Coroutine[Any, Any, Outcome], told: Told
+    ) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._run(table, job, told))
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
+        return task
 
     async def _run(self, table: str, job: Coroutine[Any, Any, Outcome], told: Told) -> None:
         try:
