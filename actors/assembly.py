@@ -159,15 +159,7 @@ class Assembly:
             supervision=config.supervision,
             log=_log_settings(self),
             calendars=calendars(config.reference),
-            database=OdbcSettings(
-                config.database,
-                config.supervision.intensity,
-                config.supervision.period_s,
-                self.journal,
-                self.alarms,
-                self.release.standby,
-                self.release.permanence,
-            ),
+            database=_database_settings(self),
             reference=self.reference,
             call=CallSupArgs(
                 config.supervision,
@@ -306,6 +298,19 @@ def _log_settings(node: Assembly) -> LogSettings:
         keep=logs.keep,
         queue_limit=logs.queue_limit,
         standby=node.release.standby,
+    )
+
+
+def _database_settings(node: Assembly) -> OdbcSettings:
+    supervision = node.config.supervision
+    return OdbcSettings(
+        node.config.database,
+        supervision.intensity,
+        supervision.period_s,
+        node.journal,
+        node.alarms,
+        node.release.standby,
+        node.release.permanence,
     )
 
 
