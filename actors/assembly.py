@@ -26,6 +26,10 @@ from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
 from actors.overload import Overload
 from actors.readiness import NodeReadiness
+from actors.ref_server import RefServerArgs
+from actors.reference_access import ReferenceAccess
+from actors.reference_assembly import ref_server_args
+from actors.reference_config import calendars
 from actors.release_counts import reader
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs
@@ -80,6 +84,7 @@ class Assembly:
         operator_token: the operator's secret, at the first start only.
         release: how this one stands among the others.
         web: where HTTP connections come in.
+        reference: what refServer starts with, and what is read of it.
     """
 
     kernel: Kernel
@@ -96,6 +101,7 @@ class Assembly:
     operator_token: str | None
     release: ReleaseSettings
     web: HttpEntrance
+    reference: RefServerArgs
 
     @classmethod
     def make(
@@ -125,9 +131,8 @@ class Assembly:
         )
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
         journal = _journal(kernel, config, data)
-        openings = _openings(config, pool, count, journal)
+        openings = _openings(kernel, config, pool, count, journal)
         made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings)
-        kernel.reports.subscribe(count_given_up(count))
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -144,6 +149,7 @@ class Assembly:
             operator_token,
             release,
             HttpEntrance(release.standby),
+            ref_server_args(config, data, release.standby, pool.count),
         )
 
     def arguments(self) -> NodeArgs:
@@ -152,15 +158,9 @@ class Assembly:
         return NodeArgs(
             supervision=config.supervision,
             log=_log_settings(self),
-            database=OdbcSettings(
-                config.database,
-                config.supervision.intensity,
-                config.supervision.period_s,
-                self.journal,
-                self.alarms,
-                self.release.standby,
-                self.release.permanence,
-            ),
+            calendars=calendars(config.reference),
+            database=_database_settings(self),
+            reference=self.reference,
             call=CallSupArgs(
                 config.supervision,
                 self.openings.settings.table,
@@ -225,6 +225,7 @@ class _Made:
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
+            reference=ReferenceAccess(kernel),
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
 
@@ -237,7 +238,10 @@ def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
     return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
 
 
-def _openings(config: Config, pool: SessionPool, count: OpenCount, journal: Journal) -> Openings:
+def _openings(
+    kernel: Kernel, config: Config, pool: SessionPool, count: OpenCount, journal: Journal
+) -> Openings:
+    kernel.reports.subscribe(count_given_up(count))
     settings = CallSettings(
         table_of(config),
         config.routing,
@@ -294,6 +298,19 @@ def _log_settings(node: Assembly) -> LogSettings:
         keep=logs.keep,
         queue_limit=logs.queue_limit,
         standby=node.release.standby,
+    )
+
+
+def _database_settings(node: Assembly) -> OdbcSettings:
+    supervision = node.config.supervision
+    return OdbcSettings(
+        node.config.database,
+        supervision.intensity,
+        supervision.period_s,
+        node.journal,
+        node.alarms,
+        node.release.standby,
+        node.release.permanence,
     )
 
 

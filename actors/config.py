@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from actors.config_relations import RELATIONS
 from actors.etc_files import etc_file
+from actors.reference_config import ReferenceConfig, calendar_mistakes
 from actors.settings import Mistake, overrides, read
 
 __all__ = ["Config", "ConfigInvalid", "Mistake", "RoutingPoint", "load", "send_list"]
@@ -333,6 +334,7 @@ class Config(Struct, frozen=True, kw_only=True):
     introspection: IntrospectionConfig = IntrospectionConfig()
     anchor: AnchorConfig = AnchorConfig()
     release: ReleaseConfig = ReleaseConfig()
+    reference: ReferenceConfig = ReferenceConfig()
 
 
 class ConfigInvalid(Exception):  # noqa: N818 named for what it says of the configuration
@@ -362,7 +364,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     document = _document(etc_file("vigie.toml") if path is None else path)
     config, mistakes = read(Config, document, overrides(environ, PREFIX), RELATIONS)
-    if mistakes:
+    if mistakes := mistakes or calendar_mistakes(config.reference):
         raise ConfigInvalid(mistakes)
     return config
 

@@ -67,6 +67,12 @@ def _release(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     group(RELEASE)(parser, words)
 
 
+def _reference(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    from actors.cli.reference_commands import REFERENCE
+
+    group(REFERENCE)(parser, words)
+
+
 SESSION: Commands = {
     "show": (
         "Show a call's context, journey and timings.",
@@ -183,6 +189,7 @@ COMMANDS: Commands = {
     "journal": ("The journal's files: check, export, repair.", group(JOURNAL)),
     "config": ("The configuration.", group(CONFIG)),
     "release": ("Releases: build, install, check, upgrade, go back.", _release),
+    "reference": ("Reference tables: list, load, go back.", _reference),
     "token": ("Tokens of access.", group(TOKEN)),
     "feed": (
         "Feed calls over a CTI link and report.",

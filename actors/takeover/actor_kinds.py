@@ -11,6 +11,7 @@ import msgspec
 
 from actors.call_session import CallSession
 from actors.connection_router import ConnectionRouter
+from actors.ref_server import RefServer
 from actors.router import Router
 from actors.session_store import SessionStore
 from actors.session_sweeper import SessionSweeper
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 KINDS: tuple[type[Behaviour], ...] = (
     ConnectionRouter,
+    RefServer,
     Router,
     SessionStore,
     SessionSweeper,

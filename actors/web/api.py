@@ -156,6 +156,7 @@ def operation(
     headers: Mapping[str, str] | None = None,
     request: type[Struct] | None = None,
     request_optional: bool = False,
+    request_texts: Mapping[str, str] | None = None,
     response: object = None,
     media_types: tuple[str, ...] = media.BODY_TYPES,
     problems: tuple[ProblemType, ...] = (),
@@ -173,6 +174,7 @@ def operation(
         headers: Headers that matter, with what they are for.
         request: Record of the body.
         request_optional: Whether the body may be left out, for a record of optional fields.
+        request_texts: Media types of text that are taken too, and the record's field that it is.
         response: Type of the answer; None for one that is not described by a type.
         media_types: Types that may be negotiated for the answer, the usual one first.
         problems: Problems that a caller should expect.
@@ -195,6 +197,7 @@ def operation(
             response_headers=keyed.response_headers,
             request=request,
             request_optional=request_optional,
+            request_texts=dict(request_texts or {}),
             response=response,
             media_types=media_types,
             problems=(*problems, *keyed.problems),
@@ -325,7 +328,12 @@ async def _read(doc: OperationDoc, request: ApiRequest) -> object:
             field="Content-Encoding",
             rule="absent",
         )
-    media_type = media.body_type(request.headers.get("content-type"))
+    content_type = request.headers.get("content-type")
+    text_type = media.text_type(content_type, doc.request_texts)
+    if text_type is not None:
+        text = media.text(await request.read_body())
+        return media.convert({doc.request_texts[text_type]: text}, doc.request)
+    media_type = media.body_type(content_type)
     body = await request.read_body()
     if not body and doc.request_optional:
         return media.convert({}, doc.request)

@@ -10,6 +10,7 @@ from actors.web import (
     debug_operations,
     event_operations,
     health,
+    reference_operations,
     release_operations,
     session_operations,
     steering_operations,
@@ -40,6 +41,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *event_operations.OPERATIONS,
         *alarm_operations.OPERATIONS,
         *session_operations.OPERATIONS,
+        *reference_operations.OPERATIONS,
         *release_operations.OPERATIONS,
     )
     return (*table, _description(version, table))

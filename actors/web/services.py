@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.overload import Overload
+from actors.reference_access import ReferenceAccess
 from actors.releases.port import Releases
 from actors.web.event_hub import EventHub
 from actors.web.once import Requests
@@ -37,6 +38,7 @@ class Services:
         alarms: The alarms that are active.
         overload: What may be begun.
         send_list: Fields that an IVR application is sent, by the application's name.
+        reference: The reference tables.
         releases: What is installed, and the anchor that upgrades.
         wall: Seconds since the epoch.
         requests: Those with an idempotency key, however they come.
@@ -55,6 +57,7 @@ class Services:
     alarms: Callable[[], Sequence[Alarm]]
     overload: Overload
     send_list: Callable[[str], Sequence[str]]
+    reference: ReferenceAccess
     releases: Releases
     wall: Callable[[], float]
     requests: Requests = field(default_factory=lambda: Requests(time.monotonic))

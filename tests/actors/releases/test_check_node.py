@@ -162,7 +162,7 @@ def test_a_release_that_cannot_be_imported_is_not_tried(node, other):
 def test_a_child_more_is_a_difference_of_the_trees(node, other):
     def change(home):
         file = home / "actors" / "tree.py"
-        line = '            ChildSpec("timeServer", TimeServer),\n'
+        line = '            ChildSpec("timeServer", TimeServer, args.calendars),\n'
         replace(file, line, line + line.replace("timeServer", "timeServer2"))
         server = home / "actors" / "time_server.py"
         text = server.read_text()

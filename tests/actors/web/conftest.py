@@ -15,6 +15,8 @@ import pytest
 from actors import metrics
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.reference_access import TableRefused
+from actors.reference_messages import Refused, Row, TableInfo
 from actors.releases.port import Releases
 from actors.session_api import (
     Busy,
@@ -277,6 +279,31 @@ class FakeOverload:
         return self.rules.get(who, "")
 
 
+class FakeReference:
+    """Two tables; what is asked of them is noted, and answered as a test says."""
+
+    def __init__(self):
+        self.asked, self.refused, self.late = [], None, False
+        self.infos = tuple(
+            TableInfo(table=name, version=2, rows=rows, bytes=10 * rows)
+            for name, rows in (("PRDPTF", 5), ("infoRP", 3))
+        )
+
+    async def tables(self):
+        return self.infos
+
+    async def row(self, table, key):
+        if key != "MAX":
+            raise TableRefused(Refused("unknown-key", f"a key that {table} has", "key"))
+        return Row(table, 2, {"product": key, "platform": "X"})
+
+    async def switch(self, asked, within_s):
+        self.asked.append(asked)
+        if self.refused is not None:
+            raise TableRefused(self.refused)
+        return None if self.late else self.infos[0]
+
+
 def anchored(data):
     """Releases of a data directory, with an anchor that a test scripts."""
     told, asked, answers = [], [], {}
@@ -407,6 +434,7 @@ def make_site(tmp_path):
             overload=FakeOverload(),
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
+            reference=FakeReference(),
             releases=anchored(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)
