@@ -128,6 +128,7 @@ class AgentBook:
         self._pools: dict[tuple[str, Extra], Pool] = {}
         self._joined: dict[str, list[Pool]] = {}
         self._served: dict[str, list[str]] = {}
+        self._shown: dict[str, tuple[bool, bool]] = {}
         for name, queue in rules.queue.items():
             if queue.skills or queue.agents:
                 self._pools[name, ()] = Pool(rank_strategy(queue))
@@ -279,6 +280,7 @@ class AgentBook:
         for pool in self._joined.pop(agent.name, ()):
             pool.leave(agent.name)
         self._served.pop(agent.name, None)
+        self._shown.pop(agent.name, None)
         del self.agents[agent.name]
 
     def _rejoin(self, agent: Agent) -> None:
@@ -320,8 +322,12 @@ class AgentBook:
         return all(agent.skills.get(skill, 0) >= level for skill, level in extra)
 
     def _show(self, agent: Agent) -> None:
-        for pool in self._joined.get(agent.name, ()):
-            _place(agent, pool)
+        """Show what an agent is in his pools, unless he was as little available before."""
+        shown = (_is_available(agent), _is_staffed(agent))
+        if shown[0] or shown != self._shown.get(agent.name):
+            self._shown[agent.name] = shown
+            for pool in self._joined.get(agent.name, ()):
+                _place(agent, pool)
 
 
 def rank_strategy(
@@ -331,13 +337,21 @@ def rank_strategy(
     return queue.then if queue.strategy == "last-agent" else queue.strategy
 
 
+def _is_available(agent: Agent) -> bool:
+    return agent.st == "ready" and agent.reserved_until is None
+
+
+def _is_staffed(agent: Agent) -> bool:
+    return agent.st in {"ready", "busy", "wrapup"}
+
+
 def _place(agent: Agent, pool: Pool) -> None:
     """Show in one pool what an agent is."""
     member = pool.members[agent.name]
     member.idle_since = agent.ready_since
     member.handled = agent.handled
-    pool.staff(agent.name, staffed=agent.st in {"ready", "busy", "wrapup"})
-    if agent.st == "ready" and agent.reserved_until is None:
+    pool.staff(agent.name, staffed=_is_staffed(agent))
+    if _is_available(agent):
         pool.offer(agent.name)
     else:
         pool.withdraw(agent.name)

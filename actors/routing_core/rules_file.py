@@ -110,7 +110,8 @@ def parse(content: bytes, file: str, max_bytes: int = MAX_BYTES) -> RuleSet:
         max_bytes: the longest one that is taken.
 
     Raises:
-        RulesInvalid: it cannot be used; with every mistake.
+        RulesInvalid: it cannot be used; with every mistake of single keys, or, where there is none,
+            with every one between keys.
     """
     if len(content) > max_bytes:
         rule = f"the file must be at most {max_bytes} bytes long"
