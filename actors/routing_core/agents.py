@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from actors.routing_core.pool import Member, Pool, Share
 from actors.routing_core.refusals import RoutingRefused
+from actors.routing_core.waiting import Extra
 
 if TYPE_CHECKING:
     from actors.routing_core.rules import AgentProfile, Queue, Rules
@@ -24,9 +25,6 @@ AgentStatus: TypeAlias = Literal["login", "ready", "notready", "busy", "wrapup",
 MAX_LEVEL = 100
 MAX_SKILL_CHARS = 64
 NO_SKILLS: Mapping[str, int] = {}
-
-Extra: TypeAlias = tuple[tuple[str, int], ...]
-"""Skills and levels that a call asks for besides its queue's, in order."""
 
 
 class AgentEvent(Struct, frozen=True):

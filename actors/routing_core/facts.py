@@ -10,6 +10,7 @@ from msgspec import Struct
 from actors.routing import Decision, RoutingTable
 from actors.routing_core.interception import Numbers, numbers
 from actors.routing_core.opening import Opening, opening
+from actors.routing_core.waiting import Extra
 from protocols.numbering import Number
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Facts(Struct, frozen=True):
     platform: str = ""
     services: ServiceCodes = ()
     prio: int = 0
-    extra: tuple[tuple[str, int], ...] = ()
+    extra: Extra = ()
     queue: str = ""
     why: tuple[str, ...] = ()
     decision: Decision | None = None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from actors.routing_core.agents import Agent, AgentBook, AgentEvent, Extra
+from actors.routing_core.agents import Agent, AgentBook, AgentEvent
 from actors.routing_core.pool import Member, Pool, Share
-from actors.routing_core.waiting import Waiting, WaitingLines
+from actors.routing_core.waiting import Extra, Waiting, WaitingLines
 
 if TYPE_CHECKING:
     from actors.routing_core.rules import Destination, Queue, Rules
@@ -193,13 +193,16 @@ class Floor:
         """Return the waiting call that an agent is to have now; it goes on waiting.
 
         Args:
-            agent: who; None for one who is not ready.
+            agent: who.
+
+        Returns:
+            None when there is none for him, or he is not ready.
         """
         known = self.book.agents.get(agent)
         if known is None or known.st != "ready" or known.reserved_until is not None:
             return None
         return self.lines.first(
-            self.book.served_by(agent), lambda call: self.book.has(agent, call.extra)
+            self.book.served_by(agent), lambda extra: self.book.has(agent, extra)
         )
 
     def give(self, waiting: Waiting, agent: str, at: float) -> None:

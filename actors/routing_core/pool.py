@@ -72,7 +72,7 @@ def _load(member: Member) -> float:
 def by_share(member: Member) -> float:
     """How far a member is with its percentage of calls: its next one is due at this count.
 
-    Sainte-Lague's quotients: however many calls there were, each member is within a few of its share.
+    Sainte-Lague's quotients: after any number of calls each member is within a few of its share.
     """
     return member.share.start + (member.share.taken + 0.5) / member.weight
 

@@ -21,6 +21,7 @@ from actors.routing_core.sending import sent
 if TYPE_CHECKING:
     from actors.routing_core.pool import Member, Pool
     from actors.routing_core.rules import Queue
+    from actors.routing_core.waiting import Extra
     from protocols.cti.messages import RouteType
 
 QUEUED = "queued"
@@ -79,9 +80,9 @@ def _ready_here(world: World, facts: Facts, queue: str) -> Pick | None:
     rules = world.ground.rules.queue[queue]
     if rules.destinations:
         return _destination(world, facts, queue, pool)
-    if _ahead(world, facts, queue) >= len(pool):
-        return None
-    return _agent(facts, queue, rules, pool)
+    if len(pool) > _claims(world, facts, queue):
+        return _agent(facts, queue, rules, pool)
+    return None
 
 
 def _agent(facts: Facts, queue: str, rules: Queue, pool: Pool) -> Pick | None:
@@ -226,6 +227,18 @@ def _alternates(
 
 def _ahead(world: World, facts: Facts, queue: str) -> int:
     return world.floor.lines.ahead(queue, facts.request.call, facts.at, facts.prio)
+
+
+def _claims(world: World, facts: Facts, queue: str) -> int:
+    """How many calls are ahead that somebody who is ready could take."""
+    floor = world.floor
+
+    def counts(extra: Extra) -> bool:
+        pool = floor.pool(queue, extra)
+        return pool is not None and len(pool) > 0
+
+    call = facts.request.call
+    return floor.lines.ahead(queue, call, facts.at, facts.prio, counts)
 
 
 def _wait_s(world: World, facts: Facts, queue: str) -> float | None:

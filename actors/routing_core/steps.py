@@ -15,6 +15,7 @@ from actors.routing_core import interception
 from actors.routing_core.conditions import meets
 from actors.routing_core.facts import Facts, Request, World
 from actors.routing_core.opening import is_open, local_time
+from actors.routing_core.waiting import Extra
 from protocols.numbering import normalise
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _is_served(world: World, service: Service, at: float) -> bool:
     return opening is None or is_open(opening, at)
 
 
-def _extra(skills: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+def _extra(skills: Iterable[tuple[str, int]]) -> Extra:
     """Each skill once, at the greatest of its levels, in an order that is always the same."""
     levels: dict[str, int] = {}
     for skill, level in skills:
@@ -215,7 +216,7 @@ def _followed(world: World, facts: Facts) -> str:
     return facts.rp
 
 
-def _met(point: Point, facts: Facts) -> tuple[str, int, tuple[tuple[str, int], ...], str]:
+def _met(point: Point, facts: Facts) -> tuple[str, int, Extra, str]:
     """Queue, priority and skills of the call, and the words for the condition it met."""
     prio = facts.prio + point.prio
     for index, condition in enumerate(point.when):

@@ -12,10 +12,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import takewhile
+from typing import TypeAlias
 
 from msgspec import Struct
 
-NO_SKILLS: tuple[tuple[str, int], ...] = ()
+Extra: TypeAlias = tuple[tuple[str, int], ...]
+"""Skills and levels that a call asks for besides its queue's, in order."""
+
+NO_SKILLS: Extra = ()
 
 
 class Waiting(Struct, frozen=True):
@@ -35,7 +39,7 @@ class Waiting(Struct, frozen=True):
     queue: str
     since: float
     prio: int = 0
-    extra: tuple[tuple[str, int], ...] = NO_SKILLS
+    extra: Extra = NO_SKILLS
     number: int = 0
     due: float = 0.0
 
@@ -66,7 +70,7 @@ class WaitingLines:
     def __init__(self, ageing_s: Mapping[str, float], most: int) -> None:
         self._ageing_s = ageing_s
         self._most = most
-        self._lines: dict[str, list[Place]] = {queue: [] for queue in ageing_s}
+        self._lines: dict[str, dict[Extra, list[Place]]] = {queue: {} for queue in ageing_s}
         self._calls: dict[str, Waiting] = {}
         self._by_number: dict[int, Waiting] = {}
         self._numbers = 0
@@ -86,13 +90,20 @@ class WaitingLines:
 
     def length(self, queue: str) -> int:
         """How many calls wait in a queue."""
-        return len(self._lines[queue])
+        return sum(map(len, self._lines[queue].values()))
 
     def get(self, call: str) -> Waiting | None:
         """Return where a call waits, if it does."""
         return self._calls.get(call)
 
-    def ahead(self, queue: str, call: str, at: float, prio: int) -> int:
+    def ahead(
+        self,
+        queue: str,
+        call: str,
+        at: float,
+        prio: int,
+        counts: Callable[[Extra], bool] = lambda _: True,
+    ) -> int:
         """How many calls are served before one, which may wait already or come now.
 
         Args:
@@ -100,12 +111,15 @@ class WaitingLines:
             call: its id.
             at: now.
             prio: its priority, if it comes now.
+            counts: whether calls count that ask for some skills.
         """
         known = self._calls.get(call)
         if known is not None and known.queue == queue:
-            return bisect_left(self._lines[queue], (known.due, known.number))
-        due = due_at(at, prio, self._ageing_s[queue])
-        return bisect_left(self._lines[queue], (due, self._numbers + 1))
+            place = (known.due, known.number)
+        else:
+            place = (due_at(at, prio, self._ageing_s[queue]), self._numbers + 1)
+        lines = self._lines[queue].items()
+        return sum(bisect_left(line, place) for extra, line in lines if counts(extra))
 
     def enter(
         self,
@@ -113,7 +127,7 @@ class WaitingLines:
         queue: str,
         since: float,
         prio: int,
-        extra: tuple[tuple[str, int], ...] = NO_SKILLS,
+        extra: Extra = NO_SKILLS,
     ) -> Waiting:
         """Have a call wait; one that waits there already keeps its place.
 
@@ -132,7 +146,7 @@ class WaitingLines:
         due = due_at(since, prio, self._ageing_s[queue])
         waiting = Waiting(call, queue, since, prio, extra, self._numbers, due)
         self._calls[call] = self._by_number[waiting.number] = waiting
-        insort(self._lines[queue], (due, waiting.number))
+        insort(self._lines[queue].setdefault(extra, []), (due, waiting.number))
         return waiting
 
     def leave(self, call: str) -> Waiting | None:
@@ -140,33 +154,25 @@ class WaitingLines:
         waiting = self._calls.pop(call, None)
         if waiting is not None:
             del self._by_number[waiting.number]
-            line = self._lines[waiting.queue]
+            lines = self._lines[waiting.queue]
+            line = lines[waiting.extra]
             del line[bisect_left(line, (waiting.due, waiting.number))]
+            if not line:
+                del lines[waiting.extra]
         return waiting
 
-    def first(self, queues: Iterable[str], fits: Callable[[Waiting], bool]) -> Waiting | None:
+    def first(self, queues: Iterable[str], fits: Callable[[Extra], bool]) -> Waiting | None:
         """Return the call that is served next.
 
         Args:
             queues: whose calls are looked at.
-            fits: whether a call may be served now.
+            fits: whether calls may be served that ask for some skills.
         """
-        best: Waiting | None = None
-        for queue in queues:
-            waiting = self._first_of(queue, fits)
-            if waiting and (
-                best is None or (waiting.due, waiting.number) < (best.due, best.number)
-            ):
-                best = waiting
-        return best
+        heads = [
+            line[0] for queue in queues for extra, line in self._lines[queue].items() if fits(extra)
+        ]
+        return self._by_number[min(heads)[1]] if heads else None
 
     def older_than(self, since: float) -> list[Waiting]:
         """Return the calls at the head of all that came at a time or before it, seconds."""
         return list(takewhile(lambda waiting: waiting.since <= since, self._calls.values()))
-
-    def _first_of(self, queue: str, fits: Callable[[Waiting], bool]) -> Waiting | None:
-        for _, number in self._lines[queue]:
-            waiting = self._by_number[number]
-            if fits(waiting):
-                return waiting
-        return None
