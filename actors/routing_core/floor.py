@@ -102,7 +102,10 @@ class Floor:
         return self._destinations.get(queue) or self.book.pool(queue, extra)
 
     def expected_wait_s(self, queue: str, ahead: int, extra: Extra = ()) -> float | None:
-        """How long a call is going to wait: the calls ahead and it, each agent's time for each.
+        """How long a call is going to wait that nobody is ready for.
+
+        For each call ahead and for itself one of the agents must have done with another: it waits
+        their number times the mean handling time, divided by the agents.
 
         It is exact for equal agents, all of them busy, who take calls of this queue alone and times
         that are distributed exponentially (M/M/c); otherwise an estimate.
@@ -121,8 +124,6 @@ class Floor:
         pool = self.book.pool(queue, extra)
         if pool is None:
             return None
-        if len(pool) > ahead:
-            return 0.0
         if not pool.staffed:
             return math.inf
         return (ahead + 1) * self._handle_s[queue] / pool.staffed

@@ -120,8 +120,9 @@ def test_the_time_that_calls_take_is_learnt_with_the_work_after_them(core):
 def test_the_expected_wait_is_told_apart_from_none_at_all(core):
     assert core.floor.expected_wait_s("sales", 0) == float("inf")
     ready(core, "a")
-    assert core.floor.expected_wait_s("sales", 0) == 0
-    assert core.floor.expected_wait_s("sales", 1) == 200.0
+    assert core.floor.expected_wait_s("sales", 0) == 100.0
+    ready(core, "b", skills={"sales": 2})
+    assert core.floor.expected_wait_s("sales", 2) == 150.0
 
 
 def test_further_skills_narrow_a_queue(core):
