@@ -17,7 +17,7 @@ from actors.routing_core.refusals import RoutingRefused
 from actors.routing_core.waiting import Extra
 
 if TYPE_CHECKING:
-    from actors.routing_core.rules import AgentProfile, Queue, Rules
+    from actors.routing_core.rules import Queue, Rules
 
 AgentStatus: TypeAlias = Literal["login", "ready", "notready", "busy", "wrapup", "logout"]
 """CSTA's agent states, as contract 3 spells them."""
@@ -60,6 +60,8 @@ class Agent(Struct):
         handled: calls since his login.
         queue: whose call he has, or is reserved for.
         reserved_until: he was chosen and is left alone until then; None: he was not.
+        told_device: whether an event said where calls reach him; else the rules do.
+        told_skills: whether one said what he can do; else the rules do.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Agent(Struct):
     handled: int = 0
     queue: str = ""
     reserved_until: float | None = None
+    told_device: bool = False
+    told_skills: bool = False
 
 
 class Handled(Struct, frozen=True):
@@ -225,7 +229,7 @@ class AgentBook:
         return all(skills.get(skill, 0) >= level for skill, level in extra)
 
     def take_back(self, agents: Iterable[Agent], shares: Mapping[str, Mapping[str, Share]]) -> None:
-        """Take agents as another book knew them.
+        """Take agents as another book knew them; what was never told of them is in these rules.
 
         Args:
             agents: who they are.
@@ -233,6 +237,7 @@ class AgentBook:
         """
         for agent in agents:
             self.agents[agent.name] = agent
+            self._profiled(agent)
             self._orders = max(self._orders, agent.order)
             if agent.reserved_until is not None:
                 heappush(self._reservations, (agent.reserved_until, agent.name))
@@ -253,11 +258,19 @@ class AgentBook:
         if len(self.agents) >= most:
             raise RoutingRefused("agent", f"must be one of at most {most} agents (limits.agents)")
         self._orders += 1
-        profile = self._rules.agent.get(event.agent)
-        agent = Agent(event.agent, _device(profile, event.agent), _skills(profile), self._orders)
+        agent = Agent(event.agent, event.agent, NO_SKILLS, self._orders)
         self.agents[agent.name] = agent
+        self._profiled(agent)
         self._rejoin(agent)
         return agent
+
+    def _profiled(self, agent: Agent) -> None:
+        """Take what was never told of an agent from the rules."""
+        profile = self._rules.agent.get(agent.name)
+        if not agent.told_device:
+            agent.device = (profile.device if profile else "") or agent.name
+        if not agent.told_skills:
+            agent.skills = profile.skills if profile else NO_SKILLS
 
     def _check_skills(self, event: AgentEvent) -> None:
         most = self._rules.limits.agent_skills
@@ -266,11 +279,11 @@ class AgentBook:
 
     def _learn(self, agent: Agent, event: AgentEvent) -> None:
         moved = bool(event.device) and event.device != agent.device
-        if moved:
-            agent.device = event.device
         learnt = event.skills is not None and dict(event.skills) != dict(agent.skills)
-        if learnt and event.skills is not None:
-            agent.skills = dict(event.skills)
+        if event.device:
+            agent.device, agent.told_device = event.device, True
+        if event.skills is not None:
+            agent.skills, agent.told_skills = dict(event.skills), True
         if moved or learnt:
             self._rejoin(agent)
 
@@ -379,11 +392,3 @@ def _done(agent: Agent, at: float) -> Handled | None:
     queue, since = agent.queue, agent.busy_since
     agent.queue, agent.busy_since = "", None
     return Handled(queue, at - since) if queue and since is not None else None
-
-
-def _device(profile: AgentProfile | None, name: str) -> str:
-    return (profile.device if profile else "") or name
-
-
-def _skills(profile: AgentProfile | None) -> Mapping[str, int]:
-    return profile.skills if profile else NO_SKILLS

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from actors.routing_core import steps
-from actors.routing_core.facts import LAST_EPOCH_S, Facts, Request, World, ground
+from actors.routing_core.facts import (
+    LAST_EPOCH_S,
+    NO_REFERENCE,
+    Facts,
+    Ground,
+    Reference,
+    Request,
+    World,
+    ground,
+)
 from actors.routing_core.floor import Floor, FloorState
 from actors.routing_core.refusals import RoutingRefused
 from actors.routing_core.rules_file import NO_RULES, follows
@@ -114,6 +123,7 @@ class RoutingCore:
         region: where numbers without a prefix are read, ISO 3166-1.
         ruleset: checked rules; without any, calls go to the targets of the configuration.
         state: a floor to go on with.
+        reference: tables from elsewhere.
     """
 
     def __init__(
@@ -122,11 +132,13 @@ class RoutingCore:
         region: str,
         ruleset: RuleSet = NO_RULES,
         state: FloorState | None = None,
+        reference: Reference = NO_REFERENCE,
     ) -> None:
         self._table = table
         self._region = region
         self._ruleset = ruleset
-        self._world = World(ground(ruleset, table, region), Floor(ruleset.rules, state))
+        self._reference = reference
+        self._world = World(self._ground(ruleset), Floor(ruleset.rules, state))
 
     @property
     def version(self) -> RulesVersion:
@@ -159,9 +171,18 @@ class RoutingCore:
         if rule:
             raise RoutingRefused("version", rule)
         floor = Floor(ruleset.rules, self.floor.dump())
-        self._world = World(ground(ruleset, self._table, self._region), floor)
+        self._world = World(self._ground(ruleset), floor)
         self._ruleset = ruleset
         return floor.strays
+
+    def refer(self, reference: Reference) -> None:
+        """Have other tables hold, all at once.
+
+        Args:
+            reference: tables from elsewhere.
+        """
+        self._reference = reference
+        self._world = World(self._ground(self._ruleset), self.floor)
 
     def decide(self, request: Request, at: float) -> Facts:
         """Decide and commit.
@@ -180,8 +201,13 @@ class RoutingCore:
 
         Args:
             facts: of a decision made on the floor as it is now.
+
+        Raises:
+            RoutingRefused: the floor is another one by now: the agent is not ready any more.
         """
         choice, call, floor = facts.choice, facts.request.call, self.floor
+        if choice.kind == "agent" and not floor.is_available(choice.agent):
+            raise RoutingRefused("agent", "must still be ready when a decision is committed")
         if choice.kind == "wait":
             floor.lines.enter(call, choice.queue, facts.at, facts.prio, facts.extra)
         else:
@@ -239,6 +265,9 @@ class RoutingCore:
             RoutingRefused: the moment is none that calendars know.
         """
         return explain(self._world, request, at)
+
+    def _ground(self, ruleset: RuleSet) -> Ground:
+        return ground(ruleset, self._table, self._region, self._reference)
 
 
 def explain(world: World, request: Request, at: float) -> Explanation:

@@ -10,16 +10,18 @@ from msgspec import Struct
 from actors.routing import Decision, RoutingTable
 from actors.routing_core.interception import Numbers, numbers
 from actors.routing_core.opening import Opening, opening
+from actors.routing_core.rules import Service
 from actors.routing_core.waiting import Extra
 from protocols.numbering import Number
 
 if TYPE_CHECKING:
     from actors.routing_core.floor import Floor
-    from actors.routing_core.rules import Point, Rules, Service
+    from actors.routing_core.rules import Point, Rules
     from actors.routing_core.rules_file import RuleSet, RulesVersion
 
 NOBODY = Number("", "unknown")
 NO_DATA: Mapping[str, str] = {}
+NO_SERVICES: Mapping[str, Service] = {}
 LAST_EPOCH_S = 253_370_764_800.0
 """The beginning of the year 9999: calendars know no moment beyond."""
 
@@ -139,6 +141,25 @@ class Facts(Struct, frozen=True):
     send: Mapping[str, str] = NO_DATA
 
 
+class Reference(Struct, frozen=True):
+    """Tables from elsewhere, beside those of the rules, which win.
+
+    Attributes:
+        interceptions: lists, looked at after those of the rules.
+        platforms: by product (PRDPTF).
+        number_platforms: by number (msisdnPTF).
+        services: by code (allSerTech).
+    """
+
+    interceptions: tuple[Numbers, ...] = ()
+    platforms: Mapping[str, str] = NO_DATA
+    number_platforms: Mapping[str, str] = NO_DATA
+    services: Mapping[str, Service] = NO_SERVICES
+
+
+NO_REFERENCE = Reference()
+
+
 class Ground(Struct, frozen=True):
     """What decisions rest on, made ready; replaced as a whole.
 
@@ -147,26 +168,38 @@ class Ground(Struct, frozen=True):
         rules: checked.
         openings: calendars by name.
         interceptions: lists, in the order in which they count.
-        platforms: by product (PRDPTF).
-        number_platforms: by number (msisdnPTF).
-        services: by code (allSerTech).
         table: the targets of the node's configuration.
         region: where numbers without a prefix are read.
+        reference: tables from elsewhere.
     """
 
     version: RulesVersion
     rules: Rules
     openings: Mapping[str, Opening]
     interceptions: tuple[Numbers, ...]
-    platforms: Mapping[str, str]
-    number_platforms: Mapping[str, str]
-    services: Mapping[str, Service]
     table: RoutingTable
     region: str
+    reference: Reference = NO_REFERENCE
 
     def point(self, rp: str) -> Point | None:
         """The rules of a routing point, if there are any."""
         return self.rules.rp.get(rp)
+
+    def service(self, code: str) -> Service | None:
+        """A technical service, if it is known."""
+        return self.rules.service.get(code) or self.reference.services.get(code)
+
+    def product_platform(self, product: str) -> str:
+        """The platform of a product, empty when it has none."""
+        return self.rules.platforms.product.get(product) or self.reference.platforms.get(
+            product, ""
+        )
+
+    def number_platform(self, number: str) -> str:
+        """The platform of a number, empty when it has none of its own."""
+        return self.rules.platforms.number.get(number) or self.reference.number_platforms.get(
+            number, ""
+        )
 
 
 class World(Struct, frozen=True):
@@ -176,23 +209,35 @@ class World(Struct, frozen=True):
     floor: Floor
 
 
-def ground(ruleset: RuleSet, table: RoutingTable, region: str) -> Ground:
+def ground(
+    ruleset: RuleSet, table: RoutingTable, region: str, reference: Reference = NO_REFERENCE
+) -> Ground:
     """Make rules ready.
 
     Args:
         ruleset: checked rules.
         table: the targets of the node's configuration.
         region: where numbers without a prefix are read, ISO 3166-1.
+        reference: tables from elsewhere.
     """
     rules = ruleset.rules
+    lists = tuple(numbers(name, entries) for name, entries in rules.interception.items())
     return Ground(
         ruleset.version,
         rules,
         {name: opening(calendar) for name, calendar in rules.calendar.items()},
-        tuple(numbers(name, entries) for name, entries in rules.interception.items()),
-        rules.platforms.product,
-        rules.platforms.number,
-        rules.service,
+        (*lists, *reference.interceptions),
         table,
         region,
+        reference,
     )
+
+
+def is_stale(facts: Facts) -> bool:
+    """Whether a decision was made without what should be known of the customer, or from old facts.
+
+    Args:
+        facts: what was found out.
+    """
+    customer = facts.request.customer
+    return bool(facts.request.missing) if customer is None else customer.stale

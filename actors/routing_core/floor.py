@@ -190,6 +190,11 @@ class Floor:
         self.lines.leave(call)
         self.displace(call, at)
 
+    def is_available(self, agent: str) -> bool:
+        """Whether an agent is ready, and not chosen already."""
+        known = self.book.agents.get(agent)
+        return known is not None and known.st == "ready" and known.reserved_until is None
+
     def next_call(self, agent: str) -> Waiting | None:
         """Return the waiting call that an agent is to have now; it goes on waiting.
 
@@ -199,8 +204,7 @@ class Floor:
         Returns:
             None when there is none for him, or he is not ready.
         """
-        known = self.book.agents.get(agent)
-        if known is None or known.st != "ready" or known.reserved_until is not None:
+        if not self.is_available(agent):
             return None
         return self.lines.first(
             self.book.served_by(agent), lambda extra: self.book.has(agent, extra)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from actors.config import RouteType, Target
+from actors.config import RouteType
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -345,23 +345,3 @@ class Rules(Struct, frozen=True, kw_only=True):
     rp: dict[Name, Point] = {}
     queue: dict[Name, Queue] = {}
     agent: dict[AgentName, AgentProfile] = {}
-
-
-__all__ = [
-    "FOREVER",
-    "AgentProfile",
-    "Calendar",
-    "Callback",
-    "Condition",
-    "Destination",
-    "Interception",
-    "InterceptionList",
-    "Limits",
-    "Platforms",
-    "Point",
-    "Queue",
-    "Rules",
-    "Service",
-    "Target",
-    "Treatment",
-]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,8 @@ def _document(content: bytes, file: str) -> tuple[str, dict[str, Any]]:
         return text, tomllib.loads(text)
     except UnicodeDecodeError as error:
         line, rule = content.count(b"\n", 0, error.start) + 1, "the file must be UTF-8"
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
+        # tomllib lets more than its own error out, such as int's of too many digits.
         line, rule = _error_line(str(error), content), f"the file must be TOML: {error}"
     except RecursionError:
         line, rule = 1, "the file must be TOML that is not nested this deep"
@@ -164,4 +166,6 @@ def _error_line(message: str, content: bytes) -> int:
 
 
 def _placed(mistake: Mistake, file: str, lines: dict[str, int]) -> RuleMistake:
-    return RuleMistake(file, line_of(lines, mistake.key), mistake.key, mistake.rule, mistake.value)
+    # A key may hold what a terminal would obey.
+    key = mistake.key if mistake.key.isprintable() else json.dumps(mistake.key)[1:-1]
+    return RuleMistake(file, line_of(lines, mistake.key), key, mistake.rule, mistake.value)

@@ -78,14 +78,13 @@ def know_customer(_: World, facts: Facts) -> Facts:
 def find_platform(world: World, facts: Facts) -> Facts:
     """Find out who serves the customer: the number's platform, then that of the first product."""
     ground, customer = world.ground, facts.request.customer
-    platform = (customer.platform if customer else "") or ground.number_platforms.get(
-        facts.number.number, ""
-    )
+    own = customer.platform if customer else ""
+    platform = own or ground.number_platform(facts.number.number)
     if platform:
         why = f"platform: {platform}, of the number"
         return replace(facts, platform=platform, why=(*facts.why, why))
     for product in customer.products if customer else ():
-        platform = ground.platforms.get(product, "")
+        platform = ground.product_platform(product)
         if platform:
             why = f"platform: {platform}, of product {product}"
             return replace(facts, platform=platform, why=(*facts.why, why))
@@ -94,18 +93,15 @@ def find_platform(world: World, facts: Facts) -> Facts:
 
 def find_services(world: World, facts: Facts) -> Facts:
     """Find out which technical services of the customer's are looked after now."""
-    ground, customer = world.ground, facts.request.customer
+    customer = facts.request.customer
     if customer is None or not customer.services:
         return _with(facts, "services: none")
-    codes = [code for code in customer.services if code in ground.services]
-    served = tuple(code for code in codes if _is_served(world, ground.services[code], facts.at))
-    extra = _extra(
-        (ground.services[code].skill, ground.services[code].level)
-        for code in served
-        if ground.services[code].skill
-    )
-    why = f"services: {', '.join(served) or 'none that is looked after now'}"
-    return replace(facts, services=served, extra=extra, why=(*facts.why, why))
+    known = [(code, world.ground.service(code)) for code in customer.services]
+    served = [(code, one) for code, one in known if one and _is_served(world, one, facts.at)]
+    extra = _extra((one.skill, one.level) for _, one in served if one.skill)
+    codes = tuple(code for code, _ in served)
+    why = f"services: {', '.join(codes) or 'none that is looked after now'}"
+    return replace(facts, services=codes, extra=extra, why=(*facts.why, why))
 
 
 def enter_point(world: World, facts: Facts) -> Facts:
@@ -210,9 +206,9 @@ def _followed(world: World, facts: Facts) -> str:
     point = world.ground.point(facts.rp)
     if point is not None and point.follow_services:
         for code in facts.services:
-            rp = world.ground.services[code].rp
-            if rp:
-                return rp
+            service = world.ground.service(code)
+            if service and service.rp:
+                return service.rp
     return facts.rp
 
 

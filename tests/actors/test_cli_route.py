@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from actors.cli import main
+from actors.cli import main, route_commands
 from actors.etc_files import etc_file
+from actors.routing_core import facts
 from supervision.anchor.messages import ExitCode
 
 MONDAY = "2026-11-23T10:00+01:00"
@@ -161,3 +162,7 @@ def test_a_configuration_with_mistakes_is_refused(vigie, tmp_path):
     code, out, _ = vigie(*SALES, "--config", config)
     assert code == ExitCode.USAGE
     assert "routing.region: must be a region" in out
+
+
+def test_the_parser_knows_the_last_moment_of_calendars():
+    assert route_commands.LAST_EPOCH_S == facts.LAST_EPOCH_S

@@ -4,8 +4,10 @@ import pytest
 from routing_kit import AT, TABLE, core_of, ready, request, ruleset, tell
 
 from actors.routing_core.core import STEPS, RoutingCore, begin, route
-from actors.routing_core.facts import Customer
+from actors.routing_core.facts import Customer, Reference, is_stale
+from actors.routing_core.interception import numbers
 from actors.routing_core.refusals import RoutingRefused
+from actors.routing_core.rules import Interception, InterceptionList, Service
 from protocols.numbering import Number
 
 RULES = """
@@ -362,3 +364,56 @@ def test_without_rules_calls_go_to_the_targets_of_the_configuration():
     decision = core.decide(request(tried=("7001",)), AT).decision
     assert (decision.target, decision.alt, decision.reason) == ("7002", ("7009",), "reroute")
     assert core.version.number == 0
+
+
+def test_tables_from_elsewhere_come_after_those_of_the_rules_and_are_switched_at_once(core):
+    listed = InterceptionList(exact={"+33142345670": Interception(action="reject")})
+    core.refer(
+        Reference(
+            (numbers("imported", listed),),
+            {"fibre": "elsewhere", "cable": "west"},
+            {"+33142345678": "elsewhere", "+33142345679": "west"},
+            {"voip": Service(skill="voip")},
+        )
+    )
+    assert decided(core, ani="0142345670").reason == "intercepted"
+
+    def found(ani, **customer):
+        return core.explain(request(ani=ani, customer=Customer(**customer)), AT).facts
+
+    assert found("0142345678").platform == "east"
+    assert found("0142345679").platform == "west"
+    assert found("", products=("cable",)).platform == "west"
+    assert found("", products=("fibre",)).platform == "north"
+    assert found("", services=("voip",)).extra == (("voip", 1),)
+    core.refer(Reference())
+    assert decided(core, ani="0142345670").reason != "intercepted"
+
+
+def test_other_rules_change_the_skills_of_agents_of_whom_no_others_were_told():
+    text = "[rp.sales]\nqueue='q'\n[queue.q]\nskills={s=2}\n[agent.a]\nskills={s=1}\ndevice='1'"
+    core = core_of(text)
+    ready(core, "a", "b")
+    tell(core, "c", "ready", skills={"s": 1}, device="3")
+    assert decided(core).target == "7001"
+    later = text.replace("s=1", "s=2").replace("'1'", "'2'") + "\n[agent.c]\nskills={s=2}"
+    core.replace(ruleset(later, version=2))
+    assert [member.target for member in core.floor.pool("q").ranked()] == ["2"]
+
+
+def test_a_decision_that_comes_too_late_is_not_committed(core):
+    ready(core, "a", skills={"sales": 1})
+    facts = route(core.world, request(), AT)
+    core.commit(facts)
+    with pytest.raises(RoutingRefused, match="must still be ready"):
+        core.commit(facts)
+
+
+def test_a_decision_without_the_facts_that_were_asked_for_is_stale():
+    def stale(**more):
+        return is_stale(begin(request(**more), AT))
+
+    assert stale(missing="odbcServer")
+    assert stale(customer=Customer(stale=True))
+    assert not stale(customer=Customer())
+    assert not stale()

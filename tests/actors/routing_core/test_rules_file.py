@@ -310,3 +310,15 @@ def test_the_lines_of_any_document_are_those_of_its_keys(pairs, tables):
 def test_rubbish_is_refused_with_a_line_that_there_is(content):
     last = content.count(b"\n") + 1
     assert all(1 <= mistake.line <= last for mistake in mistakes_of(content))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "9" * 5_000, "1e400", "2026-02-30"])
+def test_a_number_that_is_none_is_refused(value):
+    (found,) = mistakes_of(f"version = 1\n[queue.q]\ntarget = 'x'\nmax_wait_s = {value}")
+    assert found.line == 4
+
+
+def test_what_a_terminal_would_obey_is_not_printed():
+    (found,) = mistakes_of('version = 1\n[queue."\\u001b[2J"]\ntarget = "x"')
+    assert str(found).isprintable()
+    assert found.line == 2
