@@ -95,7 +95,11 @@ Strategy: TypeAlias = Literal[
 ]
 
 
-class Calendar(Struct, frozen=True, kw_only=True):
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every table is: it has the keys that are written here and no others."""
+
+
+class Calendar(Table, frozen=True, kw_only=True):
     """`[calendar.NAME]`: opening hours, in the zone's own time.
 
     Attributes:
@@ -111,7 +115,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
     days: dict[Day, tuple[Period, ...]] = {}
 
 
-class Treatment(Struct, frozen=True, kw_only=True):
+class Treatment(Table, frozen=True, kw_only=True):
     """Where a call goes that is not connected; an empty target is none.
 
     Attributes:
@@ -123,7 +127,7 @@ class Treatment(Struct, frozen=True, kw_only=True):
     message: Announcement = ""
 
 
-class Callback(Struct, frozen=True, kw_only=True):
+class Callback(Table, frozen=True, kw_only=True):
     """`[queue.NAME.callback]`: who takes the calls that are offered to be called back.
 
     Attributes:
@@ -136,7 +140,7 @@ class Callback(Struct, frozen=True, kw_only=True):
     above_s: Seconds = 300.0
 
 
-class Destination(Struct, frozen=True, kw_only=True):
+class Destination(Table, frozen=True, kw_only=True):
     """`[[queue.NAME.destinations]]`: a target, or a queue of agents, that takes a share of calls.
 
     Attributes:
@@ -151,7 +155,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     capacity: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
-class Queue(Struct, frozen=True, kw_only=True):
+class Queue(Table, frozen=True, kw_only=True):
     """`[queue.NAME]`: who takes calls, in which order, and what happens when it would take long.
 
     Attributes:
@@ -189,7 +193,7 @@ class Queue(Struct, frozen=True, kw_only=True):
     reserve_s: Annotated[float, Meta(ge=0.1, le=3_600)] = 15.0
 
 
-class Condition(Struct, frozen=True, kw_only=True):
+class Condition(Table, frozen=True, kw_only=True):
     """`[[rp.NAME.when]]`: for which calls a routing point does something else.
 
     A call meets it when it meets each list that is not empty, that is when it has one of its items.
@@ -216,7 +220,7 @@ class Condition(Struct, frozen=True, kw_only=True):
     skills: Skills = {}
 
 
-class Point(Struct, frozen=True, kw_only=True):
+class Point(Table, frozen=True, kw_only=True):
     """`[rp.NAME]`: what a routing point does, beyond its target in the node's configuration.
 
     Attributes:
@@ -239,7 +243,7 @@ class Point(Struct, frozen=True, kw_only=True):
     when: tuple[Condition, ...] = ()
 
 
-class AgentProfile(Struct, frozen=True, kw_only=True):
+class AgentProfile(Table, frozen=True, kw_only=True):
     """`[agent.NAME]`: what an agent has unless his `agent.state` says otherwise.
 
     Attributes:
@@ -251,7 +255,7 @@ class AgentProfile(Struct, frozen=True, kw_only=True):
     skills: Skills = {}
 
 
-class Interception(Struct, frozen=True, kw_only=True):
+class Interception(Table, frozen=True, kw_only=True):
     """What is done with a number that is on a list: `{ action = ..., target = ..., until = ... }`.
 
     Attributes:
@@ -266,7 +270,7 @@ class Interception(Struct, frozen=True, kw_only=True):
     until: Moment = FOREVER
 
 
-class InterceptionList(Struct, frozen=True, kw_only=True):
+class InterceptionList(Table, frozen=True, kw_only=True):
     """`[interception.NAME]`: numbers, whole and by how they begin.
 
     Attributes:
@@ -279,7 +283,7 @@ class InterceptionList(Struct, frozen=True, kw_only=True):
     prefix: dict[Dialled, Interception] = {}
 
 
-class Service(Struct, frozen=True, kw_only=True):
+class Service(Table, frozen=True, kw_only=True):
     """`[service.CODE]`: a technical service that customers have.
 
     Attributes:
@@ -295,7 +299,7 @@ class Service(Struct, frozen=True, kw_only=True):
     calendar: NoName = ""
 
 
-class Platforms(Struct, frozen=True, kw_only=True):
+class Platforms(Table, frozen=True, kw_only=True):
     """`[platforms]`: which platform serves whom.
 
     Attributes:
@@ -307,7 +311,7 @@ class Platforms(Struct, frozen=True, kw_only=True):
     number: dict[Dialled, Word] = {}
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Table, frozen=True, kw_only=True):
     """`[limits]`: what may grow, and how far.
 
     Attributes:
@@ -329,7 +333,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     waiting_s: Annotated[float, Meta(ge=1, le=604_800)] = 14_400.0
 
 
-class Rules(Struct, frozen=True, kw_only=True):
+class Rules(Table, frozen=True, kw_only=True):
     """The whole of `routing.toml`.
 
     Attributes:

@@ -12,7 +12,9 @@ from routing_kit import mistakes_of, ruleset
 
 from actors.etc_files import etc_file
 from actors.routing_core.key_lines import key_lines, line_of
+from actors.routing_core.rules import Rules
 from actors.routing_core.rules_file import NO_RULES, RulesInvalid, follows, load
+from actors.settings import read
 
 SHIPPED = etc_file("routing.toml")
 
@@ -322,3 +324,33 @@ def test_what_a_terminal_would_obey_is_not_printed():
     (found,) = mistakes_of('version = 1\n[queue."\\u001b[2J"]\ntarget = "x"')
     assert str(found).isprintable()
     assert found.line == 2
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=8), st.booleans())
+def test_percentages_sum_up_to_100_or_are_refused(hundredths, mended):
+    if mended:
+        hundredths = [*hundredths, 10_000 - sum(hundredths)]
+    if min(hundredths) < 0:
+        return
+    shares = [
+        f"{{ target = 't{index}', percent = {share / 100} }}"
+        for index, share in enumerate(hundredths)
+    ]
+    text = f"[queue.q]\nstrategy = 'percentage'\ndestinations = [{', '.join(shares)}]"
+    if sum(hundredths) == 10_000:
+        assert len(ruleset(text).rules.queue["q"].destinations) == len(hundredths)
+    else:
+        assert "sum up to 100" in mistakes_of(f"version = 1\n{text}")[0].rule
+
+
+def test_rules_that_are_right_are_read_the_same_at_once_and_key_by_key():
+    document = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    rules, mistakes = read(Rules, document)
+    assert mistakes == []
+    assert rules == load(SHIPPED).rules
+
+
+def test_a_large_file_is_read_as_a_small_one():
+    numbers = "".join(f"'+33999{index:06}' = {{ action = 'reject' }}\n" for index in range(5_000))
+    rules = ruleset(f"[interception.i.exact]\n{numbers}")
+    assert len(rules.rules.interception["i"].exact) == 5_000

@@ -172,3 +172,22 @@ def test_no_more_calls_wait_than_may():
     reasons = [core.decide(request("sales", f"c{i}"), AT + i).decision.reason for i in range(4)]
     assert reasons == ["queued", "queued", "dissuasion", "dissuasion"]
     assert core.decide(request("sales", "c0"), AT + 9).decision.reason == "queued"
+
+
+def test_a_call_of_low_priority_is_served_while_those_of_high_priority_never_end():
+    text = "[rp.sales]\nqueue='q'\n[queue.q]\ntarget='w'\nskills={x=1}\nageing_s=60\n"
+    core = core_of(text + "max_wait_s=86400")
+    tell(core, "a", "ready", AT, skills={"x": 1})
+    core.decide(request(call="first"), AT)
+    tell(core, "a", "busy", AT)
+    core.decide(request(call="low"), AT)
+    served, now = [], AT
+    while "low" not in served:
+        for index in range(2):
+            core.decide(request(call=f"high-{now}-{index}", prio=5), now)
+        now += 10
+        tell(core, "a", "ready", now)
+        served.append(core.next_call("a", now).call)
+        tell(core, "a", "busy", now)
+    assert now - AT > 5 * 60, "priority counts"
+    assert now - AT <= 2 * 5 * 60 + 20, "those who came within 300 s go before it, and nobody else"
