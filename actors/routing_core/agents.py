@@ -322,7 +322,7 @@ class AgentBook:
             self._joined.setdefault(agent.name, []).append(pool)
             if not extra:
                 self._served.setdefault(agent.name, []).append(queue)
-        _place(agent, pool)
+        _place(agent, pool, available=_is_available(agent), staffed=_is_staffed(agent))
 
     def _serves(self, agent: Agent, queue: str, extra: Extra) -> bool:
         rules = self._rules.queue[queue]
@@ -334,11 +334,11 @@ class AgentBook:
 
     def _show(self, agent: Agent) -> None:
         """Show what an agent is in his pools, unless he was as little available before."""
-        shown = (_is_available(agent), _is_staffed(agent))
-        if shown[0] or shown != self._shown.get(agent.name):
+        available, staffed = shown = (_is_available(agent), _is_staffed(agent))
+        if available or shown != self._shown.get(agent.name):
             self._shown[agent.name] = shown
             for pool in self._joined.get(agent.name, ()):
-                _place(agent, pool)
+                _place(agent, pool, available=available, staffed=staffed)
 
 
 def rank_strategy(
@@ -356,13 +356,14 @@ def _is_staffed(agent: Agent) -> bool:
     return agent.st in {"ready", "busy", "wrapup"}
 
 
-def _place(agent: Agent, pool: Pool) -> None:
+def _place(agent: Agent, pool: Pool, *, available: bool, staffed: bool) -> None:
     """Show in one pool what an agent is."""
     member = pool.members[agent.name]
     member.idle_since = agent.ready_since
     member.handled = agent.handled
-    pool.staff(agent.name, staffed=_is_staffed(agent))
-    if _is_available(agent):
+    if member.staffed is not staffed:
+        pool.staff(agent.name, staffed=staffed)
+    if available:
         pool.offer(agent.name)
     else:
         pool.withdraw(agent.name)

@@ -89,7 +89,7 @@ RANKS: Mapping[Strategy, Callable[[Member], Rank]] = {
     ),
     "percentage": lambda member: (by_share(member), member.order),
 }
-"""The rank of a member by strategy: the least is chosen, and no two are equal."""
+"""The rank of a member by strategy: the least is chosen. Its end is the order: no two are equal."""
 
 
 class Pool:
@@ -99,13 +99,25 @@ class Pool:
         strategy: what orders them; `last-agent` is not one that can.
     """
 
-    __slots__ = ("_by_percent", "_ranked", "_ranks", "_strategy", "members", "staffed", "turns")
+    __slots__ = (
+        "_by_order",
+        "_by_percent",
+        "_ranked",
+        "_ranks",
+        "_reached",
+        "_strategy",
+        "members",
+        "staffed",
+        "turns",
+    )
 
     def __init__(self, strategy: Strategy) -> None:
         self._strategy = RANKS[strategy]
         self._by_percent = strategy == "percentage"
         self._ranks: dict[str, Rank] = {}
-        self._ranked: list[tuple[Rank, str]] = []
+        self._ranked: list[Rank] = []
+        self._by_order: dict[float, Member] = {}
+        self._reached = 0.0
         self.members: dict[str, Member] = {}
         self.staffed = 0
         self.turns = 0
@@ -117,15 +129,18 @@ class Pool:
     def join(self, member: Member) -> None:
         """Add a member, who is not available yet; one of that name leaves."""
         self.leave(member.name)
-        self.members[member.name] = member
+        self.members[member.name] = self._by_order[member.order] = member
         self.staffed += member.staffed
         self.turns = max(self.turns, member.share.turn)
+        if self._by_percent and member.weight and member.share.taken:
+            self._reached = max(self._reached, by_share(member) - 1 / member.weight)
 
     def leave(self, name: str) -> None:
         """Drop a member, if there is one of this name."""
         self.withdraw(name)
         member = self.members.pop(name, None)
         if member is not None:
+            del self._by_order[member.order]
             self.staffed -= member.staffed
 
     def staff(self, name: str, *, staffed: bool) -> None:
@@ -144,18 +159,22 @@ class Pool:
         if self._by_percent:
             if not member.weight:
                 return
-            if name not in self._ranks and self._ranked:
-                self._rejoin(member)
-        self.withdraw(name)
+            if name not in self._ranks:
+                member.share.start += max(0.0, self._reached - by_share(member))
         rank = self._strategy(member)
+        before = self._ranks.get(name)
+        if before == rank:
+            return
+        if before is not None:
+            del self._ranked[bisect_left(self._ranked, before)]
         self._ranks[name] = rank
-        insort(self._ranked, (rank, name))
+        insort(self._ranked, rank)
 
     def withdraw(self, name: str) -> None:
         """Make a member unavailable, if it is available."""
         rank = self._ranks.pop(name, None)
         if rank is not None:
-            del self._ranked[bisect_left(self._ranked, (rank, name))]
+            del self._ranked[bisect_left(self._ranked, rank)]
 
     def first(self, without: Container[str] = ()) -> Member | None:
         """Return the available member with the least rank.
@@ -163,8 +182,8 @@ class Pool:
         Args:
             without: targets that are passed over.
         """
-        for _, name in self._ranked:
-            member = self.members[name]
+        for rank in self._ranked:
+            member = self._by_order[rank[-1]]
             if not (member.target and member.target in without):
                 return member
         return None
@@ -175,19 +194,15 @@ class Pool:
 
     def ranked(self) -> Iterable[Member]:
         """Return the available members, best first."""
-        return (self.members[name] for _, name in self._ranked)
+        return (self._by_order[rank[-1]] for rank in self._ranked)
 
     def take(self, name: str) -> None:
         """Note that a member was chosen."""
         self.turns += 1
-        share = self.members[name].share
-        share.turn = self.turns
-        share.taken += 1
+        member = self.members[name]
+        if self._by_percent and member.weight:
+            self._reached = max(self._reached, by_share(member))
+        member.share.turn = self.turns
+        member.share.taken += 1
         if name in self._ranks:
             self.offer(name)
-
-    def _rejoin(self, member: Member) -> None:
-        least = self._ranked[0][0][0]
-        behind = least - by_share(member)
-        if behind > 0:
-            member.share.start += behind

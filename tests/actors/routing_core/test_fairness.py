@@ -124,3 +124,16 @@ def test_with_round_robin_a_newcomer_is_next_and_then_one_of_all():
         order.append(pool.first().name)
         pool.take(order[-1])
     assert order == ["a", "b", "c", "a", "new", "b", "c", "a", "new"]
+
+
+def test_the_greatest_share_is_first_whatever_the_order_of_the_rules():
+    pool = Pool("percentage")
+    for order, weight in enumerate((0.1, 0.1, 0.1, 0.7)):
+        pool.join(Member(str(order), str(order), order, weight=weight))
+        pool.offer(str(order))
+    taken = []
+    for _ in range(10):
+        taken.append(pool.first().name)
+        pool.take(taken[-1])
+    assert taken[:3] == ["3", "3", "3"]
+    assert taken.count("3") == 7
