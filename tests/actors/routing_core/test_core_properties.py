@@ -134,7 +134,8 @@ def test_no_tried_target_and_no_agent_who_is_not_ready_is_ever_chosen(steps):
 
 
 @pytest.mark.long
-@settings(max_examples=5_000)
+@pytest.mark.timeout(600)
+@settings(max_examples=2_000)
 @given(STEPS)
 def test_nor_is_one_in_many_more_cases(steps):
     player = Player()
