@@ -61,6 +61,12 @@ def _actor(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     group(ACTOR)(parser, words)
 
 
+def _route(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    from actors.cli.route_commands import ROUTE
+
+    group(ROUTE)(parser, words)
+
+
 def _release(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     from actors.cli.release_commands import RELEASE
 
@@ -188,6 +194,7 @@ COMMANDS: Commands = {
     "session": ("Show the sessions of calls.", group(SESSION)),
     "journal": ("The journal's files: check, export, repair.", group(JOURNAL)),
     "config": ("The configuration.", group(CONFIG)),
+    "route": ("The rules of routing.", _route),
     "release": ("Releases: build, install, check, upgrade, go back.", _release),
     "reference": ("Reference tables: list, load, go back.", _reference),
     "token": ("Tokens of access.", group(TOKEN)),
