@@ -35,7 +35,8 @@ from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs
 from actors.release_probes import Prober
 from actors.releases.port import Releases
-from actors.routing import table_of
+from actors.routing_access import RoutingAccess
+from actors.routing_assembly import routing_desk
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
     from actors.releases.port import Ask
+    from actors.routing_desk import RoutingDesk
     from actors.standby import Standby
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
@@ -85,6 +87,7 @@ class Assembly:
         release: how this one stands among the others.
         web: where HTTP connections come in.
         reference: what refServer starts with, and what is read of it.
+        desk: what the router works with.
     """
 
     kernel: Kernel
@@ -102,6 +105,7 @@ class Assembly:
     release: ReleaseSettings
     web: HttpEntrance
     reference: RefServerArgs
+    desk: RoutingDesk
 
     @classmethod
     def make(
@@ -131,8 +135,12 @@ class Assembly:
         )
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
         journal = _journal(kernel, config, data)
-        openings = _openings(kernel, config, pool, count, journal)
-        made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings)
+        reference = ref_server_args(config, data, release.standby, pool.count)
+        desk = routing_desk(config, data, reference.reference)
+        kernel.reports.subscribe(count_given_up(count))
+        settings = _call_settings(config, desk, count, journal)
+        openings = Openings(settings, config.routing.region, pool.count)
+        made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings, desk)
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -149,7 +157,8 @@ class Assembly:
             operator_token,
             release,
             HttpEntrance(release.standby),
-            ref_server_args(config, data, release.standby, pool.count),
+            reference,
+            desk,
         )
 
     def arguments(self) -> NodeArgs:
@@ -163,7 +172,7 @@ class Assembly:
             reference=self.reference,
             call=CallSupArgs(
                 config.supervision,
-                self.openings.settings.table,
+                self.desk,
                 _store_args(self),
                 SessionSupArgs(
                     config.supervision, self.pool, self.openings.settings, self.release.standby
@@ -204,6 +213,7 @@ class _Made:
     alarms: Alarms
     pool: SessionPool
     openings: Openings
+    desk: RoutingDesk
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
@@ -226,6 +236,7 @@ class _Made:
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
             reference=ReferenceAccess(kernel),
+            routing=RoutingAccess(kernel, self.desk),
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
 
@@ -238,19 +249,18 @@ def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
     return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
 
 
-def _openings(
-    kernel: Kernel, config: Config, pool: SessionPool, count: OpenCount, journal: Journal
-) -> Openings:
-    kernel.reports.subscribe(count_given_up(count))
-    settings = CallSettings(
-        table_of(config),
+def _call_settings(
+    config: Config, desk: RoutingDesk, count: OpenCount, journal: Journal
+) -> CallSettings:
+    return CallSettings(
+        desk.table,
         config.routing,
         config.sessions,
         count,
         journal,
         config.journal.on_stall,
+        desk,
     )
-    return Openings(settings, config.routing.region, pool.count)
 
 
 def _store_args(node: Assembly) -> StoreArgs:

@@ -25,6 +25,7 @@ from actors.call_routing import RoutedCall
 from actors.call_saving import KIND
 from actors.call_states import OPEN, after
 from actors.dialogues import are_applications
+from actors.router_messages import CallOver, CallTaken
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
@@ -195,6 +196,8 @@ class CallSession(RoutedCall):
         leg = session_data.leg_of(message)
         if leg is not None and leg not in (data.call, *data.names):
             data = self._also_known_as(leg, data)
+        if message.ev == "established":
+            self._router_told(CallTaken(data.call))
         data, heard = self._heard(data)
         reached = after(state, message.ev)  # type: ignore[arg-type]
         if reached != "closed":
@@ -217,6 +220,7 @@ class CallSession(RoutedCall):
         """Answer for a while yet, to whoever asks by the call's names."""
         wall = self.wall()
         self._args.settings.count.ended(data.session)
+        self._router_told(CallOver(data.call))
         data, given_up = self._give_up_pending(data)
         data = replace(data, closed=(wall, why), updated=wall)
         self._item = session_ending.item(data, wall, why)

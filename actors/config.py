@@ -18,6 +18,7 @@ from msgspec import Meta, Struct, field
 from actors.config_relations import RELATIONS
 from actors.etc_files import etc_file
 from actors.reference_config import ReferenceConfig, calendar_mistakes
+from actors.routing_config import rules_mistakes
 from actors.settings import Mistake, overrides, read
 
 __all__ = ["Config", "ConfigInvalid", "Mistake", "RoutingPoint", "load", "send_list"]
@@ -142,6 +143,7 @@ class RoutingConfig(Struct, frozen=True, kw_only=True):
     region: Annotated[
         str, Meta(pattern=r"^[A-Z]{2}\Z", description="two capital letters of ISO 3166-1")
     ] = "FR"
+    rules: str = ""
 
 
 class RoutingPoint(Struct, frozen=True, kw_only=True):
@@ -364,7 +366,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     document = _document(etc_file("vigie.toml") if path is None else path)
     config, mistakes = read(Config, document, overrides(environ, PREFIX), RELATIONS)
-    if mistakes := mistakes or calendar_mistakes(config.reference):
+    mistakes = mistakes or calendar_mistakes(config.reference)
+    if mistakes := mistakes or rules_mistakes(config.routing.rules):
         raise ConfigInvalid(mistakes)
     return config
 

@@ -108,6 +108,11 @@ RELATIONS = (
         for key in ("reference.directory", "reference.calendars")
     ),
     Relation(
+        ("routing.rules",),
+        lambda path: not path or Path(path).is_absolute(),
+        "must be an absolute path, or empty for no rules",
+    ),
+    Relation(
         ("routing.region",),
         lambda region: region in phonenumbers.SUPPORTED_REGIONS,
         "must be a region whose numbering plan is known",

@@ -29,8 +29,10 @@ CONFORMANCE_WORKERS = "12"
 BENCHES: dict[str, tuple[str, ...]] = {
     "actors": (),
     "recovery": ("--sessions=1000,20000", "--seconds=3", "--rounds=2"),
+    "queueing": (),
     "routing": (),
     "supervision": (),
+    "tables": (),
 }
 """With options that keep each to a few minutes."""
 UPGRADE = ("--sessions=2000", "--rate=200", "--quiet=20", "--http=20", "--no-peer", "--patient")

@@ -1,4 +1,4 @@
-"""route check, route explain: the rules of routing, without a node."""
+"""route check, explain, status, apply: the rules of routing, without a node or on one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors import explained_route
 from actors.cli import config as config_command
 from actors.cli.command import Answer
+from actors.cli.peer import Peer
+from actors.cli.text import columns
 from actors.config import ConfigInvalid
 from actors.config import load as load_config
 from actors.etc_files import etc_file
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config import Config
-    from actors.routing_core.core import Explanation
     from actors.routing_core.rules_file import RuleSet
 
 ALL = "all"
@@ -52,6 +54,8 @@ def explain(options: Namespace) -> Answer:
     Raises:
         Refusal: A fact or an agent is none that there is.
     """
+    if options.live:
+        return _live(options)
     path = options.rules or etc_file("routing.toml")
     try:
         config, ruleset = load_config(options.config, os.environ), load(path)
@@ -65,7 +69,62 @@ def explain(options: Namespace) -> Answer:
         explanation = core.explain(_request(options), at)
     except RoutingRefused as refused:
         raise Refusal(ExitCode.USAGE, str(refused), refused.field) from refused
-    return Answer(_data(explanation, str(path)), _lines(explanation, str(path)))
+    told = explained_route.data(explanation, str(path))
+    return Answer(told, _lines(told))
+
+
+def status(options: Namespace) -> Answer:
+    """Show the rules that a node has in force, and its queues."""
+    with Peer(options.data) as peer:
+        found = peer.api("GET", "routing")
+    version = found["version"]
+    heading = ("QUEUE", "STRATEGY", "WAITING", "READY", "STAFFED", "EXPECTED_S")
+    keys = ("queue", "strategy", "waiting", "ready", "staffed", "expected_wait_s")
+    rows = [tuple(queue[key] for key in keys) for queue in found["queues"]]
+    lines = [
+        f"rules: {found['source'] or 'none'}, version {version['number']}",
+        f"{found['agents']} agents, {found['waiting']} calls wait, {found['kept']} have an agent",
+    ]
+    return Answer(found, [*lines, *columns([heading, *rows])] if rows else lines)
+
+
+def apply(options: Namespace) -> Answer:
+    """Have a node take other rules; they are checked here first, where mistakes have lines.
+
+    Raises:
+        Refusal: The node does not take them, or the file cannot be read.
+    """
+    try:
+        load(options.file)
+    except RulesInvalid as invalid:
+        return mistakes(options.file, invalid)
+    body = {"toml": options.file.read_text(encoding="utf-8"), "reason": options.reason}
+    with Peer(options.data) as peer:
+        found = peer.api("PUT", "routing/rules", {"check": str(options.check).lower()}, body=body)
+    word = "could be applied" if options.check else "applied"
+    numbers = found["version"]["number"], found["before"]["number"]
+    return Answer(found, [f"{options.file} {word}: version {numbers[0]} after {numbers[1]}"])
+
+
+def _live(options: Namespace) -> Answer:
+    """Ask the node: with its rules, its agents and its tables."""
+    local = [name for name in ("fact", "ready", "rules", "config") if getattr(options, name)]
+    if local:
+        raise Refusal(ExitCode.USAGE, "a node has its own", local[0])
+    asked = {
+        "ani": options.ani,
+        "rp": options.rp,
+        "dnis": options.dnis,
+        "lang": options.lang,
+        "media": options.media,
+        "prio": options.prio,
+        "tried": ",".join(options.tried),
+    }
+    if options.at is not None:
+        asked["at"] = options.at
+    with Peer(options.data) as peer:
+        told = peer.api("GET", "routing/explain", asked)
+    return Answer(told, _lines(told))
 
 
 def mistakes(path: Path, invalid: RulesInvalid) -> Answer:
@@ -121,34 +180,14 @@ def _customer(facts: dict[str, str]) -> Customer:
         raise Refusal(ExitCode.USAGE, f"a fact is wrong: {error}", "fact") from error
 
 
-def _data(explanation: Explanation, rules: str) -> dict[str, Any]:
-    facts = explanation.facts
-    return {
-        "decision": msgspec.to_builtins(explanation.decision),
-        "at": explanation.at,
-        "rules": {"file": rules, **msgspec.to_builtins(explanation.version)},
-        "steps": [{"step": name, "why": list(why)} for name, why in explanation.steps],
-        "number": msgspec.to_builtins(facts.number),
-        "rp": facts.rp,
-        "queue": facts.queue or None,
-        "prio": facts.prio,
-        "expected_wait_s": _finite(facts.expected_wait_s),
-        "treat": dict(facts.treat),
-        "send": dict(facts.send),
-    }
-
-
-def _finite(wait_s: float | None) -> float | None:
-    return None if wait_s is None or wait_s == float("inf") else wait_s
-
-
-def _lines(explanation: Explanation, rules: str) -> list[str]:
-    decision = explanation.decision
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(explanation.at))
-    also = f", then {', '.join(decision.alt)}" if decision.alt else ""
-    target = decision.target or "no target"
-    head = f"{target} ({decision.rtype}), {decision.reason}{also}"
-    why = [f"  {index}. {line}" for index, line in enumerate(decision.why, 1)]
-    sent = [f"  {key} = {value}" for key, value in explanation.facts.send.items()]
-    lines = [head, f"at {when}, rules {rules} version {explanation.version}", *why]
+def _lines(told: dict[str, Any]) -> list[str]:
+    decision, rules = told["decision"], told["rules"]
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(told["at"]))
+    also = f", then {', '.join(decision['alt'])}" if decision["alt"] else ""
+    target = decision["target"] or "no target"
+    head = f"{target} ({decision['rtype']}), {decision['reason']}{also}"
+    why = [f"  {index}. {line}" for index, line in enumerate(decision["why"], 1)]
+    sent = [f"  {key} = {value}" for key, value in told["send"].items()]
+    version = f"{rules['number']} ({rules['sha256'][:12]})"
+    lines = [head, f"at {when}, rules {rules['file'] or 'none'} version {version}", *why]
     return [*lines, "sent along:", *sent] if sent else lines

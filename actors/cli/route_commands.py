@@ -87,7 +87,7 @@ ROUTE: Commands = {
         ),
     ),
     "explain": (
-        "Say where a call would go, and why; no node is asked, no call is made.",
+        "Say where a call would go, and why; no call is made.",
         verb(
             "route:explain",
             argument("--ani", type=short, required=True, metavar="N", help="the caller's number"),
@@ -123,6 +123,17 @@ ROUTE: Commands = {
             ),
             argument("--rules", type=Path, metavar="FILE", help="the rules (those that ship)"),
             argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)"),
+            argument("--live", action="store_true", help="ask the node that runs, as it is now"),
+        ),
+    ),
+    "status": ("Show a node's rules, queues and agents.", verb("route:status")),
+    "apply": (
+        "Have a node take other rules, all at once; kept over restarts and upgrades.",
+        verb(
+            "route:apply",
+            argument("file", type=Path, metavar="FILE", help="rules of a higher version"),
+            argument("--check", action="store_true", help="only say whether they could be taken"),
+            argument("--reason", default="", help="why, for the log"),
         ),
     ),
 }

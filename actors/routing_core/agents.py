@@ -178,6 +178,18 @@ class AgentBook:
         heappush(self._reservations, (until, name))
         self._show(agent)
 
+    def release(self, name: str) -> None:
+        """Make an agent available again who was chosen for a call that is not to come.
+
+        Args:
+            name: who; one who has gone, or was seen busy meanwhile, stays what he is.
+        """
+        agent = self.agents.get(name)
+        if agent is not None and agent.reserved_until is not None:
+            agent.reserved_until = None
+            agent.queue = ""
+            self._show(agent)
+
     def expire(self, at: float) -> list[str]:
         """Make agents available again who were chosen and not seen busy in time.
 

@@ -184,6 +184,15 @@ class RoutingCore:
         self._reference = reference
         self._world = World(self._ground(self._ruleset), self.floor)
 
+    def is_plain(self, rp: str) -> bool:
+        """Whether no rules are about a call: it goes to the target of its routing point.
+
+        Args:
+            rp: the routing point where it waits.
+        """
+        ground = self._world.ground
+        return rp not in ground.rules.rp and not any(ground.interceptions)
+
     def decide(self, request: Request, at: float) -> Facts:
         """Decide and commit.
 
@@ -206,13 +215,19 @@ class RoutingCore:
             RoutingRefused: the floor is another one by now: the agent is not ready any more.
         """
         choice, call, floor = facts.choice, facts.request.call, self.floor
-        if choice.kind == "agent" and not floor.is_available(choice.agent):
+        kept = floor.kept_for(call)
+        is_kept = kept is not None and choice.kind == "agent" and kept.agent == choice.agent
+        if choice.kind == "agent" and not (is_kept or floor.is_available(choice.agent)):
             raise RoutingRefused("agent", "must still be ready when a decision is committed")
         if choice.kind == "wait":
             floor.lines.enter(call, choice.queue, facts.at, facts.prio, facts.extra)
         else:
             floor.lines.leave(call)
-        if choice.kind == "agent":
+        if is_kept:
+            floor.take_kept(call, facts.at)
+        else:
+            floor.let_go(call)
+        if choice.kind == "agent" and not is_kept:
             floor.reserve(choice.queue, choice.agent, facts.extra, facts.at)
         if choice.shared is not None:
             floor.place(call, *choice.shared, facts.at)
@@ -238,7 +253,8 @@ class RoutingCore:
             at: now, seconds.
 
         Returns:
-            The call; the agent is reserved for it and it waits no longer.
+            The call; it waits no longer, and the agent is kept for it until it asks again, or has
+            not asked in time.
         """
         waiting = self.floor.next_call(agent)
         if waiting is not None:

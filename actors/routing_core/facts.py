@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from actors.routing import Decision, RoutingTable
-from actors.routing_core.interception import Numbers, numbers
+from actors.routing_core.interception import NumberList, numbers
 from actors.routing_core.opening import Opening, opening
 from actors.routing_core.rules import Service
 from actors.routing_core.waiting import Extra
@@ -151,7 +151,7 @@ class Reference(Struct, frozen=True):
         services: by code (allSerTech).
     """
 
-    interceptions: tuple[Numbers, ...] = ()
+    interceptions: tuple[NumberList, ...] = ()
     platforms: Mapping[str, str] = NO_DATA
     number_platforms: Mapping[str, str] = NO_DATA
     services: Mapping[str, Service] = NO_SERVICES
@@ -176,7 +176,7 @@ class Ground(Struct, frozen=True):
     version: RulesVersion
     rules: Rules
     openings: Mapping[str, Opening]
-    interceptions: tuple[Numbers, ...]
+    interceptions: tuple[NumberList, ...]
     table: RoutingTable
     region: str
     reference: Reference = NO_REFERENCE

@@ -32,6 +32,20 @@ class Placed(Struct, frozen=True):
     member: str
 
 
+class Kept(Struct, frozen=True):
+    """Who is kept for a call that waited, until it asks again.
+
+    Attributes:
+        agent: who.
+        queue: where it waited.
+        until: when he is kept no longer, seconds.
+    """
+
+    agent: str
+    queue: str
+    until: float
+
+
 class FloorState(Struct):
     """A floor as plain data, to be kept, handed over, and taken by other rules.
 
@@ -41,6 +55,7 @@ class FloorState(Struct):
         waiting: the calls that wait, in the order in which they came.
         placed: the calls that are counted at destinations, by call.
         handle_s: mean handling time by queue.
+        kept: who is kept for which call.
     """
 
     agents: list[Agent] = []
@@ -48,6 +63,7 @@ class FloorState(Struct):
     waiting: list[Waiting] = []
     placed: dict[str, Placed] = {}
     handle_s: dict[str, float] = {}
+    kept: dict[str, Kept] = {}
 
 
 class Floor:
@@ -66,6 +82,7 @@ class Floor:
         ageing_s = {name: queue.ageing_s for name, queue in rules.queue.items()}
         self.lines = WaitingLines(ageing_s, rules.limits.waiting)
         self._placed: dict[str, Placed] = {}
+        self._kept: dict[str, Kept] = {}
         self._handle_s = {name: queue.handle_s for name, queue in rules.queue.items()}
         self._destinations = {
             name: _distribution(queue, state.shares.get(name, {}))
@@ -129,6 +146,16 @@ class Floor:
         return (ahead + 1) * self._handle_s[queue] / pool.staffed
 
     @property
+    def placed(self) -> int:
+        """How many calls are counted at destinations."""
+        return len(self._placed)
+
+    @property
+    def kept(self) -> int:
+        """How many calls an agent is kept for."""
+        return len(self._kept)
+
+    @property
     def full(self) -> bool:
         """Whether no further call can be counted at destinations."""
         return len(self._placed) >= self.rules.limits.placed
@@ -145,7 +172,12 @@ class Floor:
         pool = self.book.pool(queue, extra)
         if pool is not None:
             pool.take(agent)
-        self.book.reserve(agent, queue, at + self.rules.queue[queue].reserve_s)
+        self._reserve(queue, agent, at)
+
+    def _reserve(self, queue: str, agent: str, at: float) -> float:
+        until = at + self.rules.queue[queue].reserve_s
+        self.book.reserve(agent, queue, until)
+        return until
 
     def place(self, call: str, queue: str, member: str, at: float) -> None:
         """Count a call at a destination; one that was counted elsewhere is there no longer.
@@ -189,6 +221,45 @@ class Floor:
         """
         self.lines.leave(call)
         self.displace(call, at)
+        self.let_go(call)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is there, waits or is counted."""
+        return not (self.book.agents or len(self.lines) or self._placed)
+
+    def kept_for(self, call: str) -> Kept | None:
+        """Return who is kept for a call that waited, while he is.
+
+        Args:
+            call: its id.
+        """
+        kept = self._kept.get(call)
+        if kept is None:
+            return None
+        agent = self.book.agents.get(kept.agent)
+        return kept if agent is not None and agent.reserved_until == kept.until else None
+
+    def take_kept(self, call: str, at: float) -> None:
+        """Have a call take the agent who is kept for it; he is left alone for as long again.
+
+        Args:
+            call: its id.
+            at: now.
+        """
+        kept = self._kept.pop(call)
+        self._reserve(kept.queue, kept.agent, at)
+
+    def let_go(self, call: str) -> None:
+        """Keep nobody for a call any more: he is ready for another one.
+
+        Args:
+            call: its id.
+        """
+        kept = self.kept_for(call)
+        self._kept.pop(call, None)
+        if kept is not None:
+            self.book.release(kept.agent)
 
     def is_available(self, agent: str) -> bool:
         """Whether an agent is ready, and not chosen already."""
@@ -220,6 +291,8 @@ class Floor:
         """
         self.lines.leave(waiting.call)
         self.reserve(waiting.queue, agent, waiting.extra, at)
+        until = at + self.rules.queue[waiting.queue].reserve_s
+        self._kept[waiting.call] = Kept(agent, waiting.queue, until)
 
     def expire(self, at: float) -> list[str]:
         """Forget what was not heard of in time; to be called before decisions, now and then.
@@ -232,7 +305,10 @@ class Floor:
         """
         for waiting in self.lines.older_than(at - self.rules.limits.waiting_s):
             self.lines.leave(waiting.call)
-        return self.book.expire(at)
+        back = self.book.expire(at)
+        if back:
+            self._kept = {call: one for call, one in self._kept.items() if one.until > at}
+        return back
 
     def dump(self) -> FloorState:
         """Return the floor as plain data."""
@@ -245,6 +321,7 @@ class Floor:
             list(self.lines),
             dict(self._placed),
             dict(self._handle_s),
+            dict(self._kept),
         )
 
     def _take_back(self, state: FloorState) -> None:
@@ -259,14 +336,21 @@ class Floor:
                 )
             else:
                 self.strays.append(waiting)
+        self._place_back(state)
+
+    def _place_back(self, state: FloorState) -> None:
         for call, placed in state.placed.items():
             pool = self._destinations.get(placed.queue)
             if pool is not None and placed.member in pool.members:
                 self._placed[call] = placed
                 pool.members[placed.member].active += 1
-        for pool in self._destinations.values():
+        for call, kept in state.kept.items():
+            if kept.queue in self.rules.queue:
+                self._kept[call] = kept
+        for name, pool in self._destinations.items():
+            known = state.shares.get(name, {})
             for destination in pool.members.values():
-                _offer(pool, destination)
+                _offer(pool, destination, resumed=destination.name in known)
 
 
 def member_name(destination: Destination) -> str:
@@ -299,8 +383,8 @@ def _distribution(queue: Queue, shares: dict[str, Share]) -> Pool:
     return pool
 
 
-def _offer(pool: Pool, destination: Member) -> None:
+def _offer(pool: Pool, destination: Member, *, resumed: bool = False) -> None:
     if destination.capacity and destination.active >= destination.capacity:
         pool.withdraw(destination.name)
     else:
-        pool.offer(destination.name)
+        pool.offer(destination.name, resumed=resumed)

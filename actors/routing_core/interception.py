@@ -6,7 +6,7 @@ and a longer beginning before a shorter one. An entry whose time is over is as g
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -32,6 +32,26 @@ class Numbers(Struct, frozen=True):
     exact: Mapping[str, Interception]
     prefix: Mapping[str, Interception]
     lengths: tuple[int, ...]
+
+    def find(self, number: str, dnis: str, at: float) -> Hit | None:
+        """The first entry that holds for a call; None where none does.
+
+        Args:
+            number: the caller's, normalised.
+            dnis: the number dialled.
+            at: seconds since the epoch.
+        """
+        if self.dnis is None or dnis in self.dnis:
+            return _in_list(self, number, at)
+        return None
+
+
+class NumberList(Protocol):
+    """A list of numbers, wherever it is kept."""
+
+    def find(self, number: str, dnis: str, at: float) -> Hit | None:
+        """As `Numbers.find`."""
+        ...
 
 
 class Hit(Struct, frozen=True):
@@ -60,20 +80,19 @@ def numbers(name: str, entries: InterceptionList) -> Numbers:
     return Numbers(name, dnis, entries.exact, entries.prefix, tuple(lengths))
 
 
-def look_up(lists: Sequence[Numbers], number: str, dnis: str, at: float) -> Hit | None:
+def look_up(lists: Sequence[NumberList], number: str, dnis: str, at: float) -> Hit | None:
     """Find the first entry that holds for a call.
 
     Args:
-        lists: of `numbers`, in the order in which they count.
+        lists: in the order in which they count.
         number: the caller's, normalised.
         dnis: the number dialled.
         at: seconds since the epoch.
     """
     for one in lists:
-        if one.dnis is None or dnis in one.dnis:
-            hit = _in_list(one, number, at)
-            if hit is not None:
-                return hit
+        hit = one.find(number, dnis, at)
+        if hit is not None:
+            return hit
     return None
 
 

@@ -149,17 +149,21 @@ class Pool:
         self.staffed += staffed - member.staffed
         member.staffed = staffed
 
-    def offer(self, name: str) -> None:
+    def offer(self, name: str, *, resumed: bool = False) -> None:
         """Make a member available, or rank it anew.
 
         One who shares by percent and was away goes on with its share from now: it does not get all
         calls until it has had what it missed.
+
+        Args:
+            name: who.
+            resumed: whether it was available before this pool was built anew, and so not away.
         """
         member = self.members[name]
         if self._by_percent:
             if not member.weight:
                 return
-            if name not in self._ranks:
+            if name not in self._ranks and not resumed:
                 member.share.start += max(0.0, self._reached - by_share(member))
         rank = self._strategy(member)
         before = self._ranks.get(name)

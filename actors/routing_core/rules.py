@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from actors.config import RouteType
+from protocols.cti.messages import RouteType
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors.routing import Decision
 from actors.routing_core import steps
+from actors.routing_core.agents import rank_strategy
 from actors.routing_core.facts import Choice, Facts, World
 from actors.routing_core.sending import sent
 
@@ -62,7 +63,11 @@ def select(world: World, facts: Facts) -> Facts:
 def _selected(world: World, facts: Facts) -> Facts:
     if not facts.queue:
         return steps.default(world, facts, "select: no queue")
-    pick = _ready_here(world, facts, facts.queue) or _ready_elsewhere(world, facts)
+    pick = (
+        _kept(world, facts)
+        or _ready_here(world, facts, facts.queue)
+        or _ready_elsewhere(world, facts)
+    )
     if pick is not None:
         return _picked(world, facts, pick)
     offered = _offered(world, facts)
@@ -70,6 +75,24 @@ def _selected(world: World, facts: Facts) -> Facts:
         return offered
     pick = _place(world, facts, facts.queue, QUEUED) or _place_elsewhere(world, facts)
     return _turned_away(world, facts) if pick is None else _picked(world, facts, pick)
+
+
+def _kept(world: World, facts: Facts) -> Pick | None:
+    """The agent who is kept for a call that has waited, if it is still routed to that queue."""
+    kept = world.floor.kept_for(facts.request.call)
+    if kept is None:
+        return None
+    rules = world.ground.rules.queue[facts.queue]
+    shared = [one.queue for one in rules.destinations]
+    if kept.queue not in (facts.queue, *rules.overflow, *shared):
+        return None
+    device = world.floor.book.agents[kept.agent].device
+    if device in facts.request.tried:
+        return None
+    own = world.ground.rules.queue[kept.queue]
+    reason = OVERFLOW if kept.queue in rules.overflow else rank_strategy(own)
+    why = f"select: agent {kept.agent} of queue {kept.queue}, kept for this call that has waited"
+    return Pick(device, "direct_agent", Choice("agent", kept.queue, kept.agent), reason, why)
 
 
 def _ready_here(world: World, facts: Facts, queue: str) -> Pick | None:

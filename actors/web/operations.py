@@ -12,6 +12,7 @@ from actors.web import (
     health,
     reference_operations,
     release_operations,
+    routing_operations,
     session_operations,
     steering_operations,
     token_operations,
@@ -42,6 +43,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *alarm_operations.OPERATIONS,
         *session_operations.OPERATIONS,
         *reference_operations.OPERATIONS,
+        *routing_operations.OPERATIONS,
         *release_operations.OPERATIONS,
     )
     return (*table, _description(version, table))

@@ -9,6 +9,8 @@ from typing import Any
 from actors import session_api, session_changes
 from actors.overload import RETRY_AFTER_S
 from actors.reference_access import TableRefused, TablesUnavailable
+from actors.routing_access import RouterUnavailable, RulesRefused
+from actors.routing_core.rules_file import RulesInvalid
 from actors.web import once
 from actors.web.event_hub import TooManySubscriptions
 from actors.web.tokens import TooManyTokens
@@ -48,6 +50,8 @@ NO_SUCH_TABLE = ProblemType("no-such-table", 404, "No reference table has this n
 NO_SUCH_ROW = ProblemType("no-such-row", 404, "The table has no row of this key")
 TABLE_REFUSED = ProblemType("table-refused", 409, "This cannot be done with the table now")
 TABLE_FILE_INVALID = ProblemType("table-file-invalid", 422, "The file of a table has mistakes")
+RULES_REFUSED = ProblemType("rules-refused", 409, "The router does not take this now")
+RULES_INVALID = ProblemType("rules-invalid", 422, "The rules of routing have mistakes")
 SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed")
 USER_DATA_TOO_LARGE = ProblemType("user-data-too-large", 413, "The user data would be too large")
 STEP_DATA_TOO_LARGE = ProblemType("step-data-too-large", 413, "The step's data is too large")
@@ -150,6 +154,22 @@ def _table(error: TableRefused) -> HttpProblem:
     return HttpProblem(kind, refused.rule, field=refused.field, rule=refused.rule, extra=extra)
 
 
+def _rules(error: RulesInvalid) -> HttpProblem:
+    first, count = error.mistakes[0], len(error.mistakes)
+    mistakes = [
+        {"line": one.line, "key": one.key, "rule": one.rule, "value": one.value}
+        for one in error.mistakes
+    ]
+    detail = "1 mistake" if count == 1 else f"{count} mistakes"
+    return HttpProblem(
+        RULES_INVALID,
+        detail,
+        field=first.key or "toml",
+        rule=first.rule,
+        extra={"mistakes": mistakes},
+    )
+
+
 _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     session_api.NoSuchSession: lambda _: HttpProblem(
         NO_SUCH_SESSION, "the id is unknown here and in the store", field="session"
@@ -187,6 +207,14 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     TooManySubscriptions: _streams,
     Refusal: _release,
     TableRefused: _table,
+    RulesInvalid: _rules,
+    RulesRefused: lambda error: HttpProblem(
+        RULES_REFUSED,
+        "nothing has changed",
+        field=error.refused.field,
+        rule=error.refused.rule,
+    ),
+    RouterUnavailable: lambda error: unavailable(str(error), 1.0),
     TablesUnavailable: lambda error: unavailable(str(error), 1.0),
 }
 DOMAIN_ERRORS = tuple(_MAKERS)

@@ -13,6 +13,7 @@ from actors.config import HttpConfig
 from actors.overload import Overload
 from actors.reference_access import ReferenceAccess
 from actors.releases.port import Releases
+from actors.routing_access import RoutingAccess
 from actors.web.event_hub import EventHub
 from actors.web.once import Requests
 from actors.web.ports import NodeCounts, Readiness, Sessions
@@ -39,6 +40,7 @@ class Services:
         overload: What may be begun.
         send_list: Fields that an IVR application is sent, by the application's name.
         reference: The reference tables.
+        routing: The router.
         releases: What is installed, and the anchor that upgrades.
         wall: Seconds since the epoch.
         requests: Those with an idempotency key, however they come.
@@ -58,6 +60,7 @@ class Services:
     overload: Overload
     send_list: Callable[[str], Sequence[str]]
     reference: ReferenceAccess
+    routing: RoutingAccess
     releases: Releases
     wall: Callable[[], float]
     requests: Requests = field(default_factory=lambda: Requests(time.monotonic))

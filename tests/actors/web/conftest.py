@@ -18,6 +18,17 @@ from actors.config import HttpConfig
 from actors.reference_access import TableRefused
 from actors.reference_messages import Refused, Row, TableInfo
 from actors.releases.port import Releases
+from actors.router_messages import (
+    FloorShown,
+    QueueShown,
+    RoutingNot,
+    RoutingShown,
+    RulesReplaced,
+)
+from actors.routing_access import RulesRefused
+from actors.routing_core.agents import Agent
+from actors.routing_core.rules_file import RulesVersion, parse
+from actors.routing_core.waiting import Waiting
 from actors.session_api import (
     Busy,
     Done,
@@ -279,6 +290,44 @@ class FakeOverload:
         return self.rules.get(who, "")
 
 
+class FakeRouting:
+    """A router with one queue."""
+
+    def __init__(self):
+        self.asked, self.applied = [], []
+
+    async def shown(self):
+        queue = QueueShown(
+            queue="sales", strategy="skills", waiting=1, ready=0, staffed=2, expected_wait_s=9.0
+        )
+        return RoutingShown(
+            version=RulesVersion(3, "ab"),
+            source="mine.toml",
+            points=("sales",),
+            queues=(queue,),
+            agents=2,
+            waiting=1,
+            placed=0,
+            kept=0,
+            decided={"queued": 1},
+        )
+
+    async def floor(self):
+        agents = (Agent("bob", "7", {}, 1), Agent("ann", "8", {"sales": 2}, 2))
+        return FloorShown(agents, (Waiting("c1", "sales", WALL),))
+
+    async def explain(self, request, at):
+        self.asked.append((request, at))
+        return {"decision": {"target": "7001"}}
+
+    async def apply(self, content, *, dry=False):
+        found = parse(content, "routing.toml")
+        if found.version.number <= 3:
+            raise RulesRefused(RoutingNot("version", "must go up"))
+        self.applied.append((content, dry))
+        return RulesReplaced(found.version, RulesVersion(3, "ab"))
+
+
 class FakeReference:
     """Two tables; what is asked of them is noted, and answered as a test says."""
 
@@ -435,6 +484,7 @@ def make_site(tmp_path):
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
             reference=FakeReference(),
+            routing=FakeRouting(),
             releases=anchored(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)
