@@ -130,17 +130,12 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
             release: how it stands among the others.
         """
-        tokens, operator_token = open_store(
-            data, kernel.clock.wall(), makes=not release.standby.waiting
-        )
-        pool, count = SessionPool(), OpenCount(data / "sessions.open")
-        journal = _journal(kernel, config, data)
+        opened = open_store(data, kernel.clock.wall(), makes=not release.standby.waiting)
+        pool, journal = SessionPool(), _journal(kernel, config, data)
         reference = ref_server_args(config, data, release.standby, pool.count)
         desk = routing_desk(config, data, reference.reference)
-        kernel.reports.subscribe(count_given_up(count))
-        settings = _call_settings(config, desk, count, journal)
-        openings = Openings(settings, config.routing.region, pool.count)
-        made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings, desk)
+        openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
+        made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk)
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -154,7 +149,7 @@ class Assembly:
             _links(kernel, config, journal, release.standby),
             openings,
             Api(services, operations.control(version)),
-            operator_token,
+            opened[1],
             release,
             HttpEntrance(release.standby),
             reference,
@@ -249,14 +244,19 @@ def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
     return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
 
 
-def _call_settings(
-    config: Config, desk: RoutingDesk, count: OpenCount, journal: Journal
-) -> CallSettings:
+def _openings(
+    kernel: Kernel, config: Config, pool: SessionPool, settings: CallSettings
+) -> Openings:
+    kernel.reports.subscribe(count_given_up(settings.count))
+    return Openings(settings, config.routing.region, pool.count)
+
+
+def _call_settings(config: Config, data: Path, desk: RoutingDesk, journal: Journal) -> CallSettings:
     return CallSettings(
         desk.table,
         config.routing,
         config.sessions,
-        count,
+        OpenCount(data / "sessions.open"),
         journal,
         config.journal.on_stall,
         desk,

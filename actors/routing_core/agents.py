@@ -179,16 +179,10 @@ class AgentBook:
         self._show(agent)
 
     def release(self, name: str) -> None:
-        """Make an agent available again who was chosen for a call that is not to come.
-
-        Args:
-            name: who; one who has gone, or was seen busy meanwhile, stays what he is.
-        """
-        agent = self.agents.get(name)
-        if agent is not None and agent.reserved_until is not None:
-            agent.reserved_until = None
-            agent.queue = ""
-            self._show(agent)
+        """Make an agent available again who was chosen, and not seen busy since."""
+        agent = self.agents[name]
+        agent.reserved_until, agent.queue = None, ""
+        self._show(agent)
 
     def expire(self, at: float) -> list[str]:
         """Make agents available again who were chosen and not seen busy in time.
@@ -204,9 +198,7 @@ class AgentBook:
             until, name = heappop(self._reservations)
             agent = self.agents.get(name)
             if agent is not None and agent.reserved_until == until:
-                agent.reserved_until = None
-                agent.queue = ""
-                self._show(agent)
+                self.release(name)
                 back.append(name)
         return back
 
