@@ -103,7 +103,8 @@ class RoutedCall(AnsweringCall):
             self._refuse(event.link, xref, i, 409, "xref is another call's")
             return Keep(data)
         asker = Asker(event.link, i, event.marks)
-        dialogue = Dialogue(message.rp, (asker,), event.marks.read_at)
+        prio = message.prio or 0
+        dialogue = Dialogue(message.rp, (asker,), event.marks.read_at, prio=prio)
         data = self._asked(replace(data, rp=message.rp), xref, dialogue)
         return Next(state, data, self._until_default(xref, dialogue))
 
@@ -372,5 +373,6 @@ def request_of(data: Session, dialogue: Dialogue) -> Request:
         digits=data.digits or "",
         lang=data.lang or "",
         media=data.media or "",
+        prio=dialogue.prio,
         tried=dialogue.tried,
     )

@@ -52,9 +52,11 @@ from supervision import (
     Transition,
 )
 from supervision.reasons import error
+from supervision.release.messages import Adapters
 
 if TYPE_CHECKING:
     from actors.config import SessionsConfig
+    from actors.routing import Decision
     from actors.session_api import IdempotentKey, SessionView
     from protocols.cti.messages import CallEvent
     from supervision.eventloop.calls import PendingCall
@@ -67,8 +69,17 @@ GRACE_S = 300.0
 links and applications have to come back, and the clock may have been set meanwhile."""
 
 
+def _target_alone(decision: Decision) -> tuple[str, dict[str, Any]]:
+    """A decision as sessions of version 1 know it."""
+    fields = ("target", "rtype", "reason", "alt", "why")
+    return "actors.routing:Decision", {name: getattr(decision, name) for name in fields}
+
+
 class CallSession(RoutedCall):
     """The session of one call; see the module."""
+
+    version = 2
+    adapters = Adapters(down={"actors.routing:Decision": _target_alone})
 
     states: ClassVar = frozenset(get_args(SessionState))
     fixed_fields: ClassVar = frozenset(

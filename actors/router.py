@@ -29,7 +29,7 @@ from actors.router_messages import (
 )
 from actors.routing import Decision, decide
 from actors.routing_core.agents import AgentEvent
-from actors.routing_core.facts import Request
+from actors.routing_core.facts import Request, is_stale
 from actors.routing_core.floor import FloorState
 from actors.routing_core.refusals import RoutingRefused
 from actors.routing_core.rules_file import NO_RULES, RulesVersion, follows
@@ -40,7 +40,7 @@ from supervision.release.versions import Conversions
 if TYPE_CHECKING:
     from actors.reference.live import Tables
     from actors.routing_core.core import Explanation, RoutingCore
-    from actors.routing_core.facts import Customer
+    from actors.routing_core.facts import Customer, Facts
     from actors.routing_desk import RoutingDesk
     from supervision.eventloop.calls import PendingCall
     from supervision.eventloop.timers import Timer
@@ -107,6 +107,22 @@ def _plain_question(request: Request) -> tuple[str, dict[str, Any]]:
 
 def _unknown_there(_: Any) -> None:
     """Version 1 has no use for it."""
+
+
+def _with_treatment(facts: Facts) -> Decision:
+    """The decision with what goes along: an announcement, a place in a queue, user data."""
+    decision, treat = facts.decision, dict[str, str | float](facts.treat)
+    assert decision is not None
+    if facts.choice.kind == "wait":
+        treat["queue"] = facts.choice.queue
+        if facts.expected_wait_s is not None and math.isfinite(facts.expected_wait_s):
+            treat["expected_wait_s"] = round(facts.expected_wait_s, 3)
+    return replace(
+        decision,
+        treat=tuple(treat.items()),
+        send=tuple(facts.send.items()),
+        stale=is_stale(facts),
+    )
 
 
 class Router(GenServer):
@@ -186,8 +202,7 @@ class Router(GenServer):
         self._expire(at)
         facts = self._core.decide(self._with_customer(request, at), at)
         self._look_later()
-        assert facts.decision is not None
-        return facts.decision
+        return _with_treatment(facts)
 
     def _with_customer(self, request: Request, at: float) -> Request:
         if request.customer is not None:

@@ -84,6 +84,23 @@ def test_an_agent_who_is_ready_gets_the_call_and_the_next_call_waits(kit):
     assert (shown(kit).waiting, shown(kit).queues[0].ready) == (1, 0)
 
 
+def test_a_call_that_waits_is_told_its_queue_on_both_links_and_its_priority_counts(kit):
+    text = QUEUES.replace('queue = "sales"', 'queue = "sales"\nsend = ["dnis"]', 1)
+    rules(kit, text.replace("max_wait_s", "ageing_s = 60.0\nmax_wait_s"))
+    agent(kit, "ann", "busy")
+    route(kit, "c0")
+    session, backup = kit.open(dnis="0800"), kit.peer("link-2")
+    for link in ("link-1", "link-2"):
+        request = route_request(dnis="0800", prio=9)
+        kit.send(session, RouteAsked(request, link, kit.marks()))
+    kit.settle()
+    [first], [second] = kit.answers(), kit.answers(backup)
+    assert first == second
+    assert (first.target, first.reason, first.ud) == ("7001", "queued", {"dnis": "0800"})
+    assert first.treat == {"queue": "sales", "expected_wait_s": 180.0}
+    assert [one.prio for one in kit.call("router", ShowFloor()).waiting] == [0, 9]
+
+
 def test_an_agent_who_becomes_ready_is_kept_for_the_call_that_waits_not_for_one_that_comes(kit):
     rules(kit, QUEUES)
     agent(kit, "ann", "busy")
