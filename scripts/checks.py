@@ -32,7 +32,7 @@ BENCHES: dict[str, tuple[str, ...]] = {
     "queueing": (),
     "routing": (),
     "supervision": (),
-    "tables": (),
+    "tables": ("--rows=1000000", "--peer-rows=200000"),
 }
 """With options that keep each to a few minutes."""
 UPGRADE = ("--sessions=2000", "--rate=200", "--quiet=20", "--http=20", "--no-peer", "--patient")
