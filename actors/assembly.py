@@ -28,12 +28,16 @@ from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
 from actors.overload import Overload
 from actors.readiness import NodeReadiness
+from actors.ref_server import RefServerArgs
+from actors.reference_access import ReferenceAccess
+from actors.reference_config import calendars
 from actors.release_counts import reader
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs
 from actors.release_probes import Prober
 from actors.releases.port import Releases
-from actors.routing import table_of
+from actors.routing_access import RoutingAccess
+from actors.routing_assembly import routing_parts
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
     from actors.releases.port import Ask
+    from actors.routing_desk import RoutingDesk
     from actors.standby import Standby
     from actors.web.tokens import TokenStore
     from supervision.eventloop.kernel import Kernel
@@ -83,6 +88,8 @@ class Assembly:
         release: how this one stands among the others.
         web: where HTTP connections come in.
         customers: what is known of callers.
+        reference: what refServer starts with, and what is read of it.
+        desk: what the router works with.
     """
 
     kernel: Kernel
@@ -100,6 +107,8 @@ class Assembly:
     release: ReleaseSettings
     web: HttpEntrance
     customers: CustomerCache
+    reference: RefServerArgs
+    desk: RoutingDesk
 
     @classmethod
     def make(
@@ -124,13 +133,11 @@ class Assembly:
             epoch: hexadecimal name of this life of the node.
             release: how it stands among the others.
         """
-        makes = not release.standby.waiting
-        tokens, operator_token = open_store(data, kernel.clock.wall(), makes=makes)
-        pool, count = SessionPool(), OpenCount(data / "sessions.open")
-        journal = _journal(kernel, config, data)
-        openings = _openings(config, pool, count, journal)
-        made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings)
-        kernel.reports.subscribe(count_given_up(count))
+        opened = open_store(data, kernel.clock.wall(), makes=not release.standby.waiting)
+        pool, journal = SessionPool(), _journal(kernel, config, data)
+        reference, desk = routing_parts(config, data, release.standby, pool.count)
+        openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
+        made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk)
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -144,10 +151,12 @@ class Assembly:
             _links(kernel, config, journal, release.standby),
             openings,
             Api(services, operations.control(version)),
-            operator_token,
+            opened[1],
             release,
             HttpEntrance(release.standby),
             cache_of(config.customers),
+            reference,
+            desk,
         )
 
     def arguments(self) -> NodeArgs:
@@ -156,10 +165,12 @@ class Assembly:
         return NodeArgs(
             supervision=config.supervision,
             log=_log_settings(self),
+            calendars=calendars(config.reference),
             database=_odbc_settings(self),
+            reference=self.reference,
             call=CallSupArgs(
                 config.supervision,
-                self.openings.settings.table,
+                self.desk,
                 _store_args(self),
                 SessionSupArgs(
                     config.supervision, self.pool, self.openings.settings, self.release.standby
@@ -200,6 +211,7 @@ class _Made:
     alarms: Alarms
     pool: SessionPool
     openings: Openings
+    desk: RoutingDesk
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
@@ -222,6 +234,8 @@ class _Made:
             send_list=partial(send_list, config),
             database=DatabaseDesk(kernel),
             wall=kernel.clock.wall,
+            reference=ReferenceAccess(kernel),
+            routing=RoutingAccess(kernel, self.desk),
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
 
@@ -234,16 +248,23 @@ def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
     return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
 
 
-def _openings(config: Config, pool: SessionPool, count: OpenCount, journal: Journal) -> Openings:
-    settings = CallSettings(
-        table_of(config),
+def _openings(
+    kernel: Kernel, config: Config, pool: SessionPool, settings: CallSettings
+) -> Openings:
+    kernel.reports.subscribe(count_given_up(settings.count))
+    return Openings(settings, config.routing.region, pool.count)
+
+
+def _call_settings(config: Config, data: Path, desk: RoutingDesk, journal: Journal) -> CallSettings:
+    return CallSettings(
+        desk.table,
         config.routing,
         config.sessions,
-        count,
+        OpenCount(data / "sessions.open"),
         journal,
         config.journal.on_stall,
+        desk,
     )
-    return Openings(settings, config.routing.region, pool.count)
 
 
 def _store_args(node: Assembly) -> StoreArgs:

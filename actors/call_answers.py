@@ -18,7 +18,7 @@ from actors.call_names import once_name
 from actors.call_promises import Promise
 from actors.call_saving import SavedCall
 from actors.dialogues import Asker, Dialogue
-from actors.router import NAME as ROUTER
+from actors.router_messages import NAME as ROUTER
 from actors.routing import late_default
 from actors.session_api import NotDurable
 from actors.session_data import Once, Session, dialogue_of, with_dialogue, with_once

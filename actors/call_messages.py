@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actors.journal.journal import Journal
     from actors.open_count import OpenCount
     from actors.routing import Decision, Marks, RoutingTable
+    from actors.routing_desk import RoutingDesk
     from actors.session_data import Session
     from protocols.cti.messages import (
         CallEvent,
@@ -42,6 +43,7 @@ class CallSettings(Struct, frozen=True):
         count: of the open sessions.
         journal: what must not be forgotten.
         on_stall: ``answer`` or ``refuse``, where the journal does not take a decision in time.
+        desk: of the router; None where nobody has to tell it what becomes of calls.
     """
 
     table: RoutingTable
@@ -50,6 +52,7 @@ class CallSettings(Struct, frozen=True):
     count: OpenCount
     journal: Journal
     on_stall: str
+    desk: RoutingDesk | None = None
 
 
 class SessionArgs(Struct):

@@ -22,12 +22,14 @@ from actors.call_messages import (
 from actors.call_names import xref_name
 from actors.call_promises import Caller, Promise
 from actors.dialogues import Asker, Dialogue
-from actors.router import NAME as ROUTER
-from actors.router import Decide
+from actors.router_messages import NAME as ROUTER
+from actors.router_messages import CallOver, CallTaken
 from actors.routing import late_default, marks
+from actors.routing_core.facts import NOBODY, Request
 from actors.session_api import RouteFromIvr, SessionOver
 from actors.session_data import Session, dialogue_of, with_dialogue
 from protocols.cti.messages import RouteEnd
+from protocols.numbering import Number
 from supervision import (
     CancelTimeout,
     Keep,
@@ -101,7 +103,8 @@ class RoutedCall(AnsweringCall):
             self._refuse(event.link, xref, i, 409, "xref is another call's")
             return Keep(data)
         asker = Asker(event.link, i, event.marks)
-        dialogue = Dialogue(message.rp, (asker,), event.marks.read_at)
+        prio = message.prio or 0
+        dialogue = Dialogue(message.rp, (asker,), event.marks.read_at, prio=prio)
         data = self._asked(replace(data, rp=message.rp), xref, dialogue)
         return Next(state, data, self._until_default(xref, dialogue))
 
@@ -195,8 +198,14 @@ class RoutedCall(AnsweringCall):
 
     def _asked(self, data: Session, xref: str, dialogue: Dialogue) -> Session:
         """Ask the router; its answer comes as a Response."""
-        request_id = self.request(ROUTER, Decide(dialogue.rp, dialogue.tried))
+        request_id = self.request(ROUTER, request_of(data, dialogue))
         return with_dialogue(data, xref, replace(dialogue, request_id=request_id))
+
+    def _router_told(self, event: CallOver | CallTaken) -> None:
+        """Tell the router what has become of the call, where it knows of any."""
+        desk = self._args.settings.desk
+        if desk is not None and desk.listens:
+            self.cast(ROUTER, event)
 
     def _until_default(self, xref: str, dialogue: Dialogue) -> SetTimeout:
         return SetTimeout(("default", xref), dialogues.first_default(dialogue.askers) - self.now())
@@ -345,3 +354,25 @@ class RoutedCall(AnsweringCall):
         "ask": _ask_again,
         "abandon": _abandoned,
     }
+
+
+def request_of(data: Session, dialogue: Dialogue) -> Request:
+    """What the router is asked about a call.
+
+    Args:
+        data: of its session.
+        dialogue: that is to be decided.
+    """
+    number = NOBODY if data.ani is None else Number(data.ani, data.ani_type or "unknown")
+    return Request(
+        call=data.call,
+        rp=dialogue.rp,
+        ani=number.number,
+        number=number,
+        dnis=data.dnis or "",
+        digits=data.digits or "",
+        lang=data.lang or "",
+        media=data.media or "",
+        prio=dialogue.prio,
+        tried=dialogue.tried,
+    )

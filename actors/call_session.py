@@ -25,6 +25,7 @@ from actors.call_routing import RoutedCall
 from actors.call_saving import KIND
 from actors.call_states import OPEN, after
 from actors.dialogues import are_applications
+from actors.router_messages import CallOver, CallTaken
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
@@ -51,9 +52,11 @@ from supervision import (
     Transition,
 )
 from supervision.reasons import error
+from supervision.release.messages import Adapters
 
 if TYPE_CHECKING:
     from actors.config import SessionsConfig
+    from actors.routing import Decision
     from actors.session_api import IdempotentKey, SessionView
     from protocols.cti.messages import CallEvent
     from supervision.eventloop.calls import PendingCall
@@ -66,8 +69,17 @@ GRACE_S = 300.0
 links and applications have to come back, and the clock may have been set meanwhile."""
 
 
+def _target_alone(decision: Decision) -> tuple[str, dict[str, Any]]:
+    """A decision as sessions of version 1 know it."""
+    fields = ("target", "rtype", "reason", "alt", "why")
+    return "actors.routing:Decision", {name: getattr(decision, name) for name in fields}
+
+
 class CallSession(RoutedCall):
     """The session of one call; see the module."""
+
+    version = 2
+    adapters = Adapters(down={"actors.routing:Decision": _target_alone})
 
     states: ClassVar = frozenset(get_args(SessionState))
     fixed_fields: ClassVar = frozenset(
@@ -195,6 +207,8 @@ class CallSession(RoutedCall):
         leg = session_data.leg_of(message)
         if leg is not None and leg not in (data.call, *data.names):
             data = self._also_known_as(leg, data)
+        if message.ev == "established":
+            self._router_told(CallTaken(data.call))
         data, heard = self._heard(data)
         reached = after(state, message.ev)  # type: ignore[arg-type]
         if reached != "closed":
@@ -217,6 +231,7 @@ class CallSession(RoutedCall):
         """Answer for a while yet, to whoever asks by the call's names."""
         wall = self.wall()
         self._args.settings.count.ended(data.session)
+        self._router_told(CallOver(data.call))
         data, given_up = self._give_up_pending(data)
         data = replace(data, closed=(wall, why), updated=wall)
         self._item = session_ending.item(data, wall, why)

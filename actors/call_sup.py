@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from actors.call_messages import CallSettings
     from actors.config import SupervisionConfig
-    from actors.routing import RoutingTable
+    from actors.routing_desk import RoutingDesk
     from actors.session_data import Session
     from actors.session_pool import SessionPool
     from actors.standby import Standby
@@ -53,7 +53,7 @@ class CallSupArgs(Struct, frozen=True):
     """What callSup starts with."""
 
     supervision: SupervisionConfig
-    table: RoutingTable
+    desk: RoutingDesk
     store: StoreArgs
     sessions: SessionSupArgs
     listener: ListenerArgs
@@ -67,7 +67,7 @@ class CallSup(Supervisor):
         sessions = args.sessions
         children = [
             ChildSpec("contextStore", ContextStore, args.store),
-            ChildSpec("router", Router, args.table),
+            ChildSpec("router", Router, args.desk),
             ChildSpec("sessionSup", SessionSup, sessions, type="supervisor"),
             ChildSpec("ctiSup", CtiSup, args, type="supervisor"),
         ]

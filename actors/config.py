@@ -16,73 +16,31 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from actors.config_relations import RELATIONS
+from actors.config_values import (
+    Application,
+    Bytes,
+    Count,
+    Dsn,
+    Host,
+    Milliseconds,
+    Port,
+    ProbeWord,
+    RouteType,
+    RoutingPointName,
+    Seconds,
+    SendField,
+    Share,
+    Target,
+)
 from actors.customers_config import CustomersConfig
 from actors.etc_files import etc_file
+from actors.reference_config import ReferenceConfig, calendar_mistakes
+from actors.routing_config import rules_mistakes
 from actors.settings import Mistake, overrides, read
 
 __all__ = ["Config", "ConfigInvalid", "Mistake", "RoutingPoint", "load", "send_list"]
 
 PREFIX = "VIGIE_"
-
-Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-Milliseconds = Annotated[int, Meta(ge=1, le=3_600_000)]
-Seconds = Annotated[float, Meta(ge=0.01, le=86_400)]
-Bytes = Annotated[int, Meta(ge=1_024, le=1_073_741_824)]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
-Host = Annotated[
-    str, Meta(pattern=r"^[0-9A-Za-z.:_-]{1,253}\Z", description="a host name or an IP address")
-]
-Target = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9A-Za-z*#+@._:-]{1,64}\Z",
-        description="1 to 64 of the characters 0-9 A-Z a-z * # + @ . _ : -",
-    ),
-]
-RoutingPointName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9A-Za-z*#+._-]{1,64}\Z",
-        description="1 to 64 of the characters 0-9 A-Z a-z * # + . _ -",
-    ),
-]
-Application = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="a name of 1 to 64 letters, digits, _ or -"
-    ),
-]
-Share = Annotated[float, Meta(ge=0, le=1)]
-ProbeWord = Annotated[str, Meta(min_length=1, max_length=4_096)]
-SendField = Annotated[
-    str,
-    Meta(
-        pattern=(
-            r"^(session|rev|state|call|ani|ani_type|dnis|digits|lang|media|platform|rp|auth_level"
-            r"|customer(\.[0-9A-Za-z_-]{1,32})?|ud\.[0-9A-Za-z_.-]{1,32})\Z"
-        ),
-        description="a field of a session, customer.KEY or ud.KEY",
-    ),
-]
-Dsn = Annotated[
-    str,
-    Meta(
-        pattern=r"^(postgres(ql)?://.*)?\Z",
-        description="empty or a URL that starts with postgresql://",
-        extra={"secret": True},
-    ),
-]
-RouteType = Literal[
-    "default",
-    "label",
-    "direct",
-    "direct_agent",
-    "overwrite_dnis",
-    "priority",
-    "reject",
-    "announcement",
-    "disconnect",
-]
 
 
 class HttpConfig(Struct, frozen=True, kw_only=True):
@@ -145,6 +103,7 @@ class RoutingConfig(Struct, frozen=True, kw_only=True):
     region: Annotated[
         str, Meta(pattern=r"^[A-Z]{2}\Z", description="two capital letters of ISO 3166-1")
     ] = "FR"
+    rules: str = ""
 
 
 class RoutingPoint(Struct, frozen=True, kw_only=True):
@@ -342,6 +301,7 @@ class Config(Struct, frozen=True, kw_only=True):
     introspection: IntrospectionConfig = IntrospectionConfig()
     anchor: AnchorConfig = AnchorConfig()
     release: ReleaseConfig = ReleaseConfig()
+    reference: ReferenceConfig = ReferenceConfig()
 
 
 class ConfigInvalid(Exception):  # noqa: N818 named for what it says of the configuration
@@ -371,7 +331,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     document = _document(etc_file("vigie.toml") if path is None else path)
     config, mistakes = read(Config, document, overrides(environ, PREFIX), RELATIONS)
-    if mistakes:
+    mistakes = mistakes or calendar_mistakes(config.reference)
+    if mistakes := mistakes or rules_mistakes(config.routing.rules):
         raise ConfigInvalid(mistakes)
     return config
 

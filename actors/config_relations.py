@@ -114,6 +114,19 @@ RELATIONS = (
         lambda used, offered, dsn: bool(dsn) or used < offered,
         "must be below postgres.max_connections while the server is embedded",
     ),
+    *(
+        Relation(
+            (key,),
+            lambda path: not path or Path(path).is_absolute(),
+            "must be an absolute path, or empty for what ships",
+        )
+        for key in ("reference.directory", "reference.calendars")
+    ),
+    Relation(
+        ("routing.rules",),
+        lambda path: not path or Path(path).is_absolute(),
+        "must be an absolute path, or empty for no rules",
+    ),
     Relation(
         ("routing.region",),
         lambda region: region in phonenumbers.SUPPORTED_REGIONS,

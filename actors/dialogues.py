@@ -41,6 +41,7 @@ class Dialogue(Struct, frozen=True, omit_defaults=True):
         silent_since: when it was answered, while nothing has been heard after that; monotonic
             seconds.
         before: what the call's routing was before a reroute was decided.
+        prio: of the call, as its CTI has said; 0: it has not.
     """
 
     rp: str
@@ -51,6 +52,7 @@ class Dialogue(Struct, frozen=True, omit_defaults=True):
     tried: tuple[str, ...] = ()
     silent_since: float | None = None
     before: Routing | None = None
+    prio: int = 0
 
 
 def joined(dialogue: Dialogue, asker: Asker) -> Dialogue:
@@ -82,7 +84,10 @@ def rerouted(dialogue: Dialogue, failed: str, asker: Asker) -> tuple[Rerouting, 
     if known and failed != decision.target:
         return "repeat", dialogue
     tried = dict.fromkeys(target for target in (*dialogue.tried, decision.target, failed) if target)
-    return "ask", Dialogue(dialogue.rp, (asker,), asker.marks.read_at, tried=tuple(tried))
+    asked = Dialogue(
+        dialogue.rp, (asker,), asker.marks.read_at, tried=tuple(tried), prio=dialogue.prio
+    )
+    return "ask", asked
 
 
 def rerouted_without(dialogue: Dialogue, failed: str) -> Dialogue | None:
@@ -99,7 +104,7 @@ def rerouted_without(dialogue: Dialogue, failed: str) -> Dialogue | None:
     if decision is None or not failed or failed in dialogue.tried:
         return None
     tried = dict.fromkeys(target for target in (*dialogue.tried, decision.target, failed) if target)
-    return Dialogue(dialogue.rp, (), dialogue.asked_at, tried=tuple(tried))
+    return Dialogue(dialogue.rp, (), dialogue.asked_at, tried=tuple(tried), prio=dialogue.prio)
 
 
 def without(dialogue: Dialogue, link: str) -> Dialogue:
@@ -169,6 +174,9 @@ def for_link(
         reason=decision.reason,
         alt=list(decision.alt) or None,
         retries=len(decision.alt) or None,
+        ud=dict(decision.send) or None,
+        treat=dict(decision.treat) or None,
+        stale=decision.stale or None,
         durable=durable,
     )
 
@@ -192,5 +200,8 @@ def for_application(
         reason=decision.reason,
         alt=list(decision.alt) or None,
         retries=len(decision.alt) or None,
+        ud=dict(decision.send) or None,
+        treat=dict(decision.treat) or None,
+        stale=decision.stale or None,
         durable=durable,
     )

@@ -28,7 +28,7 @@ GUARD_MS = 10.0
 """How long after a session's own default answer its link answers for it."""
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, omit_defaults=True):
     """Where a call goes.
 
     Attributes:
@@ -37,6 +37,9 @@ class Decision(Struct, frozen=True):
         reason: why, in one word that statistics count.
         alt: further targets, best first.
         why: the steps of the decision, for a person.
+        treat: what is done with the call meanwhile, by name: its announcement, its queue.
+        send: what is sent along with the call, by key of its user data.
+        stale: whether it rests on less than should be known, or on what is old.
     """
 
     target: str
@@ -44,6 +47,9 @@ class Decision(Struct, frozen=True):
     reason: str
     alt: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
+    treat: tuple[tuple[str, str | float], ...] = ()
+    send: tuple[tuple[str, str], ...] = ()
+    stale: bool = False
 
 
 class RoutingTable(Struct, frozen=True):

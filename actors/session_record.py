@@ -25,7 +25,7 @@ from actors.journal.records import Codec
 from actors.routing import Marks
 from actors.session_api import SessionState
 from actors.session_data import Session
-from supervision.release.versions import SAME, Conversions
+from supervision.release.versions import Conversions
 from supervision.supervisor.carrying import Past
 
 if TYPE_CHECKING:
@@ -34,10 +34,26 @@ if TYPE_CHECKING:
 KIND = "session"
 """The type of state, where its versions are told."""
 
-VERSION = 1
+VERSION = 2
 """Of the schema of ``Session`` and all that is in it."""
 
-WAYS = SAME
+
+def _as_it_is(value: Any) -> Any:
+    """Of version 2: what is new in dialogues has a default."""
+    return value
+
+
+def _untreated(value: Any) -> Any:
+    """Of version 1: dialogues had no priority, and decisions were targets alone."""
+    _, session = value
+    for _, dialogue in session.get("dialogues", ()):
+        dialogue.pop("prio", None)
+        for key in ("treat", "send", "stale"):
+            (dialogue.get("decision") or {}).pop(key, None)
+    return value
+
+
+WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})
 """Between the versions of the schema: each function gets and returns ``[state, session]``."""
 
 SHARED = 10_000

@@ -10,14 +10,17 @@ from actors.call_sup import CallSup, CallSupArgs, flags
 from actors.http_server import HttpServerArgs, WebSup, WebSupArgs
 from actors.log_sup import LogSup
 from actors.odbc_server import OdbcServer, OdbcSettings
+from actors.ref_server import RefServer, RefServerArgs
+from actors.reference_messages import NAME as REF_SERVER
 from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs, ReleaseHandler
 from actors.time_server import TimeServer
 from supervision import ChildSpec, Supervisor, SupervisorFlags
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from actors.calendars.hours import Calendar
     from actors.config import SupervisionConfig
     from actors.log_writer import LogSettings
 
@@ -29,7 +32,9 @@ class NodeArgs(Struct, frozen=True):
 
     supervision: SupervisionConfig
     log: LogSettings
+    calendars: Mapping[str, Calendar]
     database: OdbcSettings
+    reference: RefServerArgs
     call: CallSupArgs
     http: HttpServerArgs
     release: HandlerArgs
@@ -47,8 +52,9 @@ class Node(Supervisor):
         web = WebSupArgs(server=args.http, flags=bounds)
         return bounds, [
             ChildSpec("logSup", LogSup, args.log, type="supervisor"),
-            ChildSpec("timeServer", TimeServer),
+            ChildSpec("timeServer", TimeServer, args.calendars),
             ChildSpec("odbcServer", OdbcServer, args.database, type="supervisor"),
+            ChildSpec(REF_SERVER, RefServer, args.reference),
             ChildSpec("webSup", WebSup, web, type="supervisor"),
             ChildSpec("callSup", CallSup, args.call, type="supervisor"),
             ChildSpec(RELEASE_HANDLER, ReleaseHandler, args.release),

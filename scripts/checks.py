@@ -30,8 +30,10 @@ CONFORMANCE_WORKERS = "12"
 BENCHES: dict[str, tuple[str, ...]] = {
     "actors": (),
     "recovery": ("--sessions=1000,20000", "--seconds=3", "--rounds=2"),
+    "queueing": (),
     "routing": (),
     "supervision": (),
+    "tables": ("--rows=1000000", "--peer-rows=200000"),
 }
 """With options that keep each to a few minutes."""
 UPGRADE = ("--sessions=2000", "--rate=200", "--quiet=20", "--http=20", "--no-peer", "--patient")

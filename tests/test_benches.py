@@ -86,6 +86,14 @@ def test_the_bench_of_the_call_path_asks_reads_and_writes_at_once_and_loses_noth
         assert rows[what] == 0
 
 
+@pytest.mark.system
+def test_the_bench_of_tables_stands_beside_a_dict_of_dicts():
+    report = run("tables", "--rows=3000", "--peer-rows=3000", "--reads=500")
+    rows = {row["what"]: row for row in report["rows"]}
+    assert rows["memory"]["peer"] == rows["read, mean"]["peer"] == "dict of dicts"
+    assert all(row["value"] > 0 for row in rows.values())
+
+
 # The bench of upgrades: it builds two releases, which takes its time; what it makes of what it sees
 # does not.
 

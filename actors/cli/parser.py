@@ -61,10 +61,22 @@ def _actor(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     group(ACTOR)(parser, words)
 
 
+def _route(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    from actors.cli.route_commands import ROUTE
+
+    group(ROUTE)(parser, words)
+
+
 def _release(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     from actors.cli.release_commands import RELEASE
 
     group(RELEASE)(parser, words)
+
+
+def _reference(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    from actors.cli.reference_commands import REFERENCE
+
+    group(REFERENCE)(parser, words)
 
 
 SESSION: Commands = {
@@ -195,7 +207,9 @@ COMMANDS: Commands = {
     "database": ("The database: hosts, connections, size of the pool.", group(DATABASE)),
     "journal": ("The journal's files: check, export, repair.", group(JOURNAL)),
     "config": ("The configuration.", group(CONFIG)),
+    "route": ("The rules of routing.", _route),
     "release": ("Releases: build, install, check, upgrade, go back.", _release),
+    "reference": ("Reference tables: list, load, go back.", _reference),
     "token": ("Tokens of access.", group(TOKEN)),
     "feed": (
         "Feed calls over a CTI link and report.",

@@ -12,6 +12,7 @@ import msgspec
 from actors.call_session import CallSession
 from actors.connection_router import ConnectionRouter
 from actors.odbc_pool import OdbcPool
+from actors.ref_server import RefServer
 from actors.router import Router
 from actors.session_store import SessionStore
 from actors.session_sweeper import SessionSweeper
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 KINDS: tuple[type[Behaviour], ...] = (
     ConnectionRouter,
     OdbcPool,
+    RefServer,
     Router,
     SessionStore,
     SessionSweeper,

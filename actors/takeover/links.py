@@ -30,7 +30,7 @@ from protocols.cti.link import Link
 from supervision.eventloop.managed import Cast
 from supervision.release.carrier import Packed, Part
 from supervision.release.sockets import Detached
-from supervision.release.versions import SAME
+from supervision.release.versions import Conversions
 
 if TYPE_CHECKING:
     from actors.cti_row import LinkRow
@@ -39,10 +39,9 @@ if TYPE_CHECKING:
     from protocols.cti.link_state import LinkConfig
     from protocols.cti.messages import HeartbeatTimes
     from supervision.eventloop.kernel import Kernel
-    from supervision.release.versions import Conversions
 
 NAME = "links"
-VERSION = 1
+VERSION = 2
 
 _DECODER = msgspec.msgpack.Decoder(LinksState)  # made now: at the freeze it would take time
 
@@ -51,6 +50,24 @@ NOT_PASSED = "it ended while the node was handed over"
 
 NAMED = 20
 """Links that operators are told of by name because something of theirs is not done with."""
+
+
+def _as_it_is(state: dict[str, Any]) -> dict[str, Any]:
+    return state
+
+
+def _untreated(state: dict[str, Any]) -> dict[str, Any]:
+    for row in state["rows"]:
+        for pending in row["pending"]:
+            if pending["guarded"] is not None:
+                _, decision = pending["guarded"]
+                for key in ("treat", "send", "stale"):
+                    decision.pop(key, None)
+    return state
+
+
+CONVERSIONS = Conversions(up={1: _as_it_is}, down={2: _untreated})
+"""Version 2 has decisions with what goes along; those of version 1 were targets alone."""
 
 
 class LinksPart(Part):
@@ -67,7 +84,7 @@ class LinksPart(Part):
 
     name = NAME
     version = VERSION
-    conversions: Conversions = SAME
+    conversions = CONVERSIONS
 
     def __init__(self, kernel: Kernel, table: LinkTable, pool: SessionPool) -> None:
         self._kernel = kernel

@@ -159,6 +159,7 @@ def operation(
     headers: Mapping[str, str] | None = None,
     request: type[Struct] | None = None,
     request_optional: bool = False,
+    request_texts: Mapping[str, str] | None = None,
     response: object = None,
     media_types: tuple[str, ...] = media.BODY_TYPES,
     problems: tuple[ProblemType, ...] = (),
@@ -177,6 +178,7 @@ def operation(
         headers: Headers that matter, with what they are for.
         request: Record of the body.
         request_optional: Whether the body may be left out, for a record of optional fields.
+        request_texts: Media types of text that are taken too, and the record's field that it is.
         response: Type of the answer; None for one that is not described by a type.
         media_types: Types that may be negotiated for the answer, the usual one first.
         problems: Problems that a caller should expect.
@@ -200,6 +202,7 @@ def operation(
             response_headers=keyed.response_headers,
             request=request,
             request_optional=request_optional,
+            request_texts=dict(request_texts or {}),
             response=response,
             media_types=(dialect.media_type,) if dialect else media_types,
             foreign=dialect is not None,
@@ -353,6 +356,10 @@ async def _read(operation: Operation, request: ApiRequest) -> object:
     if dialect is not None:
         dialect.content_type(content_type)
         return await request.read_body()
+    text_type = media.text_type(content_type, doc.request_texts)
+    if text_type is not None:
+        text = media.text(await request.read_body())
+        return media.convert({doc.request_texts[text_type]: text}, doc.request)
     media_type = media.body_type(content_type)
     body = await request.read_body()
     if not body and doc.request_optional:

@@ -11,7 +11,9 @@ from actors.web import (
     debug_operations,
     event_operations,
     health,
+    reference_operations,
     release_operations,
+    routing_operations,
     session_operations,
     soap_operations,
     steering_operations,
@@ -44,6 +46,8 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *database_operations.OPERATIONS,
         *session_operations.OPERATIONS,
         *soap_operations.operations(),
+        *reference_operations.OPERATIONS,
+        *routing_operations.OPERATIONS,
         *release_operations.OPERATIONS,
     )
     return (*table, _description(version, table))

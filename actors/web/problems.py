@@ -8,6 +8,9 @@ from typing import Any
 
 from actors import session_api, session_changes
 from actors.overload import RETRY_AFTER_S
+from actors.reference_access import TableRefused, TablesUnavailable
+from actors.routing_access import RouterUnavailable, RulesRefused
+from actors.routing_core.rules_file import RulesInvalid
 from actors.web import once
 from actors.web.event_hub import TooManySubscriptions
 from actors.web.tokens import TooManyTokens
@@ -43,6 +46,12 @@ NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
 NO_SUCH_RELEASE = ProblemType("no-such-release", 404, "No release of this version is installed")
 RELEASE_REFUSED = ProblemType("release-refused", 409, "This cannot be done with releases now")
 RELEASE_BUSY = ProblemType("release-busy", 409, "Another step of a release is under way")
+NO_SUCH_TABLE = ProblemType("no-such-table", 404, "No reference table has this name")
+NO_SUCH_ROW = ProblemType("no-such-row", 404, "The table has no row of this key")
+TABLE_REFUSED = ProblemType("table-refused", 409, "This cannot be done with the table now")
+TABLE_FILE_INVALID = ProblemType("table-file-invalid", 422, "The file of a table has mistakes")
+RULES_REFUSED = ProblemType("rules-refused", 409, "The router does not take this now")
+RULES_INVALID = ProblemType("rules-invalid", 422, "The rules of routing have mistakes")
 SESSION_CLOSED = ProblemType("session-closed", 410, "The session is closed")
 USER_DATA_TOO_LARGE = ProblemType("user-data-too-large", 413, "The user data would be too large")
 STEP_DATA_TOO_LARGE = ProblemType("step-data-too-large", 413, "The step's data is too large")
@@ -127,6 +136,40 @@ def _streams(error: TooManySubscriptions) -> HttpProblem:
     return HttpProblem(TOO_MANY_STREAMS, "close one first", rule=rule, headers=headers)
 
 
+_TABLE_KINDS = {
+    "unknown-table": NO_SUCH_TABLE,
+    "unknown-key": NO_SUCH_ROW,
+    "invalid-file": TABLE_FILE_INVALID,
+}
+
+
+def _table(error: TableRefused) -> HttpProblem:
+    refused = error.refused
+    kind = _TABLE_KINDS.get(refused.why, TABLE_REFUSED)
+    mistakes = [
+        {"line": one.line, "column": one.column, "rule": one.rule, "value": one.value}
+        for one in refused.mistakes
+    ]
+    extra = {"why": refused.why} | ({"mistakes": mistakes} if mistakes else {})
+    return HttpProblem(kind, refused.rule, field=refused.field, rule=refused.rule, extra=extra)
+
+
+def _rules(error: RulesInvalid) -> HttpProblem:
+    first, count = error.mistakes[0], len(error.mistakes)
+    mistakes = [
+        {"line": one.line, "key": one.key, "rule": one.rule, "value": one.value}
+        for one in error.mistakes
+    ]
+    detail = "1 mistake" if count == 1 else f"{count} mistakes"
+    return HttpProblem(
+        RULES_INVALID,
+        detail,
+        field=first.key or "toml",
+        rule=first.rule,
+        extra={"mistakes": mistakes},
+    )
+
+
 _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     session_api.NoSuchSession: lambda _: HttpProblem(
         NO_SUCH_SESSION, "the id is unknown here and in the store", field="session"
@@ -163,6 +206,16 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     TooManyTokens: lambda error: HttpProblem(TOO_MANY_TOKENS, "revoke one first", rule=str(error)),
     TooManySubscriptions: _streams,
     Refusal: _release,
+    TableRefused: _table,
+    RulesInvalid: _rules,
+    RulesRefused: lambda error: HttpProblem(
+        RULES_REFUSED,
+        "nothing has changed",
+        field=error.refused.field,
+        rule=error.refused.rule,
+    ),
+    RouterUnavailable: lambda error: unavailable(str(error), 1.0),
+    TablesUnavailable: lambda error: unavailable(str(error), 1.0),
 }
 DOMAIN_ERRORS = tuple(_MAKERS)
 """What parts of the node refuse with; `of` makes problems of them."""

@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.overload import Overload
+from actors.reference_access import ReferenceAccess
 from actors.releases.port import Releases
+from actors.routing_access import RoutingAccess
 from actors.web.event_hub import EventHub
 from actors.web.once import Requests
 from actors.web.ports import Database, NodeCounts, Readiness, Sessions
@@ -38,6 +40,8 @@ class Services:
         overload: What may be begun.
         send_list: Fields that an IVR application is sent, by the application's name.
         database: How it stands, and the size of its pool.
+        reference: The reference tables.
+        routing: The router.
         releases: What is installed, and the anchor that upgrades.
         wall: Seconds since the epoch.
         requests: Those with an idempotency key, however they come.
@@ -57,6 +61,8 @@ class Services:
     overload: Overload
     send_list: Callable[[str], Sequence[str]]
     database: Database
+    reference: ReferenceAccess
+    routing: RoutingAccess
     releases: Releases
     wall: Callable[[], float]
     requests: Requests = field(default_factory=lambda: Requests(time.monotonic))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import msgpack
@@ -95,6 +95,43 @@ def _quality(media: str, ranges: list[tuple[str, str, float]]) -> float:
             if (range_kind, range_subtype) == wanted:
                 return quality
     return 0.0
+
+
+def text_type(content_type: str | None, known: Collection[str]) -> str | None:
+    """Read the header `Content-Type` of a body that may be text.
+
+    Args:
+        content_type: The header, or None.
+        known: Media types of text.
+
+    Returns:
+        One of `known`, None for another type.
+
+    Raises:
+        HttpProblem: 400 for a charset other than UTF-8.
+    """
+    media, *parameters = (piece.strip() for piece in (content_type or "").split(";"))
+    if media.lower() not in known:
+        return None
+    for name, value in map(_parameter, parameters):
+        if name == "charset" and value.lower() != "utf-8":
+            raise problem.invalid("Content-Type", "charset utf-8 or none")
+    return media.lower()
+
+
+def text(body: bytes) -> str:
+    """Decode a body that is text.
+
+    Args:
+        body: The bytes.
+
+    Raises:
+        HttpProblem: 400 where they are not UTF-8.
+    """
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        _refuse("text is UTF-8")
 
 
 def body_type(content_type: str | None) -> str:

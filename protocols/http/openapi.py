@@ -31,6 +31,8 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
         response_headers: Those of the usual answer, likewise.
         request: Type of the body, or None.
         request_optional: Whether the body may be left out.
+        request_texts: Media types of text that are taken too, and the field of the body's record
+            that the text is.
         response: Type of the answer, or None when it has no body.
         media_types: Media types of the answer.
         foreign: Whether it speaks another protocol: then what is asked, and problems, are of the
@@ -49,6 +51,7 @@ class OperationDoc(msgspec.Struct, frozen=True, kw_only=True):
     response_headers: dict[str, str] = {}
     request: Any = None
     request_optional: bool = False
+    request_texts: dict[str, str] = {}
     response: Any = None
     media_types: tuple[str, ...] = media.BODY_TYPES
     foreign: bool = False
@@ -110,7 +113,8 @@ def _operation(
         schema = schemas[repr(operation.request)]
         described["requestBody"] = {
             "required": not operation.request_optional,
-            "content": _content(media.BODY_TYPES, schema),
+            "content": _content(media.BODY_TYPES, schema)
+            | _content(tuple(operation.request_texts), {"type": "string"}),
         }
     return described
 

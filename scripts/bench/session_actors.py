@@ -28,6 +28,7 @@ from actors.journal_codecs import codecs
 from actors.open_count import OpenCount
 from actors.router import Router
 from actors.routing import marks, table_of
+from actors.routing_desk import RoutingDesk
 from actors.session_api import AddJourneyStep
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
@@ -59,7 +60,7 @@ class Node(Supervisor):
         config, pool, settings = args
         sessions = SessionSupArgs(config.supervision, pool, settings)
         return SupervisorFlags(), [
-            ChildSpec("router", Router, table_of(config)),
+            ChildSpec("router", Router, RoutingDesk(table_of(config))),
             ChildSpec("link", Link),
             ChildSpec("sessionSup", SessionSup, sessions, type="supervisor"),
         ]

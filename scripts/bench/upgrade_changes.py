@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIELD = "    once: tuple[Once, ...] = ()\n"
-WAYS = "WAYS = SAME\n"
+WAYS = "WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})\n"
 CONVERSIONS = '''
 def _with_priority(plain: list[Any]) -> list[Any]:
     """Business calls go before the others."""
@@ -23,13 +23,15 @@ def _with_priority(plain: list[Any]) -> list[Any]:
 
 
 def _without_priority(plain: list[Any]) -> list[Any]:
-    """Version 1 finds it out again."""
+    """The version before finds it out again."""
     state, session = plain
     session.pop("priority", None)
     return [state, session]
 
 
-WAYS = Conversions(up={1: _with_priority}, down={2: _without_priority})
+WAYS = Conversions(
+    up={**WAYS.up, 2: _with_priority}, down={**WAYS.down, 3: _without_priority}
+)
 '''
 
 
@@ -53,6 +55,6 @@ def with_priority(tree: Path) -> Path:
     """Give every session a priority, which the release before knows nothing of."""
     replace(tree / "actors" / "session_data.py", FIELD, f"{FIELD}    priority: int = 3\n")
     record = tree / "actors" / "session_record.py"
-    replace(record, "VERSION = 1\n", "VERSION = 2\n")
-    replace(record, WAYS, CONVERSIONS)
+    replace(record, "VERSION = 2\n", "VERSION = 3\n")
+    replace(record, WAYS, WAYS + CONVERSIONS)
     return tree

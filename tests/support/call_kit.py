@@ -13,6 +13,7 @@ from actors.config import Config, RoutingPoint, SessionsConfig
 from actors.journal_codecs import codecs
 from actors.router import Router
 from actors.routing import marks, table_of
+from actors.routing_desk import RoutingDesk
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
 from actors.standby import Standby
@@ -72,6 +73,7 @@ class CallKit(Kit):
             self.kernel.hold_timers()
         self.config = config(**sessions)
         self.table = table_of(self.config)
+        self.desk = RoutingDesk(self.table)
         self.count = Count() if count is None else count
         self.disk = StepWriter() if writer is None else writer
         clock = self.kernel.clock
@@ -85,9 +87,10 @@ class CallKit(Kit):
             self.count,
             self.journal,
             on_stall,
+            self.desk,
         )
         self.link = self.peer("link-1")
-        self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.table)])
+        self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.desk)])
         self.router = self.base.whereis("router")
         self.pool = SessionPool()
         self.pool.recovered = recovered.values.get("session", {})

@@ -12,6 +12,7 @@ from actors.cli import rooms
 from actors.cli.peer import Peer
 from actors.releases import manifest as manifests
 from actors.releases.manifest import Compose, Manifest
+from actors.session_record import VERSION
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -40,7 +41,9 @@ def _down(plain):
     return [state, session]
 
 
-WAYS = Conversions(up={{1: _up}}, down={ways})
+WAYS = Conversions(
+    up={{**WAYS.up, VERSION - 1: _up}}, down={{**WAYS.down, **{ways}}}
+)
 """
 
 
@@ -95,16 +98,17 @@ def other(node, tmp_path):
     return make
 
 
-def priority(up="", down="", ways="{2: _down}"):
+def priority(up="", down="", ways="{VERSION: _down}"):
     """Give sessions a field more, with these conversions."""
 
     def change(home):
         field = "    once: tuple[Once, ...] = ()\n"
         data, record = home / "actors" / "session_data.py", home / "actors" / "session_record.py"
         replace(data, field, f"{field}    priority: int = 3\n")
-        replace(record, "VERSION = 1\n", "VERSION = 2\n")
+        replace(record, f"VERSION = {VERSION}\n", f"VERSION = {VERSION + 1}\n")
         conversions = CONVERSIONS.format(up=up or "pass", down=down or "pass", ways=ways)
-        replace(record, "WAYS = SAME\n", conversions)
+        known = "WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})\n"
+        replace(record, known, known + conversions)
 
     return change
 
@@ -146,7 +150,7 @@ def test_a_missing_downgrade_refuses_even_if_it_is_forced(node, other):
     for force in (False, True):
         plan = check(node, vsn, force=force)
         assert not plan["ok"]
-        assert any("no downgrade from 2 to 1" in why for why in plan["why"])
+        assert any(f"no downgrade from {VERSION + 1} to {VERSION}" in why for why in plan["why"])
 
 
 def test_a_release_that_cannot_be_imported_is_not_tried(node, other):
@@ -162,7 +166,7 @@ def test_a_release_that_cannot_be_imported_is_not_tried(node, other):
 def test_a_child_more_is_a_difference_of_the_trees(node, other):
     def change(home):
         file = home / "actors" / "tree.py"
-        line = '            ChildSpec("timeServer", TimeServer),\n'
+        line = '            ChildSpec("timeServer", TimeServer, args.calendars),\n'
         replace(file, line, line + line.replace("timeServer", "timeServer2"))
         server = home / "actors" / "time_server.py"
         text = server.read_text()

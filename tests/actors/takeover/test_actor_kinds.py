@@ -9,6 +9,7 @@ import pytest
 from actors.config import Config
 from actors.router import Decide, Router
 from actors.routing import table_of
+from actors.routing_desk import RoutingDesk
 from actors.takeover.actor_kinds import KINDS, flat
 from actors.time_server import Tick, TimeServer, subscribe
 from supervision import GenServer
@@ -28,16 +29,16 @@ class Hearing(GenServer):
 
 def test_the_router_counts_on_and_keeps_the_routing_points_of_the_new_configuration() -> None:
     with Takeover() as pair:
-        table = table_of(Config())
-        for node in (pair.old, pair.new):
-            node.start(Router, table, name="router")
+        tables = [table_of(Config()) for _ in range(2)]
+        for node, table in zip((pair.old, pair.new), tables, strict=True):
+            node.start(Router, RoutingDesk(table), name="router")
         for _ in range(3):
             reason = pair.old.call("router", Decide("nowhere")).reason
         pair.take_over()
         pair.new.call("router", Decide("nowhere"))
         router = pair.new.actor("router")
         assert router.state.decided == {reason: 4}
-        assert router.state.table is table
+        assert router._desk.table is tables[1]
 
 
 @pytest.mark.parametrize("frozen_s", [0.0, 70.0])

@@ -7,12 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from takeover_kit import Two, busy, kept
 
+from actors.dialogues import Dialogue
+from actors.routing import Decision
 from actors.session_api import PatchSession
 from actors.session_data import Session
-from actors.session_record import SCHEMA, CarriedSessions, Schema, SessionRecords
+from actors.session_record import SCHEMA, VERSION, CarriedSessions, Schema, SessionRecords
 from supervision.release.versions import ConversionFailed, Conversions, NoConversion
 from supervision.testing import VirtualClock
 
+NEXT = VERSION + 1
 TEXT = st.text(max_size=8)
 SESSIONS = st.builds(
     Session,
@@ -74,19 +77,19 @@ def test_sessions_that_began_on_the_next_version_come_back_as_ones_of_this():
 @given(SESSIONS)
 def test_up_and_down_again_is_the_same_session(session):
     mine, theirs = CarriedSessions(), CarriedSessions(LATER)
-    before = mine.encoder(1)(("ivr", session, 1.5, None))
-    later = theirs.decoder(1)(before)
-    after = theirs.encoder(1)((later.state, later.session, later.due, later.past))
-    assert mine.decoder(1)(after) == mine.decoder(1)(before)
+    before = mine.encoder(VERSION)(("ivr", session, 1.5, None))
+    later = theirs.decoder(VERSION)(before)
+    after = theirs.encoder(VERSION)((later.state, later.session, later.due, later.past))
+    assert mine.decoder(VERSION)(after) == mine.decoder(VERSION)(before)
 
 
 @given(URGENT)
 def test_a_row_is_written_for_the_release_before_and_read_by_both(session):
     mine, theirs = records(LATER), records(SCHEMA)
-    old = mine.codec().writing(1).encode(("ivr", session))
-    state, read = theirs.codec().read(old, 1)
+    old = mine.codec().writing(VERSION).encode(("ivr", session))
+    state, read = theirs.codec().read(old, VERSION)
     assert (state, type(read)) == ("ivr", Session)
-    again = mine.codec().read(old, 1)[1]
+    again = mine.codec().read(old, VERSION)[1]
     assert msgspec.to_builtins(again) == msgspec.to_builtins(_normal(session))
 
 
@@ -97,18 +100,36 @@ def _normal(session):
 
 
 def test_a_version_that_no_way_leads_to_is_refused_before_anything_is_written():
-    alone = Schema(2, LaterSession, Conversions(up=LATER.ways.up))
-    with pytest.raises(NoConversion, match="session: no downgrade from version 2 to 1"):
-        CarriedSessions(alone).encoder(1)
-    with pytest.raises(NoConversion, match="session: no code_change from version 2 to 3"):
-        CarriedSessions(Schema(3, LaterSession, LATER.ways)).decoder(1)
+    alone = Schema(NEXT, LaterSession, Conversions(up=LATER.ways.up))
+    here = f"from version {NEXT} to {VERSION}"
+    with pytest.raises(NoConversion, match=f"session: no downgrade {here}"):
+        CarriedSessions(alone).encoder(VERSION)
+    here = f"from version {NEXT} to {NEXT + 1}"
+    with pytest.raises(NoConversion, match=f"session: no code_change {here}"):
+        CarriedSessions(Schema(NEXT + 1, LaterSession, LATER.ways)).decoder(VERSION)
 
 
 def test_a_conversion_that_raises_is_named():
     def fails(value):
         raise KeyError("digits")
 
-    schema = Schema(2, LaterSession, Conversions(up={1: fails}))
-    body = CarriedSessions().encoder(1)(("ivr", Session("s", "c", 1.0, 1.0), None, None))
-    with pytest.raises(ConversionFailed, match="session: from version 1 to 2: KeyError"):
-        CarriedSessions(schema).decoder(1)(body)
+    schema = Schema(NEXT, LaterSession, Conversions(up={VERSION: fails}))
+    body = CarriedSessions().encoder(VERSION)(("ivr", Session("s", "c", 1.0, 1.0), None, None))
+    named = f"session: from version {VERSION} to {NEXT}: KeyError"
+    with pytest.raises(ConversionFailed, match=named):
+        CarriedSessions(schema).decoder(VERSION)(body)
+
+
+def test_a_session_of_the_version_before_has_targets_alone_and_comes_back_the_same():
+    decision = Decision("7001", "direct", "queued", treat=(("queue", "q"),), stale=True)
+    dialogue = Dialogue("sales", (), 1.0, decision=decision, prio=3)
+    session = Session("s", "c", 1.0, 1.0, dialogues=(("x", dialogue),))
+    records = CarriedSessions()
+    body = records.encoder(1)(("ivr", session, 1.5, None))
+    assert b"treat" not in body
+    assert b"prio" not in body
+    read = records.decoder(1)(body).session
+    [(_, plain)] = read.dialogues
+    assert plain.decision == Decision("7001", "direct", "queued")
+    again = records.encoder(1)(("ivr", read, 1.5, None))
+    assert again == body

@@ -15,7 +15,20 @@ import pytest
 from actors import metrics
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.reference_access import TableRefused
+from actors.reference_messages import Refused, Row, TableInfo
 from actors.releases.port import Releases
+from actors.router_messages import (
+    FloorShown,
+    QueueShown,
+    RoutingNot,
+    RoutingShown,
+    RulesReplaced,
+)
+from actors.routing_access import RulesRefused
+from actors.routing_core.agents import Agent
+from actors.routing_core.rules_file import RulesVersion, parse
+from actors.routing_core.waiting import Waiting
 from actors.session_api import (
     Busy,
     Done,
@@ -317,6 +330,69 @@ class FakeOverload:
         return self.rules.get(who, "")
 
 
+class FakeRouting:
+    """A router with one queue."""
+
+    def __init__(self):
+        self.asked, self.applied = [], []
+
+    async def shown(self):
+        queue = QueueShown(
+            queue="sales", strategy="skills", waiting=1, ready=0, staffed=2, expected_wait_s=9.0
+        )
+        return RoutingShown(
+            version=RulesVersion(3, "ab"),
+            source="mine.toml",
+            points=("sales",),
+            queues=(queue,),
+            agents=2,
+            waiting=1,
+            placed=0,
+            kept=0,
+            decided={"queued": 1},
+        )
+
+    async def floor(self):
+        agents = (Agent("bob", "7", {}, 1), Agent("ann", "8", {"sales": 2}, 2))
+        return FloorShown(agents, (Waiting("c1", "sales", WALL),))
+
+    async def explain(self, request, at):
+        self.asked.append((request, at))
+        return {"decision": {"target": "7001"}}
+
+    async def apply(self, content, *, dry=False):
+        found = parse(content, "routing.toml")
+        if found.version.number <= 3:
+            raise RulesRefused(RoutingNot("version", "must go up"))
+        self.applied.append((content, dry))
+        return RulesReplaced(found.version, RulesVersion(3, "ab"))
+
+
+class FakeReference:
+    """Two tables; what is asked of them is noted, and answered as a test says."""
+
+    def __init__(self):
+        self.asked, self.refused, self.late = [], None, False
+        self.infos = tuple(
+            TableInfo(table=name, version=2, rows=rows, bytes=10 * rows)
+            for name, rows in (("PRDPTF", 5), ("infoRP", 3))
+        )
+
+    async def tables(self):
+        return self.infos
+
+    async def row(self, table, key):
+        if key != "MAX":
+            raise TableRefused(Refused("unknown-key", f"a key that {table} has", "key"))
+        return Row(table, 2, {"product": key, "platform": "X"})
+
+    async def switch(self, asked, within_s):
+        self.asked.append(asked)
+        if self.refused is not None:
+            raise TableRefused(self.refused)
+        return None if self.late else self.infos[0]
+
+
 def anchored(data):
     """Releases of a data directory, with an anchor that a test scripts."""
     told, asked, answers = [], [], {}
@@ -448,6 +524,8 @@ def make_site(tmp_path):
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,
             database=FakeDatabase(),
+            reference=FakeReference(),
+            routing=FakeRouting(),
             releases=anchored(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)

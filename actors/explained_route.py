@@ -1,0 +1,35 @@
+"""An explanation of the routing core as plain data, the same on the command line and over HTTP."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from actors.routing_core.core import Explanation
+
+
+def data(explanation: Explanation, rules: str) -> dict[str, Any]:
+    """What is told of an explanation.
+
+    Args:
+        explanation: of the routing core.
+        rules: the file that its rules are from; empty where there are none.
+    """
+    facts = explanation.facts
+    wait_s = facts.expected_wait_s
+    return {
+        "decision": msgspec.to_builtins(explanation.decision),
+        "at": explanation.at,
+        "rules": {"file": rules, **msgspec.to_builtins(explanation.version)},
+        "steps": [{"step": name, "why": list(why)} for name, why in explanation.steps],
+        "number": msgspec.to_builtins(facts.number),
+        "rp": facts.rp,
+        "queue": facts.queue or None,
+        "prio": facts.prio,
+        "expected_wait_s": None if wait_s is None or math.isinf(wait_s) else wait_s,
+        "treat": dict(facts.treat),
+        "send": dict(facts.send),
+    }

@@ -1,0 +1,102 @@
+"""What the router works with, and what outlives it: rules, reference tables, the floor.
+
+The next incarnation of a router that has crashed goes on from the floor of the last one, built
+anew of its plain data. A floor that cannot be built so is given up: it would be the end of the
+next one too, and agents and calls tell of themselves again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.reference.live import Reference as LiveTables
+from actors.routing_core.core import RoutingCore
+from actors.routing_core.rules_file import NO_RULES
+from actors.routing_reference import customer, reference
+
+if TYPE_CHECKING:
+    from actors.routing import RoutingTable
+    from actors.routing_core.facts import Customer
+    from actors.routing_core.floor import FloorState
+    from actors.routing_core.rules_file import RuleSet, RulesVersion
+    from actors.rules_shelf import RulesShelf
+
+REGION = "FR"
+
+
+class RoutingDesk:
+    """One for each node.
+
+    Args:
+        table: the targets of the node's configuration.
+        region: where numbers without a prefix are read, ISO 3166-1.
+        shelf: where rules come from; None: there are none.
+        tables: the reference tables; None: they are empty.
+
+    Attributes:
+        table: as given.
+        tables: the reference tables.
+        source: the file that the rules in force are from; empty where there are none.
+
+    Raises:
+        RulesInvalid: the configured rules have mistakes.
+    """
+
+    def __init__(
+        self,
+        table: RoutingTable,
+        region: str = REGION,
+        shelf: RulesShelf | None = None,
+        tables: LiveTables | None = None,
+    ) -> None:
+        self.table = table
+        self.shelf = shelf
+        self.ruleset: RuleSet = NO_RULES
+        self.source = ""
+        self._region = region
+        self.tables = LiveTables() if tables is None else tables
+        self._reference = reference(self.tables)
+        self._core: RoutingCore | None = None
+        self.reread()
+
+    @property
+    def listens(self) -> bool:
+        """Whether the router has to be told what becomes of calls: somebody is on its floor."""
+        return self._core is None or not self._core.floor.idle
+
+    def reread(self) -> None:
+        """Have the rules hold that are on the disk."""
+        if self.shelf is not None:
+            self.ruleset, self.source = self.shelf.read()
+
+    def core(self) -> RoutingCore:
+        """Make the core of an incarnation, which goes on from the floor of the last one."""
+        before, self._core = self._core, None
+        return self.core_of(None if before is None else before.floor.dump())
+
+    def core_of(self, state: FloorState | None) -> RoutingCore:
+        """Make a core that goes on from a floor.
+
+        Args:
+            state: of another core; None: nobody is there.
+        """
+        self._core = RoutingCore(self.table, self._region, self.ruleset, state, self._reference)
+        return self._core
+
+    def follow(self, version: RulesVersion) -> None:
+        """Read the rules again where another process had others, applied while this one began.
+
+        Args:
+            version: that were in force there.
+        """
+        if version != self.ruleset.version:
+            self.reread()
+
+    def customer(self, number: str, at: float) -> Customer | None:
+        """What is known of a caller.
+
+        Args:
+            number: normalised; empty where it is withheld.
+            at: now, seconds since the epoch.
+        """
+        return customer(self.tables, number, at)

@@ -1,0 +1,191 @@
+"""What reference tables cost: bytes a row, time a read, and how long a load holds the loop.
+
+    python scripts/bench/tables.py [--json] [--rows N] [--peer-rows N] [--reads N]
+
+The rows are customers' facts (``msisdnInfos``); the peer is a plain dict of dicts of the same rows,
+in a process of its own. Its bytes a row are measured on `--peer-rows`: five million take gigabytes.
+The file is read as refServer reads it, in a process beside the loop, whose longest hold is measured
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from report import Row, publish
+
+from actors.reference.building import Limits
+from actors.reference.catalogue import KINDS
+from actors.reference.live import Reference
+from actors.reference.loading import Loader, LoaderSettings, Prepared, Unusable
+from actors.reference.table import Version
+
+PEER = "dict of dicts"
+TABLE = "msisdnInfos"
+FIRST = 600_000_000
+STEP = 37
+"""Between two numbers: customers have no ranges of their own."""
+
+
+def main() -> None:
+    """Measure, and print a row of each figure."""
+    options = _options()
+    if options.peer:
+        print(json.dumps(_peer(options.rows, options.reads)))
+        return
+    peer = _beside(options.peer_rows, options.reads)
+    with tempfile.TemporaryDirectory() as name:
+        rows = asyncio.run(_measured(Path(name), options.rows, options.reads, peer))
+    publish("tables", rows, as_json=options.json)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--peer-rows", type=int, default=500_000)
+    parser.add_argument("--reads", type=int, default=200_000)
+    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _facts(count: int) -> Iterator[dict[str, object]]:
+    for number in range(count):
+        yield {
+            "msisdn": _number(number),
+            "customer_id": f"C{number:08}",
+            "segment": ("standard", "silver", "gold")[number % 3],
+            "offer": f"OFFER-{number % 200}",
+            "product": f"PRODUCT-{number % 50}",
+            "status": "active",
+            "lang": "fr",
+            "vip": number % 100 == 0,
+            "services": (f"S{number % 20}",),
+            "updated": 1_750_000_000.0 + number,
+        }
+
+
+def _number(number: int) -> str:
+    return f"+33{FIRST + number * STEP}"
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4_096
+
+
+# The peer, in a process of its own
+
+
+def _beside(rows: int, reads: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--peer", f"--rows={rows}", f"--reads={reads}"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _peer(rows: int, reads: int) -> dict[str, float]:
+    gc.disable()
+    before = _resident()
+    table = {facts.pop("msisdn"): facts for facts in _facts(rows)}
+    size = _resident() - before
+    return {"bytes": size / rows, "us": _read_us(table.get, rows, reads)}
+
+
+def _read_us(get: Callable[[str], object], rows: int, reads: int) -> float:
+    rng = random.Random(1)  # noqa: S311 the same keys for both
+    keys = [_number(rng.randrange(rows)) for _ in range(reads)]
+    started = time.perf_counter()
+    for key in keys:
+        get(key)
+    return (time.perf_counter() - started) / reads * 1e6
+
+
+def _slowest_us(get: Callable[[str], object], rows: int, reads: int) -> float:
+    rng = random.Random(2)  # noqa: S311 the same keys each time
+    taken = []
+    for _ in range(reads):
+        key = _number(rng.randrange(rows))
+        started = time.perf_counter()
+        get(key)
+        taken.append(time.perf_counter() - started)
+    taken.sort()
+    return taken[int(reads * 0.99)] * 1e6
+
+
+# Ours
+
+
+async def _measured(directory: Path, rows: int, reads: int, peer: dict[str, float]) -> list[Row]:
+    file = directory / f"{TABLE}.csv"
+    _write(file, rows)
+    reference = Reference()
+    loader = Loader(directory, LoaderSettings("FR", Limits(rows, 2**40), 3_600.0))
+    before, started = _resident(), time.perf_counter()
+    version = Version(1, source=str(file))
+    prepared, hold_ms = await _watched(lambda told: loader.load(TABLE, file, version, told))
+    loaded_s = time.perf_counter() - started
+    switch_ms = _switch(reference, prepared)
+    table = reference.tables.infos
+    assert len(table) == rows
+    figures = [
+        Row("memory", (_resident() - before) / rows, "bytes/row", PEER, peer["bytes"]),
+        Row("read, mean", _read_us(table.get, rows, reads), "µs", PEER, peer["us"]),
+        Row("read, 99 % within", _slowest_us(table.get, rows, reads), "µs"),
+        Row("loaded from CSV", loaded_s, "s"),
+        Row("longest hold of the loop while it is loaded", hold_ms, "ms"),
+        Row("switch", switch_ms, "ms"),
+    ]
+    started = time.perf_counter()
+    again, hold_ms = await _watched(lambda told: loader.reread(TABLE, prepared.version, told))
+    figures += [
+        Row("read back from its snapshot", time.perf_counter() - started, "s"),
+        Row("longest hold of the loop while it is read back", hold_ms, "ms"),
+        Row("switch, the version before given back", _switch(reference, again), "ms"),
+    ]
+    return figures
+
+
+def _switch(reference: Reference, prepared: Prepared) -> float:
+    started = time.perf_counter()
+    reference.switch(TABLE, prepared.rows, prepared.version, 0.0)
+    return (time.perf_counter() - started) * 1e3
+
+
+async def _watched(begin: Callable[[Callable[..., None]], None]) -> tuple[Prepared, float]:
+    """Do a job, and see how long the loop was held at most meanwhile, milliseconds."""
+    done: asyncio.Future[Prepared | Unusable] = asyncio.get_running_loop().create_future()
+    begin(done.set_result)
+    longest, before = 0.0, time.perf_counter()
+    while not done.done():
+        await asyncio.sleep(0.001)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before - 0.001), now
+    prepared = done.result()
+    if not isinstance(prepared, Prepared):
+        sys.exit(prepared.why)
+    return prepared, longest * 1e3
+
+
+def _write(file: Path, rows: int) -> None:
+    header = KINDS[TABLE].header
+    with file.open("w", encoding="utf-8") as out:
+        out.write(";".join(header) + "\n")
+        for facts in _facts(rows):
+            facts |= {"vip": "yes" if facts["vip"] else "no", "services": "S1,S2"}
+            facts["updated"] = "2026-01-31T12:00:00+01:00"
+            out.write(";".join(str(facts[name]) for name in header) + "\n")
+
+
+if __name__ == "__main__":
+    main()
