@@ -132,12 +132,12 @@ def write(codec: Codec, record: Struct, edition: Edition) -> Element:
         edition: whose namespace the document gets, where it is of ECMA-323.
     """
     namespace = SESSION if codec.family == "session" else CSTA + edition
-    root = new_root(namespace, codec.element)
+    rows = [(field, getattr(record, field.attribute)) for field in codec.fields]
+    said = [(field, value) for field, value in rows if not _says_nothing(field, value)]
+    private = any("v:" in field.path for field, _ in said)
+    root = new_root(namespace, codec.element, private=private)
     parents: dict[str, Element] = {"": root}
-    for field in codec.fields:
-        value = getattr(record, field.attribute)
-        if value is None or (not field.required and value in ((), {}, "", b"")):
-            continue
+    for field, value in said:
         before, _, name = field.path.rpartition("/")
         field.kind.write(_parent(parents, before), "" if name == ROOT else name, value)
     return root
@@ -168,6 +168,10 @@ def children(element: Element, namespace: str) -> Children:
         elif owner == namespace:
             found.setdefault(name, []).append(child)
     return found
+
+
+def _says_nothing(field: Field, value: object) -> bool:
+    return value is None or (not field.required and value in ((), {}, "", b""))
 
 
 def _find(codec: Codec, below: dict[str, Children], path: str, namespace: str) -> Element | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import chain
 from typing import Any, get_args
 
 from protocols.csta import xml
@@ -45,6 +46,7 @@ NAMES = frozenset(
 )
 """Elements below those that a codec's table names."""
 
+_surrogate = re.compile("[\ud800-\udfff]")
 _number = re.compile(r"[+-]?[0-9]{1,10}")
 
 
@@ -431,8 +433,10 @@ def _check_json(value: object, depth: int) -> None:
         raise ValueRefusedError("has a whole number of more than 64 bits")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueRefusedError("has a number that is not finite")
+    if isinstance(value, str) and _surrogate.search(value):
+        raise ValueRefusedError("has half of a surrogate pair")
     if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
+        for item in chain(value, value.values()) if isinstance(value, dict) else value:
             _check_json(item, depth + 1)
 
 

@@ -195,10 +195,14 @@ class SessionLink(LinkBase):
     def _broken_rule(self, service: StartApplicationSession, side: Side | None) -> str | None:
         if len(service.application_id) > MAX_APPLICATION_CHARS:
             return f"applicationID: at most {MAX_APPLICATION_CHARS} characters are allowed"
+        if not service.application_id.isprintable():
+            return "applicationID: control character"
         if side is None:
             return "applicationID: is not configured"
         if service.token is None:
             return "applicationSpecificInfo: a token is needed"
+        if not service.token.isprintable():
+            return "applicationSpecificInfo: control character"
         return None
 
     def _duration(self, wanted: int | None) -> int:

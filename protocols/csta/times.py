@@ -28,9 +28,9 @@ def read_time(text: str) -> float | None:
     if found is None:
         raise ValueRefusedError("is a time such as 2026-11-23T13:00:00.5Z")
     year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    fraction, zone = found[7] or "0", _zone(found[8])
-    micros = int(fraction.ljust(6, "0")[:6])
+    micros = int((found[7] or "0").ljust(6, "0")[:6])
     try:
+        zone = _zone(found[8])
         date = datetime(year, month, day, hour, minute, second, micros, tzinfo=zone)
         moment = date.timestamp()
     except (ValueError, OverflowError):

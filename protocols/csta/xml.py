@@ -176,9 +176,16 @@ def comment_of(element: Element) -> str | None:
     return None
 
 
-def new_root(namespace: str, name: str) -> Element:
-    """Make the root of a document whose namespace is the default one."""
-    return etree.Element(f"{{{namespace}}}{name}", nsmap={None: namespace})
+def new_root(namespace: str, name: str, *, private: bool = False) -> Element:
+    """Make the root of a document.
+
+    Args:
+        namespace: its own, which is the default one of the document.
+        name: its local name.
+        private: whether elements of vigie's own namespace will follow.
+    """
+    prefixes = {None: namespace, "v": VIGIE} if private else {None: namespace}
+    return etree.Element(f"{{{namespace}}}{name}", nsmap=prefixes)
 
 
 def add(parent: Element, tag: str, text: str | None = None) -> Element:
@@ -200,7 +207,7 @@ def add(parent: Element, tag: str, text: str | None = None) -> Element:
 
 def add_comment(parent: Element, text: str) -> None:
     """Add a comment; hyphens that XML does not allow in one are spread."""
-    safe = re.sub(r"-(?=-|$)", "- ", representable(text))
+    safe = re.sub(r"-(?=-|\Z)", "- ", representable(text))
     parent.append(etree.Comment(safe))
 
 
