@@ -133,6 +133,18 @@ def record_of(codec):
 @settings(max_examples=20)
 @given(data=st.data())
 def test_what_is_written_is_read_as_it_was(codec, data):
+    comes_back(codec, data)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.element)
+@settings(max_examples=500, deadline=None)
+@given(data=st.data())
+def test_what_is_written_is_read_as_it_was_however_odd(codec, data):
+    comes_back(codec, data)
+
+
+def comes_back(codec, data) -> None:
     record = data.draw(record_of(codec))
     edition = data.draw(st.sampled_from(EDITIONS))
     found = decode(encode(record, edition), known=vocabulary())
