@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from protocols.csta import kinds
+from protocols.csta import kinds, participants
 from protocols.csta.call_events import CAUSE, TIME
 from protocols.csta.fields import Codec, Field
 from protocols.csta.monitoring import MONITOR
@@ -62,9 +62,9 @@ class AgentWorkingAfterCallEvent(AgentEvent, frozen=True):
 def _codec(record: type[Any]) -> Codec:
     fields = (
         MONITOR,
-        Field("device", "agentDevice", kinds.EXTENDED, required=True),
+        Field("device", "agentDevice", participants.EXTENDED, required=True),
         Field("agent", "agentID", kinds.NAME),
-        Field("group", "acdGroup", kinds.DEVICE),
+        Field("group", "acdGroup", participants.DEVICE),
         CAUSE,
         TIME,
         Field(

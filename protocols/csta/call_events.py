@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
-from protocols.csta import kinds
+from protocols.csta import kinds, participants
 from protocols.csta.fields import Codec, Field
 from protocols.csta.monitoring import MONITOR
 from protocols.csta.values import ConnectionID, ConnectionListItem, Device
@@ -138,10 +138,10 @@ def _codec(record: type[Any], connection: str, *fields: Field, **more: Any) -> C
     """
     table = (
         MONITOR,
-        Field("connection", connection, kinds.CONNECTION, required=True),
+        Field("connection", connection, participants.CONNECTION, required=True),
         *fields,
-        Field("calling", "callingDevice", kinds.EXTENDED),
-        Field("called", "calledDevice", kinds.EXTENDED),
+        Field("calling", "callingDevice", participants.EXTENDED),
+        Field("called", "calledDevice", participants.EXTENDED),
         Field("local_state", "localConnectionInfo", kinds.one_of(*get_args(LocalState))),
         Field("correlator", "correlatorData", kinds.CORRELATOR),
         CAUSE,
@@ -151,7 +151,7 @@ def _codec(record: type[Any], connection: str, *fields: Field, **more: Any) -> C
 
 
 def _device(attribute: str, element: str) -> Field:
-    return Field(attribute, element, kinds.EXTENDED)
+    return Field(attribute, element, participants.EXTENDED)
 
 
 CODECS: Final = (
@@ -175,20 +175,20 @@ CODECS: Final = (
     _codec(
         TransferredEvent,
         "primaryOldCall",
-        Field("secondary", "secondaryOldCall", kinds.CONNECTION),
+        Field("secondary", "secondaryOldCall", participants.CONNECTION),
         _device("transferring", "transferringDevice"),
         _device("transferred_to", "transferredToDevice"),
-        Field("connections", "transferredConnections", kinds.CONNECTIONS),
+        Field("connections", "transferredConnections", participants.CONNECTIONS),
         element="TransferedEvent",
         also=("TransferredEvent",),
     ),
     _codec(
         ConferencedEvent,
         "primaryOldCall",
-        Field("secondary", "secondaryOldCall", kinds.CONNECTION),
+        Field("secondary", "secondaryOldCall", participants.CONNECTION),
         _device("conferencing", "conferencingDevice"),
         _device("added", "addedParty"),
-        Field("connections", "conferenceConnections", kinds.CONNECTIONS),
+        Field("connections", "conferenceConnections", participants.CONNECTIONS),
     ),
     _codec(ConnectionClearedEvent, "droppedConnection", _device("releasing", "releasingDevice")),
     _codec(CallClearedEvent, "clearedCall"),

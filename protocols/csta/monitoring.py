@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from protocols.csta import kinds
+from protocols.csta import kinds, participants
 from protocols.csta.fields import Codec, Field
 from protocols.csta.values import ConnectionID, Device
 
@@ -44,8 +44,8 @@ def _codec(record: type[Any], *fields: Field) -> Codec:
 CODECS: Final = (
     _codec(
         MonitorStart,
-        Field("device", "monitorObject/deviceObject", kinds.DEVICE),
-        Field("call", "monitorObject/callObject", kinds.CONNECTION),
+        Field("device", "monitorObject/deviceObject", participants.DEVICE),
+        Field("call", "monitorObject/callObject", participants.CONNECTION),
     ),
     _codec(MonitorStartResponse, MONITOR),
     _codec(MonitorStop, MONITOR),

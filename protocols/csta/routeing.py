@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
-from protocols.csta import kinds
+from protocols.csta import kinds, participants, private_data
 from protocols.csta.fields import Codec, Field, Kind
 from protocols.csta.values import ConnectionID, Device, DeviceHistoryItem, ErrorValue
 
@@ -194,7 +194,7 @@ _registered = Field("register_id", "routeRegisterReqID", kinds.NAME, required=Tr
 _correlator = Field("correlator", "correlatorData", kinds.CORRELATOR)
 _reply_timeout = Field("reply_timeout", "replyTimeout", kinds.whole())
 _time = Field("time", "extensions/security/timeStamp", kinds.TIME)
-_calling = Field("calling", "callingDevice", kinds.EXTENDED)
+_calling = Field("calling", "callingDevice", participants.EXTENDED)
 
 
 def _private(attribute: str, name: str, kind: Kind) -> Field:
@@ -206,7 +206,7 @@ def _codec(record: type[Any], *fields: Field) -> Codec:
 
 
 CODECS: Final = (
-    _codec(RouteRegister, Field("device", "routeingDevice", kinds.DEVICE)),
+    _codec(RouteRegister, Field("device", "routeingDevice", participants.DEVICE)),
     _codec(RouteRegisterResponse, _registered),
     _codec(RouteRegisterCancel, _registered),
     _codec(RouteRegisterCancelResponse),
@@ -215,12 +215,12 @@ CODECS: Final = (
         RouteRequest,
         _cross_ref,
         _register,
-        Field("current_route", "currentRoute", kinds.EXTENDED, required=True),
+        Field("current_route", "currentRoute", participants.EXTENDED, required=True),
         _calling,
-        Field("routeing_device", "routeingDevice", kinds.EXTENDED),
-        Field("routed_call", "routedCall", kinds.CONNECTION),
-        Field("associated_calling", "associatedCallingDevice", kinds.EXTENDED),
-        Field("associated_called", "associatedCalledDevice", kinds.EXTENDED),
+        Field("routeing_device", "routeingDevice", participants.EXTENDED),
+        Field("routed_call", "routedCall", participants.CONNECTION),
+        Field("associated_calling", "associatedCallingDevice", participants.EXTENDED),
+        Field("associated_called", "associatedCalledDevice", participants.EXTENDED),
         Field("priority", "priority", kinds.BOOLEAN),
         _reply_timeout,
         _correlator,
@@ -229,9 +229,9 @@ CODECS: Final = (
         Field("linkage", "callLinkageData/globalCallData/globalCallLinkageID", kinds.NAME),
         Field("subject", "subjectOfCall", kinds.TEXT),
         Field("languages", "languagePreferences", kinds.NAME),
-        Field("history", "deviceHistory", kinds.HISTORY),
+        Field("history", "deviceHistory", participants.HISTORY),
         _time,
-        _private("data", "ud", kinds.DATA),
+        _private("data", "ud", private_data.DATA),
         _private("digits", "digits", kinds.TEXT),
         _private("called", "called", kinds.TEXT),
         _private("call_type", "ctype", kinds.NAME),
@@ -250,8 +250,8 @@ CODECS: Final = (
         RouteSelect,
         _cross_ref,
         _register,
-        Field("selected", "routeSelected", kinds.DEVICE, required=True),
-        Field("alternates", "alternateRoutes", kinds.list_of("deviceID", kinds.DEVICE)),
+        Field("selected", "routeSelected", participants.DEVICE, required=True),
+        Field("alternates", "alternateRoutes", kinds.list_of("deviceID", participants.DEVICE)),
         Field("retries", "remainRetries", kinds.RETRIES),
         Field("used_wanted", "routeUsedReq", kinds.BOOLEAN),
         _correlator,
@@ -260,15 +260,15 @@ CODECS: Final = (
         _private("revision", "rev", kinds.whole()),
         _private("stale", "stale", kinds.BOOLEAN),
         _private("durable", "durable", kinds.BOOLEAN),
-        _private("data", "ud", kinds.DATA),
+        _private("data", "ud", private_data.DATA),
         _private("dropped", "udDel", kinds.list_of("v:key", kinds.TEXT)),
-        _private("treatment", "treat", kinds.JSON),
+        _private("treatment", "treat", private_data.JSON),
     ),
     _codec(
         RouteUsed,
         _cross_ref,
         _register,
-        Field("used", "routeUsed", kinds.EXTENDED, required=True),
+        Field("used", "routeUsed", participants.EXTENDED, required=True),
         _calling,
         Field("domain", "domain", kinds.BOOLEAN),
         _correlator,

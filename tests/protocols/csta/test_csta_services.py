@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.csta import kinds, routeing
+from protocols.csta import kinds, participants, private_data, routeing
 from protocols.csta.application_session import StartApplicationSession
 from protocols.csta.call_events import TransferredEvent
 from protocols.csta.errors import CSTAErrorCode, of_code
@@ -74,15 +74,15 @@ VALUES = {
     id(kinds.RETRIES): whole,
     id(kinds.CORRELATOR): st.binary(min_size=1, max_size=40),
     id(kinds.TIME): time,
-    id(kinds.DEVICE): known,
-    id(kinds.EXTENDED): device,
-    id(kinds.CONNECTION): connection,
-    id(kinds.CONNECTIONS): st.lists(listed, max_size=3).map(tuple),
-    id(kinds.HISTORY): st.lists(left, max_size=3).map(tuple),
+    id(participants.DEVICE): known,
+    id(participants.EXTENDED): device,
+    id(participants.CONNECTION): connection,
+    id(participants.CONNECTIONS): st.lists(listed, max_size=3).map(tuple),
+    id(participants.HISTORY): st.lists(left, max_size=3).map(tuple),
     id(kinds.ERROR): error,
     id(kinds.COMMENT): detail,
-    id(kinds.JSON): st.dictionaries(name, json, min_size=1, max_size=3),
-    id(kinds.DATA): data,
+    id(private_data.JSON): st.dictionaries(name, json, min_size=1, max_size=3),
+    id(private_data.DATA): data,
 }
 LISTS = {
     "protocol_versions": name,
