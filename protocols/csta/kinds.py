@@ -246,14 +246,19 @@ def item(found: Children, name: str, kind: Kind) -> Any:
 
 
 CATEGORIES = get_args(ErrorCategory)
+MISSPELT = "systemResourceAvailibility"
+"""By the schema; read in its right spelling as well."""
 
 
 def error_in(element: Element) -> ErrorValue | None:
     """The error that an element says, by its first category that is known."""
+    found = below(element)
     for category in CATEGORIES:
-        found = only(below(element), category)
-        if found is not None:
-            return ErrorValue(category, NAME.read(found) or "")
+        said = only(found, category)
+        if said is None and category == MISSPELT:
+            said = only(found, "systemResourceAvailability")
+        if said is not None:
+            return ErrorValue(category, NAME.read(said) or "")
     return None
 
 

@@ -1,11 +1,12 @@
 """vigie's end of one connection in framing B."""
 
+import inspect
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec import msgpack, structs
 
 from protocols.csta import header, link_state
 from protocols.csta.agent_events import AgentReadyEvent
@@ -31,7 +32,7 @@ from protocols.csta.call_events import (
 from protocols.csta.errors import CSTAErrorCode
 from protocols.csta.events import MonitorStarted, MonitorStopped, StatusTold
 from protocols.csta.link import Link
-from protocols.csta.link_state import CstaConfig
+from protocols.csta.link_state import CstaConfig, LinkState
 from protocols.csta.monitoring import (
     MonitorStart,
     MonitorStartResponse,
@@ -67,8 +68,10 @@ from protocols.csta.xml import CSTA
 from protocols.cti import link_session
 from protocols.cti.events import Closed, HelloReceived, Received, Refused, Transmit
 from protocols.cti.framing import FramingError
+from protocols.cti.link import Link as FramingA
 from protocols.cti.link_base import WrongPhaseError
 from protocols.cti.link_state import LinkConfig
+from protocols.cti.link_state import LinkState as FramingAState
 from protocols.cti.messages import (
     Ack,
     CallEvent,
@@ -142,6 +145,36 @@ def ask(link: Link, service, invoke_id: int = 5, now: float = T0) -> list:
 def answer(xref: str = "switch-a/17", **fields) -> Answer:
     values = {"target": "100", "rtype": "label", "session": ID, "rev": 1, "reason": "configured"}
     return Answer(xref=xref, **values | fields)
+
+
+# One actor for both framings
+
+
+def public(kind: type) -> dict[str, list[str]]:
+    names = [name for name in dir(kind) if not name.startswith("_")]
+    return {
+        name: list(inspect.signature(member).parameters) if callable(member) else []
+        for name in names
+        for member in [getattr(kind, name)]
+    }
+
+
+def test_whatever_an_actor_does_with_a_link_of_framing_a_it_can_do_with_this_one():
+    ours, theirs = public(Link), public(FramingA)
+    assert {name: ours.get(name) for name in theirs} == theirs
+    assert {"config", "state", "session"} <= vars(new_link()).keys()
+    used = {"phase", "name", "side", "session", "resume", "opened_at", "repetitions", "refused"}
+    assert used <= set(LinkState.__struct_fields__) & set(FramingAState.__struct_fields__)
+
+
+def test_what_a_link_knows_can_go_to_another_process():
+    link = open_link()
+    ask(link, REQUEST)
+    ask(link, HELD, EVENT_ID)
+    ask(link, RouteRegister())
+    link.monitor("8001", T0)
+    carried = msgpack.decode(msgpack.encode(link.state), type=LinkState)
+    assert carried == link.state
 
 
 # The application session

@@ -304,6 +304,13 @@ def test_every_code_of_framing_a_has_an_error_of_ecma_269():
     assert of_code(404, "reg").value == "invalidRouteRegistrationCrossRefID"
 
 
+def test_both_spellings_of_a_category_are_read():
+    error = ErrorValue("systemResourceAvailibility", "resourceBusy")
+    for spelling in (b"Availibility", b"Availability"):
+        written = encode(CSTAErrorCode(error)).replace(b"Availibility", spelling)
+        assert decode(written).service.error == error
+
+
 def test_the_words_of_an_error_travel_as_a_comment():
     said = CSTAErrorCode(ErrorValue("operation", "generic"), "a--b->: x-")
     written = encode(said)
