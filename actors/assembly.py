@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from actors.agent_states import AgentStates
 from actors.alarms import Alarms
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs, SessionSupArgs
@@ -19,6 +20,7 @@ from actors.journal.journal import Journal
 from actors.journal.no_writer import NoWriter
 from actors.journal.thread import ThreadWriter
 from actors.journal_codecs import codecs
+from actors.link_settings import csta_config, link_config
 from actors.log_writer import LogSettings
 from actors.node_counts import counter
 from actors.node_reports import NodeCollector, count_given_up, registry_of, to_events
@@ -42,9 +44,7 @@ from actors.web.api import Api
 from actors.web.event_hub import EventHub
 from actors.web.services import Services
 from actors.web.tokens import open_store
-from protocols.cti.link_state import LinkConfig
-from protocols.cti.messages import HeartbeatTimes
-from protocols.cti.parsing import MessageLimits
+from protocols.csta import services
 from supervision.introspection import DebugLimits, Introspection
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from actors.config import Config, CtiConfig
+    from actors.config import Config
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
     from actors.releases.port import Ask
@@ -311,29 +311,10 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
 def _links(kernel: Kernel, config: Config, journal: Journal, standby: Standby) -> LinkTable:
     cti = config.cti
     limits = TableLimits(cti.max_links, cti.max_link_sessions, cti.resume_s)
-    link = _link_config(cti, config.routing.request_timeout_ms)
-    return LinkTable(kernel, journal, link, limits, standby)
-
-
-def _link_config(cti: CtiConfig, request_timeout_ms: int) -> LinkConfig:
-    return LinkConfig(
-        max_frame_bytes=cti.max_frame_bytes,
-        handshake_timeout_ms=cti.handshake_timeout_ms,
-        window=cti.window,
-        held_frames=cti.held_frames,
-        max_frames_per_s=cti.max_frames_per_s,
-        write_buffer_bytes=cti.write_buffer_bytes,
-        replay_frames=cti.replay_frames,
-        replay_bytes=cti.replay_bytes,
-        request_timeout_ms=request_timeout_ms,
-        hb=HeartbeatTimes(
-            interval_ms=cti.hb.interval_ms,
-            timeout_ms=cti.hb.timeout_ms,
-            retry_ms=cti.hb.retry_ms,
-            limit=cti.hb.limit,
-        ),
-        messages=MessageLimits(min_reply_ms=cti.min_reply_ms),
-    )
+    link = link_config(cti, config.routing.request_timeout_ms)
+    csta, agents = csta_config(config.csta), AgentStates(config.csta.max_agents)
+    services.VOCABULARY.max_names = config.csta.xml.max_names
+    return LinkTable(kernel, journal, link, limits, standby, csta=csta, agents=agents)
 
 
 def _http_args(node: Assembly) -> HttpServerArgs:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from actors.config_csta import CstaSection
 from actors.config_relations import RELATIONS
 from actors.etc_files import etc_file
 from actors.settings import Mistake, overrides, read
@@ -319,6 +320,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     http: HttpConfig = HttpConfig()
     cti: CtiConfig = CtiConfig()
+    csta: CstaSection = field(default_factory=CstaSection)
     routing: RoutingConfig = RoutingConfig()
     rp: dict[RoutingPointName, RoutingPoint] = field(default_factory=dict)
     ivr: IvrConfig = field(default_factory=IvrConfig)

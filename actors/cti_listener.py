@@ -142,6 +142,7 @@ class CtiListener(GenServer):
             "link_sessions": table.sessions,
             "resting": len(table.resting),
             "counts": table.counts,
+            "agents": table.agents.shown(),
         }
 
     def _make_acceptor(self) -> Acceptor:

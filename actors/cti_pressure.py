@@ -6,6 +6,7 @@ not read. What ends a call or a dialogue always passes: it makes room.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from actors.call_names import call_name, xref_name
@@ -70,7 +71,17 @@ class PressedLink(RoutingLink):
         rule = self._rule(message, pending.at)
         if rule:
             self._error(message, 429, rule, None)
+            self._refused_by_load()
         return bool(rule)
+
+    @abstractmethod
+    def _refused_by_load(self) -> None:
+        """A frame has been refused, for there is too much."""
+
+    def _loaded(self) -> bool:
+        """Whether frames are refused now, or not even read."""
+        busy = self._pressing or not self._args.overload.calm
+        return busy or self._table.journal.load >= READ_AGAIN
 
     def _rule(self, message: Message, at: float) -> str:
         if self._full:

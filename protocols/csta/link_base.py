@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from msgspec.structs import replace
 
 from protocols.csta import errors, header, idempotency, link_state, outbound, services
 from protocols.csta.application_session import (
@@ -48,8 +50,11 @@ class LinkBase:
         wall: the same instant in seconds since the epoch.
 
     Attributes:
+        lasting: whether its link session outlives it: no peer in framing B resumes.
         session: what its messages wait in; None until it is open.
     """
+
+    lasting: ClassVar[bool] = False
 
     def __init__(self, config: LinkConfig, csta: CstaConfig, *, now: float, wall: float) -> None:
         self.config = config
@@ -176,13 +181,23 @@ class LinkBase:
             service: Struct = outbound.end(message, known)
         else:
             service = outbound.select(message, known)
-        data = self._ask(service, dialogue.edition)
+        data = self._ask_within(service, dialogue.edition)
         flow.answered(session.window, message.xref)
         if isinstance(service, RouteSelect) and isinstance(message, Answer):
             self._remember(message.xref, dialogue, message.target)
         else:
             state.dialogues.pop(message.xref, None)
         return data
+
+    def _ask_within(self, service: Struct, edition: Edition) -> bytes:
+        """Answer without user data where the answer is too long with it: the call must go on."""
+        try:
+            return self._ask(service, edition)
+        except framing.FramingError:
+            if not isinstance(service, RouteSelect) or service.data is None:
+                raise
+            self._count_refusal(413)
+            return self._ask(replace(service, data=None), edition)
 
     def _forgotten(self, xref: str) -> Dialogue:
         """What is known of a dialogue by its name alone."""

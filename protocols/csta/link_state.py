@@ -126,6 +126,7 @@ class LinkState(Struct, kw_only=True):
         system_register: under which id the peer wants to be told how vigie is.
         status: what it was told last.
         full: whether it was told so because its window is full.
+        peer_status: how the peer is, as it has told last; None where it has not.
         ignored: events that were passed over: not spoken, or without effect.
         received_at: when the last message came.
     """
@@ -155,6 +156,7 @@ class LinkState(Struct, kw_only=True):
     system_register: str | None = None
     status: SystemStatusValue = "normal"
     full: bool = False
+    peer_status: SystemStatusValue | None = None
     frames_in: int = 0
     frames_out: int = 0
     bytes_in: int = 0

@@ -150,6 +150,7 @@ class SystemLink(SessionLink):
 
     def _status_told(self, service: SystemStatus, origin: Origin, now: float) -> list[Event]:
         del now
+        self.state.peer_status = service.status
         data = self._respond(SystemStatusResponse(), origin)
         return [Transmit(data), StatusTold(service.status)]
 

@@ -33,12 +33,15 @@ class Vocabulary:
     Args:
         known: names that need not be learnt.
         max_names: how many others may be.
+
+    Attributes:
+        max_names: the same, to be changed for a process.
     """
 
     def __init__(self, known: Iterable[str] = (), max_names: int = MAX_NAMES) -> None:
         self._known = frozenset(name.encode() for name in known)
         self._learnt: set[bytes] = set()
-        self._max_names = max_names
+        self.max_names = max_names
 
     def __len__(self) -> int:
         """How many names were learnt."""
@@ -59,8 +62,8 @@ class Vocabulary:
         longest = max(map(len, new))
         if longest > MAX_NAME_BYTES:
             return f"a name of {longest} bytes: at most {MAX_NAME_BYTES} are allowed"
-        if len(self._learnt) + len(new) > self._max_names:
-            return f"{self._max_names} names that are not CSTA's have been read: no more are"
+        if len(self._learnt) + len(new) > self.max_names:
+            return f"{self.max_names} names that are not CSTA's have been read: no more are"
         self._learnt |= new
         return None
 

@@ -927,3 +927,22 @@ def test_any_split_of_the_stream_gives_the_same_events(sent, data):
                 events += link.accept(ID, T0)
         outcomes.append((events, link.statistics(), link_state.statistics(link.state, None)))
     assert outcomes[0] == outcomes[1]
+
+
+def test_an_answer_too_long_with_its_user_data_leaves_without_it():
+    link = open_link(CstaConfig(max_message_bytes=8_192))
+    ask(link, REQUEST)
+    target = {"xref": "switch-a/17", "target": "7001", "rtype": "direct", "reason": "rp-default"}
+    answer = Answer(session=ID, rev=1, ud={"k": "<&>" * 3_000}, **target)
+    [(_, select)] = heard(link.send(answer, T0))
+    assert (select.selected, select.data) == (Device("7001"), None)
+    assert link.state.refused == {413: 1}
+    [(_, select)] = heard(link.send(structs.replace(answer, ud={"k": "<&>"}), T0))
+    assert select.data == {"k": "<&>"}
+
+
+def test_how_the_peer_is_stays_known():
+    link = open_link()
+    assert link.state.peer_status is None
+    ask(link, SystemStatus("partiallyDisabled"))
+    assert link.state.peer_status == "partiallyDisabled"
