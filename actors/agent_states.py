@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
+from protocols.csta.agent_state import AgentStateType
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from protocols.csta.agent_state import AgentState, AgentStateType
+    from protocols.csta.agent_state import AgentState
 
 SHOWN = 100
 """Agents that operators are shown one by one, those told of last."""

@@ -194,7 +194,7 @@ def test_a_release_without_framing_b_gets_it_closed_and_framing_a_as_it_was(list
 def test_a_state_of_version_1_is_taken_in_and_nothing_of_it_is_lost(listening):
     async def play(site):
         node = await site.node()
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        _, writer = await asyncio.open_connection(*listening.getsockname())
         await until(lambda: node.table.connections)
         body = node.part.copy(1)
         again = there_and_back(node.part, LinksState, 1, body)
