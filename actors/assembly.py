@@ -305,6 +305,7 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
         tokens=tokens,
         openings=node.openings,
         overload=node.services.overload,
+        pool=node.pool,
     )
 
 

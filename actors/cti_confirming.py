@@ -69,7 +69,14 @@ class ConfirmingLink(GenServer):
         link_session.send(row.session, message, self._now)
         return True
 
-    def _error(self, message: Message, code: ErrorCode, msg: str, field: str | None) -> None:
+    def _error(
+        self,
+        message: Message,
+        code: ErrorCode,
+        msg: str,
+        field: str | None,
+        rev: int | None = None,
+    ) -> None:
         """Refuse a frame of the peer, which confirms it; the peer is told when that holds."""
         row, now = self._row, self._now
         pending = row.pending.pop(message.i, None)
@@ -80,7 +87,7 @@ class ConfirmingLink(GenServer):
         if isinstance(message, RouteRequest | RerouteRequest):
             at = now if pending is None else pending.at
             until = refusals.answer_by(session, message.reply_ms, at)
-        error = Error(code=code, ref=message.i, msg=msg, field=field)
+        error = Error(code=code, ref=message.i, msg=msg, field=field, rev=rev)
         refusals.refuse(session, error, now, until)
 
     # Confirming

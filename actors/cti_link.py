@@ -63,7 +63,7 @@ class CtiLink(GreetingLink):
         self._carrying = False
         row.owner = self.address
         self._now = self.now()
-        self._begin_routing(args.settings, args.openings)
+        self._begin_routing(args.settings, args.openings, args.pool)
         if row.session is not None:
             self.register(link_name(row.id))
         self.at_end(self._leave)  # also when it is killed, and terminate is not called
@@ -345,6 +345,7 @@ class CtiLink(GreetingLink):
         Over: _over,
         Timeout: _timeout,
         **GreetingLink.ROUTING_INFO,
+        **GreetingLink.CONTEXT_INFO,
     }
     _EVENTS: ClassVar[dict[type, Any]] = {
         HelloReceived: GreetingLink._hello,  # noqa: SLF001 - of this very class
@@ -359,4 +360,5 @@ class CtiLink(GreetingLink):
         RpAbort: _rp_end,
         RouteRequest: _route_request,
         **GreetingLink.ROUTING_FRAMES,
+        **GreetingLink.CONTEXT_FRAMES,
     }

@@ -24,13 +24,13 @@ from actors.takeover.links_state import (
     row_state,
     told_of,
 )
+from actors.takeover.links_versions import WAYS
 from actors.takeover.part_states import read, written
 from actors.takeover.pauses import Held
 from protocols.cti.link import Link
 from supervision.eventloop.managed import Cast
 from supervision.release.carrier import Packed, Part
 from supervision.release.sockets import Detached
-from supervision.release.versions import SAME
 
 if TYPE_CHECKING:
     from actors.cti_row import LinkRow
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from supervision.release.versions import Conversions
 
 NAME = "links"
-VERSION = 1
+VERSION = 2
 
 _DECODER = msgspec.msgpack.Decoder(LinksState)  # made now: at the freeze it would take time
 
@@ -67,7 +67,7 @@ class LinksPart(Part):
 
     name = NAME
     version = VERSION
-    conversions: Conversions = SAME
+    conversions: Conversions = WAYS
 
     def __init__(self, kernel: Kernel, table: LinkTable, pool: SessionPool) -> None:
         self._kernel = kernel
