@@ -1,16 +1,18 @@
-"""The context of calls on a CTI link, as a part of its actor: what its peer changes and is told."""
+"""The context of calls and the agents on a CTI link, as a part of its actor."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors.call_messages import DataTold
+from actors.call_messages import DataTold, FrameHandled
+from actors.call_names import link_name
 from actors.cti_routing import RoutingLink
 from actors.session_changes import InvalidChange, check_changes
 from protocols.cti.framing import FramingError
-from protocols.cti.messages import DataChanged, DataUpdate
+from protocols.cti.messages import AgentState, DataChanged, DataUpdate
 
 if TYPE_CHECKING:
     from actors.cti_ways import Pending
@@ -47,8 +49,36 @@ class ContextLink(RoutingLink):
             for half in halves(message):
                 self._send_data(half)
 
+    def _agent_state(self, pending: Pending) -> None:
+        """Note what an agent is now; it is handled once that is durable."""
+        message, row, agents = pending.message, self._row, self._table.agents
+        assert isinstance(message, AgentState)
+        assert row.session is not None
+        if not agents.take(message, row.session.name):
+            rule = f"cti.max_agents is {self._table.limits.max_agents}"
+            self._error(message, 429, rule, "agent")
+            return
+        pending.handed = self._now
+        agents.when_durable(message.agent, partial(self._handled_by_node, row.id, message.i))
+
+    def _handled_by_node(self, link: str, i: int) -> None:
+        """What a frame has changed is durable; this incarnation may have ended since."""
+        address = self.kernel.registry.whereis(link_name(link))
+        if address is not None:
+            self.kernel.send(address, FrameHandled(i), None)
+
+    def _give(self, pending: Pending) -> None:
+        """Hand a frame to its session, or to the node's own tables."""
+        if type(pending.message) is AgentState:
+            self._agent_state(pending)
+        else:
+            super()._give(pending)
+
     CONTEXT_INFO: ClassVar[dict[type, Any]] = {DataTold: _data_told}
-    CONTEXT_FRAMES: ClassVar[dict[type, Any]] = {DataUpdate: _data_update}
+    CONTEXT_FRAMES: ClassVar[dict[type, Any]] = {
+        DataUpdate: _data_update,
+        AgentState: _agent_state,
+    }
 
 
 def halves(message: DataChanged) -> tuple[DataChanged, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct, structs
 
 from actors import metrics
+from actors.agent_table import AgentTable
 from actors.cti_record import KIND, LinkRecord
 from actors.cti_row import LinkRow, queue
 from actors.entrance import Entrance
@@ -69,11 +70,13 @@ class TableLimits(Struct, frozen=True):
         max_link_sessions: link sessions without a connection; the oldest of the peer that has most
             of them give way.
         resume_s: seconds that a peer has to resume.
+        max_agents: agents that are known.
     """
 
     max_links: int = 256
     max_link_sessions: int = 1_000
     resume_s: float = 300.0
+    max_agents: int = 10_000
 
 
 class TableCounts(Struct):
@@ -124,6 +127,7 @@ class LinkTable:
         standby: the node's gate; None is one that is open.
 
     Attributes:
+        agents: that the peers have told of.
         entrance: whether connections are accepted.
         connections: that are open, those included whose link has ended and whose peer has not
             read the rest yet.
@@ -147,6 +151,7 @@ class LinkTable:
         self.journal = journal
         self.config = structs.replace(config, withhold_refusals=True)
         self.limits = limits
+        self.agents = AgentTable(journal, limits.max_agents)
         self.connections: set[CtiConnection] = set()
         self.rows: dict[int, LinkRow] = {}
         self.resting: dict[str, float] = {}

@@ -60,6 +60,14 @@ CallEventType: TypeAlias = Literal[
     "failed",
     "abandoned",
 ]
+AgentStatus: TypeAlias = Literal["login", "ready", "notready", "busy", "wrapup", "logout"]
+MAX_SKILLS = 256
+MAX_LEVEL = 100
+SkillName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+Level: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_LEVEL)]
+Skills: TypeAlias = Annotated[dict[SkillName, Level], Meta(max_length=MAX_SKILLS)]
+"""An agent's level by skill; 0 is none."""
+
 ErrorCode: TypeAlias = Literal[400, 401, 404, 409, 413, 429, 500, 503]
 
 
@@ -282,6 +290,23 @@ class CallEvent(Message, tag="call.event", frozen=True):
     new_call: Name | None = None
 
 
+class AgentState(Message, tag="agent.state", frozen=True):
+    """What an agent is now; CSTA's agent states.
+
+    Attributes:
+        ts: since when.
+        dev: where calls reach the agent; None: as before.
+        skills: None: as before.
+    """
+
+    agent: Name
+    st: AgentStatus
+    ts: Time
+    reason: Text | None = None
+    dev: Name | None = None
+    skills: Skills | None = None
+
+
 class DataUpdate(Message, tag="data.update", frozen=True):
     """The context of a call is to be changed, if nobody has changed it meanwhile.
 
@@ -347,6 +372,7 @@ Inbound: TypeAlias = (
     | RouteEnd
     | RerouteRequest
     | CallEvent
+    | AgentState
     | DataUpdate
     | Error
 )

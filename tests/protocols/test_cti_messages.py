@@ -39,6 +39,7 @@ VALID = {
     "route.end": {"i": 1, "xref": "x", "cause": "no-agent"},
     "reroute.request": {"i": 1, "xref": "x", "failed": "100", "cause": "busy"},
     "call.event": {"i": 1, "call": "c", "ev": "queued", "ts": 1.0},
+    "agent.state": {"i": 1, "agent": "a1", "st": "ready", "ts": 1.0},
     "data.update": {"i": 1, "session": "5e55", "rev": 3, "set": {"ud.offer": "gold"}},
     "error": {"i": 1, "code": 400, "ref": 3, "msg": "no"},
 }
@@ -64,7 +65,11 @@ STRATEGIES = {
     inspect.LiteralType: lambda kind: st.sampled_from(kind.values),
     inspect.NoneType: lambda _: st.none(),
     inspect.BoolType: lambda _: st.booleans(),
-    inspect.DictType: lambda _: user_data,
+    inspect.DictType: lambda kind: (
+        user_data
+        if isinstance(kind.value_type, inspect.AnyType)
+        else st.dictionaries(strategy(kind.key_type), strategy(kind.value_type), max_size=3)
+    ),
     inspect.AnyType: lambda _: st.text(text) | user_data,
 }
 
@@ -173,7 +178,7 @@ def test_one_wrong_name_in_a_list_is_refused_by_the_list():
     assert refusal({"t": "rp.register", "rp": []}).field == "rp"
 
 
-@pytest.mark.parametrize("tag", ["agent.state", "nonsense", "", 3, None, ["hb"]])
+@pytest.mark.parametrize("tag", ["agent.stats", "nonsense", "", 3, None, ["hb"]])
 def test_a_type_that_is_not_served_is_refused_by_the_field_t(tag):
     refused = refusal({"t": tag, "i": 4, "ts": 1.0})
     assert (refused.code, refused.field, refused.ref) == (400, "t", 4)
@@ -226,6 +231,30 @@ def test_user_data_that_icm_could_not_carry_are_accepted_and_named():
     }
     assert parse(REQUEST | {"ud": ud}).ud == ud
     assert not_icm_portable(ud) == ["k" * 33, "long", "list", "map"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("st", "asleep"),
+        ("ts", -1.0),
+        ("agent", ""),
+        ("agent", "a\nb"),
+        ("dev", ""),
+        ("reason", "r" * 1_025),
+        ("skills", ["tax"]),
+        ("skills", {"tax": 101}),
+        ("skills", {"tax": -1}),
+        ("skills", {"tax": True}),
+        ("skills", {"": 1}),
+        ("skills", {"s" * 65: 1}),
+        ("skills", {f"s{n}": 1 for n in range(257)}),
+        ("skills", {"a\0": 1}),
+    ],
+)
+def test_an_agents_state_out_of_its_bounds_is_refused_by_the_field(field, value):
+    refused = refusal({"t": "agent.state", **VALID["agent.state"], field: value})
+    assert (refused.code, refused.field, refused.ref) == (400, field, 1)
 
 
 @pytest.mark.parametrize("named", [{}, {"session": "5e55", "call": "c1"}])
