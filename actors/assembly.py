@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actors.agent_states import AgentStates
 from actors.alarms import Alarms
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs, SessionSupArgs
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from actors.agent_table import AgentTable
     from actors.config import Config
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
@@ -125,9 +125,9 @@ class Assembly:
         )
         pool, count = SessionPool(), OpenCount(data / "sessions.open")
         journal = _journal(kernel, config, data)
-        openings = _openings(config, pool, count, journal)
-        made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings)
-        kernel.reports.subscribe(count_given_up(count))
+        openings = _openings(kernel, config, pool, count, journal)
+        links = _links(kernel, config, journal, release.standby)
+        made = _Made(kernel, config, data, tokens, Alarms(kernel), pool, openings, links.agents)
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -138,7 +138,7 @@ class Assembly:
             journal,
             made.alarms,
             pool,
-            _links(kernel, config, journal, release.standby),
+            links,
             openings,
             Api(services, operations.control(version)),
             operator_token,
@@ -204,6 +204,7 @@ class _Made:
     alarms: Alarms
     pool: SessionPool
     openings: Openings
+    agents: AgentTable
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
@@ -222,6 +223,7 @@ class _Made:
             region=config.routing.region,
             counts=counter(kernel, pool),
             alarms=self.alarms.active,
+            agents=self.agents.known,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
             send_list=partial(send_list, config),
             wall=kernel.clock.wall,
@@ -237,7 +239,10 @@ def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
     return Journal(kernel, writer, codecs(clock.wall, clock.monotonic), config.journal)
 
 
-def _openings(config: Config, pool: SessionPool, count: OpenCount, journal: Journal) -> Openings:
+def _openings(
+    kernel: Kernel, config: Config, pool: SessionPool, count: OpenCount, journal: Journal
+) -> Openings:
+    kernel.reports.subscribe(count_given_up(count))
     settings = CallSettings(
         table_of(config),
         config.routing,
@@ -305,16 +310,17 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
         tokens=tokens,
         openings=node.openings,
         overload=node.services.overload,
+        pool=node.pool,
     )
 
 
 def _links(kernel: Kernel, config: Config, journal: Journal, standby: Standby) -> LinkTable:
     cti = config.cti
-    limits = TableLimits(cti.max_links, cti.max_link_sessions, cti.resume_s)
+    limits = TableLimits(cti.max_links, cti.max_link_sessions, cti.resume_s, cti.max_agents)
     link = link_config(cti, config.routing.request_timeout_ms)
-    csta, agents = csta_config(config.csta), AgentStates(config.csta.max_agents)
     services.VOCABULARY.max_names = config.csta.xml.max_names
-    return LinkTable(kernel, journal, link, limits, standby, csta=csta, agents=agents)
+    csta = csta_config(config.csta)
+    return LinkTable(kernel, journal, link, limits, standby, csta=csta)
 
 
 def _http_args(node: Assembly) -> HttpServerArgs:

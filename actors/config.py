@@ -126,6 +126,7 @@ class CtiConfig(Struct, frozen=True, kw_only=True):
     min_reply_ms: Milliseconds = 20
     resume_s: Seconds = 300.0
     max_link_sessions: Count = 1_000
+    max_agents: Count = 10_000
     replay_frames: Count = 10_000
     replay_bytes: Bytes = 4_194_304
     hb: HeartbeatConfig = HeartbeatConfig()

@@ -39,5 +39,4 @@ class CstaSection(Struct, frozen=True, kw_only=True):
     max_events: Count = 10_000
     max_monitors: Annotated[int, Meta(ge=1, le=4_000)] = 1_000
     max_registrations: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
-    max_agents: Count = 10_000
     xml: CstaXmlConfig = CstaXmlConfig()

@@ -69,7 +69,14 @@ class ConfirmingLink(GenServer):
         link_session.send(row.session, message, self._now)
         return True
 
-    def _error(self, message: Message, code: ErrorCode, msg: str, field: str | None) -> None:
+    def _error(
+        self,
+        message: Message,
+        code: ErrorCode,
+        msg: str,
+        field: str | None,
+        rev: int | None = None,
+    ) -> None:
         """Refuse a frame of the peer, which confirms it; the peer is told when that holds.
 
         Where nothing is repeated it holds at once.
@@ -79,7 +86,7 @@ class ConfirmingLink(GenServer):
         session = row.session
         if session is None:
             return
-        error = Error(code=code, ref=message.i, msg=msg, field=field)
+        error = Error(code=code, ref=message.i, msg=msg, field=field, rev=rev)
         if not row.lasting:
             self._send(error)
             return

@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.cti_greeting import GreetingLink
-from protocols.csta.agent_state import AgentState
 from protocols.csta.events import MonitorStarted, MonitorStopped, StatusTold
 from protocols.csta.link import Link as CstaLink
 from protocols.cti.events import FramingB
 from protocols.cti.link import Link
 
 if TYPE_CHECKING:
-    from actors.cti_ways import Pending
     from supervision.eventloop.timers import Timer
 
 RELIEF_S = 1.0
@@ -61,16 +59,6 @@ class FramingBLink(GreetingLink):
 
     def _status_told(self, event: StatusTold) -> None:
         self._log("peer's status", status=event.status)
-
-    def _agent_state(self, pending: Pending) -> None:
-        message, session = pending.message, self._row.session
-        assert isinstance(message, AgentState)
-        name = "" if session is None else session.name
-        rule = self._table.agents.tell(message, name, self.wall())
-        if rule:
-            self._error(message, 429, rule, "agent")
-        else:
-            self._confirm(message.i)
 
     def _shown(self) -> dict[str, Any]:
         """What operators see of the framing."""
@@ -125,4 +113,3 @@ class FramingBLink(GreetingLink):
         MonitorStopped: _monitor_stopped,
         StatusTold: _status_told,
     }
-    FRAMING_B_MESSAGES: ClassVar[dict[type, Any]] = {AgentState: _agent_state}

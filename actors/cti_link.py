@@ -19,7 +19,6 @@ from actors.cti_greeting import GreetingLink
 from actors.cti_row import forget_unconfirmed, queue
 from actors.cti_table import Over, Resumed
 from actors.cti_ways import Pending
-from protocols.csta.agent_state import AgentState
 from protocols.cti import link_session
 from protocols.cti.events import Closed, HelloReceived, Received, Refused
 from protocols.cti.messages import (
@@ -43,8 +42,7 @@ LINKS = "ctiLinks"
 
 MAX_REGISTRATIONS = 1_000
 
-_OF_LINK = frozenset({RpRegister, RpCancel, RpAbort, AgentState})
-"""Frames that are handled whatever the load: they cost next to nothing."""
+_OF_LINK = frozenset({RpRegister, RpCancel, RpAbort})
 
 MAX_CRASHES = 3
 """Frames that may crash a link session's actor before its connection is closed."""
@@ -66,7 +64,7 @@ class CtiLink(FramingBLink):
         self._carrying = False
         row.owner = self.address
         self._now = self.now()
-        self._begin_routing(args.settings, args.openings)
+        self._begin_routing(args.settings, args.openings, args.pool)
         if row.session is not None:
             self.register(link_name(row.id))
         self.at_end(self._leave)  # also when it is killed, and terminate is not called
@@ -357,6 +355,7 @@ class CtiLink(FramingBLink):
         Over: _over,
         Timeout: _timeout,
         **GreetingLink.ROUTING_INFO,
+        **GreetingLink.CONTEXT_INFO,
     }
     _EVENTS: ClassVar[dict[type, Any]] = {
         HelloReceived: GreetingLink._hello,  # noqa: SLF001 - of this very class
@@ -370,6 +369,6 @@ class CtiLink(FramingBLink):
         RpCancel: _rp_end,
         RpAbort: _rp_end,
         RouteRequest: _route_request,
-        **FramingBLink.FRAMING_B_MESSAGES,
         **GreetingLink.ROUTING_FRAMES,
+        **GreetingLink.CONTEXT_FRAMES,
     }

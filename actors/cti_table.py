@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from actors import metrics
-from actors.agent_states import AgentStates
+from actors.agent_table import AgentTable
 from actors.cti_record import KIND, LinkRecord
 from actors.cti_row import LinkRow, queue
 from actors.entrance import Entrance
@@ -49,11 +49,13 @@ class TableLimits(Struct, frozen=True):
         max_link_sessions: link sessions without a connection; the oldest of the peer that has most
             of them give way.
         resume_s: seconds that a peer has to resume.
+        max_agents: agents that are known.
     """
 
     max_links: int = 256
     max_link_sessions: int = 1_000
     resume_s: float = 300.0
+    max_agents: int = 10_000
 
 
 class TableCounts(Struct):
@@ -103,9 +105,9 @@ class LinkTable:
         limits: its own.
         standby: the node's gate; None is one that is open.
         csta: the limits of links in framing B.
-        agents: where agents' states are kept; None begins with none.
 
     Attributes:
+        agents: that the peers have told of.
         entrance: whether connections are accepted.
         connections: that are open, those included whose link has ended and whose peer has not
             read the rest yet.
@@ -126,14 +128,13 @@ class LinkTable:
         standby: Standby | None = None,
         *,
         csta: CstaConfig | None = None,
-        agents: AgentStates | None = None,
     ) -> None:
         self.entrance = Entrance(standby)
         self.journal = journal
         self.config = structs.replace(config, withhold_refusals=True)
         self.csta = csta or CstaConfig()
-        self.agents = agents or AgentStates()
         self.limits = limits
+        self.agents = AgentTable(journal, limits.max_agents)
         self.connections: set[CtiConnection] = set()
         self.rows: dict[int, LinkRow] = {}
         self.resting: dict[str, float] = {}

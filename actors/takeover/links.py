@@ -134,7 +134,6 @@ class LinksPart(Part):
             last=table.last,
             counts=table.counts,
             held_at=self._held_at or self._kernel.clock.monotonic(),
-            agents=table.agents.rows,
         )
 
     def _row_state(self, row: LinkRow, sockets: dict[CtiConnection, int]) -> RowState:
@@ -201,7 +200,6 @@ class LinksPart(Part):
         self._table.carry(state.last, rows)
         self._table.resting.update(state.resting)
         self._table.counts = state.counts
-        self._table.agents.carry(state.agents)
         self._out = making.out
 
     async def switch(self) -> None:

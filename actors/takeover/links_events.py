@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from protocols.csta import events as csta_events
-from protocols.csta.agent_state import AgentState
 from protocols.csta.system_status import SystemStatusValue
 from protocols.cti import events
 from protocols.cti.events import CloseReason
@@ -17,14 +16,11 @@ from protocols.cti.messages import ErrorCode, Hello, Inbound
 if TYPE_CHECKING:
     from protocols.csta.events import Event
 
-Told: TypeAlias = Inbound | AgentState
-"""What peers tell, in either framing."""
-
 
 class ReceivedState(Struct, tag="received"):
     """As `protocols.cti.events.Received`; so are those that follow."""
 
-    message: Told
+    message: Inbound
     at: float
     again: bool
 

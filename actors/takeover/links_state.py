@@ -10,26 +10,25 @@ from typing import cast
 
 from msgspec import Struct
 
-from actors.agent_states import AgentRow
 from actors.cti_connection import BytesRead, EndOfFile
 from actors.cti_dialogues import Counts, Question
 from actors.cti_row import LinkRow
 from actors.cti_table import TableCounts
 from actors.cti_ways import Pending
 from actors.routing import Decision
-from actors.takeover.links_events import EventState, Told, event_of, event_state
+from actors.takeover.links_events import EventState, event_of, event_state
 from protocols.csta.link import Link as CstaLink
 from protocols.csta.link_state import LinkState as CstaLinkState
 from protocols.cti.link import Link
 from protocols.cti.link_session import LinkSession
 from protocols.cti.link_state import LinkState
-from protocols.cti.messages import HeartbeatTimes
+from protocols.cti.messages import HeartbeatTimes, Inbound
 
 
 class PendingState(Struct, kw_only=True):
     """As `actors.cti_ways.Pending`, but for its way: all are handed over anew."""
 
-    message: Told
+    message: Inbound
     at: float
     taken: bool
     tries: int
@@ -104,7 +103,6 @@ class LinksState(Struct, kw_only=True):
         last: the number of the youngest row.
         counts: what has become of link sessions.
         held_at: since when nothing has been read.
-        agents: how agents are, the longest unchanged first.
     """
 
     rows: list[RowState]
@@ -113,7 +111,6 @@ class LinksState(Struct, kw_only=True):
     last: int
     counts: TableCounts
     held_at: float
-    agents: list[AgentRow]
 
 
 def row_state(row: LinkRow, connection: ConnectionState | None, *, listed: bool) -> RowState:
@@ -160,7 +157,7 @@ def row_of(state: RowState) -> LinkRow:
 
 def _pending_state(pending: Pending) -> PendingState:
     return PendingState(
-        message=cast("Told", pending.message),
+        message=cast("Inbound", pending.message),
         at=pending.at,
         taken=pending.taken,
         tries=pending.tries,

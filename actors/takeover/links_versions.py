@@ -1,21 +1,57 @@
-"""The versions of the part ``links``, and the ways between them.
+"""What the links of a node were in earlier versions of the part ``links``, and the ways there.
 
-1: links in framing A. 2: those in framing B as well, and how agents are.
-
-A release that knows version 1 does not serve framing B. Going back to it closes such
-connections, as that release does with each of them; what has been said to their peers is sent.
+1: frames of `agent.state` and `data.update` and refusals that name a revision were not known.
+2: links in framing B were not known. Going back to it closes them, as a release that does not serve
+   framing B does; what has been said to their peers is sent.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actors.cti_record import without_rev
 from supervision.release.versions import Conversions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-VERSION = 2
+VERSION = 3
+
+LATER_FRAMES = frozenset({"agent.state", "data.update"})
+"""Types of frames that version 1 does not know."""
+
+
+def _same(state: Any) -> Any:
+    return state
+
+
+def _known(message: dict[str, Any]) -> dict[str, Any]:
+    """What a node that does not know a frame takes in its place: it refuses it, by its number."""
+    if message["t"] not in LATER_FRAMES:
+        return message
+    stands_for = f"{message['t']} is not served"
+    return {
+        "t": "route.used",
+        "i": message["i"],
+        "xref": stands_for,
+        "target": "-",
+        "reason": stands_for,
+    }
+
+
+def _before_data_updates(state: Any) -> Any:
+    for row in state["rows"]:
+        for one in (*row["pending"], *row["events"]):
+            if "message" in one:
+                one["message"] = _known(one["message"])
+        session = row["session"]
+        if session is not None:
+            for error in session.get("recent", ()):
+                without_rev(error)
+            for withheld in session.get("withheld", ()):
+                without_rev(withheld["error"])
+    return state
+
 
 _CLOSED = {
     "type": "closed",
@@ -34,16 +70,13 @@ _NOTHING: dict[str, Any] = {
 }
 
 
-def _up(state: Any) -> Any:
-    state = _each(state, lambda connection: {**connection, "csta": None})
-    return {**state, "agents": []}
+def _with_framing_b(state: Any) -> Any:
+    return _each(state, lambda connection: {**connection, "csta": None})
 
 
-def _down(state: Any) -> Any:
+def _before_framing_b(state: Any) -> Any:
     state["rows"] = [_row_in_framing_a(row) for row in state["rows"]]
-    state = _each(state, _known_to_framing_a)
-    del state["agents"]
-    return state
+    return _each(state, _known_to_framing_a)
 
 
 def _each(state: Any, change: Callable[[Any], Any]) -> Any:
@@ -80,4 +113,7 @@ def _known_to_framing_a(connection: Any) -> Any:
     return {**connection, "link": link, "arrived": b"", "unread": []}
 
 
-WAYS = Conversions(up={1: _up}, down={2: _down})
+WAYS = Conversions(
+    up={1: _same, 2: _with_framing_b},
+    down={2: _before_data_updates, 3: _before_framing_b},
+)

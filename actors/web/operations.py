@@ -6,6 +6,7 @@ import msgspec
 
 from actors.web import (
     actor_operations,
+    agent_operations,
     alarm_operations,
     debug_operations,
     event_operations,
@@ -39,6 +40,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *top_operations.OPERATIONS,
         *event_operations.OPERATIONS,
         *alarm_operations.OPERATIONS,
+        *agent_operations.OPERATIONS,
         *session_operations.OPERATIONS,
         *release_operations.OPERATIONS,
     )

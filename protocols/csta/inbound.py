@@ -20,7 +20,6 @@ from protocols.csta.agent_events import (
     AgentReadyEvent,
     AgentWorkingAfterCallEvent,
 )
-from protocols.csta.agent_state import AgentState
 from protocols.csta.call_events import (
     CallClearedEvent,
     CallControlEvent,
@@ -37,6 +36,7 @@ from protocols.csta.call_events import (
 )
 from protocols.csta.devices import ani_type, number
 from protocols.cti.messages import (
+    AgentState,
     CallEvent,
     RerouteRequest,
     RouteEnd,
@@ -48,9 +48,8 @@ from protocols.cti.messages import (
 if TYPE_CHECKING:
     from typing import Any
 
-    from protocols.csta.agent_state import AgentStateType
     from protocols.csta.values import ConnectionListItem, Device
-    from protocols.cti.messages import CallEventType, CallType, UserData
+    from protocols.cti.messages import AgentStatus, CallEventType, CallType, UserData
 
 ANY_POINT: Final = "*"
 
@@ -69,7 +68,7 @@ _CALL_EVENTS: Final[dict[type[CallControlEvent], CallEventType]] = {
     CallClearedEvent: "cleared",
     FailedEvent: "failed",
 }
-_AGENT_EVENTS: Final[dict[type[AgentEvent], AgentStateType]] = {
+_AGENT_EVENTS: Final[dict[type[AgentEvent], AgentStatus]] = {
     AgentLoggedOnEvent: "login",
     AgentLoggedOffEvent: "logout",
     AgentReadyEvent: "ready",
@@ -240,11 +239,18 @@ def agent_state(event: AgentEvent, received_at: float) -> AgentState:
         ts=received_at if event.time is None else event.time,
         reason=event.cause,
         dev=device,
-        skills=list(event.skills) or None,
+        skills=dict(map(_level, event.skills)) or None,
     )
 
 
 # Within
+
+
+def _level(word: str) -> tuple[str, int]:
+    """A skill, with its level after a colon; without one it is 1."""
+    name, _, level = word.rpartition(":")
+    is_level = bool(name) and level.isascii() and level.isdecimal() and len(level) <= len("100")
+    return (name, int(level)) if is_level else (word, 1)
 
 
 def _reply_ms(reply_timeout: int | None, unit_ms: int) -> int | None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from protocols.csta.agent_state import AgentState
-from protocols.cti.parsing import FrameRefused, MessageLimits, parse, to_frame
+from protocols.cti.parsing import MessageLimits, parse, to_frame
 
 if TYPE_CHECKING:
     from protocols.cti.messages import Message
@@ -43,6 +40,7 @@ _ELEMENTS: Final = {
     },
     "route.used": {"xref": "crossRefIdentifier", "target": "routeUsed", "reason": "v:reason"},
     "route.end": {"xref": "crossRefIdentifier", "detail": "v:detail"},
+    "agent.state": {"agent": "agentID", "dev": "agentDevice", "skills": "v:skills"},
     "rp.register": {"rp": "routeingDevice"},
     "rp.cancel": {"reg": "routeRegisterReqID"},
     "rp.abort": {"reg": "routeRegisterReqID"},
@@ -72,10 +70,4 @@ def checked(message: Message, limits: MessageLimits) -> Any:
     Raises:
         FrameRefused: it breaks a rule; ``field`` is framing A's, see ``element``.
     """
-    frame = to_frame(message)
-    if not isinstance(message, AgentState):
-        return parse(frame, limits)
-    try:
-        return msgspec.convert(frame, AgentState)
-    except msgspec.ValidationError as error:
-        raise FrameRefused(400, str(error)) from None
+    return parse(to_frame(message), limits)

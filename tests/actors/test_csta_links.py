@@ -292,45 +292,30 @@ def agent(event, name, time, **fields):
     return event(monitor="1", device=Device("4711"), agent=name, time=time, **fields)
 
 
-def test_agents_states_are_kept_for_whoever_routes_by_them(kit, peer):
+def test_agents_are_known_as_those_of_framing_a_are(kit, peer):
     agents, heard = kit.links.agents, []
     peer.say(agent(AgentLoggedOnEvent, "ann", 5.0))
-    end = agents.follow(heard.append)
+    agents.hand_to(heard.append)
     peer.say(agent(AgentReadyEvent, "ann", 6.0), agent(AgentReadyEvent, "bob", 6.0))
-    assert [(row.agent, row.st) for row in heard] == [
+    assert [(one.agent, one.st) for one in heard] == [
         ("ann", "login"),
         ("ann", "ready"),
         ("bob", "ready"),
     ]
     peer.say(agent(AgentLoggedOffEvent, "ann", 5.5))  # late: he is ready since
-    assert agents.get("ann").st == "ready"
-    assert agents.stale == 1
-    end()
-    peer.say(agent(AgentLoggedOffEvent, "ann", 7.0))
-    assert len(heard) == 3
-    shown = kit.actor(kit.listener).status()["agents"]
-    assert shown["states"] == {"logout": 1, "ready": 1}
-    assert shown["latest"]["ann"]["dev"] == "4711"
+    known = agents.get("ann")
+    assert (known.st, known.dev, known.cti) == ("ready", "4711", "switch-a")
+    kit.advance(0.1)
     assert peer.row.pending == {}
 
 
-def test_the_states_of_too_many_agents_are_refused_and_who_left_gives_way(kit, peer):
-    agents = kit.links.agents
-    agents._limit = 2
+def test_an_agent_for_whom_there_is_no_room_is_counted_and_the_link_goes_on(kit, peer):
+    kit.links.agents._limit = 1
     peer.say(agent(AgentReadyEvent, "ann", 1.0), agent(AgentReadyEvent, "bob", 1.0))
-    peer.say(agent(AgentReadyEvent, "cid", 1.0))
-    assert (len(agents), agents.refused) == (2, 1)
+    kit.advance(0.1)
+    assert len(kit.links.agents) == 1
     assert peer.connection.link.state.refused == {429: 1}
-    peer.say(agent(AgentLoggedOffEvent, "ann", 2.0), agent(AgentReadyEvent, "cid", 2.0))
-    assert [row.agent for row in agents.rows] == ["bob", "cid"]
     assert peer.row.pending == {}
-
-
-def test_a_state_of_the_future_counts_from_now_on(kit, peer):
-    peer.say(agent(AgentReadyEvent, "ann", kit.clock.wall() + 10_000))
-    kit.advance(1.0)
-    peer.say(agent(AgentLoggedOffEvent, "ann", kit.clock.wall()))
-    assert kit.links.agents.get("ann").st == "logout"
 
 
 # Too much

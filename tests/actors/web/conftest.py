@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from actors import metrics
+from actors.agent_table import Agent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.releases.port import Releases
@@ -61,6 +62,10 @@ COUNTS = NodeCounts(
     generation=2,
     uptime_s=61.5,
 )
+AGENTS = [
+    Agent(agent="anna", st="ready", since=WALL, at=WALL, cti="cti-1", skills={"tax": 3}),
+    Agent(agent="bert", st="busy", since=WALL - 1, at=WALL, cti="cti-1", dev="7002"),
+]
 ALARMS = [
     Alarm(name="disk-low", path="node/callSup", severity="minor", text="1 %", since=WALL, at=WALL),
     Alarm(
@@ -404,6 +409,7 @@ def make_site(tmp_path):
             region="FR",
             counts=lambda: COUNTS,
             alarms=lambda: ALARMS,
+            agents=lambda: AGENTS,
             overload=FakeOverload(),
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,

@@ -10,7 +10,6 @@ from msgspec import msgpack, structs
 
 from protocols.csta import header, link_state
 from protocols.csta.agent_events import AgentReadyEvent
-from protocols.csta.agent_state import AgentState
 from protocols.csta.application_session import (
     ApplicationSessionTerminated,
     ResetApplicationSessionTimer,
@@ -74,6 +73,7 @@ from protocols.cti.link_state import LinkConfig
 from protocols.cti.link_state import LinkState as FramingAState
 from protocols.cti.messages import (
     Ack,
+    AgentState,
     CallEvent,
     Error,
     ErrorCode,
@@ -578,9 +578,13 @@ def test_an_unknown_event_is_passed_over():
 
 def test_an_agent_is_known_by_its_device_where_it_has_no_id():
     link = open_link()
-    event = AgentReadyEvent(monitor="7", device=Device("201"), time=3.0, skills=("fr",))
+    event = AgentReadyEvent(
+        monitor="7", device=Device("201"), time=3.0, skills=("fr", "en:3", "x:y")
+    )
     (message,) = messages(ask(link, event, EVENT_ID))
-    expected = AgentState(i=1, agent="201", st="ready", ts=3.0, dev="201", skills=["fr"])
+    expected = AgentState(
+        i=1, agent="201", st="ready", ts=3.0, dev="201", skills={"fr": 1, "en": 3, "x:y": 1}
+    )
     assert message == expected
     nobody = structs.replace(event, device=Device(status="notKnown"))
     assert the(Refused, ask(link, nobody, EVENT_ID)).code == 400
@@ -817,7 +821,7 @@ def test_a_message_that_is_too_long_is_not_sent_and_still_waits():
     link = open_link(CstaConfig(max_message_bytes=2_000))
     ask(link, REQUEST)
     with pytest.raises(FramingError) as error:
-        link.send(answer(ud={"a": "x" * 2_000}), T0)
+        link.send(answer(reason="x" * 2_000), T0)
     assert error.value.code == 413
     assert link.statistics().waiting == 1
     assert link.send(answer(), T0)
