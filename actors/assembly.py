@@ -21,6 +21,7 @@ from actors.journal.journal import Journal
 from actors.journal.no_writer import NoWriter
 from actors.journal.thread import ThreadWriter
 from actors.journal_codecs import codecs
+from actors.link_settings import csta_config, link_config
 from actors.log_writer import LogSettings
 from actors.node_counts import counter
 from actors.node_reports import NodeCollector, count_given_up, registry_of, to_events
@@ -48,9 +49,7 @@ from actors.web.api import Api
 from actors.web.event_hub import EventHub
 from actors.web.services import Services
 from actors.web.tokens import open_store
-from protocols.cti.link_state import LinkConfig
-from protocols.cti.messages import HeartbeatTimes
-from protocols.cti.parsing import MessageLimits
+from protocols.csta import services
 from supervision.introspection import DebugLimits, Introspection
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from actors.config import Config, CtiConfig
+    from actors.config import Config
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
     from actors.releases.port import Ask
@@ -137,7 +136,8 @@ class Assembly:
         pool, journal = SessionPool(), _journal(kernel, config, data)
         reference, desk = routing_parts(config, data, release.standby, pool.count)
         openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
-        made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk)
+        links = _links(kernel, config, journal, release.standby)
+        made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk, links)
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -148,7 +148,7 @@ class Assembly:
             journal,
             made.alarms,
             pool,
-            _links(kernel, config, journal, release.standby),
+            links,
             openings,
             Api(services, operations.control(version)),
             opened[1],
@@ -212,6 +212,7 @@ class _Made:
     pool: SessionPool
     openings: Openings
     desk: RoutingDesk
+    links: LinkTable
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
@@ -230,6 +231,7 @@ class _Made:
             region=config.routing.region,
             counts=counter(kernel, pool),
             alarms=self.alarms.active,
+            agents=self.links.agents.known,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
             send_list=partial(send_list, config),
             database=DatabaseDesk(kernel),
@@ -338,35 +340,17 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
         tokens=tokens,
         openings=node.openings,
         overload=node.services.overload,
+        pool=node.pool,
     )
 
 
 def _links(kernel: Kernel, config: Config, journal: Journal, standby: Standby) -> LinkTable:
     cti = config.cti
-    limits = TableLimits(cti.max_links, cti.max_link_sessions, cti.resume_s)
-    link = _link_config(cti, config.routing.request_timeout_ms)
-    return LinkTable(kernel, journal, link, limits, standby)
-
-
-def _link_config(cti: CtiConfig, request_timeout_ms: int) -> LinkConfig:
-    return LinkConfig(
-        max_frame_bytes=cti.max_frame_bytes,
-        handshake_timeout_ms=cti.handshake_timeout_ms,
-        window=cti.window,
-        held_frames=cti.held_frames,
-        max_frames_per_s=cti.max_frames_per_s,
-        write_buffer_bytes=cti.write_buffer_bytes,
-        replay_frames=cti.replay_frames,
-        replay_bytes=cti.replay_bytes,
-        request_timeout_ms=request_timeout_ms,
-        hb=HeartbeatTimes(
-            interval_ms=cti.hb.interval_ms,
-            timeout_ms=cti.hb.timeout_ms,
-            retry_ms=cti.hb.retry_ms,
-            limit=cti.hb.limit,
-        ),
-        messages=MessageLimits(min_reply_ms=cti.min_reply_ms),
-    )
+    limits = TableLimits(cti.max_links, cti.max_link_sessions, cti.resume_s, cti.max_agents)
+    link = link_config(cti, config.routing.request_timeout_ms)
+    services.VOCABULARY.max_names = config.csta.xml.max_names
+    csta = csta_config(config.csta)
+    return LinkTable(kernel, journal, link, limits, standby, csta=csta)
 
 
 def _http_args(node: Assembly) -> HttpServerArgs:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from actors.session_data import Session
     from protocols.cti.messages import (
         CallEvent,
+        DataChanged,
+        DataUpdate,
         ErrorCode,
         RerouteRequest,
         RouteEnd,
@@ -115,6 +117,19 @@ class CallTold(Struct, frozen=True):
     link: str
 
 
+class DataAsked(Struct, frozen=True):
+    """A link asks for a change of the call's context; answered with ``DataTold``, or refused."""
+
+    message: DataUpdate
+    link: str
+
+
+class DataTold(Struct, frozen=True):
+    """A session tells a link that the context of its call has changed."""
+
+    message: DataChanged
+
+
 class RouteAnswered(Struct, frozen=True):
     """A session answers a link; its frame is handled, and durably so.
 
@@ -136,13 +151,17 @@ class RouteAnswered(Struct, frozen=True):
 
 
 class RouteRefused(Struct, frozen=True):
-    """A session refuses a link's frame, the number of which is ``i``; that confirms it."""
+    """A session refuses a link's frame, the number of which is ``i``; that confirms it.
+
+    ``rev`` is the current revision, where a change was based on another.
+    """
 
     xref: str
     i: int
     code: ErrorCode
     msg: str
     field: str
+    rev: int | None = None
 
 
 class FrameHandled(Struct, frozen=True):

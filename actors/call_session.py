@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from msgspec.structs import replace
 
 from actors import session_data, session_ending
+from actors.call_data import ContextCall
 from actors.call_messages import (
     CallTold,
+    DataAsked,
     RerouteAsked,
     RouteAsked,
     RouteTold,
     SessionArgs,
 )
 from actors.call_names import ani_group, call_name, once_name, xref_name
-from actors.call_routing import RoutedCall
 from actors.call_saving import KIND
 from actors.call_states import OPEN, after
 from actors.dialogues import are_applications
@@ -75,7 +76,7 @@ def _target_alone(decision: Decision) -> tuple[str, dict[str, Any]]:
     return "actors.routing:Decision", {name: getattr(decision, name) for name in fields}
 
 
-class CallSession(RoutedCall):
+class CallSession(ContextCall):
     """The session of one call; see the module."""
 
     version = 2
@@ -275,10 +276,10 @@ class CallSession(RoutedCall):
     def _patch(self, request: PatchSession, from_: PendingCall, state: str, data: Session) -> Any:
         if state == "closed":
             return Keep(data, Reply(from_, SessionOver()))
-        limit = self._args.settings.sessions.max_user_data_bytes
-        changed = session_data.patched(data, request, limit, self.wall())
+        changed = self._changed(request, data)
         if not isinstance(changed, Session):
             return Keep(data, Reply(from_, changed))
+        self._tell_change(data, changed)
         return Keep(changed, Reply(from_, self._view(state, changed)))
 
     def _step(self, request: AddJourneyStep, from_: PendingCall, state: str, data: Session) -> Any:
@@ -339,9 +340,10 @@ class CallSession(RoutedCall):
         CloseSession: _close,
         OpenAgain: _open,
     }
-    _FRAMES: ClassVar = frozenset({RouteAsked, RerouteAsked, RouteTold, CallTold})
+    _FRAMES: ClassVar = frozenset({RouteAsked, RerouteAsked, RouteTold, CallTold, DataAsked})
     _EVENTS: ClassVar[dict[type, Any]] = {
-        **RoutedCall.DIALOGUE_EVENTS,
+        **ContextCall.DIALOGUE_EVENTS,
+        **ContextCall.DATA_EVENTS,
         CallTold: _call_told,
     }
     _TIMEOUTS: ClassVar[dict[str, Any]] = {"idle": _idle, "linger": _lingered}

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from actors.config_csta import CstaSection
 from actors.config_relations import RELATIONS
 from actors.config_values import (
     Application,
@@ -87,6 +88,7 @@ class CtiConfig(Struct, frozen=True, kw_only=True):
     min_reply_ms: Milliseconds = 20
     resume_s: Seconds = 300.0
     max_link_sessions: Count = 1_000
+    max_agents: Count = 10_000
     replay_frames: Count = 10_000
     replay_bytes: Bytes = 4_194_304
     hb: HeartbeatConfig = HeartbeatConfig()
@@ -286,6 +288,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     http: HttpConfig = HttpConfig()
     cti: CtiConfig = CtiConfig()
+    csta: CstaSection = field(default_factory=CstaSection)
     routing: RoutingConfig = RoutingConfig()
     rp: dict[RoutingPointName, RoutingPoint] = field(default_factory=dict)
     ivr: IvrConfig = field(default_factory=IvrConfig)

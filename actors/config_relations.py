@@ -55,6 +55,21 @@ RELATIONS = (
         "must be at most cti.write_buffer_bytes",
     ),
     Relation(
+        ("csta.max_message_bytes", "cti.write_buffer_bytes"),
+        _at_most,
+        "must be at most cti.write_buffer_bytes",
+    ),
+    Relation(
+        ("csta.min_session_s", "csta.session_s"),
+        _at_most,
+        "must be at most csta.session_s",
+    ),
+    Relation(
+        ("csta.session_s", "csta.max_session_s"),
+        _at_most,
+        "must be at most csta.max_session_s",
+    ),
+    Relation(
         ("overload.new_after_ms", "overload.all_after_ms"),
         _at_most,
         "must be at most overload.all_after_ms",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from actors import call_saving, cti_record
+from actors import agent_table, call_saving, cti_record
 from actors.collecting import no_collection
 from actors.journal.records import Crashed, Failing, JournalError, Recovered, Working
 from actors.standby import Standby
@@ -94,6 +94,7 @@ class ContextStore(GenServer):
         """No awaiting here: whoever kills this actor must not come in between."""
         self._args.pool.recovered = recovered.values.pop(call_saving.KIND, {})
         self._args.links.restore(recovered.values.pop(cti_record.KIND, {}))
+        self._args.links.agents.restore(recovered.values.pop(agent_table.KIND, {}).values())
         self._recovered = msgspec.structs.replace(recovered, values={})
         missing = recovered.missing_commits
         told = {"rows": recovered.rows, "seconds": round(recovered.seconds, 3), "missing": missing}

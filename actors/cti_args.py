@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.cti_table import LinkTable
     from actors.overload import Overload
     from actors.session_opening import Openings
+    from actors.session_pool import SessionPool
     from actors.web.tokens import TokenStore
 
 
@@ -25,6 +26,7 @@ class LinkArgs(Struct, frozen=True):
         tokens: who may connect.
         openings: how sessions of new calls are opened.
         overload: what is refused so that the rest is answered in time.
+        pool: the sessions that live.
     """
 
     row: LinkRow
@@ -33,3 +35,4 @@ class LinkArgs(Struct, frozen=True):
     tokens: TokenStore
     openings: Openings
     overload: Overload
+    pool: SessionPool

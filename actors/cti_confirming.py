@@ -64,23 +64,36 @@ class ConfirmingLink(GenServer):
         if connection is not None and connection.link.state.phase == "open":
             self._write(connection.link.send(message, self._now))
             return True
-        if row.session is None or row.session.next_out == 0:
+        if row.session is None or row.session.next_out == 0 or not row.lasting:
             return False
         link_session.send(row.session, message, self._now)
         return True
 
-    def _error(self, message: Message, code: ErrorCode, msg: str, field: str | None) -> None:
-        """Refuse a frame of the peer, which confirms it; the peer is told when that holds."""
+    def _error(
+        self,
+        message: Message,
+        code: ErrorCode,
+        msg: str,
+        field: str | None,
+        rev: int | None = None,
+    ) -> None:
+        """Refuse a frame of the peer, which confirms it; the peer is told when that holds.
+
+        Where nothing is repeated it holds at once.
+        """
         row, now = self._row, self._now
         pending = row.pending.pop(message.i, None)
         session = row.session
         if session is None:
             return
+        error = Error(code=code, ref=message.i, msg=msg, field=field, rev=rev)
+        if not row.lasting:
+            self._send(error)
+            return
         until = link_session.FOR_EVER
         if isinstance(message, RouteRequest | RerouteRequest):
             at = now if pending is None else pending.at
             until = refusals.answer_by(session, message.reply_ms, at)
-        error = Error(code=code, ref=message.i, msg=msg, field=field)
         refusals.refuse(session, error, now, until)
 
     # Confirming

@@ -22,6 +22,7 @@ from supervision.release.sockets import NotDetachable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from protocols.csta.link import Link as CstaLink
     from protocols.cti.link import Link
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Kernel
@@ -83,12 +84,13 @@ class CtiConnection(asyncio.Protocol):
         limits: its bounds.
 
     Attributes:
-        link: the protocol's end of it, which ``accepted`` gives it.
+        link: the protocol's end of it, which ``accepted`` gives it; its actor puts another in its
+            place where the peer turns out to speak framing B.
         peer: where it comes from.
         lost: how it ended; None while it is open.
     """
 
-    link: Link
+    link: Link | CstaLink
 
     def __init__(
         self,

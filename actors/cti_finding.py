@@ -15,13 +15,16 @@ from actors.call_names import call_name, xref_name
 from actors.cti_confirming import ConfirmingLink
 from actors.cti_held import Held
 from actors.cti_table import Proceed
-from protocols.cti.messages import CallEvent, RouteRequest
+from protocols.cti.messages import CallEvent, DataUpdate, RouteRequest
 from supervision import Down, Response
 from supervision.eventloop.lifecycle import starting
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from actors.cti_ways import Pending, Way
     from actors.session_opening import Opening, Openings
+    from actors.session_pool import SessionPool
     from protocols.cti.messages import ErrorCode, Message
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.links import Monitor
@@ -34,11 +37,16 @@ OPEN_FOR_S = 1.0
 """How long a link tries to have a session opened, before it waits for the next round."""
 
 
+SESSION = "session"
+"""Of names that are the id of a session: the pool knows where it lives."""
+
+
 class FindingLink(ConfirmingLink):
     """The look-ups of one link; ``CtiLink`` is the whole actor."""
 
-    def _begin_finding(self, openings: Openings) -> None:
+    def _begin_finding(self, openings: Openings, sessions: SessionPool) -> None:
         self._openings = openings
+        self._sessions = sessions
         self._held = Held()
         self._opening: dict[int, tuple[Opening, Pending]] = {}
         self._opening_calls: dict[tuple[str, str], str] = {}
@@ -65,7 +73,7 @@ class FindingLink(ConfirmingLink):
         """Hand a frame to its session, or have it wait for it."""
         name = self._name(pending.message)
         waits = name in self._opening_calls or name in self._held
-        session = None if waits else self.whereis(name)
+        session = None if waits else self._session_of(name)
         if session is not None:
             self._pass(pending, session)
         elif not waits and self._may_open(pending, name):
@@ -74,6 +82,12 @@ class FindingLink(ConfirmingLink):
             pending.handed = 0.0
             self._held.hold(name, pending, self._now)
             self._look_later()
+
+    def _session_of(self, name: Hashable) -> LocalAddress | None:
+        """Where the session with a name lives."""
+        if type(name) is tuple and name[0] == SESSION:
+            return self._sessions.address_of(name[1])
+        return self.whereis(name)
 
     def _may_open(self, pending: Pending, name: tuple[str, str]) -> bool:
         """Whether a frame opens a session; not while that of its call waits to be restarted."""
@@ -115,7 +129,7 @@ class FindingLink(ConfirmingLink):
             while (pending := row.ways.next_of(way, row.first)) is not None:
                 if row.pending.get(pending.message.i) is not pending:
                     continue  # it has been refused meanwhile
-                if self.whereis(self._name(pending.message)) is not way.session:
+                if self._session_of(self._name(pending.message)) is not way.session:
                     for frame in (pending, *row.ways.take_waiting(way)):
                         self._give(frame)
                     break
@@ -134,6 +148,9 @@ class FindingLink(ConfirmingLink):
             return call_name(message.call)
         if isinstance(message, CallEvent):
             return self._name_of_call(message)
+        if isinstance(message, DataUpdate):
+            session, call = message.session, message.call
+            return call_name(str(call)) if session is None else (SESSION, session)
         name = xref_name(message.xref)
         call = self._opening_calls.get(name)
         return name if call is None else call_name(call)
@@ -200,7 +217,7 @@ class FindingLink(ConfirmingLink):
         self._look = None
         if self._pool is None:
             self._watch_pool()
-        for pending, session in self._held.found(self.whereis):
+        for pending, session in self._held.found(self._session_of):
             self._pass(pending, session)
         if self._pool is not None:
             for pending in self._held.overdue(self._now, self._opening_calls):

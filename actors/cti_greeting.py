@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.cti_row import LinkRow
-    from protocols.cti.events import Event, HelloReceived
+    from protocols.csta.events import Event
+    from protocols.csta.link import Link as CstaLink
+    from protocols.cti.events import HelloReceived
     from protocols.cti.link import Link
 
 SESSION_BYTES = 12
@@ -62,7 +64,7 @@ class GreetingLink(PressedLink):
             self._let_go_on(link, hello.resume.session)
         self._set_timer_anew()
 
-    def _let_in(self, link: Link) -> None:
+    def _let_in(self, link: Link | CstaLink) -> None:
         events = link.accept(secrets.token_hex(SESSION_BYTES), self._now)
         assert link.session is not None
         self._table.begin(self._row, link.session)
@@ -74,9 +76,10 @@ class GreetingLink(PressedLink):
     def _opened_connection(self) -> None:
         """A peer has been let in."""
 
-    def _let_go_on(self, link: Link, session: str) -> None:
+    def _let_go_on(self, link: Link | CstaLink, session: str) -> None:
         row = self._table.find(session)
-        if row is None or row.session is None or not link.can_resume(row.session):
+        goes_on = row is not None and row.lasting
+        if row is None or row.session is None or not (goes_on and link.can_resume(row.session)):
             self._table.lose()
             self._take(link.resume_lost(self._now))
             return

@@ -14,12 +14,13 @@ from actors import metrics
 from actors.call_names import link_name
 from actors.cti_args import LinkArgs
 from actors.cti_connection import Readable
+from actors.cti_framing_b import FramingBLink
 from actors.cti_greeting import GreetingLink
 from actors.cti_row import forget_unconfirmed, queue
 from actors.cti_table import Over, Resumed
 from actors.cti_ways import Pending
 from protocols.cti import link_session
-from protocols.cti.events import Closed, FramingB, HelloReceived, Received, Refused
+from protocols.cti.events import Closed, HelloReceived, Received, Refused
 from protocols.cti.messages import (
     RouteRequest,
     RpAbort,
@@ -33,7 +34,7 @@ from supervision.reasons import shutdown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from protocols.cti.events import Event
+    from protocols.csta.events import Event
     from supervision.eventloop.timers import Timer
 
 LINKS = "ctiLinks"
@@ -47,7 +48,7 @@ MAX_CRASHES = 3
 """Frames that may crash a link session's actor before its connection is closed."""
 
 
-class CtiLink(GreetingLink):
+class CtiLink(FramingBLink):
     """One link session; see the module."""
 
     # Beginning and end
@@ -63,7 +64,7 @@ class CtiLink(GreetingLink):
         self._carrying = False
         row.owner = self.address
         self._now = self.now()
-        self._begin_routing(args.settings, args.openings)
+        self._begin_routing(args.settings, args.openings, args.pool)
         if row.session is not None:
             self.register(link_name(row.id))
         self.at_end(self._leave)  # also when it is killed, and terminate is not called
@@ -100,6 +101,7 @@ class CtiLink(GreetingLink):
             return
         if row.open:
             self._opened_connection()
+            self._relieve_later()
         self._set_timer_anew()
         row.connection.attach(self.address)
 
@@ -131,6 +133,7 @@ class CtiLink(GreetingLink):
         row, session = self._row, self._row.session
         connection = row.connection
         return {
+            **self._shown(),
             "peer": None if connection is None else connection.peer,
             "session": row.id,
             "link": None if connection is None else connection.link.statistics(),
@@ -173,6 +176,8 @@ class CtiLink(GreetingLink):
         events = connection.link.receive(read.data, read.at)
         self._row.reading = False
         self._take(events)
+        if not self._row.lasting:
+            self._set_timer_nearer()
         if connection.link.state.repetitions != repeated:
             metrics.LINK_FRAMES_REPEATED.inc(connection.link.state.repetitions - repeated)
 
@@ -193,6 +198,8 @@ class CtiLink(GreetingLink):
             self._link_due()
         elif what == "press":
             self._press_again()
+        elif ref is self._relief:
+            self._relieve()
         elif not isinstance(what, str):
             self._open_again(what)
 
@@ -214,6 +221,13 @@ class CtiLink(GreetingLink):
         due = None if connection is None else connection.link.next_timeout
         if due is not None and self._timer is None:
             self._timer = self.start_timer(due - self._now, "link")
+
+    def _set_timer_nearer(self) -> None:
+        """In framing B a peer may shorten its application session."""
+        connection, timer = self._row.connection, self._timer
+        due = None if connection is None else connection.link.next_timeout
+        if due is not None and timer is not None and due < timer.when:
+            self._set_timer_anew()
 
     def _resumed(self, message: Resumed) -> None:
         """Another connection carries the link session from now on."""
@@ -273,19 +287,15 @@ class CtiLink(GreetingLink):
             particulars = {"msg": event.msg, "field": event.field, "ref": event.ref}
             self._log("refused", code=event.code, count=count, **particulars)
 
-    def _framing_b(self, event: FramingB) -> None:
-        del event
-        self._log("framing B is not served yet")
-
     def _closed(self, event: Closed) -> None:
-        """The connection has ended; the link session waits for another."""
+        """The connection has ended; the link session waits for another, if one may come."""
         row = self._row
         self._log("closed", why=event.reason, msg=event.msg, code=event.code)
         connection, row.connection = row.connection, None
         if connection is not None:
             connection.close()
         self.leave(LINKS)
-        if row.session is None:
+        if row.session is None or not row.lasting:
             self._table.end(row)
             self.stop(shutdown(event.reason))
         else:
@@ -345,13 +355,14 @@ class CtiLink(GreetingLink):
         Over: _over,
         Timeout: _timeout,
         **GreetingLink.ROUTING_INFO,
+        **GreetingLink.CONTEXT_INFO,
     }
     _EVENTS: ClassVar[dict[type, Any]] = {
         HelloReceived: GreetingLink._hello,  # noqa: SLF001 - of this very class
         Received: _received,
         Refused: _refused,
-        FramingB: _framing_b,
         Closed: _closed,
+        **FramingBLink.FRAMING_B_EVENTS,
     }
     _MESSAGES: ClassVar[dict[type, Any]] = {
         RpRegister: _rp_register,
@@ -359,4 +370,5 @@ class CtiLink(GreetingLink):
         RpAbort: _rp_end,
         RouteRequest: _route_request,
         **GreetingLink.ROUTING_FRAMES,
+        **GreetingLink.CONTEXT_FRAMES,
     }

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from actors.cti_table import LinkTable
     from actors.overload import Overload
     from actors.session_opening import Openings
+    from actors.session_pool import SessionPool
     from actors.web.tokens import TokenStore
     from protocols.cti.link_state import LinkConfig
 
@@ -62,6 +63,7 @@ class ListenerArgs(Struct, frozen=True):
         tokens: who may connect.
         openings: how sessions are opened.
         overload: what is refused so that the rest is answered in time.
+        pool: the sessions that live.
     """
 
     socket: socket.socket
@@ -70,6 +72,7 @@ class ListenerArgs(Struct, frozen=True):
     tokens: TokenStore
     openings: Openings
     overload: Overload
+    pool: SessionPool
 
 
 class Turned(Struct, frozen=True):
@@ -177,7 +180,13 @@ class CtiListener(GenServer):
         """Have an actor started for a link, where it has none."""
         given = self._args
         args = LinkArgs(
-            row, given.table, given.settings, given.tokens, given.openings, given.overload
+            row,
+            given.table,
+            given.settings,
+            given.tokens,
+            given.openings,
+            given.overload,
+            given.pool,
         )
         spec = ChildSpec(
             row.child,

@@ -6,10 +6,11 @@ not read. What ends a call or a dialogue always passes: it makes room.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from actors.call_names import call_name, xref_name
-from actors.cti_routing import RoutingLink
+from actors.cti_context import ContextLink
 from protocols.cti.link import ends
 from protocols.cti.messages import RerouteRequest, RouteRequest
 
@@ -27,7 +28,7 @@ PRESS_S = 0.01
 """Wait before the journal's load is looked at again."""
 
 
-class PressedLink(RoutingLink):
+class PressedLink(ContextLink):
     """The back-pressure of one link; ``CtiLink`` is the whole actor."""
 
     _args: LinkArgs
@@ -70,7 +71,17 @@ class PressedLink(RoutingLink):
         rule = self._rule(message, pending.at)
         if rule:
             self._error(message, 429, rule, None)
+            self._refused_by_load()
         return bool(rule)
+
+    @abstractmethod
+    def _refused_by_load(self) -> None:
+        """A frame has been refused, for there is too much."""
+
+    def _loaded(self) -> bool:
+        """Whether frames are refused now, or not even read."""
+        busy = self._pressing or not self._args.overload.calm
+        return busy or self._table.journal.load >= READ_AGAIN
 
     def _rule(self, message: Message, at: float) -> str:
         if self._full:

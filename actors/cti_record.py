@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
 from actors.journal import versions
 from actors.journal.records import Codec
 from protocols.cti.link_session import Record
-from supervision.release.versions import SAME
+from supervision.release.versions import Conversions
 
 KIND = "link"
-VERSION = 1
-WAYS = SAME
-"""Between the versions of a record."""
+VERSION = 2
+
+
+def without_rev(error: dict[str, Any]) -> dict[str, Any]:
+    """A refusal, or what else is repeated to a peer, as it was when none named a revision."""
+    error.pop("rev", None)
+    return error
+
+
+def _same(record: Any) -> Any:
+    return record
+
+
+def _before_revisions(record: Any) -> Any:
+    for one in record["record"].get("recent", ()):
+        without_rev(one)
+    return record
+
+
+WAYS = Conversions(up={1: _same}, down={2: _before_revisions})
+"""Between the versions of a record; 2: a refusal may name the current revision."""
 
 
 class LinkRecord(Struct, frozen=True):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from actors import dialogues, metrics
 from actors.call_messages import (
     CallTold,
+    DataAsked,
     FrameHandled,
     GuardAnswered,
     RerouteAsked,
@@ -26,6 +27,7 @@ from actors.cti_finding import FindingLink
 from actors.routing import late_default, late_end, marks
 from protocols.cti.messages import (
     CallEvent,
+    DataUpdate,
     RerouteRequest,
     RouteEnd,
     RouteRequest,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from actors.cti_ways import Pending
     from actors.routing import Decision
     from actors.session_opening import Openings
+    from actors.session_pool import SessionPool
     from protocols.cti.messages import Message
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.timers import Timer
@@ -48,9 +51,11 @@ WORKS_ON = "callSession"
 class RoutingLink(FindingLink):
     """The routing of one link; ``CtiLink`` is the whole actor."""
 
-    def _begin_routing(self, settings: CallSettings, openings: Openings) -> None:
+    def _begin_routing(
+        self, settings: CallSettings, openings: Openings, sessions: SessionPool
+    ) -> None:
         self._settings = settings
-        self._begin_finding(openings)
+        self._begin_finding(openings, sessions)
         self._guard: Timer | None = None
 
     # Frames of the peer
@@ -99,6 +104,8 @@ class RoutingLink(FindingLink):
                 self.send(session, CallTold(message, link))
             case RouteUsed() | RouteEnd():
                 self.send(session, RouteTold(message, link))
+            case DataUpdate():
+                self.send(session, DataAsked(message, link))
 
     def _hand_request(
         self, pending: Pending, message: RouteRequest | RerouteRequest, session: LocalAddress
@@ -158,7 +165,8 @@ class RoutingLink(FindingLink):
         elif pending is None or isinstance(pending.message, RouteRequest | RerouteRequest):
             self._confirm(refusal.i)  # its peer waits no more
         else:
-            self._error(pending.message, refusal.code, refusal.msg, refusal.field)
+            code, msg, field = refusal.code, refusal.msg, refusal.field
+            self._error(pending.message, code, msg, field, refusal.rev)
 
     def _frame_handled(self, handled: FrameHandled) -> None:
         self._settled(handled.i)
@@ -202,8 +210,11 @@ class RoutingLink(FindingLink):
         return message.rp, late_default(self._settings.table, message.rp, waited_for)
 
     def _about_nothing(self, message: Message) -> None:
-        field = "call" if isinstance(message, CallEvent) else "xref"
-        msg = "call has no session" if field == "call" else "xref is not of an open dialogue"
+        field, msg = "xref", "xref is not of an open dialogue"
+        if isinstance(message, DataUpdate) and message.session is not None:
+            field, msg = "session", "there is no such session"
+        elif isinstance(message, CallEvent | DataUpdate):
+            field, msg = "call", "call has no session"
         self._refuse(message, 404, msg, field)
 
     ROUTING_INFO: ClassVar[dict[type, Any]] = {

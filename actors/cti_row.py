@@ -10,13 +10,14 @@ from msgspec import Struct, field
 from actors.cti_dialogues import Questions
 from actors.cti_ways import Pending, Ways
 from protocols.cti import link_session
-from protocols.cti.events import Event, Received, Transmit
+from protocols.cti.events import Received, Transmit
 from protocols.cti.link_session import LinkSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.cti_connection import CtiConnection
+    from protocols.csta.events import Event
     from supervision.eventloop.cell import LocalAddress
 
 
@@ -37,6 +38,7 @@ class LinkRow(Struct, kw_only=True, eq=False):
         registrations: routing points by the name of their registration.
         over: it has ended.
         crashes: how often a frame crashed its actor.
+        lasting: whether the link session outlives its connection; not in framing B.
     """
 
     number: int
@@ -52,6 +54,7 @@ class LinkRow(Struct, kw_only=True, eq=False):
     registrations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     over: bool = False
     crashes: int = 0
+    lasting: bool = True
 
     @property
     def id(self) -> str:

@@ -9,56 +9,36 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
 from actors import metrics
+from actors.agent_table import AgentTable
 from actors.cti_record import KIND, LinkRecord
 from actors.cti_row import LinkRow, queue
 from actors.entrance import Entrance
+from protocols.csta.link import Link as CstaLink
+from protocols.csta.link_state import CstaConfig
 from protocols.cti import link_session, refusals
 from protocols.cti.events import Received
 from protocols.cti.link import Link
 from protocols.cti.link_state import session_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from actors.cti_connection import CtiConnection
+    from actors.cti_journal import LinkJournal
     from actors.standby import Standby
-    from protocols.cti.events import Event
+    from protocols.csta.events import Event
     from protocols.cti.link_session import LinkSession
-    from protocols.cti.link_state import LinkConfig
+    from protocols.cti.link_state import LinkConfig, LinkState
     from supervision.eventloop.kernel import Kernel
 
 
 RESTING_OF_PEER = 8
 """Link sessions that a peer may leave behind when it begins another one."""
-
-
-class LinkJournal(Protocol):
-    """What links need of the journal."""
-
-    def put(self, kind: str, key: str, value: Any) -> None:
-        """Keep the latest state of a key."""
-
-    def delete(self, kind: str, key: str) -> None:
-        """Forget a key."""
-
-    def after(self, effect: Callable[[], None], place: tuple[str, str] | None = None) -> None:
-        """Have something done once all that was put is durable."""
-
-    def stalled(self, now: float) -> bool:
-        """Whether commits fail, or take too long."""
-
-    @property
-    def load(self) -> float:
-        """The share of its queue that is in use."""
-
-    @property
-    def failing(self) -> str:
-        """Why commits do not succeed now; empty while they do."""
 
 
 class TableLimits(Struct, frozen=True):
@@ -69,11 +49,13 @@ class TableLimits(Struct, frozen=True):
         max_link_sessions: link sessions without a connection; the oldest of the peer that has most
             of them give way.
         resume_s: seconds that a peer has to resume.
+        max_agents: agents that are known.
     """
 
     max_links: int = 256
     max_link_sessions: int = 1_000
     resume_s: float = 300.0
+    max_agents: int = 10_000
 
 
 class TableCounts(Struct):
@@ -122,8 +104,10 @@ class LinkTable:
         config: the limits of each link.
         limits: its own.
         standby: the node's gate; None is one that is open.
+        csta: the limits of links in framing B.
 
     Attributes:
+        agents: that the peers have told of.
         entrance: whether connections are accepted.
         connections: that are open, those included whose link has ended and whose peer has not
             read the rest yet.
@@ -142,11 +126,15 @@ class LinkTable:
         config: LinkConfig,
         limits: TableLimits,
         standby: Standby | None = None,
+        *,
+        csta: CstaConfig | None = None,
     ) -> None:
         self.entrance = Entrance(standby)
         self.journal = journal
         self.config = structs.replace(config, withhold_refusals=True)
+        self.csta = csta or CstaConfig()
         self.limits = limits
+        self.agents = AgentTable(journal, limits.max_agents)
         self.connections: set[CtiConnection] = set()
         self.rows: dict[int, LinkRow] = {}
         self.resting: dict[str, float] = {}
@@ -174,6 +162,15 @@ class LinkTable:
         row = self._new_row()
         row.connection = connection
         return row
+
+    def link_in_framing_b(self, state: LinkState) -> CstaLink:
+        """The link of a connection that turns out to speak framing B.
+
+        Args:
+            state: what the link knew that has found out.
+        """
+        opened_at = state.opened_at
+        return CstaLink(self.config, self.csta, now=opened_at, wall=opened_at + state.wall_offset)
 
     def _new_row(self) -> LinkRow:
         self._last += 1
@@ -264,7 +261,8 @@ class LinkTable:
         self.leavers.add(row.child)
         if row.session is not None and self._sessions.pop(row.id, None) is not None:
             self.resting.pop(row.id, None)
-            self.journal.delete(KIND, row.id)
+            if row.lasting:
+                self.journal.delete(KIND, row.id)
 
     def sweep(self) -> None:
         """Give up what nobody has resumed in time."""
@@ -290,12 +288,17 @@ class LinkTable:
     def record(self, row: LinkRow, last_in: int) -> None:
         """Put a link session into the journal, and acknowledge once that is durable.
 
+        One that does not outlive its connection is not put there, and waits for nothing.
+
         Args:
             row: which one.
             last_in: the number up to which that covers the peer's frames.
         """
         session = row.session
         if session is None or row.over:
+            return
+        if not row.lasting:
+            self._recorded(row, session, last_in)
             return
         wall = self._kernel.clock.wall()
         record = LinkRecord(link_session.record(session), dict(row.registrations), wall)

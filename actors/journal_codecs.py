@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors import call_saving, cti_record, outbox_records
+from actors import agent_table, call_saving, cti_record, outbox_records
 from actors.journal.records import OUTBOX
 from actors.session_record import SessionRecords
 
@@ -24,6 +24,7 @@ def codecs(wall: Callable[[], float], monotonic: Callable[[], float]) -> dict[st
     return {
         call_saving.KIND: SessionRecords(wall, monotonic).codec(),
         cti_record.KIND: cti_record.CODEC,
+        agent_table.KIND: agent_table.CODEC,
         outbox_records.REFUSED: outbox_records.REFUSED_CODEC,
         OUTBOX: outbox_records.OUTBOX_CODEC,
     }

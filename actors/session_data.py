@@ -28,6 +28,8 @@ from protocols.cti.messages import AniType
 from protocols.cti.parsing import not_icm_portable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from actors.session_api import AddJourneyStep, PatchSession, SessionState
     from protocols.cti.messages import CallEvent
 
@@ -196,6 +198,40 @@ def _user_data(session: Session, patch: PatchSession) -> dict[str, Any]:
         if key.startswith(USER_DATA_KEY)
     }
     return kept | added
+
+
+def difference(before: Session, after: Session) -> tuple[dict[str, Any], list[str]]:
+    """What of the context has changed, by the keys that a caller changes it by.
+
+    Args:
+        before: the record then.
+        after: the record now.
+
+    Returns:
+        The new values, and the keys that are gone.
+    """
+    was, now = _context(before), _context(after)
+    changed = {key: value for key, value in now.items() if key not in was or was[key] != value}
+    return changed, [key for key in was if key not in now]
+
+
+def values_of(session: Session, keys: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    """The values of some keys of the context as they are now, and those of the keys without one."""
+    context = _context(session)
+    asked = list(dict.fromkeys(keys))
+    known = {key: context[key] for key in asked if key in context}
+    return known, [key for key in asked if key not in context]
+
+
+def _context(session: Session) -> dict[str, Any]:
+    plain = {key: getattr(session, key) for key in ("auth_level", "lang", "digits")}
+    context = {key: value for key, value in plain.items() if value is not None}
+    return context | {USER_DATA_KEY + key: value for key, value in session.ud.items()}
+
+
+def links_of(session: Session) -> tuple[str, ...]:
+    """The link sessions that have told of the call, the one heard last at the end."""
+    return session.applied[::2]
 
 
 def with_step(session: Session, step: AddJourneyStep, longest: int, wall: float) -> Session:

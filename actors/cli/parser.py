@@ -202,6 +202,13 @@ COMMANDS: Commands = {
             argument("--limit", type=whole(1), metavar="N", help="how many (50)"),
         ),
     ),
+    "agents": (
+        "List the agents that CTIs have told of.",
+        verb(
+            "agents:agents",
+            argument("--limit", type=whole(1), metavar="N", help="how many (50)"),
+        ),
+    ),
     "actor": ("Look at one actor, act on it, watch it.", _actor),
     "session": ("Show the sessions of calls.", group(SESSION)),
     "database": ("The database: hosts, connections, size of the pool.", group(DATABASE)),

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors import cti_record, outbox_records, session_record
+from actors import agent_table, cti_record, outbox_records, session_record
 from actors.call_messages import StoreSession
 from actors.journal.records import OUTBOX
 from actors.session_api import SessionState
 from actors.takeover.actor_kinds import KINDS
+from actors.takeover.agents import AgentsPart, AgentsState
 from actors.takeover.counters import CountersPart, CountersState
 from actors.takeover.http_connections import HttpPart, HttpState
 from actors.takeover.links import LinksPart
@@ -36,6 +37,7 @@ FILE = Path(__file__).with_name("state_types.json")
 
 _PARTS: tuple[tuple[type[Part], type[Struct]], ...] = (
     (ActorsPart, Body),
+    (AgentsPart, AgentsState),
     (CountersPart, CountersState),
     (HttpPart, HttpState),
     (LinksPart, LinksState),
@@ -56,6 +58,7 @@ def types() -> list[StateType]:
         *map(of_actor, KINDS),
         StateType(session_record.KIND, session_record.VERSION, session, session_record.WAYS),
         StateType(cti_record.KIND, cti_record.VERSION, cti_record.LinkRecord, cti_record.WAYS),
+        StateType(agent_table.KIND, agent_table.VERSION, agent_table.Agent, agent_table.WAYS),
         StateType(OUTBOX, outbox_records.VERSION, StoreSession, outbox_records.WAYS),
         StateType(
             outbox_records.REFUSED,

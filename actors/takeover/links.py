@@ -20,28 +20,31 @@ from actors.takeover.links_state import (
     ConnectionState,
     LinksState,
     RowState,
+    known_of,
     row_of,
     row_state,
     told_of,
 )
+from actors.takeover.links_versions import VERSION, WAYS
 from actors.takeover.part_states import read, written
 from actors.takeover.pauses import Held
+from protocols.csta.link import Link as CstaLink
 from protocols.cti.link import Link
 from supervision.eventloop.managed import Cast
 from supervision.release.carrier import Packed, Part
 from supervision.release.sockets import Detached
-from supervision.release.versions import Conversions
 
 if TYPE_CHECKING:
     from actors.cti_row import LinkRow
     from actors.cti_table import LinkTable
     from actors.session_pool import SessionPool
+    from protocols.cti.link_session import LinkSession
     from protocols.cti.link_state import LinkConfig
     from protocols.cti.messages import HeartbeatTimes
     from supervision.eventloop.kernel import Kernel
+    from supervision.release.versions import Conversions
 
 NAME = "links"
-VERSION = 2
 
 _DECODER = msgspec.msgpack.Decoder(LinksState)  # made now: at the freeze it would take time
 
@@ -50,24 +53,6 @@ NOT_PASSED = "it ended while the node was handed over"
 
 NAMED = 20
 """Links that operators are told of by name because something of theirs is not done with."""
-
-
-def _as_it_is(state: dict[str, Any]) -> dict[str, Any]:
-    return state
-
-
-def _untreated(state: dict[str, Any]) -> dict[str, Any]:
-    for row in state["rows"]:
-        for pending in row["pending"]:
-            if pending["guarded"] is not None:
-                _, decision = pending["guarded"]
-                for key in ("treat", "send", "stale"):
-                    decision.pop(key, None)
-    return state
-
-
-CONVERSIONS = Conversions(up={1: _as_it_is}, down={2: _untreated})
-"""Version 2 has decisions with what goes along; those of version 1 were targets alone."""
 
 
 class LinksPart(Part):
@@ -84,7 +69,7 @@ class LinksPart(Part):
 
     name = NAME
     version = VERSION
-    conversions = CONVERSIONS
+    conversions: Conversions = WAYS
 
     def __init__(self, kernel: Kernel, table: LinkTable, pool: SessionPool) -> None:
         self._kernel = kernel
@@ -161,6 +146,7 @@ class LinksPart(Part):
     ) -> ConnectionState:
         place, link = sockets.get(connection), connection.link
         hb, window = told_of(link)
+        framing_a, framing_b = known_of(link)
         lost = connection.lost
         if place is None:
             detached, abort_at = Detached(-1), None
@@ -175,7 +161,8 @@ class LinksPart(Part):
             unread=connection.reads,
             lost=lost,
             abort_at=abort_at,
-            link=link.state,
+            link=framing_a,
+            csta=framing_b,
             arrived=link.arrived,
             hb=hb,
             window=window,
@@ -269,23 +256,33 @@ class _Making:
         table = self._table
         made = CtiConnection(self._kernel, _nobody, table.closed, self._limits)
         made.carry(state.peer, state.unread, state.lost)
-        made.link = self._link(state)
-        open_session = None if row is None or state.link.phase != "open" else row.session
-        made.link.carry(state.link, open_session, state.arrived)
+        made.link = self._link(state, None if row is None else row.session)
         if state.socket is not None:
             socket = Detached(self._descriptors[state.socket], state.unsent, state.closing)
             self.out[made] = (socket, state.abort_at)
         return made
 
-    def _link(self, state: ConnectionState) -> Link:
-        """A link whose peer has been told other heartbeats than this configuration's."""
+    def _link(self, state: ConnectionState, session: LinkSession | None) -> Link | CstaLink:
+        config, clock = self._config(state), self._kernel.clock
+        now, wall = clock.monotonic(), clock.wall()
+        if state.csta is not None:
+            csta = CstaLink(config, self._table.csta, now=now, wall=wall)
+            csta.carry(state.csta, session if state.csta.phase == "open" else None, state.arrived)
+            return csta
+        link = Link(config, now=now, wall=wall)
+        if state.link is None:
+            raise ValueError("a connection of no framing")
+        link.carry(state.link, session if state.link.phase == "open" else None, state.arrived)
+        return link
+
+    def _config(self, state: ConnectionState) -> LinkConfig:
+        """That of a link whose peer has been told other heartbeats than this configuration's."""
         told = (state.hb, state.window)
         config = self._configs.get(told)
         if config is None:
             config = structs.replace(self._table.config, hb=state.hb, window=state.window)
             self._configs[told] = config
-        clock = self._kernel.clock
-        return Link(config, now=clock.monotonic(), wall=clock.wall())
+        return config
 
 
 def _nobody(connection: CtiConnection) -> None:

@@ -6,7 +6,7 @@ its conversions. Times are seconds of the machine's monotonic clock, which goes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import cast
 
 from msgspec import Struct
 
@@ -16,52 +16,13 @@ from actors.cti_row import LinkRow
 from actors.cti_table import TableCounts
 from actors.cti_ways import Pending
 from actors.routing import Decision
-from protocols.cti import events
-from protocols.cti.events import CloseReason
+from actors.takeover.links_events import EventState, event_of, event_state
+from protocols.csta.link import Link as CstaLink
+from protocols.csta.link_state import LinkState as CstaLinkState
+from protocols.cti.link import Link
 from protocols.cti.link_session import LinkSession
 from protocols.cti.link_state import LinkState
-from protocols.cti.messages import ErrorCode, HeartbeatTimes, Hello, Inbound
-
-if TYPE_CHECKING:
-    from protocols.cti.link import Link
-
-
-class ReceivedState(Struct, tag="received"):
-    """As `protocols.cti.events.Received`; so are those that follow."""
-
-    message: Inbound
-    at: float
-    again: bool
-
-
-class HelloState(Struct, tag="hello"):
-    """As `HelloReceived`."""
-
-    hello: Hello
-
-
-class RefusedState(Struct, tag="refused"):
-    """As `Refused`."""
-
-    code: ErrorCode
-    msg: str
-    field: str | None
-    ref: int
-
-
-class FramingState(Struct, tag="framing-b"):
-    """As `FramingB`."""
-
-
-class ClosedState(Struct, tag="closed"):
-    """As `Closed`."""
-
-    reason: CloseReason
-    msg: str
-    code: ErrorCode | None
-
-
-EventState: TypeAlias = ReceivedState | HelloState | RefusedState | FramingState | ClosedState
+from protocols.cti.messages import HeartbeatTimes, Inbound
 
 
 class PendingState(Struct, kw_only=True):
@@ -86,7 +47,8 @@ class ConnectionState(Struct, kw_only=True):
         unread: what was read and not handled.
         lost: how it has ended; None while it is open.
         abort_at: when it is cut off unless something happens; None for never.
-        link: what its end of the protocol knows.
+        link: what its end of the protocol knows, in framing A; None in framing B.
+        csta: the same in framing B; None in framing A.
         arrived: the bytes of an incomplete frame.
         hb: the heartbeats that its peer was told.
         window: the window that its peer was told.
@@ -99,7 +61,8 @@ class ConnectionState(Struct, kw_only=True):
     unread: tuple[BytesRead, ...]
     lost: EndOfFile | None
     abort_at: float | None
-    link: LinkState
+    link: LinkState | None
+    csta: CstaLinkState | None
     arrived: bytes
     hb: HeartbeatTimes
     window: int
@@ -164,7 +127,7 @@ def row_state(row: LinkRow, connection: ConnectionState | None, *, listed: bool)
         listed=listed,
         session=row.session,
         connection=connection,
-        events=[_event_state(event) for event in row.events],
+        events=[event_state(event) for event in row.events],
         pending=[_pending_state(pending) for pending in row.pending.values()],
         released=released,
         handed=handed,
@@ -182,8 +145,9 @@ def row_of(state: RowState) -> LinkRow:
         session=state.session,
         registrations=state.registrations,
         crashes=state.crashes,
+        lasting=state.connection is None or state.connection.csta is None,
     )
-    row.events.extend(map(_event, state.events))
+    row.events.extend(map(event_of, state.events))
     row.pending.update((one.message.i, _pending(one)) for one in state.pending)
     row.questions.counts = state.counts
     for question in state.questions:
@@ -213,36 +177,13 @@ def _pending(state: PendingState) -> Pending:
     )
 
 
-def _event_state(event: events.Event) -> EventState:
-    match event:
-        case events.Received(message, at, again):
-            return ReceivedState(cast("Inbound", message), at, again)
-        case events.HelloReceived(hello):
-            return HelloState(hello)
-        case events.Refused(code, msg, broken, ref):
-            return RefusedState(code, msg, broken, ref)
-        case events.Closed(reason, msg, closing_code):
-            return ClosedState(reason, msg, closing_code)
-        case events.FramingB():
-            return FramingState()
-        case events.Transmit():
-            raise AssertionError("what is to be written is never kept in a row")
+def known_of(link: Link | CstaLink) -> tuple[LinkState | None, CstaLinkState | None]:
+    """What a link knows, by its framing: one of the two."""
+    if isinstance(link, CstaLink):
+        return None, link.state
+    return link.state, None
 
 
-def _event(state: EventState) -> events.Event:
-    match state:
-        case ReceivedState(message, at, again):
-            return events.Received(message, at, again)
-        case HelloState(hello):
-            return events.HelloReceived(hello)
-        case RefusedState(code, msg, broken, ref):
-            return events.Refused(code, msg, broken, ref)
-        case ClosedState(reason, msg, closing_code):
-            return events.Closed(reason, msg, closing_code)
-        case FramingState():
-            return events.FramingB()
-
-
-def told_of(link: Link) -> tuple[HeartbeatTimes, int]:
+def told_of(link: Link | CstaLink) -> tuple[HeartbeatTimes, int]:
     """What the peer of a link was told: heartbeats and the window."""
     return link.config.hb, link.config.window

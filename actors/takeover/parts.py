@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from actors import migrations
 from actors.etc_files import etc_file
 from actors.takeover.actor_kinds import actors_part
+from actors.takeover.agents import AgentsPart
 from actors.takeover.answers import AnswersPart
 from actors.takeover.counters import CountersPart
 from actors.takeover.http_connections import HttpPart
@@ -51,6 +52,7 @@ def _parts(node: Assembly, *, taking: bool) -> list[Part]:
         SessionsBulk(node.kernel, node.pool, node.journal, node.openings.settings),
         actors_part(node.kernel, node.config, taking=taking),
         LinksPart(node.kernel, node.links, node.pool),
+        AgentsPart(node.links.agents),
         HttpPart(node.kernel, node.web, node.services.events),
         AnswersPart(node.services.requests),
         CountersPart(

@@ -6,6 +6,7 @@ import msgspec
 
 from actors.web import (
     actor_operations,
+    agent_operations,
     alarm_operations,
     database_operations,
     debug_operations,
@@ -44,6 +45,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *event_operations.OPERATIONS,
         *alarm_operations.OPERATIONS,
         *database_operations.OPERATIONS,
+        *agent_operations.OPERATIONS,
         *session_operations.OPERATIONS,
         *soap_operations.operations(),
         *reference_operations.OPERATIONS,

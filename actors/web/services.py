@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from actors.agent_table import Agent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.overload import Overload
@@ -37,6 +38,7 @@ class Services:
         region: Whose numbering plan national numbers are read by, ISO 3166-1.
         counts: How much there is in the node.
         alarms: The alarms that are active.
+        agents: The agents that CTIs have told of.
         overload: What may be begun.
         send_list: Fields that an IVR application is sent, by the application's name.
         database: How it stands, and the size of its pool.
@@ -58,6 +60,7 @@ class Services:
     region: str
     counts: Callable[[], NodeCounts]
     alarms: Callable[[], Sequence[Alarm]]
+    agents: Callable[[], Sequence[Agent]]
     overload: Overload
     send_list: Callable[[str], Sequence[str]]
     database: Database

@@ -23,10 +23,10 @@ CloseReason: TypeAlias = Literal[
     "replaced",
     "shutdown",
 ]
-"""Why a link ended: framing B, which a later version serves; first bytes of no framing; no hello in
-time; hello refused; a frame too long or not a map; a frame without `i`; a gap in `i`; heartbeats
-missed; closed by the peer, between frames or within one; its output not read; another connection
-goes on with its link session; vigie stops."""
+"""Why a link ended: framing B, which an older version does not serve; first bytes of no framing; no
+hello in time; hello refused; a frame too long or not a map; a frame without `i`; a gap in `i`;
+heartbeats missed; closed by the peer, between frames or within one; its output not read; another
+connection goes on with its link session; vigie stops."""
 
 
 class Transmit(Struct, frozen=True):
@@ -69,7 +69,10 @@ class Refused(Struct, frozen=True):
 
 
 class FramingB(Struct, frozen=True):
-    """The peer speaks framing B; `Closed` follows."""
+    """The peer speaks framing B: a link of that framing goes on with what has `arrived`.
+
+    The link that tells so takes nothing more; it still ends in time when nobody goes on.
+    """
 
 
 class Closed(Struct, frozen=True):

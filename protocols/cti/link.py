@@ -94,6 +94,8 @@ class Link(LinkBase):
             return self._check_waiting()
         if state.framing == "undecided":
             return self._recognise(now)
+        if state.framing == "B":
+            return []  # it is for the link that goes on with what has arrived
         return self._take_frames(now)
 
     # What time tells
@@ -247,7 +249,7 @@ class Link(LinkBase):
             case "A":
                 return self._take_frames(now)
             case "B":
-                return [FramingB(), *self.close("framing-b", "framing B is not served yet")]
+                return [FramingB()]
         return self.close("framing-unknown", "the first five bytes are of no known framing", 400)
 
     def _check_waiting(self) -> list[Event]:

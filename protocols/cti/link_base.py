@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from protocols.cti import framing, heartbeat, link_session, link_state, refusals
 from protocols.cti.events import Closed, CloseReason, Event, Refused, Transmit
@@ -43,8 +43,11 @@ class LinkBase:
         wall: the same instant in seconds since the epoch.
 
     Attributes:
+        lasting: whether its link session outlives it, for a peer that resumes.
         session: the link session that it carries; None until it is open.
     """
+
+    lasting: ClassVar[bool] = True
 
     def __init__(self, config: LinkConfig, *, now: float, wall: float) -> None:
         self.config = config

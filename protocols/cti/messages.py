@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 MAX_NAME_CHARS = 255
 MAX_TEXT_CHARS = 1_024
@@ -60,6 +60,14 @@ CallEventType: TypeAlias = Literal[
     "failed",
     "abandoned",
 ]
+AgentStatus: TypeAlias = Literal["login", "ready", "notready", "busy", "wrapup", "logout"]
+MAX_SKILLS = 256
+MAX_LEVEL = 100
+SkillName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+Level: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_LEVEL)]
+Skills: TypeAlias = Annotated[dict[SkillName, Level], Meta(max_length=MAX_SKILLS)]
+"""An agent's level by skill; 0 is none."""
+
 ErrorCode: TypeAlias = Literal[400, 401, 404, 409, 413, 429, 500, 503]
 
 
@@ -282,18 +290,73 @@ class CallEvent(Message, tag="call.event", frozen=True):
     new_call: Name | None = None
 
 
+class AgentState(Message, tag="agent.state", frozen=True):
+    """What an agent is now; CSTA's agent states.
+
+    Attributes:
+        ts: since when.
+        dev: where calls reach the agent; None: as before.
+        skills: None: as before.
+    """
+
+    agent: Name
+    st: AgentStatus
+    ts: Time
+    reason: Text | None = None
+    dev: Name | None = None
+    skills: Skills | None = None
+
+
+class DataUpdate(Message, tag="data.update", frozen=True):
+    """The context of a call is to be changed, if nobody has changed it meanwhile.
+
+    Attributes:
+        rev: the revision that the change is based on.
+        set: new values of `auth_level`, `lang`, `digits` and `ud.KEY`.
+        session: which context; or
+        call: that of this call: one of the two.
+        delete: keys that are dropped, or get back the value of a new session; `del` in the frame.
+    """
+
+    rev: Count
+    set: UserData
+    session: Name | None = None
+    call: Name | None = None
+    delete: Names = field(default_factory=list, name="del")
+
+
+class DataChanged(Message, tag="data.update", frozen=True):
+    """The context of a call has been changed, by whomever.
+
+    Attributes:
+        rev: the revision that it has now.
+        set: the new values, of changed keys alone.
+        delete: keys that are gone; `del` in the frame.
+        ref: the number of the frame that asked for it; None where another peer has.
+    """
+
+    session: Name
+    call: Name
+    rev: Count
+    set: UserData
+    delete: list[str] = field(default_factory=list, name="del")
+    ref: Count | None = None
+
+
 class Error(Message, tag="error", frozen=True):
     """A frame was refused.
 
     Attributes:
         ref: the refused frame's `i`, 0 when it had none.
         field: the field that broke the rule, when there is one.
+        rev: the current revision, where a change was based on another.
     """
 
     code: ErrorCode
     ref: Annotated[int, Meta(ge=0)]
     msg: str
     field: str | None = None
+    rev: Count | None = None
 
 
 Inbound: TypeAlias = (
@@ -309,6 +372,8 @@ Inbound: TypeAlias = (
     | RouteEnd
     | RerouteRequest
     | CallEvent
+    | AgentState
+    | DataUpdate
     | Error
 )
 """What vigie receives."""
@@ -323,6 +388,7 @@ Outbound: TypeAlias = (
     | RpAbort
     | RouteSelect
     | RouteEnd
+    | DataChanged
     | Error
 )
 """What vigie sends."""

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from protocols.cti.messages import (
+    DataUpdate,
     ErrorCode,
     Inbound,
     Message,
@@ -93,6 +94,8 @@ def parse(frame: Mapping[str, Any], limits: MessageLimits = DEFAULT_LIMITS) -> I
     message = cast("Inbound", _convert(frame, _INBOUND))
     if isinstance(message, RouteRequest | RerouteRequest):
         _check_request(message, limits)
+    elif isinstance(message, DataUpdate):
+        _check_update(message, limits)
     return message
 
 
@@ -143,7 +146,7 @@ def _convert(frame: Mapping[str, Any], types: Mapping[str, type[Message]]) -> Me
         raise _refusal(str(error), frame) from None
     for name, value in frame.items():
         rule = _broken_rule(value)
-        if rule is not None and name in message.__struct_fields__:
+        if rule is not None and name in message.__struct_encode_fields__:
             raise FrameRefused(400, rule, name, reference(frame))
     return message
 
@@ -174,10 +177,20 @@ def _check_request(message: RouteRequest | RerouteRequest, limits: MessageLimits
         rule = f"reply_ms of {message.reply_ms}: at least {limits.min_reply_ms} is needed"
         raise FrameRefused(400, rule, "reply_ms", message.i)
     if isinstance(message, RouteRequest) and message.ud:
-        size = len(msgpack.packb(message.ud))
-        if size > limits.max_user_data_bytes:
-            rule = f"user data of {size} bytes: at most {limits.max_user_data_bytes} are allowed"
-            raise FrameRefused(413, rule, "ud", message.i)
+        _check_size(message.ud, "ud", message.i, limits)
+
+
+def _check_update(message: DataUpdate, limits: MessageLimits) -> None:
+    if (message.session is None) == (message.call is None):
+        raise FrameRefused(400, "session or call is needed, one of them", "session", message.i)
+    _check_size(message.set, "set", message.i, limits)
+
+
+def _check_size(data: Mapping[str, Any], field: str, i: int, limits: MessageLimits) -> None:
+    size = len(msgpack.packb(data))
+    if size > limits.max_user_data_bytes:
+        rule = f"user data of {size} bytes: at most {limits.max_user_data_bytes} are allowed"
+        raise FrameRefused(413, rule, field, i)
 
 
 def _broken_rule(value: object) -> str | None:

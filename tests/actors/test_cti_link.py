@@ -236,13 +236,6 @@ def test_a_peer_that_says_no_hello_in_time_gets_400(kit):
     assert not peer.alive
 
 
-def test_framing_b_is_recognised_and_closed_with_a_log_line(kit):
-    peer = kit.connect(hello=False)
-    peer.bytes(b"\x00\x00\x00\x2a0001<xml/>")
-    assert not peer.alive
-    assert kit.reported("link", what="framing B is not served yet")
-
-
 def test_the_end_of_a_connection_that_said_no_hello_ends_its_actor_in_order(kit):
     peer = kit.connect(hello=False)
     peer.eof()

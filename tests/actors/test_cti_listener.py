@@ -23,6 +23,7 @@ from actors.journal_codecs import codecs
 from actors.overload import Overload
 from actors.routing import table_of
 from actors.session_opening import Openings
+from actors.session_pool import SessionPool
 from protocols.cti.framing import encode
 from protocols.cti.link_state import LinkConfig
 
@@ -41,7 +42,9 @@ class Arguments:
         openings = Openings(settings, "FR", lambda: 0)
         links = LinkTable(kernel, journal, LinkConfig(**limits), TableLimits(max_links=max_links))
         overload = Overload(kernel, OverloadConfig(), Alarms(kernel))
-        self.listener = ListenerArgs(listening, links, settings, Tokens(), openings, overload)
+        self.listener = ListenerArgs(
+            listening, links, settings, Tokens(), openings, overload, SessionPool()
+        )
 
 
 @pytest.fixture

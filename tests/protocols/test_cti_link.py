@@ -155,9 +155,14 @@ def test_more_than_a_frame_of_bytes_before_the_answer_to_hello_is_429():
     assert the(Closed, link.receive(b"x", START)).code == 429
 
 
-def test_framing_b_is_recognised_and_closed_without_a_word():
-    events = new_link().receive(b"\0\0\x00\x500001<?xml", START)
-    assert kinds(events) == [FramingB, Closed]
+def test_framing_b_is_recognised_and_left_to_a_link_that_speaks_it():
+    link = new_link()
+    assert link.receive(b"\0\0\x00", START) == []
+    assert link.receive(b"\x500001<?xml", START) == [FramingB()]
+    assert link.arrived == b"\0\0\x00\x500001<?xml"
+    assert link.receive(b" more", START) == []
+    assert link.arrived.endswith(b"<?xml more")
+    assert the(Closed, link.timeout(START + 10.0)).reason == "handshake-timeout"
 
 
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x02\x00", b"\0" * 5])

@@ -39,6 +39,8 @@ VALID = {
     "route.end": {"i": 1, "xref": "x", "cause": "no-agent"},
     "reroute.request": {"i": 1, "xref": "x", "failed": "100", "cause": "busy"},
     "call.event": {"i": 1, "call": "c", "ev": "queued", "ts": 1.0},
+    "agent.state": {"i": 1, "agent": "a1", "st": "ready", "ts": 1.0},
+    "data.update": {"i": 1, "session": "5e55", "rev": 3, "set": {"ud.offer": "gold"}},
     "error": {"i": 1, "code": 400, "ref": 3, "msg": "no"},
 }
 text = st.characters(exclude_categories=("Cs", "Cc"))
@@ -63,7 +65,11 @@ STRATEGIES = {
     inspect.LiteralType: lambda kind: st.sampled_from(kind.values),
     inspect.NoneType: lambda _: st.none(),
     inspect.BoolType: lambda _: st.booleans(),
-    inspect.DictType: lambda _: user_data,
+    inspect.DictType: lambda kind: (
+        user_data
+        if isinstance(kind.value_type, inspect.AnyType)
+        else st.dictionaries(strategy(kind.key_type), strategy(kind.value_type), max_size=3)
+    ),
     inspect.AnyType: lambda _: st.text(text) | user_data,
 }
 
@@ -83,6 +89,8 @@ def refusal(frame: dict, limits: MessageLimits | None = None) -> FrameRefused:
 def test_every_message_to_vigie_survives_the_round_trip(record, data):
     no_limits = MessageLimits(min_reply_ms=0)
     message = data.draw(strategy(inspect.type_info(record)))
+    if record is messages.DataUpdate and (message.session is None) == (message.call is None):
+        message = msgspec.structs.replace(message, session="5e55", call=None)
     assert parse(unpack(encode(to_frame(message))[4:]), no_limits) == message
 
 
@@ -113,7 +121,8 @@ def test_a_missing_mandatory_field_is_refused_by_its_name(tag, field):
     ("tag", "field"), [(tag, field) for tag in VALID for field in VALID[tag] if field != "t"]
 )
 def test_a_field_of_another_type_is_refused_by_its_name(tag, field):
-    refused = refusal({"t": tag, **VALID[tag], field: {"no": "such"}})
+    other = ["no such"] if field == "set" else {"no": "such"}
+    refused = refusal({"t": tag, **VALID[tag], field: other})
     assert (refused.code, refused.field) == (400, field)
 
 
@@ -169,7 +178,7 @@ def test_one_wrong_name_in_a_list_is_refused_by_the_list():
     assert refusal({"t": "rp.register", "rp": []}).field == "rp"
 
 
-@pytest.mark.parametrize("tag", ["agent.state", "data.update", "nonsense", "", 3, None, ["hb"]])
+@pytest.mark.parametrize("tag", ["agent.stats", "nonsense", "", 3, None, ["hb"]])
 def test_a_type_that_is_not_served_is_refused_by_the_field_t(tag):
     refused = refusal({"t": tag, "i": 4, "ts": 1.0})
     assert (refused.code, refused.field, refused.ref) == (400, "t", 4)
@@ -222,6 +231,66 @@ def test_user_data_that_icm_could_not_carry_are_accepted_and_named():
     }
     assert parse(REQUEST | {"ud": ud}).ud == ud
     assert not_icm_portable(ud) == ["k" * 33, "long", "list", "map"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("st", "asleep"),
+        ("ts", -1.0),
+        ("agent", ""),
+        ("agent", "a\nb"),
+        ("dev", ""),
+        ("reason", "r" * 1_025),
+        ("skills", ["tax"]),
+        ("skills", {"tax": 101}),
+        ("skills", {"tax": -1}),
+        ("skills", {"tax": True}),
+        ("skills", {"": 1}),
+        ("skills", {"s" * 65: 1}),
+        ("skills", {f"s{n}": 1 for n in range(257)}),
+        ("skills", {"a\0": 1}),
+    ],
+)
+def test_an_agents_state_out_of_its_bounds_is_refused_by_the_field(field, value):
+    refused = refusal({"t": "agent.state", **VALID["agent.state"], field: value})
+    assert (refused.code, refused.field, refused.ref) == (400, field, 1)
+
+
+@pytest.mark.parametrize("named", [{}, {"session": "5e55", "call": "c1"}])
+def test_a_change_names_its_session_or_its_call(named):
+    refused = refusal({"t": "data.update", "i": 2, "rev": 1, "set": {}} | named)
+    assert (refused.code, refused.field, refused.ref) == (400, "session", 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("rev", -1, 400),
+        ("rev", "1", 400),
+        ("rev", 2**40, 400),
+        ("set", {"ud.k": b"bytes"}, 400),
+        ("set", {"ud.k": "a\0b"}, 400),
+        ("set", {"ud.k": float("nan")}, 400),
+        ("set", {"ud.k": "v" * 16_384}, 413),
+        ("del", ["k"] * 1_001, 400),
+        ("del", ["a\0"], 400),
+        ("del", [""], 400),
+        ("del", "ud.k", 400),
+        ("session", "s" * 256, 400),
+    ],
+)
+def test_a_change_out_of_its_bounds_is_refused_by_the_field(field, value, code):
+    refused = refusal({"t": "data.update", **VALID["data.update"], field: value})
+    assert (refused.code, refused.field, refused.ref) == (code, field, 1)
+
+
+def test_the_largest_change_passes_and_its_deletions_are_named_del_in_the_frame():
+    ud = {"k": "v" * (16_384 - 6)}
+    frame = {"t": "data.update", "i": 1, "rev": 1, "set": ud, "call": "c", "del": ["ud.x"]}
+    message = parse(frame)
+    assert (message.set, message.delete) == (ud, ["ud.x"])
+    assert to_frame(message) == frame
 
 
 def test_a_token_is_never_shown():

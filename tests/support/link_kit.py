@@ -144,6 +144,7 @@ class LinkKit(CallKit):
             Tokens(),
             self.openings,
             self.overload,
+            self.pool,
         )
         above = SimpleNamespace(supervision=self.config.supervision, listener=args)
         spec = ChildSpec("ctiSup", KitCtiSup, above, type="supervisor")

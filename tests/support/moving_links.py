@@ -166,7 +166,9 @@ class LinkNode:
         settings = SimpleNamespace(routing=config.routing, table=SimpleNamespace(points=POINTS))
         openings = SimpleNamespace(supervisor=POOL)
         overload = Overload(self.kernel, OverloadConfig(), Alarms(self.kernel))
-        listener = ListenerArgs(self._listening, self.table, settings, Tokens(), openings, overload)
+        listener = ListenerArgs(
+            self._listening, self.table, settings, Tokens(), openings, overload, self
+        )
         cti = SimpleNamespace(supervision=config.supervision, listener=listener)
         args = ((self, self.calls), cti)
         outcome = await self.kernel.start_root(LinkTop(), args, "top", lambda: None)

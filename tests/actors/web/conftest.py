@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from actors import metrics
+from actors.agent_table import Agent as KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.reference_access import TableRefused
@@ -82,6 +83,10 @@ COUNTS = NodeCounts(
     generation=2,
     uptime_s=61.5,
 )
+AGENTS = [
+    KnownAgent(agent="anna", st="ready", since=WALL, at=WALL, cti="cti-1", skills={"tax": 3}),
+    KnownAgent(agent="bert", st="busy", since=WALL - 1, at=WALL, cti="cti-1", dev="7002"),
+]
 ALARMS = [
     Alarm(name="disk-low", path="node/callSup", severity="minor", text="1 %", since=WALL, at=WALL),
     Alarm(
@@ -520,6 +525,7 @@ def make_site(tmp_path):
             region="FR",
             counts=lambda: COUNTS,
             alarms=lambda: ALARMS,
+            agents=lambda: AGENTS,
             overload=FakeOverload(),
             send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
             wall=lambda: WALL,

@@ -1,0 +1,90 @@
+"""The context of a call as its peers change it, as a part of its session's state machine.
+
+IVR applications and CTI links change the same keys under the same revision: who has not seen the
+change before last is refused, so that none is lost. The links that have told of the call are told
+of every change once it is durable, by whomever it was made.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actors import session_data
+from actors.call_messages import DataAsked, DataTold, RouteRefused
+from actors.call_names import link_name
+from actors.call_routing import RoutedCall
+from actors.session_api import PatchSession, RevStale, UserDataTooLarge
+from actors.session_data import Session
+from protocols.cti.messages import DataChanged, DataUpdate
+from supervision import Keep, Transition
+
+if TYPE_CHECKING:
+    from protocols.cti.messages import ErrorCode
+
+
+class ContextCall(RoutedCall):
+    """The context of one call; ``CallSession`` is the whole session."""
+
+    def _changed(self, request: PatchSession, data: Session) -> Any:
+        """Change the context; answer as ``session_data.patched``."""
+        limit = self._args.settings.sessions.max_user_data_bytes
+        return session_data.patched(data, request, limit, self.wall())
+
+    def _tell_change(self, before: Session, after: Session, link: str = "", i: int = 0) -> None:
+        """Tell the links of the call what has changed, and the one that asked that it has."""
+        change = session_data.difference(before, after)
+        for one in dict.fromkeys((*session_data.links_of(after), link)):
+            ref = i if one == link and i else None
+            if one and (ref or after is not before):
+                self._tell_data(one, after, change, ref)
+
+    def _tell_data(
+        self, link: str, data: Session, change: tuple[dict[str, Any], list[str]], ref: int | None
+    ) -> None:
+        values, gone = change
+        changed = DataChanged(
+            session=data.session, call=data.call, rev=data.rev, set=values, delete=gone, ref=ref
+        )
+        self._later(partial(self._tell_if_known, link, DataTold(changed)))
+
+    def _tell_if_known(self, link: str, message: DataTold) -> None:
+        """Tell a link session; one that nobody has resumed is nobody to be told."""
+        address = self.kernel.registry.whereis(link_name(link))
+        if address is not None:
+            self.kernel.send(address, message, self.address)
+
+    def _data_asked(self, event: DataAsked, state: str, data: Session) -> Transition:
+        message = event.message
+        field = "call" if message.session is None else "session"
+        if state == "closed":
+            return self._refuse_data(event, 404, "the session is closed", field)
+        changes = PatchSession(rev=message.rev, set=message.set, delete=message.delete)
+        after = self._changed(changes, data)
+        match after:
+            case RevStale(rev):
+                return self._refuse_data(event, 409, f"rev is {rev}", "rev", rev)
+            case UserDataTooLarge(limit):
+                rule = f"user data takes at most {limit} bytes"
+                return self._refuse_data(event, 413, rule, "set")
+        self._tell_change(data, after, event.link, message.i)
+        self._confirm(event.link, message.i)
+        return Keep(after)
+
+    def _refuse_data(
+        self, event: DataAsked, code: ErrorCode, msg: str, field: str, rev: int | None = None
+    ) -> Transition:
+        """Refuse a frame: nothing of it is kept, should it come again it is looked at anew."""
+        self._frame = None
+        self._tell(event.link, RouteRefused("", event.message.i, code, msg, field, rev))
+        return Keep()
+
+    def repeated(self, event: Any, data: Session) -> Transition:
+        """Answer a frame that has been applied; of a change, with what its keys are now."""
+        if isinstance(event, DataAsked):
+            message: DataUpdate = event.message
+            now = session_data.values_of(data, (*message.set, *message.delete))
+            self._tell_data(event.link, data, now, message.i)
+        return super().repeated(event, data)
+
+    DATA_EVENTS: ClassVar[dict[type, Any]] = {DataAsked: _data_asked}
