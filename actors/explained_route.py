@@ -10,6 +10,9 @@ import msgspec
 if TYPE_CHECKING:
     from actors.routing_core.core import Explanation
 
+DECISION = ("target", "rtype", "reason", "alt", "why")
+"""Fields that are told of a decision, be they empty; what goes along stands beside them."""
+
 
 def data(explanation: Explanation, rules: str) -> dict[str, Any]:
     """What is told of an explanation.
@@ -18,10 +21,10 @@ def data(explanation: Explanation, rules: str) -> dict[str, Any]:
         explanation: of the routing core.
         rules: the file that its rules are from; empty where there are none.
     """
-    facts = explanation.facts
+    facts, decision = explanation.facts, explanation.decision
     wait_s = facts.expected_wait_s
     return {
-        "decision": msgspec.to_builtins(explanation.decision),
+        "decision": {name: getattr(decision, name) for name in DECISION},
         "at": explanation.at,
         "rules": {"file": rules, **msgspec.to_builtins(explanation.version)},
         "steps": [{"step": name, "why": list(why)} for name, why in explanation.steps],

@@ -106,6 +106,9 @@ class Player:
             for agent in self.core.floor.book.agents.values()
             if agent.st == "ready" and agent.reserved_until is None
         }
+        kept = self.core.floor.kept_for(request.call)
+        if kept is not None:
+            agents.add(kept.agent)
         facts = self.core.decide(request, self.at)
         assert facts == explained
         assert facts.decision.target not in request.tried or not facts.decision.target

@@ -93,8 +93,9 @@ def test_after_any_number_of_calls_each_share_is_close_to_its_percentage(weights
         pool.take(pool.first().name)
     taken = [pool.members[str(order)].share.taken for order in range(len(weights))]
     assert sum(taken) == calls
+    most = max(2, Fraction(len(weights), 2))  # Sainte-Lague's quotients keep no quota, but are near
     for weight, count in zip(weights, taken, strict=True):
-        assert abs(count - Fraction(calls * weight, total)) <= 2
+        assert abs(count - Fraction(calls * weight, total)) <= most
 
 
 def test_who_was_away_does_not_get_all_that_was_missed():
