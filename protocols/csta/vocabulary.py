@@ -23,7 +23,7 @@ MAX_NAME_BYTES = 128
 # time in proportion to the text, whatever it is: possessive, each start bound to what precedes.
 _tags = re.compile(rb"<[/?]?+([^\s<>/!?=\"']++)")
 _attributes = re.compile(rb"[\s\"']([^\s<>/=\"'&;]++)\s*+=\s*+[\"']")
-# Only behind white space or a value: else each `xmlns` of a long name would be looked at to its end.
+# Only behind white space or a value: else each `xmlns` of a long name is looked at to its end.
 _namespaces = re.compile(rb"[\s\"']xmlns[^\s=<>\"']*+\s*+=\s*+(?:\"([^\"<]*+)\"|'([^'<]*+)')")
 _entities = re.compile(rb"&([^\s;&<#]++)")
 
