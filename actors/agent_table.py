@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from actors.journal import versions
 from actors.journal.records import Codec
+from actors.routing_core.agents import AgentEvent
 from protocols.cti.messages import AgentStatus
 from supervision.release.versions import SAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from protocols.cti.messages import AgentState
 
@@ -28,24 +29,6 @@ KIND = "agent"
 VERSION = 1
 WAYS = SAME
 """Between the versions of a record."""
-
-
-class AgentEvent(Struct, frozen=True):
-    """What routing is told of an agent.
-
-    Attributes:
-        agent: who.
-        st: what he is now.
-        at: since when, seconds since the epoch.
-        device: where calls reach him; empty: not known.
-        skills: his levels by skill; None: not known.
-    """
-
-    agent: str
-    st: AgentStatus
-    at: float
-    device: str = ""
-    skills: Mapping[str, int] | None = None
 
 
 class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):

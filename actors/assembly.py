@@ -137,6 +137,7 @@ class Assembly:
         reference, desk = routing_parts(config, data, release.standby, pool.count)
         openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
         links = _links(kernel, config, journal, release.standby)
+        desk.agents = links.agents
         made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk, links)
         services = made.services(version, epoch, release.ask)
         return cls(

@@ -33,7 +33,7 @@ from actors.routing_core.facts import Request, is_stale
 from actors.routing_core.floor import FloorState
 from actors.routing_core.refusals import RoutingRefused
 from actors.routing_core.rules_file import NO_RULES, RulesVersion, follows
-from supervision import GenServer, Timeout
+from supervision import Cast, GenServer, Timeout
 from supervision.release.messages import Adapters
 from supervision.release.versions import Conversions
 
@@ -152,6 +152,11 @@ class Router(GenServer):
         self._seen: Tables | None = None
         self._take(args.core())
         self.register(NAME)
+        if args.agents is not None:
+            args.agents.hand_to(self._hear)
+
+    def _hear(self, event: AgentEvent) -> None:
+        self.send(self.address, Cast(event))
 
     def _take(self, core: RoutingCore) -> None:
         self._core = core

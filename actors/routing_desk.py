@@ -15,6 +15,7 @@ from actors.routing_core.rules_file import NO_RULES
 from actors.routing_reference import customer, reference
 
 if TYPE_CHECKING:
+    from actors.agent_table import AgentTable
     from actors.routing import RoutingTable
     from actors.routing_core.facts import Customer
     from actors.routing_core.floor import FloorState
@@ -37,6 +38,7 @@ class RoutingDesk:
         table: as given.
         tables: the reference tables.
         source: the file that the rules in force are from; empty where there are none.
+        agents: that CTIs tell of, of whom each incarnation of the router hears; None: of nobody.
 
     Raises:
         RulesInvalid: the configured rules have mistakes.
@@ -56,6 +58,7 @@ class RoutingDesk:
         self._region = region
         self.tables = LiveTables() if tables is None else tables
         self._reference = reference(self.tables)
+        self.agents: AgentTable | None = None
         self._core: RoutingCore | None = None
         self.reread()
 

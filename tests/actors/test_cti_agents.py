@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from link_kit import LinkKit
+from routing_kit import ruleset
 
-from actors.agent_table import KIND, AgentEvent, AgentTable, decode, encode, told
+from actors.agent_table import KIND, AgentTable, decode, encode, told
 from actors.cti_table import TableLimits
+from actors.router_messages import ReplaceRules, ShowFloor
+from actors.routing_core.agents import AgentEvent
 from actors.takeover.agents import AgentsPart
 from protocols.cti.messages import AgentState
 
@@ -148,3 +151,19 @@ def test_an_agent_of_another_version_is_not_read():
         decode(b"{}", 2)
     with pytest.raises(msgspec.ValidationError):
         decode(b"{}", 1)
+
+
+def test_routing_hears_of_agents_from_the_links_also_after_the_router_has_crashed(kit):
+    peer = kit.connect()
+    kit.desk.agents = kit.links.agents
+    tell(peer, "anna", dev="7042")
+    kit.faults.kill(kit.router)
+    kit.settle()
+    tell(peer, "bert", st="busy", ts=2.0)
+    rules = '[rp.sales]\nqueue = "q"\n[queue.q]\nagents = ["anna"]\nstrategy = "round-robin"\n'
+    kit.call("router", ReplaceRules(ruleset(rules + 'target = "7001"\n', 1)))
+    floor = kit.call("router", ShowFloor())
+    assert {agent.name: agent.st for agent in floor.agents} == {"anna": "ready", "bert": "busy"}
+    peer.send("route.request", xref="x1", call="c1", rp="sales", ts=1.0)
+    [select] = [one for one in peer.frames() if one["t"] == "route.select"]
+    assert select["target"] == "7042"
