@@ -102,7 +102,8 @@ class RoutedCall(AnsweringCall):
             return Keep(data)
         asker = Asker(event.link, i, event.marks)
         dialogue = Dialogue(message.rp, (asker,), event.marks.read_at)
-        data = self._asked(replace(data, rp=message.rp), xref, dialogue)
+        data = replace(data, rp=message.rp, cti=event.cti or data.cti)
+        data = self._asked(data, xref, dialogue)
         return Next(state, data, self._until_default(xref, dialogue))
 
     def _reroute_asked(self, event: RerouteAsked, _state: str, data: Session) -> Transition:

@@ -167,6 +167,7 @@ class SessionsConfig(Struct, frozen=True, kw_only=True):
     linger_s: Seconds = 60.0
     max_open: Count = 300_000
     max_user_data_bytes: Bytes = 16_384
+    orphan_grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     idle_expiry_s: Annotated[float, Meta(ge=1, le=604_800)] = 14_400.0
     max_journey: Count = 256
     max_step_data_bytes: Bytes = 4_096

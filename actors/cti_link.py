@@ -346,6 +346,7 @@ class CtiLink(GreetingLink):
         Timeout: _timeout,
         **GreetingLink.ROUTING_INFO,
         **GreetingLink.CONTEXT_INFO,
+        **GreetingLink.SNAPSHOT_INFO,
     }
     _EVENTS: ClassVar[dict[type, Any]] = {
         HelloReceived: GreetingLink._hello,  # noqa: SLF001 - of this very class
@@ -361,4 +362,5 @@ class CtiLink(GreetingLink):
         RouteRequest: _route_request,
         **GreetingLink.ROUTING_FRAMES,
         **GreetingLink.CONTEXT_FRAMES,
+        **GreetingLink.SNAPSHOT_FRAMES,
     }

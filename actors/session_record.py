@@ -25,7 +25,7 @@ from actors.journal.records import Codec
 from actors.routing import Marks
 from actors.session_api import SessionState
 from actors.session_data import Session
-from supervision.release.versions import SAME, Conversions
+from supervision.release.versions import Conversions
 from supervision.supervisor.carrying import Past
 
 if TYPE_CHECKING:
@@ -34,11 +34,24 @@ if TYPE_CHECKING:
 KIND = "session"
 """The type of state, where its versions are told."""
 
-VERSION = 1
+VERSION = 2
 """Of the schema of ``Session`` and all that is in it."""
 
-WAYS = SAME
-"""Between the versions of the schema: each function gets and returns ``[state, session]``."""
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _before_snapshots(value: Any) -> Any:
+    for field in ("cti", "orphan"):
+        value[1].pop(field, None)
+    return value
+
+
+WAYS = Conversions(up={1: _same}, down={2: _before_snapshots})
+"""Between the versions of the schema: each function gets and returns ``[state, session]``.
+
+2: whose call it is, and whether that CTI has it no more."""
 
 SHARED = 10_000
 """Decisions that are kept to be shared by the sessions that were routed alike."""

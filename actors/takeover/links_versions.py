@@ -1,6 +1,7 @@
 """What the links of a node were in earlier versions of the part ``links``, and the ways there.
 
-1: frames of `agent.state` and `data.update` and refusals that name a revision were not known.
+1: frames of `agent.state`, `data.update`, `snapshot` and `resync`, and refusals that name a
+revision, were not known.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 from actors.cti_record import without_rev
 from supervision.release.versions import Conversions
 
-LATER_FRAMES = frozenset({"agent.state", "data.update"})
+LATER_FRAMES = frozenset({"agent.state", "data.update", "resync", "snapshot"})
 """Types of frames that version 1 does not know."""
 
 

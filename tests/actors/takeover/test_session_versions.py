@@ -9,7 +9,7 @@ from takeover_kit import Two, busy, kept
 
 from actors.session_api import PatchSession
 from actors.session_data import Session
-from actors.session_record import SCHEMA, CarriedSessions, Schema, SessionRecords
+from actors.session_record import SCHEMA, VERSION, CarriedSessions, Schema, SessionRecords
 from supervision.release.versions import ConversionFailed, Conversions, NoConversion
 from supervision.testing import VirtualClock
 
@@ -74,19 +74,19 @@ def test_sessions_that_began_on_the_next_version_come_back_as_ones_of_this():
 @given(SESSIONS)
 def test_up_and_down_again_is_the_same_session(session):
     mine, theirs = CarriedSessions(), CarriedSessions(LATER)
-    before = mine.encoder(1)(("ivr", session, 1.5, None))
-    later = theirs.decoder(1)(before)
-    after = theirs.encoder(1)((later.state, later.session, later.due, later.past))
-    assert mine.decoder(1)(after) == mine.decoder(1)(before)
+    before = mine.encoder(VERSION)(("ivr", session, 1.5, None))
+    later = theirs.decoder(VERSION)(before)
+    after = theirs.encoder(VERSION)((later.state, later.session, later.due, later.past))
+    assert mine.decoder(VERSION)(after) == mine.decoder(VERSION)(before)
 
 
 @given(URGENT)
 def test_a_row_is_written_for_the_release_before_and_read_by_both(session):
     mine, theirs = records(LATER), records(SCHEMA)
-    old = mine.codec().writing(1).encode(("ivr", session))
-    state, read = theirs.codec().read(old, 1)
+    old = mine.codec().writing(VERSION).encode(("ivr", session))
+    state, read = theirs.codec().read(old, VERSION)
     assert (state, type(read)) == ("ivr", Session)
-    again = mine.codec().read(old, 1)[1]
+    again = mine.codec().read(old, VERSION)[1]
     assert msgspec.to_builtins(again) == msgspec.to_builtins(_normal(session))
 
 
@@ -97,18 +97,31 @@ def _normal(session):
 
 
 def test_a_version_that_no_way_leads_to_is_refused_before_anything_is_written():
-    alone = Schema(2, LaterSession, Conversions(up=LATER.ways.up))
-    with pytest.raises(NoConversion, match="session: no downgrade from version 2 to 1"):
-        CarriedSessions(alone).encoder(1)
-    with pytest.raises(NoConversion, match="session: no code_change from version 2 to 3"):
-        CarriedSessions(Schema(3, LaterSession, LATER.ways)).decoder(1)
+    later, beyond = VERSION + 1, VERSION + 2
+    alone = Schema(later, LaterSession, Conversions(up=LATER.ways.up))
+    with pytest.raises(NoConversion, match=f"no downgrade from version {later} to {VERSION}"):
+        CarriedSessions(alone).encoder(VERSION)
+    with pytest.raises(NoConversion, match=f"no code_change from version {later} to {beyond}"):
+        CarriedSessions(Schema(beyond, LaterSession, LATER.ways)).decoder(VERSION)
 
 
 def test_a_conversion_that_raises_is_named():
     def fails(value):
         raise KeyError("digits")
 
-    schema = Schema(2, LaterSession, Conversions(up={1: fails}))
-    body = CarriedSessions().encoder(1)(("ivr", Session("s", "c", 1.0, 1.0), None, None))
-    with pytest.raises(ConversionFailed, match="session: from version 1 to 2: KeyError"):
-        CarriedSessions(schema).decoder(1)(body)
+    later = VERSION + 1
+    schema = Schema(later, LaterSession, Conversions(up={VERSION: fails}))
+    body = CarriedSessions().encoder(VERSION)(("ivr", Session("s", "c", 1.0, 1.0), None, None))
+    with pytest.raises(ConversionFailed, match=f"from version {VERSION} to {later}: KeyError"):
+        CarriedSessions(schema).decoder(VERSION)(body)
+
+
+@given(SESSIONS, st.none() | TEXT, st.none() | st.floats(0, 1e9))
+def test_the_release_before_snapshots_reads_a_session_of_this_one(session, cti, orphan):
+    later = msgspec.structs.replace(session, cti=cti, orphan=orphan)
+    plain = msgspec.to_builtins(["new", later], enc_hook=repr)
+    older = SCHEMA.ways.convert("session", plain, have=2, want=1)
+    assert msgspec.convert(older[1], Session) == msgspec.convert(
+        msgspec.to_builtins(session, enc_hook=repr), Session
+    )
+    assert SCHEMA.ways.convert("session", older, have=1, want=2) == older

@@ -9,6 +9,7 @@ from actors.call_session import CallSession
 from actors.open_count import OpenCount
 from actors.session_api import IdempotentKey, OpenSession, PatchSession, RouteFromIvr
 from actors.session_data import Session
+from actors.session_record import VERSION
 from protocols.cti.messages import CallEvent
 from supervision.management import TerminateChild
 from supervision.release.carrier import NotCarried, Slice
@@ -341,9 +342,9 @@ def test_a_slice_that_comes_before_the_supervisor_of_sessions_waits_for_it():
     with Two() as two:
         session = busy(two.old, 1)
         two.gives.begin()
-        some = two.gives.take(10, 1)
+        some = two.gives.take(10, VERSION)
         two.new.kernel.registry.unregister("sessionSup", two.new.sessions)
-        done = two.takes.give(1, some)
+        done = two.takes.give(VERSION, some)
         assert not done.done()
         two.new.kernel.registry.register("sessionSup", two.new.sessions)
         for then in two.new.pool.when_up:
@@ -354,7 +355,7 @@ def test_a_slice_that_comes_before_the_supervisor_of_sessions_waits_for_it():
 
 def test_what_is_no_session_is_refused():
     with Two() as two, pytest.raises(ValueError, match="Expected"):
-        two.takes.give(1, Slice((("s", b"\x93\x01"),)))
+        two.takes.give(VERSION, Slice((("s", b"\x93\x01"),)))
 
 
 def test_an_application_that_opens_again_finds_its_session_on_the_other_side():
