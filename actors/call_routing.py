@@ -125,6 +125,11 @@ class RoutedCall(AnsweringCall):
             return self._asked_too(event, known, data)
         if data.closed is not None:
             return self._told_over(event, data)
+        most = self._args.settings.routing.max_tries
+        if len(known.tried) >= most:  # what else failed is not kept: it might go on for ever
+            dialogue = replace(dialogue, tried=known.tried)
+            ended: Transition = self._decided(data, xref, dialogue, routing.tried_enough(most))
+            return ended
         data = self._asked(data, xref, dialogue)
         heard = CancelTimeout(("abandon", xref))
         return Keep(data, heard, self._until_default(xref, dialogue))

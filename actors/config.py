@@ -138,6 +138,7 @@ class RoutingConfig(Struct, frozen=True, kw_only=True):
     default_answer_ms: Milliseconds = 250
     request_timeout_ms: Milliseconds = 300
     abandon_timeout_ms: Milliseconds = 5_000
+    max_tries: Annotated[int, Meta(ge=1, le=1_000)] = 16
     default_target: Target = "7000"
     region: Annotated[
         str, Meta(pattern=r"^[A-Z]{2}\Z", description="two capital letters of ISO 3166-1")
