@@ -128,8 +128,7 @@ class RoutedCall(AnsweringCall):
         most = self._args.settings.routing.max_tries
         if len(known.tried) >= most:  # what else failed is not kept: it might go on for ever
             dialogue = replace(dialogue, tried=known.tried)
-            ended: Transition = self._decided(data, xref, dialogue, routing.tried_enough(most))
-            return ended
+            return self._decided(data, xref, dialogue, routing.tried_enough(most))
         data = self._asked(data, xref, dialogue)
         heard = CancelTimeout(("abandon", xref))
         return Keep(data, heard, self._until_default(xref, dialogue))
