@@ -15,13 +15,12 @@ from msgspec.structs import replace
 from actors.journal import versions
 from actors.journal.records import Codec
 from actors.routing_core.agents import AgentEvent
-from protocols.cti.messages import AgentStatus
+from protocols.cti.messages import AgentState, AgentStatus
 from supervision.release.versions import SAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from protocols.cti.messages import AgentState
 
 KIND = "agent"
 """Of agents in the journal."""
@@ -123,6 +122,19 @@ class AgentTable:
             if self._tell is not None:
                 self._tell(event_of(after))
         return True
+
+    def leave(self, cti: str, present: frozenset[str], wall: float) -> None:
+        """Have the agents log out of whom a CTI has told and who are not there any more.
+
+        Args:
+            cti: its name.
+            present: its agents.
+            wall: seconds since the epoch.
+        """
+        for agent in self.known():
+            if agent.cti == cti and agent.st != "logout" and agent.agent not in present:
+                at = max(wall, agent.at)
+                self.take(AgentState(agent=agent.agent, st="logout", ts=at, reason="resync"), cti)
 
     def when_durable(self, agent: str, effect: Callable[[], None]) -> None:
         """Have something done once what is known of an agent now is durable."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actors import session_data
-from actors.call_messages import DataAsked, DataTold, RouteRefused
+from actors import session_context, session_data
+from actors.call_messages import ContextAsked, DataAsked, DataTold, RouteRefused, SnapshotTaken
 from actors.call_names import link_name
 from actors.call_routing import RoutedCall
 from actors.session_api import PatchSession, RevStale, UserDataTooLarge
 from actors.session_data import Session
 from protocols.cti.messages import DataChanged, DataUpdate
-from supervision import Keep, Transition
+from supervision import CancelTimeout, Keep, SetTimeout, Transition
 
 if TYPE_CHECKING:
     from protocols.cti.messages import ErrorCode
@@ -33,8 +33,8 @@ class ContextCall(RoutedCall):
 
     def _tell_change(self, before: Session, after: Session, link: str = "", i: int = 0) -> None:
         """Tell the links of the call what has changed, and the one that asked that it has."""
-        change = session_data.difference(before, after)
-        for one in dict.fromkeys((*session_data.links_of(after), link)):
+        change = session_context.difference(before, after)
+        for one in dict.fromkeys((*session_context.links_of(after), link)):
             ref = i if one == link and i else None
             if one and (ref or after is not before):
                 self._tell_data(one, after, change, ref)
@@ -83,8 +83,30 @@ class ContextCall(RoutedCall):
         """Answer a frame that has been applied; of a change, with what its keys are now."""
         if isinstance(event, DataAsked):
             message: DataUpdate = event.message
-            now = session_data.values_of(data, (*message.set, *message.delete))
+            now = session_context.values_of(data, (*message.set, *message.delete))
             self._tell_data(event.link, data, now, message.i)
         return super().repeated(event, data)
 
-    DATA_EVENTS: ClassVar[dict[type, Any]] = {DataAsked: _data_asked}
+    def _context_asked(self, event: ContextAsked, state: str, data: Session) -> Transition:
+        del state
+        self._tell_data(event.link, data, session_context.context_of(data), event.i)
+        return Keep()
+
+    def _snapshot_taken(self, event: SnapshotTaken, state: str, data: Session) -> Transition:
+        """A CTI has said which calls it has: one that it has no more is closed after a while."""
+        if state == "closed":
+            return Keep()
+        grace_s = self._args.settings.sessions.orphan_grace_s
+        until = self.wall() + grace_s
+        after = session_context.after_snapshot(data, event.cti, event.calls, event.at, until)
+        if after is data:
+            return Keep()
+        if after.orphan is None:
+            return Keep(after, CancelTimeout("orphan"))
+        return Keep(after, SetTimeout("orphan", grace_s))
+
+    DATA_EVENTS: ClassVar[dict[type, Any]] = {
+        DataAsked: _data_asked,
+        ContextAsked: _context_asked,
+        SnapshotTaken: _snapshot_taken,
+    }

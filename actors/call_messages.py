@@ -73,11 +73,12 @@ class SessionArgs(Struct):
 
 
 class RouteAsked(Struct, frozen=True):
-    """A link asks where its call goes."""
+    """A link asks where its call goes; ``cti`` is the name of its peer."""
 
     message: RouteRequest
     link: str
     marks: Marks
+    cti: str = ""
 
 
 class RerouteAsked(Struct, frozen=True):
@@ -122,6 +123,27 @@ class DataAsked(Struct, frozen=True):
 
     message: DataUpdate
     link: str
+
+
+class ContextAsked(Struct, frozen=True):
+    """A link asks for the whole context, by its frame ``i``; answered with ``DataTold``."""
+
+    link: str
+    i: int
+
+
+class SnapshotTaken(Struct, frozen=True):
+    """A CTI has said which calls it has.
+
+    Attributes:
+        cti: its name.
+        calls: all of them.
+        at: when, seconds since the epoch.
+    """
+
+    cti: str
+    calls: frozenset[str]
+    at: float
 
 
 class DataTold(Struct, frozen=True):

@@ -105,7 +105,8 @@ class RoutedCall(AnsweringCall):
         asker = Asker(event.link, i, event.marks)
         prio = message.prio or 0
         dialogue = Dialogue(message.rp, (asker,), event.marks.read_at, prio=prio)
-        data = self._asked(replace(data, rp=message.rp), xref, dialogue)
+        data = replace(data, rp=message.rp, cti=event.cti or data.cti)
+        data = self._asked(data, xref, dialogue)
         return Next(state, data, self._until_default(xref, dialogue))
 
     def _reroute_asked(self, event: RerouteAsked, _state: str, data: Session) -> Transition:
@@ -127,6 +128,10 @@ class RoutedCall(AnsweringCall):
             return self._asked_too(event, known, data)
         if data.closed is not None:
             return self._told_over(event, data)
+        most = self._args.settings.routing.max_tries
+        if len(known.tried) >= most:  # what else failed is not kept: it might go on for ever
+            dialogue = replace(dialogue, tried=known.tried)
+            return self._decided(data, xref, dialogue, routing.tried_enough(most))
         data = self._asked(data, xref, dialogue)
         heard = CancelTimeout(("abandon", xref))
         return Keep(data, heard, self._until_default(xref, dialogue))

@@ -12,6 +12,8 @@ from abc import abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from actors.call_messages import FrameHandled
 from actors.call_names import link_name
 from actors.session_data import is_applied, with_frame
@@ -131,6 +133,8 @@ class SavedCall(StateMachine):
             if is_applied(data, link, i):
                 return self.repeated(event, data)
             self._frame = (link, i)
+        if data.orphan is not None:  # its CTI has the call after all
+            data = replace(data, orphan=None)
         transition: Transition = handle(self, event, state, data)
         return transition
 

@@ -86,7 +86,7 @@ class CallSession(ContextCall):
     fixed_fields: ClassVar = frozenset(
         {
             *("session", "call", "opened", "ani", "names", "leg", "heard", "dialogues", "closed"),
-            *("events", "applied", "once"),
+            *("events", "applied", "once", "cti", "orphan"),
         }
     )
 
@@ -137,7 +137,11 @@ class CallSession(ContextCall):
         left = session_data.left(data.updated, sessions.idle_expiry_s, wall)
         if self.address.incarnation == 1:  # of this process: nobody could reach it meanwhile
             left = max(left, min(sessions.idle_expiry_s, GRACE_S))
-        return state, data, SetTimeout("idle", left)
+        idle = SetTimeout("idle", left)
+        if data.orphan is None:
+            return state, data, idle
+        grace_s = max(0.0, min(sessions.orphan_grace_s, data.orphan - wall))
+        return state, data, idle, SetTimeout("orphan", grace_s)
 
     # Going on where another process was
 
@@ -160,6 +164,8 @@ class CallSession(ContextCall):
         self._args = args
         timers: list[tuple[Any, float]] = [("idle" if data.closed is None else "linger", due)]
         names = names_of(data)
+        if data.orphan is not None:
+            timers.append(("orphan", self.now() + max(0.0, data.orphan - self.wall())))
         left = data.dialogues and self._dialogues_carried(data, timers)
         others = self.inherit(names, None if data.ani is None else ani_group(data.ani), given=given)
         for name in others:
@@ -248,6 +254,13 @@ class CallSession(ContextCall):
             return Keep(data, SetTimeout("idle", left))
         data, heard = self._heard(data)
         return self._closed(data, "idle", *heard)
+
+    def _orphaned(self, _state: str, data: Session) -> Transition:
+        """The CTI of the call has it no more, and has not told of it since it said so."""
+        if data.orphan is None or data.closed is not None:
+            return Keep()
+        data, heard = self._heard(data)
+        return self._closed(data, "orphan", *heard)
 
     def _lingered(self, _state: str, data: Session) -> Transition:
         self._args.settings.journal.delete(KIND, data.session)
@@ -346,7 +359,11 @@ class CallSession(ContextCall):
         **ContextCall.DATA_EVENTS,
         CallTold: _call_told,
     }
-    _TIMEOUTS: ClassVar[dict[str, Any]] = {"idle": _idle, "linger": _lingered}
+    _TIMEOUTS: ClassVar[dict[str, Any]] = {
+        "idle": _idle,
+        "linger": _lingered,
+        "orphan": _orphaned,
+    }
 
 
 def names_of(data: Session) -> list[tuple[str, str]]:

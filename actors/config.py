@@ -101,6 +101,7 @@ class RoutingConfig(Struct, frozen=True, kw_only=True):
     default_answer_ms: Milliseconds = 250
     request_timeout_ms: Milliseconds = 300
     abandon_timeout_ms: Milliseconds = 5_000
+    max_tries: Annotated[int, Meta(ge=1, le=1_000)] = 16
     default_target: Target = "7000"
     region: Annotated[
         str, Meta(pattern=r"^[A-Z]{2}\Z", description="two capital letters of ISO 3166-1")
@@ -131,6 +132,7 @@ class SessionsConfig(Struct, frozen=True, kw_only=True):
     linger_s: Seconds = 60.0
     max_open: Count = 300_000
     max_user_data_bytes: Bytes = 16_384
+    orphan_grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     idle_expiry_s: Annotated[float, Meta(ge=1, le=604_800)] = 14_400.0
     max_journey: Count = 256
     max_step_data_bytes: Bytes = 4_096

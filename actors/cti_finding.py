@@ -166,7 +166,7 @@ class FindingLink(ConfirmingLink):
     def _open(self, pending: Pending) -> None:
         message = pending.message
         assert isinstance(message, RouteRequest)
-        opening = self._openings.for_route(message, self.wall())
+        opening = self._openings.for_route(message, self.wall(), self._row.name)
         question = self._row.questions.asked(message)
         if question is not None:
             question.session = opening.session

@@ -356,6 +356,7 @@ class CtiLink(FramingBLink):
         Timeout: _timeout,
         **GreetingLink.ROUTING_INFO,
         **GreetingLink.CONTEXT_INFO,
+        **GreetingLink.SNAPSHOT_INFO,
     }
     _EVENTS: ClassVar[dict[type, Any]] = {
         HelloReceived: GreetingLink._hello,  # noqa: SLF001 - of this very class
@@ -371,4 +372,5 @@ class CtiLink(FramingBLink):
         RouteRequest: _route_request,
         **GreetingLink.ROUTING_FRAMES,
         **GreetingLink.CONTEXT_FRAMES,
+        **GreetingLink.SNAPSHOT_FRAMES,
     }

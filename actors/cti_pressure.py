@@ -10,7 +10,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from actors.call_names import call_name, xref_name
-from actors.cti_context import ContextLink
+from actors.cti_snapshot import SnapshotLink
 from protocols.cti.link import ends
 from protocols.cti.messages import RerouteRequest, RouteRequest
 
@@ -28,7 +28,7 @@ PRESS_S = 0.01
 """Wait before the journal's load is looked at again."""
 
 
-class PressedLink(ContextLink):
+class PressedLink(SnapshotLink):
     """The back-pressure of one link; ``CtiLink`` is the whole actor."""
 
     _args: LinkArgs

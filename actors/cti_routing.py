@@ -124,7 +124,7 @@ class RoutingLink(FindingLink):
             deadlines = question.marks
             question.session, question.handed = str(session.name), True
         if isinstance(message, RouteRequest):
-            self.send(session, RouteAsked(message, link, deadlines))
+            self.send(session, RouteAsked(message, link, deadlines, self._row.name))
         else:
             self.send(session, RerouteAsked(message, link, deadlines))
 

@@ -62,6 +62,11 @@ class LinkRow(Struct, kw_only=True, eq=False):
         return "" if self.session is None else self.session.id
 
     @property
+    def name(self) -> str:
+        """Of the peer; empty before there is a link session."""
+        return "" if self.session is None else self.session.name
+
+    @property
     def child(self) -> str:
         """The id of its actor below ctiSup."""
         return f"ctiLink-{self.number}"

@@ -24,6 +24,9 @@ LATE = "late-default"
 ABANDONED = "abandoned"
 """Why a call goes nowhere: it was over before it had been decided where it goes."""
 
+TRIED = "max-tries"
+"""Why a call is sent nowhere else: as many targets as may be have not taken it."""
+
 GUARD_MS = 10.0
 """How long after a session's own default answer its link answers for it."""
 
@@ -120,6 +123,11 @@ def late_default(
 def late_end(pending: str) -> Decision:
     """The end of a dialogue whose other target was not found in time, by ``pending``."""
     return Decision("", "default", LATE, (), (f"{pending} had not answered in time",))
+
+
+def tried_enough(most: int) -> Decision:
+    """The end of a dialogue for which as many targets have been tried as may be (``most``)."""
+    return Decision("", "default", TRIED, (), (f"routing.max_tries is {most}",))
 
 
 def call_over() -> Decision:

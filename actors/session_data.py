@@ -28,8 +28,6 @@ from protocols.cti.messages import AniType
 from protocols.cti.parsing import not_icm_portable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from actors.session_api import AddJourneyStep, PatchSession, SessionState
     from protocols.cti.messages import CallEvent
 
@@ -79,6 +77,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
         applied: link sessions, the one heard last at the end, each with the numbers of the latest
             frames of it that have been applied, joined by commas: flat, for there are many of us.
         once: the latest requests that came with an idempotency key.
+        cti: the name of the CTI that has asked for a route of the call.
+        orphan: when it is closed because that CTI has the call no more, unless it tells of it.
     """
 
     session: str
@@ -106,6 +106,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
     events: int = 0
     applied: tuple[str, ...] = ()
     once: tuple[Once, ...] = ()
+    cti: str | None = None
+    orphan: float | None = None
 
 
 def left(since: float, period: float, wall: float) -> float:
@@ -198,40 +200,6 @@ def _user_data(session: Session, patch: PatchSession) -> dict[str, Any]:
         if key.startswith(USER_DATA_KEY)
     }
     return kept | added
-
-
-def difference(before: Session, after: Session) -> tuple[dict[str, Any], list[str]]:
-    """What of the context has changed, by the keys that a caller changes it by.
-
-    Args:
-        before: the record then.
-        after: the record now.
-
-    Returns:
-        The new values, and the keys that are gone.
-    """
-    was, now = _context(before), _context(after)
-    changed = {key: value for key, value in now.items() if key not in was or was[key] != value}
-    return changed, [key for key in was if key not in now]
-
-
-def values_of(session: Session, keys: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
-    """The values of some keys of the context as they are now, and those of the keys without one."""
-    context = _context(session)
-    asked = list(dict.fromkeys(keys))
-    known = {key: context[key] for key in asked if key in context}
-    return known, [key for key in asked if key not in context]
-
-
-def _context(session: Session) -> dict[str, Any]:
-    plain = {key: getattr(session, key) for key in ("auth_level", "lang", "digits")}
-    context = {key: value for key, value in plain.items() if value is not None}
-    return context | {USER_DATA_KEY + key: value for key, value in session.ud.items()}
-
-
-def links_of(session: Session) -> tuple[str, ...]:
-    """The link sessions that have told of the call, the one heard last at the end."""
-    return session.applied[::2]
 
 
 def with_step(session: Session, step: AddJourneyStep, longest: int, wall: float) -> Session:

@@ -62,12 +62,24 @@ class Openings(Struct, frozen=True):
     count: Callable[[], int]
     supervisor: str = SUPERVISOR
 
-    def for_route(self, message: RouteRequest, wall: float) -> Opening:
+    def for_snapshot(self, call: str, wall: float, cti: str) -> Opening:
+        """An opening for a call that a CTI has and vigie does not know.
+
+        Args:
+            call: its id.
+            wall: seconds since the epoch.
+            cti: the name of the CTI.
+        """
+        first = Session(session=session_id(wall), call=call, opened=wall, updated=wall, cti=cti)
+        return self._opening(first, "new", "")
+
+    def for_route(self, message: RouteRequest, wall: float, cti: str | None = None) -> Opening:
         """An opening for a route request.
 
         Args:
             message: the request.
             wall: seconds since the epoch.
+            cti: the name of the CTI that asks.
         """
         ani, ani_type = self._number(message.ani, message.ani_type)
         first = Session(
@@ -83,6 +95,7 @@ class Openings(Struct, frozen=True):
             media=message.media,
             rp=message.rp,
             ud=message.ud or NO_USER_DATA,
+            cti=cti,
         )
         return self._opening(first, "new", message.xref)
 

@@ -39,13 +39,15 @@ VERSION = 2
 
 
 def _as_it_is(value: Any) -> Any:
-    """Of version 2: what is new in dialogues has a default."""
+    """Of version 2: all that is new has a default."""
     return value
 
 
-def _untreated(value: Any) -> Any:
-    """Of version 1: dialogues had no priority, and decisions were targets alone."""
+def _before_snapshots(value: Any) -> Any:
+    """Of version 1: no snapshots were known, no priority, and decisions were targets alone."""
     _, session = value
+    for field in ("cti", "orphan"):
+        session.pop(field, None)
     for _, dialogue in session.get("dialogues", ()):
         dialogue.pop("prio", None)
         for key in ("treat", "send", "stale"):
@@ -53,7 +55,7 @@ def _untreated(value: Any) -> Any:
     return value
 
 
-WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})
+WAYS = Conversions(up={1: _as_it_is}, down={2: _before_snapshots})
 """Between the versions of the schema: each function gets and returns ``[state, session]``."""
 
 SHARED = 10_000

@@ -1,6 +1,7 @@
 """What the links of a node were in earlier versions of the part ``links``, and the ways there.
 
-1: frames of `agent.state` and `data.update` and refusals that name a revision were not known.
+1: frames of `agent.state`, `data.update`, `snapshot` and `resync`, and refusals that name a
+   revision, were not known.
 2: links in framing B were not known. Going back to it closes them, as a release that does not serve
    framing B does; what has been said to their peers is sent.
 3: what goes along with a decision was not known: it was a target alone.
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 VERSION = 4
 
-LATER_FRAMES = frozenset({"agent.state", "data.update"})
+LATER_FRAMES = frozenset({"agent.state", "data.update", "resync", "snapshot"})
 """Types of frames that version 1 does not know."""
 
 

@@ -15,7 +15,7 @@ from actors.web.api import Call, Operation, Reply, operation
 from actors.web.lists import select
 from actors.web.parameters import ACT, LOOK, PageParameters, Reason
 from actors.web.problems import RULES_INVALID, RULES_REFUSED
-from protocols.cti.messages import MAX_TEXT_CHARS
+from protocols.cti.message_base import MAX_TEXT_CHARS
 from protocols.http import paging
 from protocols.http.paging import Key, Page, Selection
 from protocols.numbering import normalise

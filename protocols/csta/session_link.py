@@ -23,7 +23,8 @@ from protocols.cti import link_session
 from protocols.cti.events import Closed, HelloReceived, Refused, Transmit
 from protocols.cti.link_base import WrongPhaseError
 from protocols.cti.link_state import session_limits
-from protocols.cti.messages import MAX_NAME_CHARS, Hello
+from protocols.cti.message_base import MAX_NAME_CHARS
+from protocols.cti.messages import Hello
 
 if TYPE_CHECKING:
     from msgspec import Struct

@@ -9,26 +9,42 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
-MAX_NAME_CHARS = 255
-MAX_TEXT_CHARS = 1_024
-MAX_LIST_ITEMS = 1_000
-MAX_EPOCH_S = 253_402_300_799.0
-"""The last second of the year 9999: beyond it a time cannot be shown as a date."""
+from protocols.cti.context_messages import (
+    AgentState,
+    AgentStatus,
+    DataChanged,
+    DataUpdate,
+    Resync,
+    Snapshot,
+)
+from protocols.cti.message_base import (
+    MAX_LIST_ITEMS,
+    Count,
+    Message,
+    Name,
+    Names,
+    Text,
+    Time,
+    UserData,
+)
 
-Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
-"""What identifies something: a call, a routing point, a target."""
-
-Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
-"""Text that identifies nothing; it may be empty."""
-
-Names: TypeAlias = Annotated[list[Name], Meta(max_length=MAX_LIST_ITEMS)]
-Time: TypeAlias = Annotated[float, Meta(ge=0, le=MAX_EPOCH_S)]
-Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-
-UserData: TypeAlias = dict[str, Any]
-"""A call's business data: values that JSON can carry. Its size is checked by `parsing`."""
+__all__ = [
+    "AgentState",
+    "AgentStatus",
+    "Count",
+    "DataChanged",
+    "DataUpdate",
+    "Message",
+    "Name",
+    "Names",
+    "Resync",
+    "Snapshot",
+    "Text",
+    "Time",
+    "UserData",
+]
 
 AniType: TypeAlias = Literal["public", "private", "unknown"]
 CallType: TypeAlias = Literal["in", "out", "int", "consult", "callback"]
@@ -60,25 +76,7 @@ CallEventType: TypeAlias = Literal[
     "failed",
     "abandoned",
 ]
-AgentStatus: TypeAlias = Literal["login", "ready", "notready", "busy", "wrapup", "logout"]
-MAX_SKILLS = 256
-MAX_LEVEL = 100
-SkillName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
-Level: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_LEVEL)]
-Skills: TypeAlias = Annotated[dict[SkillName, Level], Meta(max_length=MAX_SKILLS)]
-"""An agent's level by skill; 0 is none."""
-
 ErrorCode: TypeAlias = Literal[400, 401, 404, 409, 413, 429, 500, 503]
-
-
-class Message(Struct, tag_field="t", kw_only=True, frozen=True, omit_defaults=True):
-    """What every message has.
-
-    Attributes:
-        i: its number in its direction, from 1; 0 when it has none (a `hello`, or not sent yet).
-    """
-
-    i: Annotated[int, Meta(ge=0)] = 0
 
 
 class Resume(Struct, frozen=True):
@@ -95,7 +93,7 @@ class Hello(Message, tag="hello", frozen=True):
     name: Name
     side: Side
     token: Text
-    caps: Names = []
+    caps: Names = []  # noqa: RUF012 - msgspec copies it
     resume: Resume | None = None
 
     def __repr__(self) -> str:
@@ -290,59 +288,6 @@ class CallEvent(Message, tag="call.event", frozen=True):
     new_call: Name | None = None
 
 
-class AgentState(Message, tag="agent.state", frozen=True):
-    """What an agent is now; CSTA's agent states.
-
-    Attributes:
-        ts: since when.
-        dev: where calls reach the agent; None: as before.
-        skills: None: as before.
-    """
-
-    agent: Name
-    st: AgentStatus
-    ts: Time
-    reason: Text | None = None
-    dev: Name | None = None
-    skills: Skills | None = None
-
-
-class DataUpdate(Message, tag="data.update", frozen=True):
-    """The context of a call is to be changed, if nobody has changed it meanwhile.
-
-    Attributes:
-        rev: the revision that the change is based on.
-        set: new values of `auth_level`, `lang`, `digits` and `ud.KEY`.
-        session: which context; or
-        call: that of this call: one of the two.
-        delete: keys that are dropped, or get back the value of a new session; `del` in the frame.
-    """
-
-    rev: Count
-    set: UserData
-    session: Name | None = None
-    call: Name | None = None
-    delete: Names = field(default_factory=list, name="del")
-
-
-class DataChanged(Message, tag="data.update", frozen=True):
-    """The context of a call has been changed, by whomever.
-
-    Attributes:
-        rev: the revision that it has now.
-        set: the new values, of changed keys alone.
-        delete: keys that are gone; `del` in the frame.
-        ref: the number of the frame that asked for it; None where another peer has.
-    """
-
-    session: Name
-    call: Name
-    rev: Count
-    set: UserData
-    delete: list[str] = field(default_factory=list, name="del")
-    ref: Count | None = None
-
-
 class Error(Message, tag="error", frozen=True):
     """A frame was refused.
 
@@ -374,6 +319,8 @@ Inbound: TypeAlias = (
     | CallEvent
     | AgentState
     | DataUpdate
+    | Snapshot
+    | Resync
     | Error
 )
 """What vigie receives."""
@@ -389,6 +336,8 @@ Outbound: TypeAlias = (
     | RouteSelect
     | RouteEnd
     | DataChanged
+    | Snapshot
+    | Resync
     | Error
 )
 """What vigie sends."""

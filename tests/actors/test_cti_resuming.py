@@ -426,8 +426,8 @@ def test_a_node_that_stops_lets_no_peer_in_and_keeps_their_link_sessions(kit):
 
 
 def test_records_of_another_version_are_refused():
-    with pytest.raises(ValueError, match="version 2"):
-        CODEC.decode(b"{}", 2)
+    with pytest.raises(ValueError, match="version 3"):
+        CODEC.decode(b"{}", 3)
 
 
 def test_a_peer_that_never_resumes_displaces_its_own_link_sessions_first():

@@ -40,6 +40,8 @@ VALID = {
     "reroute.request": {"i": 1, "xref": "x", "failed": "100", "cause": "busy"},
     "call.event": {"i": 1, "call": "c", "ev": "queued", "ts": 1.0},
     "agent.state": {"i": 1, "agent": "a1", "st": "ready", "ts": 1.0},
+    "snapshot": {"i": 1, "calls": ["c1"]},
+    "resync": {"i": 1},
     "data.update": {"i": 1, "session": "5e55", "rev": 3, "set": {"ud.offer": "gold"}},
     "error": {"i": 1, "code": 400, "ref": 3, "msg": "no"},
 }

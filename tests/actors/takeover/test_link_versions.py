@@ -19,6 +19,8 @@ from supervision.release.versions import Conversions
 REFUSED = Error(code=409, ref=3, msg="rev is 2", field="rev", rev=2, i=5)
 LATER = {
     "agent.state": {"agent": "anna", "st": "ready", "ts": 1.0},
+    "resync": {},
+    "snapshot": {"calls": ["c1"]},
     "data.update": {"session": "5e55", "rev": 1, "set": {}},
 }
 

@@ -133,3 +133,14 @@ def test_a_session_of_the_version_before_has_targets_alone_and_comes_back_the_sa
     assert plain.decision == Decision("7001", "direct", "queued")
     again = records.encoder(1)(("ivr", read, 1.5, None))
     assert again == body
+
+
+@given(SESSIONS, st.none() | TEXT, st.none() | st.floats(0, 1e9))
+def test_the_release_before_snapshots_reads_a_session_of_this_one(session, cti, orphan):
+    later = msgspec.structs.replace(session, cti=cti, orphan=orphan)
+    plain = msgspec.to_builtins(["new", later], enc_hook=repr)
+    older = SCHEMA.ways.convert("session", plain, have=2, want=1)
+    assert msgspec.convert(older[1], Session) == msgspec.convert(
+        msgspec.to_builtins(session, enc_hook=repr), Session
+    )
+    assert SCHEMA.ways.convert("session", older, have=1, want=2) == older

@@ -9,6 +9,7 @@ from takeover_kit import Two, ask, kept, names, timers
 
 from actors.call_messages import CallTold
 from actors.session_api import AddJourneyStep, IdempotentKey, PatchSession, RouteFromIvr
+from actors.session_record import VERSION
 from protocols.cti.messages import CallEvent
 from supervision.supervisor.carrying import past_of
 
@@ -90,7 +91,7 @@ class Run:
         self.old.advance(1.7 * number)
 
     def some(self, _, number):
-        self.two.takes.give(1, self.two.gives.take(number, 1))
+        self.two.takes.give(VERSION, self.two.gives.take(number, VERSION))
 
     def all(self, _, number):
         self.two.copy(number)

@@ -342,9 +342,9 @@ def test_a_slice_that_comes_before_the_supervisor_of_sessions_waits_for_it():
     with Two() as two:
         session = busy(two.old, 1)
         two.gives.begin()
-        some = two.gives.take(10, 1)
+        some = two.gives.take(10, VERSION)
         two.new.kernel.registry.unregister("sessionSup", two.new.sessions)
-        done = two.takes.give(1, some)
+        done = two.takes.give(VERSION, some)
         assert not done.done()
         two.new.kernel.registry.register("sessionSup", two.new.sessions)
         for then in two.new.pool.when_up:
