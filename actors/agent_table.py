@@ -30,7 +30,7 @@ WAYS = SAME
 """Between the versions of a record."""
 
 
-class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class KnownAgent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of an agent.
 
     Attributes:
@@ -78,17 +78,17 @@ class AgentTable:
     def __init__(self, journal: AgentJournal, limit: int) -> None:
         self._journal = journal
         self._limit = limit
-        self._agents: dict[str, Agent] = {}
+        self._agents: dict[str, KnownAgent] = {}
         self._tell: Callable[[AgentEvent], None] | None = None
 
     def __len__(self) -> int:
         return len(self._agents)
 
-    def known(self) -> list[Agent]:
+    def known(self) -> list[KnownAgent]:
         """All of them, in the order in which they were first heard of."""
         return list(self._agents.values())
 
-    def get(self, agent: str) -> Agent | None:
+    def get(self, agent: str) -> KnownAgent | None:
         """What is known of one; None of one who is not known."""
         return self._agents.get(agent)
 
@@ -155,14 +155,14 @@ class AgentTable:
 
     # What comes from elsewhere
 
-    def restore(self, agents: Iterable[Agent]) -> None:
+    def restore(self, agents: Iterable[KnownAgent]) -> None:
         """Take in what another process has known; who is known here is known better."""
         for agent in agents:
             known = self._agents.setdefault(agent.agent, agent)
             if known is agent and self._tell is not None:
                 self._tell(event_of(agent))
 
-    def carry(self, agents: Iterable[Agent]) -> None:
+    def carry(self, agents: Iterable[KnownAgent]) -> None:
         """Know what the process knows that this one takes over from, and nothing else."""
         self._agents = {agent.agent: agent for agent in agents}
         if self._tell is not None:
@@ -170,7 +170,7 @@ class AgentTable:
                 self._tell(event_of(agent))
 
 
-def told(before: Agent | None, message: AgentState, cti: str) -> Agent:
+def told(before: KnownAgent | None, message: AgentState, cti: str) -> KnownAgent:
     """What is known of an agent after a message; ``before`` itself where it says nothing new.
 
     Args:
@@ -179,7 +179,7 @@ def told(before: Agent | None, message: AgentState, cti: str) -> Agent:
         cti: who tells.
     """
     if before is None:
-        return Agent(
+        return KnownAgent(
             agent=message.agent,
             st=message.st,
             since=message.ts,
@@ -204,19 +204,19 @@ def told(before: Agent | None, message: AgentState, cti: str) -> Agent:
     return before if after == before else after
 
 
-def event_of(agent: Agent) -> AgentEvent:
+def event_of(agent: KnownAgent) -> AgentEvent:
     """What routing is told of an agent."""
     return AgentEvent(agent.agent, agent.st, agent.since, agent.dev or "", agent.skills)
 
 
-def _at(agent: Agent) -> float:
+def _at(agent: KnownAgent) -> float:
     return agent.at
 
 
-_decoder = msgspec.json.Decoder(Agent)
+_decoder = msgspec.json.Decoder(KnownAgent)
 
 
-def decode(text: bytes, version: int) -> Agent:
+def decode(text: bytes, version: int) -> KnownAgent:
     """The agent of a JSON text.
 
     Args:
@@ -231,7 +231,7 @@ def decode(text: bytes, version: int) -> Agent:
     return _decoder.decode(text)
 
 
-def encode(agent: Agent) -> bytes:
+def encode(agent: KnownAgent) -> bytes:
     """The JSON text of an agent."""
     return msgspec.json.encode(agent)
 

@@ -58,7 +58,7 @@ def types() -> list[StateType]:
         *map(of_actor, KINDS),
         StateType(session_record.KIND, session_record.VERSION, session, session_record.WAYS),
         StateType(cti_record.KIND, cti_record.VERSION, cti_record.LinkRecord, cti_record.WAYS),
-        StateType(agent_table.KIND, agent_table.VERSION, agent_table.Agent, agent_table.WAYS),
+        StateType(agent_table.KIND, agent_table.VERSION, agent_table.KnownAgent, agent_table.WAYS),
         StateType(OUTBOX, outbox_records.VERSION, StoreSession, outbox_records.WAYS),
         StateType(
             outbox_records.REFUSED,

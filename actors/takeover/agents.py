@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from actors.agent_table import Agent
+from actors.agent_table import KnownAgent
 from actors.takeover.part_states import read, written
 from supervision.release.carrier import Packed, Part
 from supervision.release.versions import SAME
@@ -23,7 +23,7 @@ VERSION = 1
 class AgentsState(Struct):
     """All agents, in the order in which they were first heard of."""
 
-    agents: list[Agent]
+    agents: list[KnownAgent]
 
 
 _DECODER = msgspec.msgpack.Decoder(AgentsState)  # made now: at the freeze it would take time

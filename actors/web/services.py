@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from actors.agent_table import Agent
+from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.overload import Overload
@@ -60,7 +60,7 @@ class Services:
     region: str
     counts: Callable[[], NodeCounts]
     alarms: Callable[[], Sequence[Alarm]]
-    agents: Callable[[], Sequence[Agent]]
+    agents: Callable[[], Sequence[KnownAgent]]
     overload: Overload
     send_list: Callable[[str], Sequence[str]]
     database: Database

@@ -130,7 +130,7 @@ def test_where_there_is_no_journal_it_is_said(vigie, tmp_path, words):
 
 
 def test_the_commands_know_every_kind_that_a_node_writes():
-    assert journal.codecs().keys() == {"session", "link", "outbox", "refused"}
+    assert journal.codecs().keys() == {"agent", "session", "link", "outbox", "refused"}
 
 
 def test_a_kind_that_there_is_not_is_a_mistake_that_names_those_there_are(vigie, written):

@@ -22,11 +22,19 @@ from supervision.testing import Kit
 MB = 1_048_576
 
 
+class Agents:
+    """In the place of AgentTable."""
+
+    def restore(self, agents):
+        self.restored = list(agents)
+
+
 class Links:
     """In the place of LinkTable."""
 
     def __init__(self):
         self.restored = []
+        self.agents = Agents()
 
     def restore(self, records):
         self.restored.append(records)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from actors import metrics
-from actors.agent_table import Agent as KnownAgent
+from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.reference_access import TableRefused
