@@ -134,10 +134,9 @@ class Assembly:
         """
         opened = open_store(data, kernel.clock.wall(), makes=not release.standby.waiting)
         pool, journal = SessionPool(), _journal(kernel, config, data)
-        reference, desk = routing_parts(config, data, release.standby, pool.count)
-        openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
         links = _links(kernel, config, journal, release.standby)
-        desk.agents = links.agents
+        routing = _, desk = _routing(config, data, release.standby, pool, links)
+        openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
         made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk, links)
         services = made.services(version, epoch, release.ask)
         return cls(
@@ -156,8 +155,7 @@ class Assembly:
             release,
             HttpEntrance(release.standby),
             cache_of(config.customers),
-            reference,
-            desk,
+            *routing,
         )
 
     def arguments(self) -> NodeArgs:
@@ -343,6 +341,14 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
         overload=node.services.overload,
         pool=node.pool,
     )
+
+
+def _routing(
+    config: Config, data: Path, standby: Standby, pool: SessionPool, links: LinkTable
+) -> tuple[RefServerArgs, RoutingDesk]:
+    reference, desk = routing_parts(config, data, standby, pool.count)
+    desk.agents = links.agents
+    return reference, desk
 
 
 def _links(kernel: Kernel, config: Config, journal: Journal, standby: Standby) -> LinkTable:
