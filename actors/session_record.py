@@ -43,7 +43,7 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _before_snapshots(value: Any) -> Any:
+def _untreated(value: Any) -> Any:
     """Of version 1: no snapshots were known, no priority, and decisions were targets alone."""
     _, session = value
     for field in ("cti", "orphan"):
@@ -55,7 +55,7 @@ def _before_snapshots(value: Any) -> Any:
     return value
 
 
-WAYS = Conversions(up={1: _as_it_is}, down={2: _before_snapshots})
+WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})
 """Between the versions of the schema: each function gets and returns ``[state, session]``."""
 
 SHARED = 10_000

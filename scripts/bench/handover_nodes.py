@@ -31,6 +31,7 @@ from actors.journal.journal import Journal
 from actors.open_count import OpenCount
 from actors.router import Router
 from actors.routing import table_of
+from actors.routing_desk import RoutingDesk
 from actors.session_api import PatchSession
 from actors.session_data import Session
 from actors.session_pool import SessionPool
@@ -85,7 +86,7 @@ class Serving(Node):
         config, pool, settings, standby = args
         sessions = SessionSupArgs(config.supervision, pool, settings, standby)
         return SupervisorFlags(), [
-            ChildSpec("router", Router, table_of(config)),
+            ChildSpec("router", Router, RoutingDesk(table_of(config))),
             ChildSpec("link", Link),
             ChildSpec("sessionSup", SessionSup, sessions, type="supervisor"),
         ]

@@ -60,6 +60,8 @@ WHOLE = Session(
             answer=RouteAnswer(target="7001", rtype="direct", session="s", rev=1, reason="r"),
         ),
     ),
+    cti="cti-1",
+    orphan=9.0,
 )
 
 

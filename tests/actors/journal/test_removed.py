@@ -19,8 +19,16 @@ from actors.journal.acknowledged import read
 from actors.journal.file import Files, Lock
 from actors.journal.records import Failing, JournalLocked, Working
 
+
+def removed(directory):
+    """Remove a directory in one step: what is written meanwhile would come in between."""
+    aside = directory.with_name("removed")
+    directory.rename(aside)
+    shutil.rmtree(aside)
+
+
 REMOVALS = {
-    "the directory": lambda files: shutil.rmtree(files.directory),
+    "the directory": lambda files: removed(files.directory),
     "the database": lambda files: files.database.unlink(),
     "the log": lambda files: files.wal.unlink(),
     "the database and its log": lambda files: (files.database.unlink(), files.wal.unlink()),
@@ -89,7 +97,7 @@ def test_questions_are_answered_from_what_was_written_anew(files) -> None:
     async def scenario(journal):
         heard = await begun(journal)
         assert await keys(journal) == [("before",)]
-        shutil.rmtree(files.directory)
+        removed(files.directory)
         await heard.until(works)
         journal.put("session", "after", 2)
         await durable(journal)
@@ -127,7 +135,7 @@ def test_removed_while_commits_fail_for_want_of_room_it_is_written_anew_as_well(
     async def scenario(journal):
         heard = await begun(journal)
         journal._writer._committing._let_go()  # as after a commit that failed
-        shutil.rmtree(files.directory)
+        removed(files.directory)
         journal.put("session", "after", 2)
         await durable(journal)
         await heard.until(works)
@@ -142,7 +150,7 @@ def test_removed_before_a_crashed_writer_is_followed_by_another(files) -> None:
         journal._writer._keeping.end()
         journal._writer._committing._let_go()
         journal._writer._committing._holding = None  # a fault of the program
-        shutil.rmtree(files.directory)
+        removed(files.directory)
         journal.put("session", "after", 2)
         heard = Told(journal)
         await heard.until(lambda event: not isinstance(event, Failing | Working))
@@ -198,7 +206,7 @@ def test_a_directory_that_is_gone_at_the_next_start_is_a_shortfall(files) -> Non
         await durable(journal)
 
     on_disk(files.directory, fill)
-    shutil.rmtree(files.directory)
+    removed(files.directory)
 
     async def look(journal):
         recovered = await journal.open()

@@ -150,9 +150,18 @@ REFUSED_ENVELOPE = Conversions(
     up={1: lambda value: value | {"record": enveloped(value["record"])}},
     down={2: lambda value: value | {"record": value["record"]["closed"]}},
 )
+LATER_LINK = cti_record.VERSION + 1
 RENAMED = Conversions(
-    up={1: lambda value: {"written" if key == "at" else key: value[key] for key in value}},
-    down={2: lambda value: {"at" if key == "written" else key: value[key] for key in value}},
+    up={
+        **cti_record.WAYS.up,
+        cti_record.VERSION: lambda value: {
+            "written" if key == "at" else key: value[key] for key in value
+        },
+    },
+    down={
+        **cti_record.WAYS.down,
+        LATER_LINK: lambda value: {"at" if key == "written" else key: value[key] for key in value},
+    },
 )
 
 
@@ -185,7 +194,9 @@ def of_later():
     encode = msgspec.json.encode
     return {
         call_saving.KIND: SessionRecords(now, now, LATER).codec(),
-        cti_record.KIND: Codec(2, encode, decoding(LaterLink), *versions.steps("link", RENAMED)),
+        cti_record.KIND: Codec(
+            LATER_LINK, encode, decoding(LaterLink), *versions.steps("link", RENAMED)
+        ),
         "outbox": Codec(2, encode, decoding(Envelope), *versions.steps("outbox", ENVELOPE)),
         REFUSED: Codec(2, encode, decoding(Refused), *versions.steps(REFUSED, REFUSED_ENVELOPE)),
     }
