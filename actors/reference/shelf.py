@@ -43,6 +43,10 @@ class Kept(Struct, frozen=True):
         return Kept(self.highest, self.previous, self.current)
 
 
+# Made now, by one thread: msgspec crashes where several work out one type at the same time.
+_decode = msgspec.json.Decoder(Kept).decode
+
+
 class ManifestDamaged(Exception):  # noqa: N818 named for what it says of the file
     """What says which version counts cannot be read."""
 
@@ -65,7 +69,7 @@ class Shelf:
         """
         path = self._manifest(kind)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Kept)
+            return _decode(path.read_bytes())
         except FileNotFoundError:
             return Kept()
         except (OSError, msgspec.MsgspecError) as error:

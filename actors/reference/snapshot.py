@@ -79,6 +79,10 @@ class Header(Struct, frozen=True):
     lengths: tuple[int, ...] = ()
 
 
+# Made now, by one thread: msgspec crashes where several work out one type at the same time.
+_decode_header = msgspec.msgpack.Decoder(Header).decode
+
+
 def write(path: Path, kind: TableKind, version: Version, built: Built) -> None:
     """Write a snapshot aside, bring it to the disk and put it in place.
 
@@ -181,7 +185,7 @@ def _header(path: Path, block: mmap.mmap) -> tuple[Header, int]:
     if length > MAX_HEADER_BYTES:
         raise SnapshotDamaged(path, f"its header has more than {MAX_HEADER_BYTES} bytes")
     try:
-        return msgspec.msgpack.decode(block[at : at + length], type=Header), at + length
+        return _decode_header(block[at : at + length]), at + length
     except msgspec.MsgspecError as error:
         raise SnapshotDamaged(path, f"its header cannot be read: {error}") from None
 

@@ -8,10 +8,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec import Struct
 
-from actors.reference.catalogue import TableKind
+from actors.reference.catalogue import KINDS, TableKind
 from actors.reference.keys import NO_KEYS, Keys
 
 R = TypeVar("R", bound=Struct)
+
+# Made now, by one thread: msgspec crashes where several work out one type at the same time.
+_DECODERS: dict[type, Any] = {
+    kind.record: msgspec.msgpack.Decoder(kind.record).decode for kind in KINDS.values()
+}
 
 
 class Version(Struct, frozen=True):
@@ -86,7 +91,8 @@ class Table(Generic[R]):
     def __init__(self, kind: TableKind, rows: Rows, version: Version, reads: Reads) -> None:
         self.kind, self.version, self.reads, self.size = kind, version, reads, rows.size
         self._rows = rows
-        self._decode = msgspec.msgpack.Decoder(kind.record).decode
+        known = _DECODERS.get(kind.record)
+        self._decode = known or msgspec.msgpack.Decoder(kind.record).decode
 
     def __len__(self) -> int:
         """How many rows there are."""

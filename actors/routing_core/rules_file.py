@@ -145,6 +145,10 @@ def follows(new: RuleSet, old: RuleSet) -> str:
     return f"version must be above {old.version.number}, which is in use"
 
 
+# Made now, by one thread: msgspec crashes where several work out one type at the same time.
+msgspec.json.Decoder(Rules)
+
+
 def _read(document: dict[str, Any]) -> tuple[Rules, list[Mistake]]:
     """Read rules at once, and key by key where that fails: to tell every mistake takes longer."""
     try:
