@@ -311,3 +311,10 @@ def faults(ctis, world):
     if len(world.effects) != frames:
         found.append(f"{len(world.effects)} effects of {frames} frames")
     return found
+
+
+async def until(condition):
+    """Wait for what comes over real sockets."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - sockets tell nobody
+            await asyncio.sleep(0.001)

@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from moving_links import LinkNode, MovingCti, World, faults, move
+from moving_links import LinkNode, MovingCti, World, faults, move, until
 
 from actors.takeover.links_versions import VERSION, WAYS
 
@@ -19,12 +19,6 @@ def listening():
         one.listen(1_000)
         one.setblocking(False)
         yield one
-
-
-async def until(condition):
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - sockets tell nobody
-            await asyncio.sleep(0.001)
 
 
 class Pair:

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from csta_peer import SwitchB, request
-from moving_links import LinkNode, World, move
+from moving_links import LinkNode, World, move, until
 from msgspec import msgpack
 
 from actors.takeover.links import LinksPart
@@ -35,12 +35,6 @@ def listening():
         one.listen(100)
         one.setblocking(False)
         yield one
-
-
-async def until(condition):
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - sockets tell nobody
-            await asyncio.sleep(0.001)
 
 
 class Site:
@@ -137,17 +131,19 @@ def test_links_move_to_and_fro_under_calls(listening):
     async def play(site):
         node = await site.node()
         switches = [await site.switch(f"switch-{n}") for n in range(3)]
+        routed = []
 
         async def calls(switch):
             for number in range(100):
                 await switch.route(str(number), CALLS[number % 4])
+                routed.append(number)
 
         flowing = asyncio.gather(*map(calls, switches))
         for _ in range(4):
             following = await site.node(waiting=True)
             await move(node, following)
-            node = following
-            await asyncio.sleep(0.02)
+            node, before = following, len(routed)
+            await until(lambda before=before: flowing.done() or len(routed) > before)
         await flowing
         assert len(node.table.connections) == 3
 
