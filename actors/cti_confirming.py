@@ -39,7 +39,6 @@ class ConfirmingLink(GenServer):
     _row: LinkRow
     _table: LinkTable
     _now: float  # monotonic seconds at which the message that is handled now was taken up
-    _ack: Timer | None = None
     _again: Timer | None = None
     _telling: Timer | None = None
 
@@ -110,8 +109,8 @@ class ConfirmingLink(GenServer):
             last_in = link_session.ackable(session, self._now, urgent=row.ways.waiting)
             if last_in is not None:
                 self._table.record(row, last_in)
-            elif self._ack is None:
-                self._ack = self.start_timer(session.ack_at - self._now, "ack")
+            else:
+                self._table.due.add(row)
         if session.withheld:
             self._table.tell(row, self._now)
             self._tell_later(session)
@@ -130,9 +129,6 @@ class ConfirmingLink(GenServer):
 
     def _tell_due(self) -> None:
         self._telling = None  # `_note` follows
-
-    def _ack_due(self) -> None:
-        self._ack = None  # `_note` follows
 
     # Handing over again
 

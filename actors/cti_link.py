@@ -185,8 +185,6 @@ class CtiLink(FramingBLink):
         what, ref = message.payload, message.ref
         if ref is self._guard:
             self._guard_due()
-        elif ref is self._ack:
-            self._ack_due()
         elif ref is self._telling:
             self._tell_due()
         elif ref is self._look:
@@ -217,15 +215,16 @@ class CtiLink(FramingBLink):
         self._set_timer()
 
     def _set_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.start_moving_timer(self._link_due_at, "link")
+
+    def _link_due_at(self) -> float | None:
         connection = self._row.connection
-        due = None if connection is None else connection.link.next_timeout
-        if due is not None and self._timer is None:
-            self._timer = self.start_timer(due - self._now, "link")
+        return None if connection is None else connection.link.next_timeout
 
     def _set_timer_nearer(self) -> None:
         """In framing B a peer may shorten its application session."""
-        connection, timer = self._row.connection, self._timer
-        due = None if connection is None else connection.link.next_timeout
+        due, timer = self._link_due_at(), self._timer
         if due is not None and timer is not None and due < timer.when:
             self._set_timer_anew()
 

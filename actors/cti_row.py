@@ -38,6 +38,7 @@ class LinkRow(Struct, kw_only=True, eq=False):
         registrations: routing points by the name of their registration.
         over: it has ended.
         crashes: how often a frame crashed its actor.
+        to_record: it waits for its record to be due.
         lasting: whether the link session outlives its connection; not in framing B.
     """
 
@@ -54,6 +55,7 @@ class LinkRow(Struct, kw_only=True, eq=False):
     registrations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     over: bool = False
     crashes: int = 0
+    to_record: bool = False
     lasting: bool = True
 
     @property

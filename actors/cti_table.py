@@ -18,6 +18,7 @@ from actors.agent_table import AgentTable
 from actors.cti_record import KIND, LinkRecord
 from actors.cti_row import LinkRow, queue
 from actors.entrance import Entrance
+from actors.records_due import RecordsDue
 from protocols.csta.link import Link as CstaLink
 from protocols.csta.link_state import CstaConfig
 from protocols.cti import link_session, refusals
@@ -115,6 +116,7 @@ class LinkTable:
         resting: link sessions without a connection: monotonic seconds since when, the oldest first.
         leavers: ids of actors whose link session is over; who starts them forgets them.
         counts: what has become of them.
+        due: the link sessions whose record is due soon.
         stopping: whether the node stops.
         still: whether connections are not read: another process is about to go on with them.
     """
@@ -145,6 +147,7 @@ class LinkTable:
         self._kernel = kernel
         self._sessions: dict[str, LinkRow] = {}
         self._last = 0
+        self.due = RecordsDue(kernel, self.record)
 
     # Connections
 

@@ -72,7 +72,19 @@ def encode(frame: Mapping[str, Any], *, max_bytes: int = MAX_FRAME_BYTES) -> byt
     Raises:
         FramingError: 413, the payload is longer than `max_bytes`.
     """
-    payload: bytes = msgpack.packb(frame)
+    return enclose(msgpack.packb(frame), max_bytes=max_bytes)
+
+
+def enclose(payload: bytes, *, max_bytes: int = MAX_FRAME_BYTES) -> bytes:
+    """Put the header before a payload.
+
+    Args:
+        payload: a msgpack map.
+        max_bytes: the longest that is allowed, in bytes.
+
+    Raises:
+        FramingError: 413, it is longer.
+    """
     if len(payload) > max_bytes:
         raise _too_long(len(payload), max_bytes)
     return _header.pack(len(payload)) + payload

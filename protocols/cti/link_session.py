@@ -28,7 +28,7 @@ from protocols.cti.messages import (
     Side,
     Void,
 )
-from protocols.cti.parsing import to_frame
+from protocols.cti.parsing import packed
 
 ACK_FRAMES = 32
 """Frames confirmed and not yet recorded after which a record is due; an `ack` follows its commit.
@@ -331,9 +331,8 @@ def number(session: LinkSession, message: Message) -> bytes:
     """As `send` for what is about the connection only: it is never sent again."""
     if session.next_out == 0:
         raise ValueError("a restored session has no numbers until its peer resumes")
-    frame = to_frame(message)
-    frame["i"] = session.next_out
-    data = framing.encode(frame, max_bytes=session.limits.max_frame_bytes)
+    numbered = structs.replace(message, i=session.next_out)
+    data = framing.enclose(packed(numbered), max_bytes=session.limits.max_frame_bytes)
     session.next_out += 1
     return data
 

@@ -43,6 +43,7 @@ def _by_tag(union: Any) -> dict[str, type[Message]]:
 
 
 # msgspec prepares a record type once but a union anew at each conversion (8 microseconds).
+_encoder = msgspec.msgpack.Encoder()
 _INBOUND = _by_tag(Inbound)
 _OUTBOUND = _by_tag(Outbound)
 
@@ -113,6 +114,11 @@ def to_frame(message: Message) -> dict[str, Any]:
     return cast("dict[str, Any]", msgspec.to_builtins(message))
 
 
+def packed(message: Message) -> bytes:
+    """Make the msgpack map of a message, at once: a fifth of what a map in between costs."""
+    return _encoder.encode(message)
+
+
 def not_icm_portable(user_data: Mapping[str, Any]) -> list[str]:
     """Name the keys that Cisco ICM's call variables could not carry.
 
@@ -145,6 +151,8 @@ def _convert(frame: Mapping[str, Any], types: Mapping[str, type[Message]]) -> Me
     except msgspec.ValidationError as error:
         raise _refusal(str(error), frame) from None
     for name, value in frame.items():
+        if type(value) is str and value.isprintable():
+            continue  # nearly every text
         rule = _broken_rule(value)
         if rule is not None and name in message.__struct_encode_fields__:
             raise FrameRefused(400, rule, name, reference(frame))
@@ -196,8 +204,7 @@ def _check_size(data: Mapping[str, Any], field: str, i: int, limits: MessageLimi
 def _broken_rule(value: object) -> str | None:
     """The rule that a field's value breaks, if any; its type has been checked before."""
     if type(value) is str:
-        # isprintable is by far the faster of the two, and true for nearly every text.
-        return None if value.isprintable() or not _control.search(value) else "control character"
+        return "control character" if _control.search(value) else None
     if type(value) is dict or type(value) is list:
         return _broken_data_rule(value, 1)
     return None

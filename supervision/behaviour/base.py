@@ -69,15 +69,35 @@ class Behaviour(Asking, Naming, Resting, Carrying, ManagedActor):
 
     def now(self) -> float:
         """Monotonic seconds."""
-        return self.kernel.clock.monotonic()
+        return self._myRef.kernel.clock.monotonic()
 
     def wall(self) -> float:
         """Seconds since the epoch."""
-        return self.kernel.clock.wall()
+        return self._myRef.kernel.clock.wall()
 
     def start_timer(self, after_s: float, payload: Any) -> Timer:
         """Have a ``Timeout`` with ``payload`` delivered after ``after_s`` seconds."""
-        return self.kernel.start_timer(self._myRef, after_s, payload, deliver_timeout)
+        return self._myRef.kernel.start_timer(self._myRef, after_s, payload, deliver_timeout)
+
+    def start_moving_timer(self, due: Callable[[], float | None], payload: Any) -> Timer | None:
+        """Have a ``Timeout`` delivered at a time that moves later while the timer runs.
+
+        For what each message puts off: nothing is set anew and nobody is told before the time has
+        really come. It is not carried into another process.
+
+        Args:
+            due: the time, monotonic seconds; None ends the timer. It must not block.
+            payload: of the ``Timeout``.
+
+        Returns:
+            The timer; None where ``due`` says so.
+        """
+        when = due()
+        if when is None:
+            return None
+        kernel, cell = self._myRef.kernel, self._myRef
+        after_s = when - kernel.clock.monotonic()
+        return kernel.start_timer(cell, after_s, payload, _WhenDue(due))
 
     def cancel_timer(self, timer: Timer) -> bool:
         """Cancel a timer; False where it already fired (its message may be in the mailbox)."""
@@ -173,6 +193,24 @@ class Behaviour(Asking, Naming, Resting, Carrying, ManagedActor):
             Exception: whatever refuses the change; the state is the old one then.
         """
         raise TypeError(f"{type(self).__name__} has no code_change from {old_vsn!r}")
+
+
+class _WhenDue:
+    """Tells its owner that a timer of ``start_moving_timer`` is due, unless its time has moved."""
+
+    __slots__ = ("_due",)
+
+    def __init__(self, due: Callable[[], float | None]) -> None:
+        self._due = due
+
+    def __call__(self, timer: Timer) -> None:
+        kernel, when = timer.owner.kernel, self._due()
+        if when is None:
+            kernel.forget_timer(timer)
+        elif when > kernel.now:
+            kernel.postpone_timer(timer, when, self)
+        else:
+            deliver_timeout(timer)
 
 
 def deliver_timeout(timer: Timer) -> None:

@@ -93,6 +93,11 @@ class Kernel(Switchboard):
         cell.timers = timer
         return timer
 
+    def postpone_timer(self, timer: Timer, when: float, fire: Callable[[Timer], None]) -> None:
+        """Have a timer that is just being fired do so again, at ``when`` (monotonic seconds)."""
+        timer.when, timer.fire = when, fire
+        self.timers.add(timer)
+
     def put_timer(self, timer: Timer) -> None:
         """Arm a timer that was made for its actor and a time; it dies with that actor."""
         self.timers.add(timer)

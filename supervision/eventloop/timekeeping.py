@@ -151,8 +151,8 @@ class Timekeeper:
         timer = None if self._timers_held else self.timers.next_due
         dues = [due for due in (timer, self.deadlines.next_due) if due is not None]
         due = min(dues, default=float("inf"))
-        if due == self._armed_for:
-            return
+        if due >= self._armed_for and self._armed is not None:
+            return  # one that comes too early costs less than one that is set anew each turn
         self._disarm()
         self._armed_for = due
         if dues:

@@ -220,7 +220,8 @@ class Machine(MachineTimers):
 
     def _settle(self, steps: Steps | None, queue: Queue | None, *, moved: bool) -> Queue | None:
         """Put queue and timers in order after an event; return the queue."""
-        if self._timers is not None or self._due is not None:
+        timers = self._timers
+        if self._due is not None or (timers and (EVENT in timers or STATE in timers)):
             self._cancel_timeout(EVENT)
             if moved:
                 self._cancel_timeout(STATE)

@@ -216,3 +216,66 @@ def test_a_step_of_the_wall_clock_moves_no_timer(kit):
     assert kit.actor(waker).state == []
     kit.advance(1.0)
     assert len(kit.actor(waker).state) == 1
+
+
+# Timers whose time moves
+
+
+class Watch(GenServer):
+    """Is told of a silence; what it hears puts that off."""
+
+    def init(self, args):
+        self.state = []
+        self.quiet_at = self.now() + 10.0
+        self.timer = self.start_moving_timer(lambda: self.quiet_at, "quiet")
+
+    def handle_info(self, message, sender):
+        self.state.append(message)
+
+
+def test_a_timer_whose_time_has_moved_comes_at_the_new_time_and_once(kit):
+    watch = kit.actor(address := kit.start(Watch))
+    for _ in range(3):
+        kit.advance(9.0)
+        watch.quiet_at = watch.now() + 10.0
+    kit.advance(9.999)
+    assert watch.state == []
+    handled = watch._myRef.handled
+    kit.advance(0.001)
+    assert watch.state == [Timeout(watch.timer, "quiet")]
+    assert watch._myRef.handled == handled + 1, "no message before the time has come"
+    kit.advance(100.0)
+    assert len(watch.state) == 1
+    assert kit.actor(address) is watch
+
+
+def test_a_timer_that_has_no_time_any_more_ends_in_silence(kit):
+    watch = kit.actor(kit.start(Watch))
+    watch.quiet_at = None
+    kit.advance(100.0)
+    assert watch.state == []
+    assert watch._myRef.timers is None
+    assert watch.start_moving_timer(lambda: None, "never") is None
+
+
+def test_a_timer_that_has_moved_can_be_cancelled_and_ends_with_its_actor(kit):
+    cancelled, ended = kit.actor(kit.start(Watch)), kit.actor(kit.start(Watch))
+    for watch in (cancelled, ended):
+        watch.quiet_at = watch.now() + 20.0
+    kit.advance(15.0)
+    assert cancelled.cancel_timer(cancelled.timer)
+    ended.stop()
+    kit.advance(100.0)
+    assert cancelled.state == ended.state == []
+    assert not ended.timer.pending
+
+
+def test_a_call_of_the_loop_that_comes_too_early_disturbs_no_later_timer(kit):
+    waker = kit.start(Waker)
+    early = kit.call(waker, (1.0, "early"))
+    kit.call(waker, (5.0, "late"))
+    kit.actor(waker).cancel_timer(early)
+    kit.advance(4.999)
+    assert kit.actor(waker).state == []
+    kit.advance(0.001)
+    assert [timeout.payload for timeout in kit.actor(waker).state] == ["late"]
