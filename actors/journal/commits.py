@@ -27,6 +27,9 @@ MEBIBYTE = 1_048_576
 STEP_ROWS = 500
 """Rows encoded before the loop goes round once: a few milliseconds."""
 
+SPARING_S = 0.02
+"""The least distance of commits while something else needs the processor."""
+
 CATCHING_UP = 5_000
 """Records that have gathered while commits failed, above which they are still said to fail."""
 
@@ -65,6 +68,7 @@ class Commits(Gathered):
         self._retrying: asyncio.TimerHandle | None = None
         self._number = self._items = 0
         self._flown_at = self._flush_after = 0.0
+        self._gather_s = config.gather_ms / 1000
         self._idle: list[asyncio.Future[None]] = []
         writer.attach(self)
 
@@ -88,6 +92,15 @@ class Commits(Gathered):
         for (kind, key), value in kept_back.items():
             if (kind, key) not in self._gathering.entries:
                 self.put(kind, key, value)
+
+    def spare(self, *, sparing: bool) -> None:
+        """Commit more rarely, or as configured again: each commit costs, whatever it writes.
+
+        For the minute in which a node copies all that it is while it serves. Answers wait a few
+        milliseconds longer for it.
+        """
+        gather_s = self.config.gather_ms / 1000
+        self._gather_s = max(gather_s, SPARING_S) if sparing else gather_s
 
     def flying(self) -> Iterable[Place]:
         """What is on its way to the disk, which those who read there may not see yet."""
@@ -130,7 +143,7 @@ class Commits(Gathered):
             return
         self._flying, self._gathering = self._gathering, Batch()
         self._flown_at = self._kernel.clock.monotonic()
-        self._flush_after = self._flown_at + self.config.gather_ms / 1000
+        self._flush_after = self._flown_at + self._gather_s
         self._encode(self._flying)
 
     def _encode(self, batch: Batch) -> None:

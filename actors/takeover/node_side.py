@@ -186,7 +186,9 @@ class Giving:
         return {"path": str(await giver.listen(node.data, secret))}
 
     def _told(self, phase: str, more: Message) -> None:
-        """A shadow is told what happens from the very state on that it has been copied."""
+        """Commit rarely while all is copied; tell a shadow what happens from then on."""
+        if phase in ("connected", "failed"):
+            self._assembly.journal.spare(sparing=phase == "connected")
         mirror = self._mirror
         if mirror is None:
             return
@@ -207,11 +209,13 @@ class Giving:
         if self._giver is None:
             raise Refusal(ExitCode.FAILED, "no takeover is under way")
         self.given = True
+        self._assembly.journal.spare(sparing=False)
         frozen: Message = msgspec.to_builtins(await self._giver.freeze())
         return frozen
 
     async def _resume(self, _: Message) -> Message:
         giver, self._giver = self._giver, None
+        self._assembly.journal.spare(sparing=False)
         if self._mirror is not None:
             self._mirror.end()
         if giver is not None:

@@ -136,6 +136,25 @@ def test_after_a_rest_a_commit_begins_at_once_and_others_keep_their_distance(kit
     assert len(writer.commits) == 2
 
 
+def test_commits_keep_a_greater_distance_while_the_processor_is_spared(kit) -> None:
+    one, writer = opened(kit, gather_ms=5.0)
+    one.spare(sparing=True)
+    for number in range(2):
+        one.put("session", "a", number)
+        kit.settle()
+    kit.advance(0.019)
+    assert writer.value("session", "a") == 0
+    kit.advance(0.001)
+    assert writer.value("session", "a") == 1
+    one.spare(sparing=False)
+    kit.advance(0.1)
+    for number in range(2, 4):
+        one.put("session", "a", number)
+        kit.settle()
+    kit.advance(0.005)
+    assert writer.value("session", "a") == 3
+
+
 def test_what_gathers_amid_a_commit_is_committed_after_it(kit) -> None:
     one, writer = opened(kit, gather_ms=0)
     writer.hold()
