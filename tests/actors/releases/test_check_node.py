@@ -107,7 +107,10 @@ def priority(up="", down="", ways="{VERSION: _down}"):
         replace(data, field, f"{field}    priority: int = 3\n")
         replace(record, f"VERSION = {VERSION}\n", f"VERSION = {VERSION + 1}\n")
         conversions = CONVERSIONS.format(up=up or "pass", down=down or "pass", ways=ways)
-        known = "WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})\n"
+        known = (
+            "WAYS = Conversions("
+            "up={1: _as_it_is, 2: _as_it_is}, down={2: _untreated, 3: _unguarded})\n"
+        )
         replace(record, known, known + conversions)
 
     return change
