@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from protocols.csta import header
 from protocols.csta.idempotency import Seen
@@ -12,7 +13,7 @@ from protocols.csta.system_status import SystemStatusValue
 from protocols.csta.xml import Edition, XmlLimits
 from protocols.cti import flow, link_session
 from protocols.cti.link_session import LinkSession
-from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase
+from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase, shown
 from protocols.cti.messages import Side
 
 Asked: TypeAlias = Literal["status", "monitor-start", "monitor-stop"]
@@ -188,23 +189,5 @@ def start(config: LinkConfig, csta: CstaConfig, *, now: float, wall: float) -> L
 def statistics(state: LinkState, session: LinkSession | None) -> LinkStatistics:
     """Show a link as it is now, as framing A's."""
     counted = link_session.count(session) if session else link_session.Counted()
-    return LinkStatistics(
-        phase=state.phase,
-        name=state.name,
-        side=state.side,
-        session=state.session,
-        frames_in=state.frames_in,
-        frames_out=state.frames_out,
-        bytes_in=state.bytes_in,
-        bytes_out=state.bytes_out,
-        repetitions=state.repetitions,
-        complaints=state.complaints,
-        refused=dict(state.refused),
-        waiting=counted.waiting,
-        unconfirmed=counted.unconfirmed,
-        durable_in=counted.durable_in,
-        kept_frames=0,
-        kept_bytes=0,
-        missed_heartbeats=0,
-        last_received=state.received_at,
-    )
+    counted = replace(counted, kept_frames=0, kept_bytes=0)  # nothing is kept for a resume
+    return shown(state, counted, missed=0, received=state.received_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, NoReturn
 
 from protocols.csta.application_session import (
@@ -21,7 +22,7 @@ from protocols.csta.link_base import LinkBase, start_error
 from protocols.csta.xml import CSTA, edition_of
 from protocols.cti import link_session
 from protocols.cti.events import Closed, HelloReceived, Refused, Transmit
-from protocols.cti.link_base import WrongPhaseError
+from protocols.cti.link_end import WrongPhaseError
 from protocols.cti.link_state import session_limits
 from protocols.cti.message_base import MAX_NAME_CHARS
 from protocols.cti.messages import Hello
@@ -243,6 +244,6 @@ class SessionLink(LinkBase):
 
     # For the other parts
 
+    @abstractmethod
     def _take_segments(self, now: float) -> list[Event]:
-        """Take what has come; ``link.Link`` does."""
-        raise NotImplementedError
+        """Take what has come."""

@@ -28,7 +28,8 @@ from protocols.cti.events import (
     Refused,
     Transmit,
 )
-from protocols.cti.link_base import LinkBase, WrongPhaseError
+from protocols.cti.link_base import LinkBase
+from protocols.cti.link_end import WrongPhaseError
 from protocols.cti.messages import (
     CallEvent,
     Error,
