@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from msgspec.structs import replace
 
 from actors import session_data, session_ending
-from actors.call_data import ContextCall
 from actors.call_guarding import HandRoutings, RoutingsTold
 from actors.call_messages import (
     CallTold,
@@ -24,9 +23,10 @@ from actors.call_messages import (
     SessionArgs,
 )
 from actors.call_names import ani_group, call_name, once_name
+from actors.call_queueing import QueuedCall
 from actors.call_saving import KIND
 from actors.call_states import OPEN, after
-from actors.router_messages import CallOver, CallTaken
+from actors.router_messages import AgentFound, CallOver, CallTaken
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
@@ -77,11 +77,11 @@ def _target_alone(decision: Decision) -> tuple[str, dict[str, Any]]:
     return "actors.routing:Decision", {name: getattr(decision, name) for name in fields}
 
 
-def _unknown_there(_: HandRoutings | RoutingsTold) -> None:
-    """Versions before 3 count no routings."""
+def _unknown_there(_: HandRoutings | RoutingsTold | AgentFound) -> None:
+    """Versions before 3 count no routings, and tell nobody of agents for calls that wait."""
 
 
-class CallSession(ContextCall):
+class CallSession(QueuedCall):
     """The session of one call; see the module."""
 
     version = 3
@@ -90,6 +90,7 @@ class CallSession(ContextCall):
             "actors.routing:Decision": _target_alone,
             "actors.call_guarding:HandRoutings": _unknown_there,
             "actors.call_guarding:RoutingsTold": _unknown_there,
+            "actors.router_messages:AgentFound": _unknown_there,
         }
     )
 
@@ -361,13 +362,14 @@ class CallSession(ContextCall):
         RouteFromIvr: _route,
         CloseSession: _close,
         OpenAgain: _open,
-        **ContextCall.GUARD_CALLS,
+        **QueuedCall.GUARD_CALLS,
     }
     _FRAMES: ClassVar = frozenset({RouteAsked, RerouteAsked, RouteTold, CallTold, DataAsked})
     _EVENTS: ClassVar[dict[type, Any]] = {
-        **ContextCall.DIALOGUE_EVENTS,
-        **ContextCall.DATA_EVENTS,
-        **ContextCall.GUARD_EVENTS,
+        **QueuedCall.DIALOGUE_EVENTS,
+        **QueuedCall.DATA_EVENTS,
+        **QueuedCall.GUARD_EVENTS,
+        **QueuedCall.QUEUE_EVENTS,
         CallTold: _call_told,
     }
     _TIMEOUTS: ClassVar[dict[str, Any]] = {

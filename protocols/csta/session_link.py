@@ -28,6 +28,8 @@ from protocols.cti.message_base import MAX_NAME_CHARS
 from protocols.cti.messages import Hello
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from msgspec import Struct
 
     from protocols.csta.events import Event
@@ -92,12 +94,13 @@ class SessionLink(LinkBase):
 
     # What the application tells after `HelloReceived`
 
-    def accept(self, session: str, now: float) -> list[Event]:
+    def accept(self, session: str, now: float, caps: Iterable[str] = ()) -> list[Event]:
         """Let the peer in.
 
         Args:
             session: the id of the application session, and of its link session.
             now: monotonic seconds.
+            caps: none that framing B could name.
 
         Returns:
             The response, and what services that came meanwhile give.
@@ -105,6 +108,7 @@ class SessionLink(LinkBase):
         Raises:
             WrongPhaseError: no StartApplicationSession waits for its response.
         """
+        del caps
         state = self.state
         if state.phase != "verifying" or not state.name or not state.side:
             raise WrongPhaseError(f"accept in phase {state.phase}")
@@ -137,7 +141,7 @@ class SessionLink(LinkBase):
         del session
         return False
 
-    def resume(self, session: LinkSession, now: float) -> NoReturn:
+    def resume(self, session: LinkSession, now: float, caps: Iterable[str] = ()) -> NoReturn:
         """Refuse to go on with a link session.
 
         Raises:

@@ -154,6 +154,7 @@ QUEUE = """
 queue = "q"
 [queue.q]
 target = "queue-1"
+agents = ["ann"]
 [agent.ann]
 device = "4711"
 """
