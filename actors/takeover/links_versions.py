@@ -5,7 +5,8 @@
 2: links in framing B were not known. Going back to it closes them, as a release that does not serve
    framing B does; what has been said to their peers is sent.
 3: what goes along with a decision was not known: it was a target alone.
-4: peers were not told of agents for calls that wait, whatever their `caps` named.
+4: peers were not told of agents for calls that wait, whatever their `caps` named, and switches not
+   asked to deflect these.
 """
 
 from __future__ import annotations
@@ -130,7 +131,17 @@ def _without_caps(state: Any) -> Any:
     for row in state["rows"]:
         if row["session"] is not None:
             row["session"].pop("caps", None)
-    return state
+    return _each(state, _asks_for_no_deflection)
+
+
+def _asks_for_no_deflection(connection: Any) -> Any:
+    """An answer that comes is about no question then: it is counted, and passed over."""
+    knows = connection["csta"]
+    if knows is None:
+        return connection
+    asked = knows.get("questions", {})
+    left = {invoke: one for invoke, one in asked.items() if one["kind"] != "deflect"}
+    return {**connection, "csta": {**knows, "questions": left}}
 
 
 WAYS = Conversions(

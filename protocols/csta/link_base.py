@@ -19,7 +19,7 @@ from protocols.csta.system_status import SystemStatus
 from protocols.cti import flow, framing, link_session
 from protocols.cti.events import Closed, CloseReason, Refused, Transmit
 from protocols.cti.link_end import LinkEnd
-from protocols.cti.messages import Error, ErrorCode, RouteEnd, RpAbort, RpRegistered
+from protocols.cti.messages import Error, ErrorCode, QueueSelect, RouteEnd, RpAbort, RpRegistered
 from protocols.cti.messages import RouteSelect as Answer
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class LinkBase(LinkEnd[LinkState, header.Decoder]):
         match message:
             case Answer() | RouteEnd():
                 data = self._answer(session, message)
+            case QueueSelect():
+                data = self._deflected(message)
             case RpRegistered():
                 data = self._registered(message)
             case RpAbort():
@@ -151,6 +153,13 @@ class LinkBase(LinkEnd[LinkState, header.Decoder]):
                 raise
             self._count_refusal(413)
             return self._ask(replace(service, data=None), edition)
+
+    def _deflected(self, message: QueueSelect) -> bytes:
+        """Have the switch send a call that waits to its agent."""
+        state = self.state
+        dialogue = state.dialogues.get(message.xref) or self._forgotten(message.xref)
+        service = outbound.deflect(message, dialogue.cross_ref, dialogue.target)
+        return self._ask(service, dialogue.edition, Question("deflect", message.call))
 
     def _forgotten(self, xref: str) -> Dialogue:
         """What is known of a dialogue by its name alone."""

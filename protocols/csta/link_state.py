@@ -16,7 +16,7 @@ from protocols.cti.link_session import LinkSession
 from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase, shown
 from protocols.cti.messages import Side
 
-Asked: TypeAlias = Literal["status", "monitor-start", "monitor-stop"]
+Asked: TypeAlias = Literal["status", "monitor-start", "monitor-stop", "deflect"]
 """What vigie asks its peer and gets a response to."""
 
 
@@ -41,6 +41,7 @@ class CstaConfig(Struct, frozen=True, kw_only=True):
         max_events: events of which a repetition is recognised.
         max_monitors: monitors at once, of either end.
         max_registrations: of routing points at once.
+        deflect: applicationIDs that take DeflectCall.
     """
 
     max_message_bytes: int = header.MAX_TOTAL_BYTES
@@ -56,6 +57,7 @@ class CstaConfig(Struct, frozen=True, kw_only=True):
     max_events: int = 10_000
     max_monitors: int = 1_000
     max_registrations: int = 1_000
+    deflect: frozenset[str] = frozenset()
 
 
 class Origin(Struct, frozen=True):
@@ -95,7 +97,8 @@ class Question(Struct, frozen=True):
 
     Attributes:
         kind: of the service.
-        subject: the device of a monitor that starts, the monitor of one that stops.
+        subject: the device of a monitor that starts, the monitor of one that stops, the call
+            that is deflected.
     """
 
     kind: Asked

@@ -25,7 +25,7 @@ from protocols.cti.events import Closed, HelloReceived, Refused, Transmit
 from protocols.cti.link_end import WrongPhaseError
 from protocols.cti.link_state import session_limits
 from protocols.cti.message_base import MAX_NAME_CHARS
-from protocols.cti.messages import Hello
+from protocols.cti.messages import QUEUE_SELECT, Hello
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,7 +100,7 @@ class SessionLink(LinkBase):
         Args:
             session: the id of the application session, and of its link session.
             now: monotonic seconds.
-            caps: none that framing B could name.
+            caps: none: what a peer takes besides is configured by its applicationID.
 
         Returns:
             The response, and what services that came meanwhile give.
@@ -117,6 +117,8 @@ class SessionLink(LinkBase):
         data = self._speak(response, state.edition, state.asked_by)
         limits = session_limits(self.config)
         self.session = link_session.begin(session, state.name, state.side, limits)
+        if state.name in self.csta.deflect:
+            self.session.caps = (QUEUE_SELECT,)
         state.session, state.phase = session, "open"
         state.session_until = now + state.session_s
         return [Transmit(data), *self._take_segments(now)]

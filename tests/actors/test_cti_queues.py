@@ -1,12 +1,17 @@
 """What a CTI is told of a call that waits in a queue when an agent is there for it."""
 
 import pytest
+from csta_peer import CstaPeer
 from link_kit import LinkKit
 from routing_kit import ruleset
 
 from actors.router_messages import AgentFound, ReplaceRules
 from actors.session_api import GetSession
 from actors.takeover import links_versions
+from protocols.csta.deflecting import DeflectCall, DeflectCallResponse
+from protocols.csta.errors import CSTAErrorCode
+from protocols.csta.link_state import CstaConfig
+from protocols.csta.values import ConnectionID, Device, ErrorValue
 from protocols.cti.messages import known_caps
 
 RULES = """
@@ -181,8 +186,64 @@ def test_an_agent_who_did_not_take_the_call_is_not_told_again(kit):
     assert selects(peer) == []
 
 
-def test_the_release_before_does_not_know_caps():
-    state = {"rows": [{"session": {"id": "l", "caps": ["queue.select"]}}, {"session": None}]}
-    older = links_versions.WAYS.convert("links", state, have=5, want=4)
-    assert older == {"rows": [{"session": {"id": "l"}}, {"session": None}]}
+def switch(kit, application="switch-a"):
+    """A switch in framing B whose call waits, and the session of that."""
+    kit.links.csta = CstaConfig(deflect=frozenset({"switch-a"}))
+    peer = CstaPeer(kit, application)
+    agent(kit.connect(name="agents"), "busy")
+    answer = peer.ask()
+    assert answer.selected == Device("queue-1")
+    return peer, answer.correlator
+
+
+def test_a_switch_that_takes_it_is_asked_to_deflect_the_call_to_its_agent(kit):
+    peer, correlator = switch(kit)
+    agent(kit.connect(name="more agents"), "ready", 2.0)
+    [(invoke_id, asked)] = peer.heard()
+    assert asked == DeflectCall(
+        waiting=ConnectionID("c1", "queue-1"),
+        destination=Device("4711"),
+        correlator=correlator,
+        cross_ref="17",
+        queue="q",
+        reason="most-idle",
+        for_ms=15_000,
+    )
+    link = peer.connection.link
+    assert [one.kind for one in link.state.questions.values()] == ["deflect"]
+    assert peer.say(DeflectCallResponse(), invoke_id=invoke_id) == []
+    assert (link.state.questions, link.state.ignored) == ({}, 0)
+
+
+def test_a_switch_may_refuse_to_deflect_a_call(kit):
+    peer, _ = switch(kit)
+    agent(kit.connect(name="more agents"), "ready", 2.0)
+    [(invoke_id, _)] = peer.heard()
+    refusal = CSTAErrorCode(ErrorValue("operation", "invalidDestination"))
+    assert peer.say(refusal, invoke_id=invoke_id) == []
+    assert (peer.alive, peer.connection.link.state.questions) == (True, {})
+
+
+def test_a_switch_that_is_not_configured_so_is_asked_nothing(kit):
+    peer, _ = switch(kit, "switch-b")
+    agent(kit.connect(name="more agents"), "ready", 2.0)
+    assert peer.heard() == []
+
+
+def test_the_release_before_knows_neither_caps_nor_deflections():
+    kinds = {1: {"kind": "deflect"}, 2: {"kind": "status"}}
+    rows = [
+        {"session": {"id": "l", "caps": ["queue.select"]}, "connection": {"csta": None}},
+        {"session": None, "connection": {"csta": {"questions": kinds}}},
+        {"session": None, "connection": None},
+    ]
+    older = links_versions.WAYS.convert("links", {"rows": rows, "closing": []}, have=5, want=4)
+    assert older == {
+        "rows": [
+            {"session": {"id": "l"}, "connection": {"csta": None}},
+            {"session": None, "connection": {"csta": {"questions": {2: {"kind": "status"}}}}},
+            {"session": None, "connection": None},
+        ],
+        "closing": [],
+    }
     assert links_versions.WAYS.convert("links", older, have=4, want=5) == older
