@@ -216,6 +216,16 @@ def test_framing_b_is_guarded_the_same():
         assert type(answers[7]) is RouteReject
 
 
+@pytest.mark.parametrize("link", [{"linkage": "u1"}, {"previous_call": "c1"}])
+def test_in_framing_b_a_call_that_comes_of_another_begins_with_its_count(link):
+    with LinkKit(routing=LIMITS) as kit:
+        peer = CstaPeer(kit)
+        for number in range(3):
+            peer.ask(str(number), "c1", linkage="u1")
+        answer = peer.ask("3", "c2", **link)
+        assert (answer.selected.number, answer.reason) == ("7001", "loop")
+
+
 # The pure part
 
 LIMIT = RoutingConfig(**LIMITS)
