@@ -11,7 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors import session_context, session_data
-from actors.call_messages import ContextAsked, DataAsked, DataTold, RouteRefused, SnapshotTaken
+from actors.call_messages import (
+    ContextAsked,
+    DataAsked,
+    DataTold,
+    QueueTold,
+    RouteRefused,
+    SnapshotTaken,
+)
 from actors.call_names import link_name
 from actors.call_routing import RoutedCall
 from actors.session_api import PatchSession, RevStale, UserDataTooLarge
@@ -48,7 +55,7 @@ class ContextCall(RoutedCall):
         )
         self._later(partial(self._tell_if_known, link, DataTold(changed)))
 
-    def _tell_if_known(self, link: str, message: DataTold) -> None:
+    def _tell_if_known(self, link: str, message: DataTold | QueueTold) -> None:
         """Tell a link session; one that nobody has resumed is nobody to be told."""
         address = self.kernel.registry.whereis(link_name(link))
         if address is not None:

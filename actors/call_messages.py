@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         DataChanged,
         DataUpdate,
         ErrorCode,
+        QueueSelect,
         RerouteRequest,
         RouteEnd,
         RouteRequest,
@@ -150,6 +151,12 @@ class DataTold(Struct, frozen=True):
     """A session tells a link that the context of its call has changed."""
 
     message: DataChanged
+
+
+class QueueTold(Struct, frozen=True):
+    """A session tells a link that an agent is there for its call, which waits in a queue."""
+
+    message: QueueSelect
 
 
 class RouteAnswered(Struct, frozen=True):

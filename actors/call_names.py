@@ -18,6 +18,11 @@ def link_name(link: str) -> tuple[str, str]:
     return ("link", link)
 
 
+def ucid_name(ucid: str) -> tuple[str, str]:
+    """The name of the latest session of a call's universal id, which transfers do not change."""
+    return ("ucid", ucid)
+
+
 def once_name(key: str) -> tuple[str, str]:
     """The name of the session that has been asked something under an idempotency key."""
     return ("once", key)

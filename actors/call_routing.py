@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from actors import dialogues, metrics, routing, session_data
-from actors.call_answers import AnsweringCall
+from actors.call_guarding import GuardedCall, RoutingsTold
 from actors.call_messages import (
     GuardAnswered,
     RerouteAsked,
@@ -34,7 +34,6 @@ from supervision import (
     CancelTimeout,
     Keep,
     NameTaken,
-    Next,
     Reply,
     Response,
     SetTimeout,
@@ -50,18 +49,18 @@ if TYPE_CHECKING:
 ASK_AGAIN_S = 0.01
 
 
-class RoutedCall(AnsweringCall):
+class RoutedCall(GuardedCall):
     """The dialogues of one call; ``CallSession`` is the whole session."""
 
     # Being asked
 
-    def _route_asked(self, event: RouteAsked, state: str, data: Session) -> Transition:
+    def _route_asked(self, event: RouteAsked, _state: str, data: Session) -> Transition:
         known = dialogue_of(data, event.message.xref)
         if known is not None:
             return self._asked_too(event, known, data)
         if data.closed is not None:
             return self._told_over(event, data)
-        return self._new_dialogue(event, state, data)
+        return self._new_dialogue(event, data)
 
     def _told_over(self, event: RouteAsked | RerouteAsked, data: Session) -> Transition:
         """The dialogue is over, or the call is: nothing is decided any more."""
@@ -86,7 +85,7 @@ class RoutedCall(AnsweringCall):
         joined = dialogues.joined(known, asker)
         return Keep(with_dialogue(data, xref, joined), self._until_default(xref, joined))
 
-    def _new_dialogue(self, event: RouteAsked, state: str, data: Session) -> Transition:
+    def _new_dialogue(self, event: RouteAsked, data: Session) -> Transition:
         message = event.message
         xref, i = message.xref, message.i
         limit = self._args.settings.sessions.max_dialogues
@@ -105,9 +104,9 @@ class RoutedCall(AnsweringCall):
         asker = Asker(event.link, i, event.marks)
         prio = message.prio or 0
         dialogue = Dialogue(message.rp, (asker,), event.marks.read_at, prio=prio)
-        data = replace(data, rp=message.rp, cti=event.cti or data.cti)
-        data = self._asked(data, xref, dialogue)
-        return Next(state, data, self._until_default(xref, dialogue))
+        if event.cti and event.cti != data.cti:
+            data = replace(data, cti=event.cti)
+        return self._begun_dialogue(data, xref, dialogue, message)
 
     def _reroute_asked(self, event: RerouteAsked, _state: str, data: Session) -> Transition:
         message = event.message
@@ -163,8 +162,7 @@ class RoutedCall(AnsweringCall):
         self._callers = {**callers, xref: Caller((from_,), request.once)}
         deadlines = marks(self._args.settings.routing, self.now(), None)
         dialogue = Dialogue(request.rp, (Asker(None, 0, deadlines),), deadlines.read_at)
-        data = self._asked(replace(data, rp=request.rp), xref, dialogue)
-        return Keep(data, self._until_default(xref, dialogue))
+        return self._begun_dialogue(data, xref, dialogue)
 
     def _resumed(self, data: Session) -> tuple[Session, list[Any]]:
         """Take the dialogues up where the last incarnation left them."""
@@ -220,6 +218,8 @@ class RoutedCall(AnsweringCall):
             if dialogue.request_id == event.request_id and dialogue.decision is None:
                 if event.error is not None:  # the router is between two lives: ask the next one
                     return Keep(data, SetTimeout(("ask", xref), ASK_AGAIN_S))
+                if type(event.value) is RoutingsTold:
+                    return self._earlier_told(data, xref, dialogue, event.value)
                 return self._decided(data, xref, dialogue, event.value)
         return Keep()
 

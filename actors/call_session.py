@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from msgspec.structs import replace
 
 from actors import session_data, session_ending
-from actors.call_data import ContextCall
+from actors.call_guarding import HandRoutings, RoutingsTold
 from actors.call_messages import (
     CallTold,
     DataAsked,
@@ -22,11 +22,11 @@ from actors.call_messages import (
     RouteTold,
     SessionArgs,
 )
-from actors.call_names import ani_group, call_name, once_name, xref_name
+from actors.call_names import ani_group, call_name, once_name
+from actors.call_queueing import QueuedCall
 from actors.call_saving import KIND
 from actors.call_states import OPEN, after
-from actors.dialogues import are_applications
-from actors.router_messages import CallOver, CallTaken
+from actors.router_messages import AgentFound, CallOver, CallTaken
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
@@ -41,6 +41,7 @@ from actors.session_api import (
     SessionState,
 )
 from actors.session_data import Once, Session
+from actors.session_names import lasting_names, names_of
 from supervision import (
     CancelTimeout,
     Keep,
@@ -76,17 +77,28 @@ def _target_alone(decision: Decision) -> tuple[str, dict[str, Any]]:
     return "actors.routing:Decision", {name: getattr(decision, name) for name in fields}
 
 
-class CallSession(ContextCall):
+def _unknown_there(_: HandRoutings | RoutingsTold | AgentFound) -> None:
+    """Versions before 3 count no routings, and tell nobody of agents for calls that wait."""
+
+
+class CallSession(QueuedCall):
     """The session of one call; see the module."""
 
-    version = 2
-    adapters = Adapters(down={"actors.routing:Decision": _target_alone})
+    version = 3
+    adapters = Adapters(
+        down={
+            "actors.routing:Decision": _target_alone,
+            "actors.call_guarding:HandRoutings": _unknown_there,
+            "actors.call_guarding:RoutingsTold": _unknown_there,
+            "actors.router_messages:AgentFound": _unknown_there,
+        }
+    )
 
     states: ClassVar = frozenset(get_args(SessionState))
     fixed_fields: ClassVar = frozenset(
         {
             *("session", "call", "opened", "ani", "names", "leg", "heard", "dialogues", "closed"),
-            *("events", "applied", "once", "cti", "orphan"),
+            *("events", "applied", "once", "cti", "orphan", "routings", "ucid"),
         }
     )
 
@@ -115,10 +127,8 @@ class CallSession(ContextCall):
         The last incarnation may be one of another process: then all is saved as it is.
         """
         self._args = args
-        for name in (data.call, *data.names):
-            self._take_name(call_name(name))
-        for once in data.once:
-            self._take_name(once_name(once.key.key))
+        for name in lasting_names(data):
+            self._take_name(name)
         if self.address.incarnation > 1:
             self._put(state, data)
         data, resumed = self._resumed(data)
@@ -228,7 +238,7 @@ class CallSession(ContextCall):
         try:
             self.register(call_name(call))
         except NameTaken:
-            return data  # the new call has a session of its own, which goes on
+            return self._handed_to(call, data)  # it has a session of its own, which goes on
         names = (*data.names, call)
         for forgotten in names[:-MAX_NAMES]:
             self.unregister(call_name(forgotten))
@@ -352,11 +362,14 @@ class CallSession(ContextCall):
         RouteFromIvr: _route,
         CloseSession: _close,
         OpenAgain: _open,
+        **QueuedCall.GUARD_CALLS,
     }
     _FRAMES: ClassVar = frozenset({RouteAsked, RerouteAsked, RouteTold, CallTold, DataAsked})
     _EVENTS: ClassVar[dict[type, Any]] = {
-        **ContextCall.DIALOGUE_EVENTS,
-        **ContextCall.DATA_EVENTS,
+        **QueuedCall.DIALOGUE_EVENTS,
+        **QueuedCall.DATA_EVENTS,
+        **QueuedCall.GUARD_EVENTS,
+        **QueuedCall.QUEUE_EVENTS,
         CallTold: _call_told,
     }
     _TIMEOUTS: ClassVar[dict[str, Any]] = {
@@ -364,19 +377,6 @@ class CallSession(ContextCall):
         "linger": _lingered,
         "orphan": _orphaned,
     }
-
-
-def names_of(data: Session) -> list[tuple[str, str]]:
-    """The names that a session is known by."""
-    names = [call_name(data.call)]
-    if data.names:
-        names += map(call_name, data.names)
-    if data.once:
-        names += [once_name(once.key.key) for once in data.once]
-    for xref, dialogue in data.dialogues:
-        if not (dialogue.askers and are_applications(dialogue.askers)):
-            names.append(xref_name(xref))
-    return names
 
 
 def left_after_start(data: Session, sessions: SessionsConfig, wall: float) -> float:

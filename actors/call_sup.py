@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from actors import session_ending
 from actors.call_messages import SessionArgs
-from actors.call_session import CallSession, left_after_start, names_of
+from actors.call_session import CallSession, left_after_start
 from actors.collecting import no_collection
 from actors.context_store import ContextStore, StoreArgs
 from actors.cti_listener import SUPERVISOR as CTI_SUP
 from actors.cti_listener import CtiListener, ListenerArgs
 from actors.router import Router
+from actors.session_names import names_of
 from actors.session_opening import SUPERVISOR as SESSION_SUP
 from supervision import Backoff, ChildSpec, Supervisor, SupervisorFlags, strategy
 from supervision.eventloop.lifecycle import Failed

@@ -102,6 +102,10 @@ class RoutingConfig(Struct, frozen=True, kw_only=True):
     request_timeout_ms: Milliseconds = 300
     abandon_timeout_ms: Milliseconds = 5_000
     max_tries: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    max_routings: Annotated[int, Meta(ge=1, le=1_000)] = 64
+    max_rp_routings: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    queue_poll_ms: Milliseconds = 1_000
+    on_loop: Literal["default", "reject"] = "default"
     default_target: Target = "7000"
     region: Annotated[
         str, Meta(pattern=r"^[A-Z]{2}\Z", description="two capital letters of ISO 3166-1")

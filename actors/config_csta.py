@@ -39,4 +39,5 @@ class CstaSection(Struct, frozen=True, kw_only=True):
     max_events: Count = 10_000
     max_monitors: Annotated[int, Meta(ge=1, le=4_000)] = 1_000
     max_registrations: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
+    deflect: tuple[ApplicationID, ...] = ()
     xml: CstaXmlConfig = CstaXmlConfig()

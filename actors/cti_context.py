@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors.call_messages import DataTold, FrameHandled
+from actors.call_messages import DataTold, FrameHandled, QueueTold
 from actors.call_names import link_name
 from actors.cti_routing import RoutingLink
 from actors.session_changes import InvalidChange, check_changes
 from protocols.cti.framing import FramingError
-from protocols.cti.messages import AgentState, DataChanged, DataUpdate
+from protocols.cti.messages import QUEUE_SELECT, AgentState, DataChanged, DataUpdate
 
 if TYPE_CHECKING:
     from actors.cti_ways import Pending
@@ -49,6 +49,12 @@ class ContextLink(RoutingLink):
             for half in halves(message):
                 self._send_data(half)
 
+    def _queue_told(self, told: QueueTold) -> None:
+        """An agent is there for a call that waits: told to a peer that wants to hear it."""
+        session = self._row.session
+        if session is not None and QUEUE_SELECT in session.caps:
+            self._send(told.message)
+
     def _agent_state(self, pending: Pending) -> None:
         """Note what an agent is now; it is handled once that is durable."""
         message, row, agents = pending.message, self._row, self._table.agents
@@ -74,7 +80,7 @@ class ContextLink(RoutingLink):
         else:
             super()._give(pending)
 
-    CONTEXT_INFO: ClassVar[dict[type, Any]] = {DataTold: _data_told}
+    CONTEXT_INFO: ClassVar[dict[type, Any]] = {DataTold: _data_told, QueueTold: _queue_told}
     CONTEXT_FRAMES: ClassVar[dict[type, Any]] = {
         DataUpdate: _data_update,
         AgentState: _agent_state,

@@ -59,13 +59,13 @@ class GreetingLink(PressedLink):
         elif not includes(token.scope, ("cti",)):
             self._take(link.refuse(401, "token must be of scope cti or admin", "token"))
         elif hello.resume is None:
-            self._let_in(link)
+            self._let_in(link, hello.caps)
         else:
-            self._let_go_on(link, hello.resume.session)
+            self._let_go_on(link, hello.resume.session, hello.caps)
         self._set_timer_anew()
 
-    def _let_in(self, link: Link | CstaLink) -> None:
-        events = link.accept(secrets.token_hex(SESSION_BYTES), self._now)
+    def _let_in(self, link: Link | CstaLink, caps: Sequence[str]) -> None:
+        events = link.accept(secrets.token_hex(SESSION_BYTES), self._now, caps)
         assert link.session is not None
         self._table.begin(self._row, link.session)
         self.register(link_name(self._row.id))
@@ -76,14 +76,14 @@ class GreetingLink(PressedLink):
     def _opened_connection(self) -> None:
         """A peer has been let in."""
 
-    def _let_go_on(self, link: Link | CstaLink, session: str) -> None:
+    def _let_go_on(self, link: Link | CstaLink, session: str, caps: Sequence[str]) -> None:
         row = self._table.find(session)
         goes_on = row is not None and row.lasting
         if row is None or row.session is None or not (goes_on and link.can_resume(row.session)):
             self._table.lose()
             self._take(link.resume_lost(self._now))
             return
-        self._hand_over(row, link.resume(row.session, self._now))
+        self._hand_over(row, link.resume(row.session, self._now, caps))
 
     def _hand_over(self, row: LinkRow, events: Sequence[Event]) -> None:
         """Give the connection to the actor of its link session; this one is not needed."""

@@ -65,4 +65,5 @@ def csta_config(section: CstaSection) -> CstaConfig:
         max_events=section.max_events,
         max_monitors=section.max_monitors,
         max_registrations=section.max_registrations,
+        deflect=frozenset(section.deflect),
     )

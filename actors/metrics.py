@@ -39,6 +39,12 @@ ROUTES_ABANDONED = Counter(
     "Answered routing dialogues of which nothing was heard within the abandon timeout.",
     registry=REGISTRY,
 )
+ROUTE_LOOPS = Counter(
+    "vigie_route_loops_total",
+    "Calls that were routed more often than may be, and sent to a default target or rejected.",
+    ("rp",),
+    registry=REGISTRY,
+)
 DB_SECONDS = Histogram(
     "vigie_db_seconds",
     "Time of a query: waiting for a connection, and being executed.",

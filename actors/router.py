@@ -13,8 +13,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.call_names import call_name
 from actors.router_messages import (
     NAME,
+    AgentFound,
     CallOver,
     CallTaken,
     ExplainRoute,
@@ -28,7 +30,7 @@ from actors.router_messages import (
     ShowRouting,
 )
 from actors.routing import Decision, decide
-from actors.routing_core.agents import AgentEvent
+from actors.routing_core.agents import AgentEvent, rank_strategy
 from actors.routing_core.facts import Request, is_stale
 from actors.routing_core.floor import FloorState
 from actors.routing_core.refusals import RoutingRefused
@@ -253,8 +255,19 @@ class Router(GenServer):
 
     def _serve(self, agent: str, at: float) -> None:
         """Keep an agent who is ready for the call that waits for one like him, if one does."""
-        if self._core.next_call(agent, at) is not None:
-            self.state.kept += 1
+        waiting = self._core.next_call(agent, at)
+        if waiting is None:
+            return
+        self.state.kept += 1
+        session = self.whereis(call_name(waiting.call))
+        if session is not None:
+            self.send(session, self._found(waiting.queue, agent))
+
+    def _found(self, queue: str, agent: str) -> AgentFound:
+        """What the session of a call is told that waits in a queue."""
+        floor = self._core.floor
+        rules, device = floor.rules.queue[queue], floor.book.agents[agent].device
+        return AgentFound(queue, agent, device, rank_strategy(rules), rules.reserve_s)
 
     def _expire(self, at: float) -> None:
         for agent in self._core.floor.expire(at):

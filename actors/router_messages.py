@@ -35,6 +35,24 @@ class CallTaken(Struct, frozen=True):
     call: str
 
 
+class AgentFound(Struct, frozen=True):
+    """The router tells a call's session that an agent is kept for the call, which waits.
+
+    Attributes:
+        queue: where it waits.
+        agent: his name.
+        target: where he is reached.
+        reason: how he was chosen.
+        for_s: how long he is kept.
+    """
+
+    queue: str
+    agent: str
+    target: str
+    reason: str
+    for_s: float
+
+
 class ExplainRoute(Struct, frozen=True):
     """Call: where a call would go, and why; nothing is changed.
 

@@ -79,6 +79,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
         once: the latest requests that came with an idempotency key.
         cti: the name of the CTI that has asked for a route of the call.
         orphan: when it is closed because that CTI has the call no more, unless it tells of it.
+        routings: how often the call was routed where, see ``loop_guard``.
+        ucid: the call's universal id, of the latest session of it alone.
     """
 
     session: str
@@ -108,6 +110,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
     once: tuple[Once, ...] = ()
     cti: str | None = None
     orphan: float | None = None
+    routings: tuple[str | int, ...] = ()
+    ucid: str | None = None
 
 
 def left(since: float, period: float, wall: float) -> float:

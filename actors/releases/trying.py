@@ -6,20 +6,24 @@ release would, and writes them back as the release that runs would have to read 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from msgspec import Struct
 
 from actors.takeover.part_states import there_and_back
 from supervision.release.actor_trial import first_difference
-from supervision.release.carrier import Bulk, NoConversion, NotCarried, Packed, Part, Slice
+from supervision.release.carrier import Bulk, NoConversion, NotCarried, Part, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MOST_TOLD = 5
 """Failures, and losses, of one type that are told in words; all are counted."""
+
+
+class WrongSideError(TypeError):
+    """A part of a trial was to do what only those of the other side do; a mistake of the caller."""
 
 
 class Tried(Struct):
@@ -85,13 +89,13 @@ class Given(Part):
             self._problems.append(f"{self.name}: {none}")
             return None
 
-    def pack(self, version: int) -> Packed:
+    def pack(self, version: int) -> NoReturn:
         """Nothing is ever packed for a trial."""
-        raise NotImplementedError(version)
+        raise WrongSideError(self.name)
 
-    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
+    def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> NoReturn:
         """Nothing is ever taken in on this side."""
-        raise NotImplementedError(version)
+        raise WrongSideError(self.name)
 
 
 class GivenSome(Given, Bulk):
@@ -138,9 +142,9 @@ class GivenSome(Given, Bulk):
         """As the part itself says."""
         return self._bulk.count()
 
-    def give(self, version: int, items: Slice) -> Any:
+    def give(self, version: int, items: Slice) -> NoReturn:
         """Nothing is ever taken in on this side."""
-        raise NotImplementedError(version)
+        raise WrongSideError(self.name)
 
 
 def given(parts: Sequence[Part], problems: list[str], most: int) -> list[Part]:
@@ -201,9 +205,9 @@ class Taken(Part):
         except NoConversion as none:
             self._problems.append(str(none))
 
-    def pack(self, version: int) -> Packed:
+    def pack(self, version: int) -> NoReturn:
         """Nothing is ever given from this side."""
-        raise NotImplementedError(version)
+        raise WrongSideError(self.name)
 
     def unpack(self, version: int, body: bytes, descriptors: tuple[int, ...]) -> None:
         """Try a state: part by part where the part itself knows them apart."""
@@ -295,9 +299,9 @@ class TakenSome(Taken, Bulk):
         """Nothing."""
         return 0
 
-    def take(self, limit: int, version: int) -> Slice:
+    def take(self, limit: int, version: int) -> NoReturn:
         """Nothing is ever given from this side."""
-        raise NotImplementedError(version)
+        raise WrongSideError(self.name)
 
     def end(self) -> None:
         """Nothing is ever given from this side."""

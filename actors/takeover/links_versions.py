@@ -5,6 +5,8 @@
 2: links in framing B were not known. Going back to it closes them, as a release that does not serve
    framing B does; what has been said to their peers is sent.
 3: what goes along with a decision was not known: it was a target alone.
+4: peers were not told of agents for calls that wait, whatever their `caps` named, and switches not
+   asked to deflect these.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from supervision.release.versions import Conversions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-VERSION = 4
+VERSION = 5
 
 LATER_FRAMES = frozenset({"agent.state", "data.update", "resync", "snapshot"})
 """Types of frames that version 1 does not know."""
@@ -125,7 +127,24 @@ def _untreated(state: Any) -> Any:
     return state
 
 
+def _without_caps(state: Any) -> Any:
+    for row in state["rows"]:
+        if row["session"] is not None:
+            row["session"].pop("caps", None)
+    return _each(state, _asks_for_no_deflection)
+
+
+def _asks_for_no_deflection(connection: Any) -> Any:
+    """An answer that comes is about no question then: it is counted, and passed over."""
+    knows = connection["csta"]
+    if knows is None:
+        return connection
+    asked = knows.get("questions", {})
+    left = {invoke: one for invoke, one in asked.items() if one["kind"] != "deflect"}
+    return {**connection, "csta": {**knows, "questions": left}}
+
+
 WAYS = Conversions(
-    up={1: _same, 2: _with_framing_b, 3: _same},
-    down={2: _before_data_updates, 3: _before_framing_b, 4: _untreated},
+    up={1: _same, 2: _with_framing_b, 3: _same, 4: _same},
+    down={2: _before_data_updates, 3: _before_framing_b, 4: _untreated, 5: _without_caps},
 )

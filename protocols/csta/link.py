@@ -26,6 +26,7 @@ from protocols.csta.application_session import (
     StopApplicationSession,
 )
 from protocols.csta.call_events import CallControlEvent
+from protocols.csta.deflecting import DeflectCallResponse
 from protocols.csta.errors import CSTAErrorCode
 from protocols.csta.fields import ServiceRefusedError
 from protocols.csta.limits import checked, element
@@ -362,6 +363,7 @@ class Link(SystemLink):
         MonitorStartResponse: SystemLink._monitor_started,  # noqa: SLF001 - as above
         MonitorStop: SystemLink._monitor_stop,  # noqa: SLF001 - as above
         MonitorStopResponse: SystemLink._monitor_stopped,  # noqa: SLF001 - as above
+        DeflectCallResponse: SystemLink._call_deflected,  # noqa: SLF001 - as above
         CSTAErrorCode: SystemLink._complaint,  # noqa: SLF001 - as above
         RouteRegister: _route_register,
         RouteRegisterCancel: _route_cancel,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -13,20 +13,20 @@ from protocols.csta.application_session import (
 )
 from protocols.csta.errors import CSTAErrorCode
 from protocols.csta.limits import REFERENCES, element
-from protocols.csta.link_state import Dialogue, Origin, Question
+from protocols.csta.link_state import Dialogue, LinkState, Origin, Question
 from protocols.csta.routeing import RouteRegisterAbort, RouteRegisterResponse, RouteSelect
 from protocols.csta.system_status import SystemStatus
 from protocols.cti import flow, framing, link_session
 from protocols.cti.events import Closed, CloseReason, Refused, Transmit
-from protocols.cti.link_base import WrongPhaseError
-from protocols.cti.messages import Error, ErrorCode, RouteEnd, RpAbort, RpRegistered
+from protocols.cti.link_end import LinkEnd
+from protocols.cti.messages import Error, ErrorCode, QueueSelect, RouteEnd, RpAbort, RpRegistered
 from protocols.cti.messages import RouteSelect as Answer
 
 if TYPE_CHECKING:
     from msgspec import Struct
 
     from protocols.csta.events import Event
-    from protocols.csta.link_state import CstaConfig, LinkState
+    from protocols.csta.link_state import CstaConfig
     from protocols.csta.system_status import SystemStatusValue
     from protocols.csta.values import ErrorValue
     from protocols.csta.xml import Edition
@@ -40,7 +40,7 @@ _OWN_QUESTIONS: Final = 16
 """Questions to the peer that are open at once besides those about monitors."""
 
 
-class LinkBase:
+class LinkBase(LinkEnd[LinkState, header.Decoder]):
     """The output and the end of a link; see `link.Link`.
 
     Args:
@@ -49,19 +49,17 @@ class LinkBase:
         now: the caller's monotonic clock when the connection was accepted, seconds.
         wall: the same instant in seconds since the epoch.
 
-    Attributes:
-        lasting: whether its link session outlives it: no peer in framing B resumes.
-        session: what its messages wait in; None until it is open.
+    No peer in framing B resumes: what its messages wait in ends with the connection.
     """
 
-    lasting: ClassVar[bool] = False
+    lasting = False
+    unit = "message"
+    successor = "the peer has another connection"
 
     def __init__(self, config: LinkConfig, csta: CstaConfig, *, now: float, wall: float) -> None:
-        self.config = config
+        state = link_state.start(config, csta, now=now, wall=wall)
+        super().__init__(config, state, header.Decoder(csta.max_message_bytes))
         self.csta = csta
-        self.state = link_state.start(config, csta, now=now, wall=wall)
-        self.session: LinkSession | None = None
-        self._decoder = header.Decoder(csta.max_message_bytes)
 
     # What the application tells
 
@@ -81,6 +79,8 @@ class LinkBase:
         match message:
             case Answer() | RouteEnd():
                 data = self._answer(session, message)
+            case QueueSelect():
+                data = self._deflected(message)
             case RpRegistered():
                 data = self._registered(message)
             case RpAbort():
@@ -114,51 +114,6 @@ class LinkBase:
         del now
         self._open_session("overload")
         return self._tell_status(status)
-
-    def eof(self) -> list[Event]:
-        """The peer closed its side; nothing more will come."""
-        if self._decoder.pending_bytes:
-            return self.close("truncated", "the connection ended within a message")
-        return self.close("peer", "the connection was closed by the peer")
-
-    def replaced(self) -> list[Event]:
-        """Another connection takes this one's place; this one says nothing more."""
-        return self.close("replaced", "the peer has another connection")
-
-    def close(self, reason: CloseReason, msg: str, code: ErrorCode | None = None) -> list[Event]:
-        """End the link.
-
-        Args:
-            reason: why.
-            msg: for the log and, with a code, for the peer.
-            code: framing A's, for what the peer is told first; None tells it nothing.
-        """
-        if self.state.phase == "closed":
-            return []
-        if code is not None:
-            return self._fail(reason, code, msg)
-        self.state.phase = "closed"
-        return [Closed(reason, msg)]
-
-    # Another process goes on with it
-
-    @property
-    def arrived(self) -> bytes:
-        """What has come and was not taken apart: an incomplete message."""
-        return self._decoder.pending
-
-    def carry(self, state: LinkState, session: LinkSession | None, arrived: bytes) -> None:
-        """Be where another process's end of the connection was.
-
-        Args:
-            state: its state.
-            session: the link session that it carries.
-            arrived: its ``arrived``.
-        """
-        self.state = state
-        self.session = session
-        if arrived:
-            self._decoder.feed(arrived)
 
     def unheard(self, seconds: float) -> None:
         """Nothing was read of the connection for some seconds, which do not count."""
@@ -198,6 +153,13 @@ class LinkBase:
                 raise
             self._count_refusal(413)
             return self._ask(replace(service, data=None), edition)
+
+    def _deflected(self, message: QueueSelect) -> bytes:
+        """Have the switch send a call that waits to its agent."""
+        state = self.state
+        dialogue = state.dialogues.get(message.xref) or self._forgotten(message.xref)
+        service = outbound.deflect(message, dialogue.cross_ref, dialogue.target)
+        return self._ask(service, dialogue.edition, Question("deflect", message.call))
 
     def _forgotten(self, xref: str) -> Dialogue:
         """What is known of a dialogue by its name alone."""
@@ -265,11 +227,6 @@ class LinkBase:
         return self._tell_status("overloadRelieved")
 
     # For the parts of a link
-
-    def _open_session(self, what: str) -> LinkSession:
-        if self.state.phase != "open" or self.session is None:
-            raise WrongPhaseError(f"{what} in phase {self.state.phase}")
-        return self.session
 
     def _speak(self, service: Struct, edition: Edition, invoke_id: int) -> bytes:
         """Make the bytes of a service."""
@@ -355,9 +312,6 @@ class LinkBase:
             no = StartApplicationSessionNegResponse(start_error(code), words)
             return self._speak(no, state.edition, state.asked_by)
         return self._speak(CSTAErrorCode(errors.of_code(code), words), state.edition, _EVENT)
-
-    def _count_refusal(self, code: ErrorCode) -> None:
-        self.state.refused[code] = self.state.refused.get(code, 0) + 1
 
 
 def start_error(code: ErrorCode) -> str:

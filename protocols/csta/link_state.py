@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from protocols.csta import header
 from protocols.csta.idempotency import Seen
@@ -12,10 +13,10 @@ from protocols.csta.system_status import SystemStatusValue
 from protocols.csta.xml import Edition, XmlLimits
 from protocols.cti import flow, link_session
 from protocols.cti.link_session import LinkSession
-from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase
+from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase, shown
 from protocols.cti.messages import Side
 
-Asked: TypeAlias = Literal["status", "monitor-start", "monitor-stop"]
+Asked: TypeAlias = Literal["status", "monitor-start", "monitor-stop", "deflect"]
 """What vigie asks its peer and gets a response to."""
 
 
@@ -40,6 +41,7 @@ class CstaConfig(Struct, frozen=True, kw_only=True):
         max_events: events of which a repetition is recognised.
         max_monitors: monitors at once, of either end.
         max_registrations: of routing points at once.
+        deflect: applicationIDs that take DeflectCall.
     """
 
     max_message_bytes: int = header.MAX_TOTAL_BYTES
@@ -55,6 +57,7 @@ class CstaConfig(Struct, frozen=True, kw_only=True):
     max_events: int = 10_000
     max_monitors: int = 1_000
     max_registrations: int = 1_000
+    deflect: frozenset[str] = frozenset()
 
 
 class Origin(Struct, frozen=True):
@@ -94,7 +97,8 @@ class Question(Struct, frozen=True):
 
     Attributes:
         kind: of the service.
-        subject: the device of a monitor that starts, the monitor of one that stops.
+        subject: the device of a monitor that starts, the monitor of one that stops, the call
+            that is deflected.
     """
 
     kind: Asked
@@ -188,23 +192,5 @@ def start(config: LinkConfig, csta: CstaConfig, *, now: float, wall: float) -> L
 def statistics(state: LinkState, session: LinkSession | None) -> LinkStatistics:
     """Show a link as it is now, as framing A's."""
     counted = link_session.count(session) if session else link_session.Counted()
-    return LinkStatistics(
-        phase=state.phase,
-        name=state.name,
-        side=state.side,
-        session=state.session,
-        frames_in=state.frames_in,
-        frames_out=state.frames_out,
-        bytes_in=state.bytes_in,
-        bytes_out=state.bytes_out,
-        repetitions=state.repetitions,
-        complaints=state.complaints,
-        refused=dict(state.refused),
-        waiting=counted.waiting,
-        unconfirmed=counted.unconfirmed,
-        durable_in=counted.durable_in,
-        kept_frames=0,
-        kept_bytes=0,
-        missed_heartbeats=0,
-        last_received=state.received_at,
-    )
+    counted = replace(counted, kept_frames=0, kept_bytes=0)  # nothing is kept for a resume
+    return shown(state, counted, missed=0, received=state.received_at)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from protocols.csta import causes, routeing
-from protocols.csta.values import Device
+from protocols.csta.deflecting import DeflectCall
+from protocols.csta.values import ConnectionID, Device
 from protocols.cti.messages import RouteSelect
 
 if TYPE_CHECKING:
-    from protocols.cti.messages import RouteEnd
+    from protocols.cti.messages import QueueSelect, RouteEnd
 
 TURNED_AWAY: Final = frozenset({"reject", "disconnect"})
 """Answers of these types are a RouteReject: there is no target to select."""
@@ -49,6 +50,25 @@ def select(answer: RouteSelect, dialogue: Dialogue) -> routeing.RouteSelect | ro
         data=answer.ud,
         dropped=tuple(answer.ud_del or ()),
         treatment=answer.treat,
+    )
+
+
+def deflect(message: QueueSelect, cross_ref: str, waits_at: str | None) -> DeflectCall:
+    """Make DeflectCall of ``queue.select``.
+
+    Args:
+        message: what is told.
+        cross_ref: the switch's crossRefIdentifier of the request that put the call there.
+        waits_at: the device that was selected then, where that is still known.
+    """
+    return DeflectCall(
+        waiting=ConnectionID(message.call, waits_at),
+        destination=Device(message.target),
+        correlator=message.session.encode() or None,
+        cross_ref=cross_ref,
+        queue=message.queue,
+        reason=message.reason,
+        for_ms=message.for_ms,
     )
 
 

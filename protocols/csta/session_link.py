@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, NoReturn
 
 from protocols.csta.application_session import (
@@ -21,12 +22,14 @@ from protocols.csta.link_base import LinkBase, start_error
 from protocols.csta.xml import CSTA, edition_of
 from protocols.cti import link_session
 from protocols.cti.events import Closed, HelloReceived, Refused, Transmit
-from protocols.cti.link_base import WrongPhaseError
+from protocols.cti.link_end import WrongPhaseError
 from protocols.cti.link_state import session_limits
 from protocols.cti.message_base import MAX_NAME_CHARS
-from protocols.cti.messages import Hello
+from protocols.cti.messages import QUEUE_SELECT, Hello
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from msgspec import Struct
 
     from protocols.csta.events import Event
@@ -91,12 +94,13 @@ class SessionLink(LinkBase):
 
     # What the application tells after `HelloReceived`
 
-    def accept(self, session: str, now: float) -> list[Event]:
+    def accept(self, session: str, now: float, caps: Iterable[str] = ()) -> list[Event]:
         """Let the peer in.
 
         Args:
             session: the id of the application session, and of its link session.
             now: monotonic seconds.
+            caps: none: what a peer takes besides is configured by its applicationID.
 
         Returns:
             The response, and what services that came meanwhile give.
@@ -104,6 +108,7 @@ class SessionLink(LinkBase):
         Raises:
             WrongPhaseError: no StartApplicationSession waits for its response.
         """
+        del caps
         state = self.state
         if state.phase != "verifying" or not state.name or not state.side:
             raise WrongPhaseError(f"accept in phase {state.phase}")
@@ -112,6 +117,8 @@ class SessionLink(LinkBase):
         data = self._speak(response, state.edition, state.asked_by)
         limits = session_limits(self.config)
         self.session = link_session.begin(session, state.name, state.side, limits)
+        if state.name in self.csta.deflect:
+            self.session.caps = (QUEUE_SELECT,)
         state.session, state.phase = session, "open"
         state.session_until = now + state.session_s
         return [Transmit(data), *self._take_segments(now)]
@@ -136,7 +143,7 @@ class SessionLink(LinkBase):
         del session
         return False
 
-    def resume(self, session: LinkSession, now: float) -> NoReturn:
+    def resume(self, session: LinkSession, now: float, caps: Iterable[str] = ()) -> NoReturn:
         """Refuse to go on with a link session.
 
         Raises:
@@ -243,6 +250,6 @@ class SessionLink(LinkBase):
 
     # For the other parts
 
+    @abstractmethod
     def _take_segments(self, now: float) -> list[Event]:
-        """Take what has come; ``link.Link`` does."""
-        raise NotImplementedError
+        """Take what has come."""

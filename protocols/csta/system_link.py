@@ -27,6 +27,7 @@ from protocols.csta.values import Device, ErrorValue
 from protocols.cti.events import Transmit
 
 if TYPE_CHECKING:
+    from protocols.csta.deflecting import DeflectCallResponse
     from protocols.csta.errors import CSTAErrorCode
     from protocols.csta.events import Event
     from protocols.csta.link_state import Origin
@@ -103,14 +104,21 @@ class SystemLink(SessionLink):
         self._answered(origin, "status")
         return []
 
+    def _call_deflected(
+        self, service: DeflectCallResponse, origin: Origin, now: float
+    ) -> list[Event]:
+        del service, now
+        self._answered(origin, "deflect")
+        return []
+
     def _complaint(self, service: CSTAErrorCode, origin: Origin, now: float) -> list[Event]:
         """The peer refuses what vigie has said."""
         del now
         self.state.complaints += 1
         question = self.state.questions.pop(origin.invoke_id, None)
         why = f"{service.error.category} {service.error.value}".strip()
-        if question is None or question.kind == "status":
-            return []
+        if question is None or question.kind in ("status", "deflect"):
+            return []  # a call that is not deflected has lost its agent in time
         if question.kind == "monitor-start":
             return [MonitorStopped(question.subject, "", why)]
         return [

@@ -28,7 +28,8 @@ from protocols.cti.events import (
     Refused,
     Transmit,
 )
-from protocols.cti.link_base import LinkBase, WrongPhaseError
+from protocols.cti.link_base import LinkBase
+from protocols.cti.link_end import WrongPhaseError
 from protocols.cti.messages import (
     CallEvent,
     Error,
@@ -42,11 +43,12 @@ from protocols.cti.messages import (
     RouteEnd,
     RouteRequest,
     Void,
+    known_caps,
 )
 from protocols.cti.parsing import FrameRefused, parse, reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from protocols.cti.link_session import LinkSession
 
@@ -134,12 +136,13 @@ class Link(LinkBase):
 
     # What the application tells after `HelloReceived`
 
-    def accept(self, session: str, now: float) -> list[Event]:
+    def accept(self, session: str, now: float, caps: Iterable[str] = ()) -> list[Event]:
         """Let the peer in with a new link session.
 
         Args:
             session: the id of the new link session.
             now: monotonic seconds.
+            caps: that its hello has named.
 
         Returns:
             The answer, and what frames that came meanwhile give.
@@ -151,7 +154,9 @@ class Link(LinkBase):
         if state.phase != "verifying" or state.resume or not state.name or not state.side:
             raise WrongPhaseError(f"accept in phase {state.phase}, resuming {state.resume}")
         limits = link_state.session_limits(self.config)
-        return self._open(link_session.begin(session, state.name, state.side, limits), b"", now)
+        begun = link_session.begin(session, state.name, state.side, limits)
+        begun.caps = known_caps(caps)
+        return self._open(begun, b"", now)
 
     def can_resume(self, session: LinkSession) -> bool:
         """Tell whether `resume` will let the peer go on with a link session.
@@ -168,7 +173,7 @@ class Link(LinkBase):
             and replaying.reaches(session, state.resume.last_i)
         )
 
-    def resume(self, session: LinkSession, now: float) -> list[Event]:
+    def resume(self, session: LinkSession, now: float, caps: Iterable[str] = ()) -> list[Event]:
         """Let the peer go on with its link session.
 
         The connection that carried it before must not be used any more: see `replaced`.
@@ -176,6 +181,7 @@ class Link(LinkBase):
         Args:
             session: the link session that the hello names.
             now: monotonic seconds.
+            caps: that the hello has named.
 
         Returns:
             The answer with all that is sent again, and what frames that came meanwhile give; as
@@ -187,6 +193,7 @@ class Link(LinkBase):
         resume = self.state.resume
         if resume is None or not self.can_resume(session):
             return self.resume_lost(now)
+        session.caps = known_caps(caps)
         again = list(replaying.replay(session, resume.last_i, now))
         self.state.settled = replaying.settled(session, now)
         self.state.next_in = session.durable_in + 1
@@ -233,6 +240,7 @@ class Link(LinkBase):
             hb=self.config.hb,
             last_i=session.durable_in,
             window=self.config.window,
+            caps=list(session.caps) or None,
         )
         data = self._plain(answer) + again
         state.bytes_out += len(again)

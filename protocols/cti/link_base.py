@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from protocols.cti import framing, heartbeat, link_session, link_state, refusals
 from protocols.cti.events import Closed, CloseReason, Event, Refused, Transmit
+from protocols.cti.link_end import LinkEnd, WrongPhaseError
+from protocols.cti.link_state import LinkState
 from protocols.cti.messages import Ack, Error, ErrorCode, Message
 from protocols.cti.parsing import to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from protocols.cti.link_session import LinkSession
-    from protocols.cti.link_state import LinkConfig, LinkState, LinkStatistics, Phase
+    from protocols.cti.link_state import LinkConfig, LinkStatistics, Phase
 
 Step = Literal["hello", "accept", "lost", "close"]
 
@@ -30,30 +31,22 @@ _PHASES: Final[Mapping[tuple[Phase, Step], Phase]] = MappingProxyType(
 )
 
 
-class WrongPhaseError(RuntimeError):
-    """The caller asked for what the link's phase does not allow; a mistake of the caller."""
-
-
-class LinkBase:
+class LinkBase(LinkEnd[LinkState, framing.Decoder]):
     """The output and the end of a link; see `link.Link`.
 
     Args:
         config: its limits.
         now: the caller's monotonic clock when the connection was accepted, seconds.
         wall: the same instant in seconds since the epoch.
-
-    Attributes:
-        lasting: whether its link session outlives it, for a peer that resumes.
-        session: the link session that it carries; None until it is open.
     """
 
-    lasting: ClassVar[bool] = True
+    lasting = True
+    unit = "frame"
+    successor = "the peer resumed the link session by another connection"
 
     def __init__(self, config: LinkConfig, *, now: float, wall: float) -> None:
-        self.config = config
-        self.state = link_state.start(config, now=now, wall=wall)
-        self.session: LinkSession | None = None
-        self._decoder = framing.Decoder(config.max_frame_bytes)
+        state = link_state.start(config, now=now, wall=wall)
+        super().__init__(config, state, framing.Decoder(config.max_frame_bytes))
 
     def send(self, message: Message, now: float) -> bytes:
         """Number a message and make its bytes, to be written in the order of the calls.
@@ -87,51 +80,6 @@ class LinkBase:
         self.state.told_in = session.durable_in
         return self.send(Ack(last_i=session.durable_in), now)
 
-    def eof(self) -> list[Event]:
-        """The peer closed its side; nothing more will come."""
-        if self._decoder.pending_bytes:
-            return self.close("truncated", "the connection ended within a frame")
-        return self.close("peer", "the connection was closed by the peer")
-
-    def replaced(self) -> list[Event]:
-        """Another connection goes on with the link session; this one says nothing more."""
-        return self.close("replaced", "the peer resumed the link session by another connection")
-
-    def close(self, reason: CloseReason, msg: str, code: ErrorCode | None = None) -> list[Event]:
-        """End the link; its link session may be resumed.
-
-        Args:
-            reason: why.
-            msg: for the log and, with a code, for the peer.
-            code: that of an `error` to send first; None sends none.
-        """
-        if self.state.phase == "closed":
-            return []
-        if code is not None:
-            return self._fail(reason, code, msg)
-        self._step("close")
-        return [Closed(reason, msg)]
-
-    # Another process goes on with it
-
-    @property
-    def arrived(self) -> bytes:
-        """What has come and was not taken apart: an incomplete frame."""
-        return self._decoder.pending
-
-    def carry(self, state: LinkState, session: LinkSession | None, arrived: bytes) -> None:
-        """Be where another process's end of the connection was.
-
-        Args:
-            state: its state.
-            session: the link session that it carries.
-            arrived: its ``arrived``.
-        """
-        self.state = state
-        self.session = session
-        if arrived:
-            self._decoder.feed(arrived)
-
     def unheard(self, seconds: float) -> None:
         """Nothing was read of the connection for some seconds, which do not count."""
         heartbeat.note_unheard(self.state.watch, seconds)
@@ -149,11 +97,6 @@ class LinkBase:
         if phase is None:
             raise WrongPhaseError(f"{step} in phase {self.state.phase}")
         self.state.phase = phase
-
-    def _open_session(self, what: str) -> LinkSession:
-        if self.state.phase != "open" or self.session is None:
-            raise WrongPhaseError(f"{what} in phase {self.state.phase}")
-        return self.session
 
     def _plain(self, message: Message) -> bytes:
         """Make the bytes of a message that has no number."""
@@ -199,9 +142,6 @@ class LinkBase:
             data = self._plain(_error(refused))
         self._step("close")
         return [Transmit(data), refused, Closed(reason, msg, code)]
-
-    def _count_refusal(self, code: ErrorCode) -> None:
-        self.state.refused[code] = self.state.refused.get(code, 0) + 1
 
 
 def _error(refused: Refused) -> Error:

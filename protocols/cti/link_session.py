@@ -22,6 +22,7 @@ from protocols.cti.messages import (
     Heartbeat,
     HeartbeatOk,
     Message,
+    QueueSelect,
     RouteEnd,
     RouteSelect,
     RpRegistered,
@@ -134,6 +135,7 @@ class LinkSession(Struct, kw_only=True):
         restored: a node has crashed since it began; requests that were answered and not durable
             come again, in no time and besides those that the peer may have waiting.
         patient: the journal takes no commits now: `limits.held` frames may wait for it.
+        caps: of what its peer has named, what vigie serves it with.
     """
 
     id: str
@@ -157,6 +159,7 @@ class LinkSession(Struct, kw_only=True):
     withheld: list[Withheld] = field(default_factory=list)
     restored: bool = False
     patient: bool = False
+    caps: tuple[str, ...] = ()
 
 
 def begin(session: str, name: str, side: Side, limits: Limits) -> LinkSession:
@@ -344,6 +347,8 @@ def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: floa
         session.answers[i] = Kept(data, until, ref)
     elif isinstance(message, _NOT_REPEATED):
         return
+    elif isinstance(message, QueueSelect):
+        session.lasting[i] = Kept(data, now + message.for_ms / 1000)
     else:
         session.lasting[i] = Kept(data, FOR_EVER, _handled(session, i, message, now))
     session.kept_bytes += len(data)

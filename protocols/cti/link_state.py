@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -150,9 +150,39 @@ def session_limits(config: LinkConfig) -> link_session.Limits:
     )
 
 
+class Counting(Protocol):
+    """What either framing's state counts, as ``LinkState`` says."""
+
+    phase: Phase
+    name: str | None
+    side: Side | None
+    session: str | None
+    frames_in: int
+    frames_out: int
+    bytes_in: int
+    bytes_out: int
+    repetitions: int
+    complaints: int
+    refused: dict[int, int]
+
+
 def statistics(state: LinkState, session: LinkSession | None) -> LinkStatistics:
     """Show a link as it is now."""
     counted = link_session.count(session) if session else link_session.Counted()
+    return shown(state, counted, missed=state.watch.missed, received=state.watch.received)
+
+
+def shown(
+    state: Counting, counted: link_session.Counted, *, missed: int, received: float
+) -> LinkStatistics:
+    """Show a link, of whatever framing.
+
+    Args:
+        state: of its connection.
+        counted: of its link session.
+        missed: heartbeats in a row.
+        received: when the last message came, monotonic seconds.
+    """
     return LinkStatistics(
         phase=state.phase,
         name=state.name,
@@ -170,6 +200,6 @@ def statistics(state: LinkState, session: LinkSession | None) -> LinkStatistics:
         durable_in=counted.durable_in,
         kept_frames=counted.kept_frames,
         kept_bytes=counted.kept_bytes,
-        missed_heartbeats=state.watch.missed,
-        last_received=state.watch.received,
+        missed_heartbeats=missed,
+        last_received=received,
     )

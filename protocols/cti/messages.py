@@ -7,7 +7,7 @@ durations milliseconds. `i`, the sequence number, is 0 on a record that no link 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -29,6 +29,9 @@ from protocols.cti.message_base import (
     Time,
     UserData,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "AgentState",
@@ -79,6 +82,17 @@ CallEventType: TypeAlias = Literal[
 ErrorCode: TypeAlias = Literal[400, 401, 404, 409, 413, 429, 500, 503]
 
 
+QUEUE_SELECT = "queue.select"
+"""Of `caps`: the peer wants to hear when an agent is there for a call that waits."""
+CAPS: Final = frozenset({QUEUE_SELECT})
+"""What of `caps` vigie knows."""
+
+
+def known_caps(caps: Iterable[str]) -> tuple[str, ...]:
+    """Of what a peer has named, what vigie serves it with, each once."""
+    return tuple(dict.fromkeys(cap for cap in caps if cap in CAPS))
+
+
 class Resume(Struct, frozen=True):
     """The link session that a peer wants to go on with, and the last frame it handled of it."""
 
@@ -125,6 +139,7 @@ class HelloAnswer(Message, tag="hello", frozen=True):
         hb: how the link is watched.
         last_i: the last of the peer's frames that is durable; it sends again what came after.
         window: how many of its frames may be neither answered nor acknowledged.
+        caps: of what its `hello` has named, what it is served with; None where that is nothing.
     """
 
     session: Name
@@ -132,6 +147,7 @@ class HelloAnswer(Message, tag="hello", frozen=True):
     last_i: Annotated[int, Meta(ge=0)]
     proto: Literal[1]
     window: Count | None = None
+    caps: Names | None = None
 
 
 class Ack(Message, tag="ack", frozen=True):
@@ -246,6 +262,32 @@ class RouteSelect(Message, tag="route.select", frozen=True):
     durable: bool | None = None
 
 
+class QueueSelect(Message, tag="queue.select", frozen=True):
+    """An agent is there for a call that waits in a queue; CSTA Deflect Call.
+
+    Told to a peer whose `hello` has this type in `caps`. It is no other answer to `xref`: that was
+    a place in the queue, and stays so.
+
+    Attributes:
+        xref: of the request that was answered with the place where the call waits.
+        call: that waits.
+        queue: where.
+        target: where the agent is reached.
+        reason: how he was chosen.
+        for_ms: how long he is kept for the call.
+    """
+
+    xref: Name
+    call: Name
+    session: Name
+    rev: Count
+    queue: str
+    target: str
+    rtype: RouteType
+    reason: str
+    for_ms: Count
+
+
 class RouteUsed(Message, tag="route.used", frozen=True):
     """Where the call went in the end, which may be the CTI's own default after a timeout."""
 
@@ -335,6 +377,7 @@ Outbound: TypeAlias = (
     | RpAbort
     | RouteSelect
     | RouteEnd
+    | QueueSelect
     | DataChanged
     | Snapshot
     | Resync

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
 from postgres_server import PostgresServer
 
+from actors.cli import main
 from supervision import KILLED, SHUTDOWN, Started, actor_system
 
 PATIENCE_S = 20.0
@@ -105,3 +107,23 @@ def postgres(_postgres_server):
     """A real server that runs; a test may kill it, the next one finds it running again."""
     _postgres_server.start()
     return _postgres_server
+
+
+@pytest.fixture
+def vigie(request, tmp_path, capfd):
+    """A whole node with the module's ``CONFIG``, and its commands.
+
+    Each gives its exit code and what it printed as JSON.
+    """
+
+    def run(*words):
+        code = main([*map(str, words), "--data", str(tmp_path / "var"), "--json"])
+        out, _ = capfd.readouterr()
+        return code, json.loads(out)
+
+    config = tmp_path / "vigie.toml"
+    config.write_text(request.module.CONFIG)
+    code, started = run("start", "--config", config)
+    assert code == 0, started
+    yield run
+    run("stop")

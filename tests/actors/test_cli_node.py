@@ -1,6 +1,5 @@
 """The command line with a whole node and its embedded PostgreSQL."""
 
-import json
 import os
 import re
 import signal
@@ -8,7 +7,6 @@ import urllib.request
 
 import pytest
 
-from actors.cli import main
 from supervision.anchor.testing import wait_for, wait_gone
 
 pytestmark = pytest.mark.system
@@ -28,23 +26,6 @@ FEED = """\
 {"at": 0.2, "frame": {"t": "route.request", "xref": "x2", "call": "c2", "rp": "sales", \
 "ani": "0142345678", "ts": 1.0}}
 """
-
-
-@pytest.fixture
-def vigie(tmp_path, capfd):
-    """Run commands of one data directory: exit code and what was printed as JSON."""
-
-    def run(*words):
-        code = main([*words, "--data", str(tmp_path / "var"), "--json"])
-        out, _ = capfd.readouterr()
-        return code, json.loads(out)
-
-    config = tmp_path / "vigie.toml"
-    config.write_text(CONFIG)
-    code, started = run("start", "--config", str(config))
-    assert code == 0, started
-    yield run
-    run("stop")
 
 
 def ready(vigie):

@@ -1,12 +1,10 @@
 """Reference tables on the command line, with a whole node."""
 
-import json
 import os
 import signal
 
 import pytest
 
-from actors.cli import main
 from actors.reference.loading import INLINE_BYTES
 from supervision.anchor.testing import wait_for
 
@@ -20,23 +18,6 @@ port = 0
 [anchor]
 restart_min_s = 0.05
 """
-
-
-@pytest.fixture
-def vigie(tmp_path, capfd):
-    """Run commands of one data directory: exit code and what was printed as JSON."""
-
-    def run(*words):
-        code = main([*map(str, words), "--data", str(tmp_path / "var"), "--json"])
-        out, _ = capfd.readouterr()
-        return code, json.loads(out)
-
-    config = tmp_path / "vigie.toml"
-    config.write_text(CONFIG)
-    code, started = run("start", "--config", config)
-    assert code == 0, started
-    yield run
-    run("stop")
 
 
 def listed(vigie):

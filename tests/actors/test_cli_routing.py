@@ -1,12 +1,10 @@
 """Rules of routing on the command line, with a whole node: applied live, asked, kept."""
 
-import json
 import os
 import signal
 
 import pytest
 
-from actors.cli import main
 from supervision.anchor.testing import wait_for
 
 pytestmark = pytest.mark.system
@@ -30,23 +28,6 @@ strategy = "percentage"
 destinations = [{{ target = "{target}", percent = 100 }}]
 """
 ASK = ("route", "explain", "--live", "--ani", "0142345678", "--rp", "sales")
-
-
-@pytest.fixture
-def vigie(tmp_path, capfd):
-    """Run commands of one data directory: exit code and what was printed as JSON."""
-
-    def run(*words):
-        code = main([*map(str, words), "--data", str(tmp_path / "var"), "--json"])
-        out, _ = capfd.readouterr()
-        return code, json.loads(out)
-
-    config = tmp_path / "vigie.toml"
-    config.write_text(CONFIG)
-    code, started = run("start", "--config", config)
-    assert code == 0, started
-    yield run
-    run("stop")
 
 
 def rules(path, version, target):

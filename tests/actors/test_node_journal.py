@@ -10,7 +10,6 @@ import urllib.request
 
 import pytest
 
-from actors.cli import main
 from protocols.cti.framing import Decoder, encode
 from supervision.anchor.testing import wait_for
 
@@ -33,23 +32,6 @@ alternates = ["7002"]
 """
 CALLS = 25
 PATIENCE_S = 10.0
-
-
-@pytest.fixture
-def vigie(tmp_path, capfd):
-    """Run commands of one data directory: exit code and what was printed as JSON."""
-
-    def run(*words):
-        code = main([*words, "--data", str(tmp_path / "var"), "--json"])
-        out, _ = capfd.readouterr()
-        return code, json.loads(out)
-
-    config = tmp_path / "vigie.toml"
-    config.write_text(CONFIG)
-    code, started = run("start", "--config", str(config))
-    assert code == 0, started
-    yield run
-    run("stop")
 
 
 class Http:

@@ -62,6 +62,8 @@ WHOLE = Session(
     ),
     cti="cti-1",
     orphan=9.0,
+    routings=("sales", 2, "support", 1),
+    ucid="u-1",
 )
 
 

@@ -9,7 +9,7 @@ from journal_kit import StepWriter, journal
 from actors.call_messages import CallSettings, RouteAnswered
 from actors.call_names import link_name
 from actors.call_sup import SessionSup, SessionSupArgs
-from actors.config import Config, RoutingPoint, SessionsConfig
+from actors.config import Config, RoutingConfig, RoutingPoint, SessionsConfig
 from actors.journal_codecs import codecs
 from actors.router import Router
 from actors.routing import marks, table_of
@@ -24,8 +24,9 @@ from supervision.testing import Kit
 POINTS = {"sales": RoutingPoint(target="7001", rtype="direct", alternates=("7002", "7009"))}
 
 
-def config(**sessions):
-    return Config(rp=POINTS, sessions=SessionsConfig(**sessions))
+def config(routing=None, **sessions):
+    routing = RoutingConfig(**(routing or {}))
+    return Config(rp=POINTS, sessions=SessionsConfig(**sessions), routing=routing)
 
 
 class Count:
@@ -61,7 +62,7 @@ class CallKit(Kit):
         clock: that of an earlier kit goes on; None is a new one.
         standby: whether it waits for the sessions of another kit.
         count: of the open sessions.
-        sessions: keys of ``[sessions]``.
+        sessions: keys of ``[sessions]``; ``routing``: those of ``[routing]``.
     """
 
     def __init__(

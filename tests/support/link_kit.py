@@ -136,6 +136,8 @@ class LinkKit(CallKit):
             self.kernel, self.journal, link or LinkConfig(), limits or TableLimits()
         )
         self.links.restore(self.recovered.values.get(KIND, {}))
+        self.desk.agents = self.links.agents
+        self.links.agents.hand_to(self.actor(self.router)._hear)
         self.overload = Overload(self.kernel, OverloadConfig(), Alarms(self.kernel))
         args = ListenerArgs(
             None,

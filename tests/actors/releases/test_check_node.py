@@ -107,8 +107,8 @@ def priority(up="", down="", ways="{VERSION: _down}"):
         replace(data, field, f"{field}    priority: int = 3\n")
         replace(record, f"VERSION = {VERSION}\n", f"VERSION = {VERSION + 1}\n")
         conversions = CONVERSIONS.format(up=up or "pass", down=down or "pass", ways=ways)
-        known = "WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})\n"
-        replace(record, known, known + conversions)
+        after = "SHARED = 10_000\n"  # stands behind the ways, and before they are used
+        replace(record, after, f"{conversions}\n\n{after}")
 
     return change
 

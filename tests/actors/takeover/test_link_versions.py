@@ -73,7 +73,7 @@ def test_the_state_of_a_node_goes_there_and_back():
         part = links.LinksPart(kit.kernel, kit.links, kit.pool)
         body = msgspec.msgpack.encode(state_of(kit))
         plain = msgspec.msgpack.decode(body)
-        plain = links_versions.WAYS.convert("links", plain, have=2, want=1)
+        plain = links_versions.WAYS.convert("links", plain, have=links_versions.VERSION, want=1)
         again = there_and_back(part, LinksState, 1, msgspec.msgpack.encode(plain))
         assert again == plain
 

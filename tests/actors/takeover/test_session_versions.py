@@ -144,3 +144,16 @@ def test_the_release_before_snapshots_reads_a_session_of_this_one(session, cti, 
         msgspec.to_builtins(session, enc_hook=repr), Session
     )
     assert SCHEMA.ways.convert("session", older, have=1, want=2) == older
+
+
+@given(SESSIONS, st.lists(st.tuples(TEXT, st.integers(1, 99)), max_size=3), st.none() | TEXT)
+def test_the_release_before_the_loop_guard_reads_a_session_of_this_one(session, counts, ucid):
+    routings = tuple(part for pair in counts for part in pair)
+    later = msgspec.structs.replace(session, routings=routings, ucid=ucid)
+    plain = msgspec.to_builtins(["new", later], enc_hook=repr)
+    older = SCHEMA.ways.convert("session", plain, have=3, want=2)
+    assert not {"routings", "ucid"} & older[1].keys()
+    assert msgspec.convert(older[1], Session) == msgspec.convert(
+        msgspec.to_builtins(session, enc_hook=repr), Session
+    )
+    assert SCHEMA.ways.convert("session", older, have=2, want=3) == older

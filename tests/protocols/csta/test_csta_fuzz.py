@@ -1,148 +1,29 @@
 """Whatever a peer sends gives events and named errors, never an exception.
 
-`VIGIE_FUZZ_CASES` says how many cases the long run takes; it shows the seed of one that fails.
+`VIGIE_FUZZ_CASES` says how many cases the long run takes, `VIGIE_FUZZ_FIRST` from which on; the
+traceback has the number of one that fails. `tests/support/csta_fuzz.py` runs the same cases, and
+goes on where it was ended.
 """
 
 import os
-import random
 
+import csta_fuzz
 import pytest
+from csta_fuzz import PIECES, mutated, survives
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocols.csta import header
-from protocols.csta.link import Link
-from protocols.csta.link_state import CstaConfig
-from protocols.csta.services import CODECS, VOCABULARY
-from protocols.csta.vocabulary import MAX_NAMES
-from protocols.csta.xml import CSTA, SESSION
-from protocols.cti.events import Closed, HelloReceived, Received, Transmit
-from protocols.cti.link_state import LinkConfig
-from protocols.cti.parsing import to_frame
+from protocols.csta.services import VOCABULARY
 
+FIRST = int(os.environ.get("VIGIE_FUZZ_FIRST", "0"))
 CASES = int(os.environ.get("VIGIE_FUZZ_CASES", "20000"))
-
-START = (
-    f'<StartApplicationSession xmlns="{SESSION}"><applicationInfo><applicationID>a'
-    "</applicationID><applicationSpecificInfo>t</applicationSpecificInfo></applicationInfo>"
-    "</StartApplicationSession>"
-).encode()
-
-PIECES = [
-    *(f'<{codec.element} xmlns="{CSTA}ed4">'.encode() for codec in CODECS),
-    *(f'<{codec.element} xmlns="{SESSION}">'.encode() for codec in CODECS),
-    *(f"</{codec.element}>".encode() for codec in CODECS),
-    *{
-        b"<%s>" % name.encode()
-        for codec in CODECS
-        for field in codec.fields
-        for name in field.path.split("/")
-    },
-    *{
-        b"</%s>" % name.encode()
-        for codec in CODECS
-        for field in codec.fields
-        for name in field.path.split("/")
-    },
-    b"<deviceIdentifier>",
-    b"</deviceIdentifier>",
-    b"<callID>",
-    b"</callID>",
-    b"<string>",
-    b"</string>",
-    b'<v:item key="a" type="json">',
-    b"</v:item>",
-    b' xmlns:v="urn:vigie:csta:1"',
-    b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
-    b"<![CDATA[",
-    b"]]>",
-    b"<!--",
-    b"-->",
-    b"<?xml version='1.0' encoding='utf-16'?>",
-    b"&b;",
-    b"&#1;",
-    b"&#x10FFFF;",
-    b"1",
-    b"-1",
-    b"true",
-    b"00FF",
-    b"2026-11-23T13:00:00Z",
-    b'{"a": [1e999, "\\ud800"]}',
-    b"c-1",
-    b" ",
-    b"\xff",
-    b"\0",
-    b'"',
-]
 
 
 @pytest.fixture(autouse=True)
 def _forget_names():
     yield
     VOCABULARY._learnt.clear()
-
-
-def survives(stream: bytes, *, opened: bool) -> None:
-    """Feed a link, and do what its caller would."""
-    if len(VOCABULARY) > MAX_NAMES - 1_000:
-        VOCABULARY._learnt.clear()  # else nothing new would be parsed
-    link = Link(LinkConfig(window=5), CstaConfig(max_monitors=3), now=0.0, wall=1e9)
-    if opened:
-        link.receive(header.encode(1, START), 0.0)
-        link.accept("0" * 24, 0.0)
-    events = link.receive(stream, 0.0)
-    if any(isinstance(event, HelloReceived) for event in events):
-        events += link.accept("1" * 24, 0.0)
-    closed = [event for event in events if isinstance(event, Closed)]
-    assert len(closed) <= 1
-    assert bool(closed) == (link.state.phase == "closed")
-    for event in events:
-        if isinstance(event, Received):
-            assert to_frame(event.message)
-        if isinstance(event, Transmit):
-            well_said(event.data)
-    link.timeout(1e6)
-    assert link.state.phase == "closed"
-
-
-def well_said(data: bytes) -> None:
-    decoder = header.Decoder()
-    decoder.feed(data)
-    while (segment := decoder.next_segment()) is not None:
-        assert segment.payload.startswith(b"<?xml")
-    assert decoder.pending_bytes == 0
-
-
-def mutated(seed: int) -> bytes:
-    """One or two messages of pieces in any order, mostly well framed."""
-    chance = random.Random(seed)
-    stream = b""
-    for _ in range(chance.randint(1, 2)):
-        codec = chance.choice(CODECS)
-        namespace = chance.choice([CSTA + "ed3", CSTA + "ed4", CSTA + "ed5", SESSION])
-        inner = b"".join(chance.choices(PIECES, k=chance.randint(0, 12)))
-        body = f'<{codec.element} xmlns="{namespace}">'.encode() + balanced(chance, codec) + inner
-        body += f"</{codec.element}>".encode() if chance.random() < 0.9 else b""
-        message = bytearray(header.encode(chance.choice([0, 7, 9_998, 9_999]), body))
-        if chance.random() < 0.2:
-            message[chance.randrange(len(message))] = chance.randrange(256)
-        stream += message
-    return stream
-
-
-def balanced(chance: random.Random, codec) -> bytes:
-    """Elements that the service has, with content that need not be right."""
-    words = [b"1", b"c-1", b"true", b"00FF", b"<deviceIdentifier>1</deviceIdentifier>", b"", b"-"]
-    words += [b"<callID>c</callID>", b"2026-11-23T13:00:00Z", b"normal", b"null", b"\xc3\xa9"]
-    found = b""
-    for field in codec.fields:
-        if chance.random() < 0.7 and field.path != ".":
-            names = [name.encode() for name in field.path.split("/")]
-            content = chance.choice(words)
-            for name in reversed(names):
-                content = b'<%s xmlns:v="urn:vigie:csta:1">%s</%s>' % (name, content, name)
-            found += content
-    return found
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -166,5 +47,21 @@ def test_a_small_corpus_of_mutated_services_is_survived(opened):
 @pytest.mark.long
 @pytest.mark.timeout(7_200)
 def test_a_large_corpus_of_mutated_services_is_survived():
-    for seed in range(CASES):
-        survives(mutated(seed), opened=bool(seed % 8))
+    for number in range(FIRST, FIRST + CASES):
+        csta_fuzz.case(number)
+
+
+def test_a_run_goes_on_where_it_was_ended(tmp_path, monkeypatch):
+    tried, state = [], tmp_path / "state"
+    monkeypatch.setattr(csta_fuzz, "case", tried.append)
+    csta_fuzz.run(3, 7, state)
+    monkeypatch.setattr("sys.argv", ["csta_fuzz", "--cases", "9", "--state", str(state)])
+    csta_fuzz.main()
+    assert tried == [3, 4, 5, 6, 7, 8]
+
+
+def test_a_run_ends_at_the_case_that_fails_and_says_which(monkeypatch, capsys):
+    monkeypatch.setattr(csta_fuzz, "case", lambda number: 1 / (number - 2))
+    with pytest.raises(ZeroDivisionError):
+        csta_fuzz.run(0, 5, None)
+    assert capsys.readouterr().out == "ended before case 2\n"

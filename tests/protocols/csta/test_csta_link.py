@@ -68,7 +68,7 @@ from protocols.cti import link_session
 from protocols.cti.events import Closed, HelloReceived, Received, Refused, Transmit
 from protocols.cti.framing import FramingError
 from protocols.cti.link import Link as FramingA
-from protocols.cti.link_base import WrongPhaseError
+from protocols.cti.link_end import WrongPhaseError
 from protocols.cti.link_state import LinkConfig
 from protocols.cti.link_state import LinkState as FramingAState
 from protocols.cti.messages import (
