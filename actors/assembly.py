@@ -39,6 +39,7 @@ from actors.release_probes import Prober
 from actors.releases.port import Releases
 from actors.routing_access import RoutingAccess
 from actors.routing_assembly import routing_parts
+from actors.routing_customers import lookups_of
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
@@ -135,7 +136,7 @@ class Assembly:
         opened = open_store(data, kernel.clock.wall(), makes=not release.standby.waiting)
         pool, journal = SessionPool(), _journal(kernel, config, data)
         links = _links(kernel, config, journal, release.standby)
-        routing = _, desk = _routing(config, data, release.standby, pool, links)
+        routing = *_, desk = _routing(config, data, release.standby, pool, links)
         openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
         made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk, links)
         services = made.services(version, epoch, release.ask)
@@ -154,7 +155,6 @@ class Assembly:
             opened[1],
             release,
             HttpEntrance(release.standby),
-            cache_of(config.customers),
             *routing,
         )
 
@@ -345,10 +345,11 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
 
 def _routing(
     config: Config, data: Path, standby: Standby, pool: SessionPool, links: LinkTable
-) -> tuple[RefServerArgs, RoutingDesk]:
+) -> tuple[CustomerCache, RefServerArgs, RoutingDesk]:
+    customers = cache_of(config.customers)
     reference, desk = routing_parts(config, data, standby, pool.count)
-    desk.agents = links.agents
-    return reference, desk
+    desk.agents, desk.lookups = links.agents, lookups_of(config, customers)
+    return customers, reference, desk
 
 
 def _links(kernel: Kernel, config: Config, journal: Journal, standby: Standby) -> LinkTable:

@@ -80,7 +80,9 @@ class CallSession(ContextCall):
     """The session of one call; see the module."""
 
     version = 2
-    adapters = Adapters(down={"actors.routing:Decision": _target_alone})
+    adapters = Adapters(
+        down={"actors.routing:Decision": _target_alone, "actors.routing:Routed": _target_alone}
+    )
 
     states: ClassVar = frozenset(get_args(SessionState))
     fixed_fields: ClassVar = frozenset(

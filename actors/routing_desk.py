@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.reference.live import Reference as LiveTables
+from actors.router_waiting import WaitingCalls
 from actors.routing_core.core import RoutingCore
 from actors.routing_core.rules_file import NO_RULES
 from actors.routing_reference import customer, reference
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from actors.routing_core.facts import Customer
     from actors.routing_core.floor import FloorState
     from actors.routing_core.rules_file import RuleSet, RulesVersion
+    from actors.routing_customers import Lookups
     from actors.rules_shelf import RulesShelf
 
 REGION = "FR"
@@ -38,6 +40,8 @@ class RoutingDesk:
         table: as given.
         tables: the reference tables.
         source: the file that the rules in force are from; empty where there are none.
+        lookups: how customers are looked up that no table knows; None: they are not.
+        waiting: calls that wait in the router for that.
         agents: that CTIs tell of, of whom each incarnation of the router hears; None: of nobody.
 
     Raises:
@@ -59,13 +63,15 @@ class RoutingDesk:
         self.tables = LiveTables() if tables is None else tables
         self._reference = reference(self.tables)
         self.agents: AgentTable | None = None
+        self.lookups: Lookups | None = None
+        self.waiting = WaitingCalls()
         self._core: RoutingCore | None = None
         self.reread()
 
     @property
     def listens(self) -> bool:
-        """Whether the router has to be told what becomes of calls: somebody is on its floor."""
-        return self._core is None or not self._core.floor.idle
+        """Whether the router has to be told what becomes of calls: there somebody is or waits."""
+        return self._core is None or not self._core.floor.idle or len(self.waiting) > 0
 
     def reread(self) -> None:
         """Have the rules hold that are on the disk."""

@@ -7,7 +7,7 @@ gives it to the next one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +36,12 @@ NO_TIMINGS: Mapping[str, float] = {}
 MS_DIGITS = 3
 EVENTS_KEPT = 16
 """Call events that are known, the latest."""
+STEP = "route."
+"""What keys of timings begin with that tell what a step of the last decision took."""
+
+_STEPS: dict[str, str] = {}
+Took: TypeAlias = tuple[tuple[str, float], ...]
+
 ENDS = ("cleared", "abandoned")
 """Call events that end a call whenever they come."""
 FRAMES_KEPT = 16
@@ -155,7 +161,7 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
 
 
 def _timings(session: Session) -> dict[str, float]:
-    """Milliseconds: what the last decision took, when each event came after the opening."""
+    """Milliseconds: what the last decision and its steps took, when events came after opening."""
     routing = {} if session.routing is None else {"route": session.routing.ms}
     return {**routing, **session.timings}
 
@@ -281,7 +287,9 @@ def unrouted(session: Session, dialogue: Dialogue) -> Session:
     return replace(session, routing=dialogue.before) if dialogue.tried else session
 
 
-def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Session:
+def routed(
+    session: Session, dialogue: Dialogue, now: float, wall: float, took: Took | None = None
+) -> Session:
     """Note the last routing decision and what it took; that no target was left changes nothing.
 
     Args:
@@ -289,6 +297,7 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
         dialogue: answered.
         now: monotonic seconds.
         wall: seconds since the epoch.
+        took: milliseconds by the name of the step; None: what was noted before still holds.
     """
     decision = dialogue.decision
     assert decision is not None
@@ -303,7 +312,17 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
         ms=spent,
         why=decision.why,
     )
-    return replace(session, routing=routing, updated=wall)
+    if took is None:
+        return replace(session, routing=routing, updated=wall)
+    timings = {key: ms for key, ms in session.timings.items() if not key.startswith(STEP)}
+    for step, ms in took:
+        timings[_STEPS.get(step) or _named(step)] = ms
+    return replace(session, routing=routing, updated=wall, timings=timings)
+
+
+def _named(step: str) -> str:
+    """The key of a step's time, the same string in all sessions."""
+    return _STEPS.setdefault(step, f"{STEP}{step}")
 
 
 # What has been done already
