@@ -20,7 +20,7 @@ from actors.call_saving import SavedCall
 from actors.call_timings import JOURNAL, slowest
 from actors.dialogues import Asker, Dialogue
 from actors.router_messages import NAME as ROUTER
-from actors.routing import late_default
+from actors.routing import LATE, late_default
 from actors.session_api import NotDurable
 from actors.session_data import Once, Session, dialogue_of, with_dialogue, with_once
 from supervision import CancelTimeout, Keep, NameTaken, SetTimeout, Transition
@@ -147,7 +147,8 @@ class AnsweringCall(SavedCall):
             return Keep(data, SetTimeout(("default", xref), last - self.now()))
         self._forget_promise(xref, promise)
         sent = promise.dialogue.decision
-        somewhere = sent is not None and bool(sent.target)
+        # A default answer stays what it is, with the reason that it has had first.
+        somewhere = sent is not None and bool(sent.target) and sent.reason != LATE
         if somewhere and not promise.told and self._args.settings.on_stall == "answer":
             rp, tried = promise.dialogue.rp, promise.dialogue.tried
             decision = late_default(self._args.settings.table, rp, JOURNAL, tried)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 WAIT_S = 0.25
 """For how long a call waits of which it is not known how long its session does, seconds."""
 
+GRACE_S = 0.05
+"""How much longer a call is known to wait here than its session waits, which then says so."""
+
 FACTS = "facts"
 """What the time is filed under that a call has waited here."""
 
@@ -141,7 +144,7 @@ class CustomersRouter(GenServer):
         why = customer_lookup.ask(self, number.number, until, ref)
         if why:
             return _without(request, f"cannot be asked: {why}")
-        timer = self.start_timer(max(0.0, until - now), FactsDue(ref))
+        timer = self.start_timer(max(0.0, until - now) + GRACE_S, FactsDue(ref))
         self._waiting.add(ref, WaitingCall(request, from_, now, timer))
         return None
 
@@ -152,6 +155,9 @@ class CustomersRouter(GenServer):
         if one is None:
             return
         self.cancel_timer(one.timer)
+        if self.now() >= (one.request.until or math.inf):
+            self._late(one)
+            return
         if told.outcome == "unavailable":
             request = _without(one.request, f"could not tell: {told.why}")
         else:
@@ -160,11 +166,15 @@ class CustomersRouter(GenServer):
         self._give(one, self._counted(self._by_rules(request, self.wall(), took)))
 
     def _facts_due(self, due: FactsDue) -> None:
-        """Nobody waits any more: nothing is decided, so that no agent is kept for nobody."""
+        """Nobody waits any more."""
         one = self._waiting.take(due.ref)
         if one is not None:
-            request, path = one.request, self._facts_path()
-            self._give(one, late_default(self._desk.table, request.rp, path, request.tried))
+            self._late(one)
+
+    def _late(self, one: WaitingCall) -> None:
+        """Decide nothing, so that no agent is kept for a call that has its default answer."""
+        request, path = one.request, self._facts_path()
+        self._give(one, late_default(self._desk.table, request.rp, path, request.tried))
 
     def _call_over(self, call: str) -> None:
         """A call is over: it waits for nothing."""

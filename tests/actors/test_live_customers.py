@@ -175,7 +175,7 @@ def test_the_default_answer_leaves_whatever_look_up_is_pending(on_node, postgres
             assert session.routing.why == ("odbcServer/customerFacts had not answered in time",)
             assert 200 < session.timings["route.facts"] <= 300  # later than that nothing is sent
             assert max(on.cti.took.values()) < SLOW_S
-            assert len(on.path.assembly.desk.waiting) == 0
+            await node.until(lambda: not len(on.path.assembly.desk.waiting))
             await node.until(lambda: on.facts.flights == 0)
             assert (await on.one("next", ani=number(0))).target == "7777"
 
