@@ -13,6 +13,7 @@ from actors.config import send_list
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
+from actors.customer_access import CustomerAccess
 from actors.customer_lookup import CustomerCache, cache_of
 from actors.database_desk import DatabaseDesk
 from actors.http_server import HttpEntrance, HttpServerArgs
@@ -215,20 +216,20 @@ class _Made:
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
-        kernel, config, pool = self.kernel, self.config, self.pool
+        kernel, config, customers = self.kernel, self.config, self._customers()
         settings = self.openings.settings
-        journal, collector = settings.journal, NodeCollector(kernel, pool, settings.count)
+        journal, collector = settings.journal, NodeCollector(kernel, self.pool, settings.count)
         return Services(
             version=version,
             config=config.http,
-            readiness=NodeReadiness(kernel, journal, pool, self.alarms),
+            readiness=NodeReadiness(kernel, journal, self.pool, self.alarms),
             introspection=Introspection(kernel, NAME, _limits(config, self.data)),
-            sessions=CallSessions(kernel, pool, StoredSessions(kernel), self.openings),
+            sessions=customers.sessions,
             events=_events(kernel, config, epoch),
             tokens=self.tokens,
             metrics=registry_of(collector, JournalCollector(journal)),
             region=config.routing.region,
-            counts=counter(kernel, pool),
+            counts=counter(kernel, self.pool),
             alarms=self.alarms.active,
             agents=self.links.agents.known,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
@@ -236,9 +237,15 @@ class _Made:
             database=DatabaseDesk(kernel),
             wall=kernel.clock.wall,
             reference=ReferenceAccess(kernel),
-            routing=RoutingAccess(kernel, self.desk),
+            routing=RoutingAccess(kernel, self.desk, customers),
+            customers=customers,
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
+
+    def _customers(self) -> CustomerAccess:
+        stored = StoredSessions(self.kernel)
+        sessions = CallSessions(self.kernel, self.pool, stored, self.openings)
+        return CustomerAccess(self.kernel, self.desk, sessions, self.config.routing.region)
 
 
 def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:

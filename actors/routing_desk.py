@@ -18,7 +18,7 @@ from actors.routing_reference import customer, reference
 if TYPE_CHECKING:
     from actors.agent_table import AgentTable
     from actors.routing import RoutingTable
-    from actors.routing_core.facts import Customer
+    from actors.routing_core.facts import Customer, World
     from actors.routing_core.floor import FloorState
     from actors.routing_core.rules_file import RuleSet, RulesVersion
     from actors.routing_customers import Lookups
@@ -72,6 +72,11 @@ class RoutingDesk:
     def listens(self) -> bool:
         """Whether the router has to be told what becomes of calls: there somebody is or waits."""
         return self._core is None or not self._core.floor.idle or len(self.waiting) > 0
+
+    @property
+    def world(self) -> World | None:
+        """What decisions rest on now; None where no router has begun."""
+        return None if self._core is None else self._core.world
 
     def reread(self) -> None:
         """Have the rules hold that are on the disk."""
