@@ -271,12 +271,10 @@ class CallSession(ContextCall):
     # IVR applications
 
     def _view(self, state: str, data: Session) -> SessionView:
-        sessions = self._args.settings.sessions
-        if data.closed is not None:
-            expires = data.closed[0] + sessions.linger_s
-        else:
-            expires = data.updated + sessions.idle_expiry_s
-        return session_data.view(data, state, expires)  # type: ignore[arg-type]
+        settings = self._args.settings
+        expires = session_data.expires(data, settings.sessions)
+        view = session_data.view(data, state, expires)  # type: ignore[arg-type]
+        return view if settings.desk is None else settings.desk.with_customer(view, self.now())
 
     def _get(self, _request: GetSession, from_: PendingCall, state: str, data: Session) -> Any:
         view = self._view(state, data)

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from actors.reference.live import Reference as LiveTables
 from actors.router_waiting import WaitingCalls
 from actors.routing_core.core import RoutingCore
 from actors.routing_core.rules_file import NO_RULES
+from actors.routing_core.steps import platform_of
+from actors.routing_customers import of_hit, shown
 from actors.routing_reference import customer, reference
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from actors.routing_core.rules_file import RuleSet, RulesVersion
     from actors.routing_customers import Lookups
     from actors.rules_shelf import RulesShelf
+    from actors.session_api import SessionView
 
 REGION = "FR"
 
@@ -114,3 +119,20 @@ class RoutingDesk:
             at: now, seconds since the epoch.
         """
         return customer(self.tables, number, at)
+
+    def with_customer(self, view: SessionView, now: float) -> SessionView:
+        """The view of a session with what is known of its customer at once; nobody is asked.
+
+        Args:
+            view: as the session knows itself.
+            now: monotonic seconds.
+        """
+        if view.ani is None or view.ani_type != "public":
+            return view
+        known = self.customer(view.ani, view.updated)
+        if known is None and self.lookups is not None:
+            hit = self.lookups.cache.peek(view.ani, now)
+            known = None if hit is None else of_hit(hit)
+        platform = None if self.world is None else platform_of(self.world.ground, view.ani, known)
+        facts = None if known is None or not known.known else shown(known)
+        return replace(view, customer=facts, platform=platform) if facts or platform else view

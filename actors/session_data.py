@@ -28,6 +28,7 @@ from protocols.cti.messages import AniType
 from protocols.cti.parsing import not_icm_portable
 
 if TYPE_CHECKING:
+    from actors.config import SessionsConfig
     from actors.session_api import AddJourneyStep, PatchSession, SessionState
     from protocols.cti.messages import CallEvent
 
@@ -125,6 +126,18 @@ def left(since: float, period: float, wall: float) -> float:
         wall: seconds since the epoch.
     """
     return min(max(since + period - wall, 0.0), period)
+
+
+def expires(session: Session, sessions: SessionsConfig) -> float:
+    """When a session ends if nothing happens to it, seconds since the epoch.
+
+    Args:
+        session: the record.
+        sessions: the bounds.
+    """
+    if session.closed is not None:
+        return session.closed[0] + sessions.linger_s
+    return session.updated + sessions.idle_expiry_s
 
 
 def view(session: Session, state: SessionState, expires: float | None) -> SessionView:

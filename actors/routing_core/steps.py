@@ -21,6 +21,7 @@ from protocols.numbering import normalise
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actors.routing_core.facts import Customer, Ground
     from actors.routing_core.interception import Hit
     from actors.routing_core.rules import Point, Service, Treatment
     from protocols.cti.messages import RouteType
@@ -85,6 +86,20 @@ def _not_without(world: World, facts: Facts) -> Facts:
     facts = _with(facts, f"rp.{facts.rp}.facts: required")
     decision = late_default(world.ground.table, facts.rp, request.missing, request.tried)
     return replace(facts, decision=replace(decision, why=facts.why))
+
+
+def platform_of(ground: Ground, number: str, customer: Customer | None) -> str | None:
+    """Who serves a customer: the number's platform, then that of the first product.
+
+    Args:
+        ground: what decisions rest on.
+        number: normalised.
+        customer: what is known; None: nothing.
+    """
+    own = customer.platform if customer else ""
+    products = customer.products if customer else ()
+    named = own or ground.number_platform(number)
+    return named or next(filter(None, map(ground.product_platform, products)), None)
 
 
 def find_platform(world: World, facts: Facts) -> Facts:

@@ -294,3 +294,26 @@ def test_explain_uses_what_is_known_and_says_what_is_not_and_what_steps_took(kit
     explained = kit.call("router", ExplainRoute(request))
     assert explained.decision.target == "7002"
     assert [step for step, _ in explained.took] == [step for step, _ in explained.steps]
+
+
+def test_a_session_shows_its_customer_and_platform_as_they_are_known_now(kit, desk):
+    session = desk.ask()
+    view = kit.call(session, GetSession())
+    assert (view.customer, view.platform) == (None, None)
+    desk.answer(Rows([{"id": "c-7", "segment": "gold", "platform": "north", "offer": "fibre"}]))
+    view = kit.call(session, GetSession())
+    assert view.customer == {
+        "id": "c-7",
+        "segment": "gold",
+        "platform": "north",
+        "offer": "fibre",
+        "vip": False,
+    }
+    assert view.platform == "north"
+    kit.advance(50)
+    assert kit.call(session, GetSession()).customer["segment"] == "gold"
+    kit.advance(100)
+    assert kit.call(session, GetSession()).customer is None
+    desk.cache.put(ANI, None, kit.clock.monotonic())
+    assert kit.call(session, GetSession()).customer is None
+    assert desk.queries == 1
