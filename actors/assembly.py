@@ -13,6 +13,7 @@ from actors.config import send_list
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
+from actors.customer_access import CustomerAccess
 from actors.customer_lookup import CustomerCache, cache_of
 from actors.database_desk import DatabaseDesk
 from actors.http_server import HttpEntrance, HttpServerArgs
@@ -39,6 +40,7 @@ from actors.release_probes import Prober
 from actors.releases.port import Releases
 from actors.routing_access import RoutingAccess
 from actors.routing_assembly import routing_parts
+from actors.routing_customers import lookups_of
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
@@ -135,7 +137,7 @@ class Assembly:
         opened = open_store(data, kernel.clock.wall(), makes=not release.standby.waiting)
         pool, journal = SessionPool(), _journal(kernel, config, data)
         links = _links(kernel, config, journal, release.standby)
-        routing = _, desk = _routing(config, data, release.standby, pool, links)
+        routing = *_, desk = _routing(config, data, release.standby, pool, links)
         openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
         made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk, links)
         services = made.services(version, epoch, release.ask)
@@ -154,7 +156,6 @@ class Assembly:
             opened[1],
             release,
             HttpEntrance(release.standby),
-            cache_of(config.customers),
             *routing,
         )
 
@@ -215,20 +216,20 @@ class _Made:
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
-        kernel, config, pool = self.kernel, self.config, self.pool
+        kernel, config, customers = self.kernel, self.config, self._customers()
         settings = self.openings.settings
-        journal, collector = settings.journal, NodeCollector(kernel, pool, settings.count)
+        journal, collector = settings.journal, NodeCollector(kernel, self.pool, settings.count)
         return Services(
             version=version,
             config=config.http,
-            readiness=NodeReadiness(kernel, journal, pool, self.alarms),
+            readiness=NodeReadiness(kernel, journal, self.pool, self.alarms),
             introspection=Introspection(kernel, NAME, _limits(config, self.data)),
-            sessions=CallSessions(kernel, pool, StoredSessions(kernel), self.openings),
+            sessions=customers.sessions,
             events=_events(kernel, config, epoch),
             tokens=self.tokens,
             metrics=registry_of(collector, JournalCollector(journal)),
             region=config.routing.region,
-            counts=counter(kernel, pool),
+            counts=counter(kernel, self.pool),
             alarms=self.alarms.active,
             agents=self.links.agents.known,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
@@ -236,9 +237,15 @@ class _Made:
             database=DatabaseDesk(kernel),
             wall=kernel.clock.wall,
             reference=ReferenceAccess(kernel),
-            routing=RoutingAccess(kernel, self.desk),
+            routing=RoutingAccess(kernel, self.desk, customers),
+            customers=customers,
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
+
+    def _customers(self) -> CustomerAccess:
+        stored = StoredSessions(self.kernel)
+        sessions = CallSessions(self.kernel, self.pool, stored, self.openings)
+        return CustomerAccess(self.kernel, self.desk, sessions, self.config.routing.region)
 
 
 def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
@@ -345,10 +352,11 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
 
 def _routing(
     config: Config, data: Path, standby: Standby, pool: SessionPool, links: LinkTable
-) -> tuple[RefServerArgs, RoutingDesk]:
+) -> tuple[CustomerCache, RefServerArgs, RoutingDesk]:
+    customers = cache_of(config.customers)
     reference, desk = routing_parts(config, data, standby, pool.count)
-    desk.agents = links.agents
-    return reference, desk
+    desk.agents, desk.lookups = links.agents, lookups_of(config, customers)
+    return customers, reference, desk
 
 
 def _links(kernel: Kernel, config: Config, journal: Journal, standby: Standby) -> LinkTable:

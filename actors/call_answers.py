@@ -17,19 +17,18 @@ from actors.call_messages import RouteAnswered, RouteRefused
 from actors.call_names import once_name
 from actors.call_promises import Promise
 from actors.call_saving import SavedCall
+from actors.call_timings import JOURNAL, slowest
 from actors.dialogues import Asker, Dialogue
 from actors.router_messages import NAME as ROUTER
-from actors.routing import late_default
+from actors.routing import LATE, late_default
 from actors.session_api import NotDurable
 from actors.session_data import Once, Session, dialogue_of, with_dialogue, with_once
 from supervision import CancelTimeout, Keep, NameTaken, SetTimeout, Transition
 
 if TYPE_CHECKING:
     from actors.routing import Decision
+    from actors.session_data import Took
     from protocols.cti.messages import ErrorCode
-
-JOURNAL = "journal"
-"""Who is named where the journal was slow."""
 
 NOT_DURABLE = "the journal does not take the decision in time"
 
@@ -40,7 +39,12 @@ class AnsweringCall(SavedCall):
     # A decision
 
     def _decided(
-        self, data: Session, xref: str, dialogue: Dialogue, decision: Decision
+        self,
+        data: Session,
+        xref: str,
+        dialogue: Dialogue,
+        decision: Decision,
+        took: Took = (),
     ) -> Transition:
         now = self.now()
         askers = dialogue.askers
@@ -49,14 +53,14 @@ class AnsweringCall(SavedCall):
         )
         if dialogue.tried:
             dialogue = replace(dialogue, before=data.routing)
-        data = session_data.routed(data, dialogue, now, self.wall())
+        data = session_data.routed(data, dialogue, now, self.wall(), took)
         if dialogues.are_applications(askers):
             data = self._noted(with_dialogue(data, xref, None), xref, decision)
             over: Any = CancelTimeout(("abandon", xref))
         else:
             data = with_dialogue(data, xref, dialogue)
             over = self._until_abandoned(xref, dialogue)
-        timers = self._promised(data, xref, Promise(dialogue, list(askers), now))
+        timers = self._promised(data, xref, Promise(dialogue, list(askers), now, took=took))
         return Keep(data, CancelTimeout(("ask", xref)), over, *timers)
 
     def _until_abandoned(self, xref: str, dialogue: Dialogue) -> SetTimeout:
@@ -90,6 +94,9 @@ class AnsweringCall(SavedCall):
             return
         promise.told = True
         promise.askers.remove(asker)
+        if type(answer) is RouteAnswered and self.now() >= asker.marks.late_at:
+            journal_ms = (self.now() - promise.made_at) * 1000
+            answer = replace(answer, waited_for=slowest(promise.took, journal_ms))
         self._answer_one(xref, asker, answer)
         if not promise.askers:
             self._forget_promise(xref, promise)
@@ -140,7 +147,8 @@ class AnsweringCall(SavedCall):
             return Keep(data, SetTimeout(("default", xref), last - self.now()))
         self._forget_promise(xref, promise)
         sent = promise.dialogue.decision
-        somewhere = sent is not None and bool(sent.target)
+        # A default answer stays what it is, with the reason that it has had first.
+        somewhere = sent is not None and bool(sent.target) and sent.reason != LATE
         if somewhere and not promise.told and self._args.settings.on_stall == "answer":
             rp, tried = promise.dialogue.rp, promise.dialogue.tried
             decision = late_default(self._args.settings.table, rp, JOURNAL, tried)

@@ -33,6 +33,7 @@ class Promise(Struct):
         made_at: monotonic seconds.
         told: whether somebody has been told.
         void: whether another decision has taken its place meanwhile.
+        took: what the decision took, milliseconds by the name of the step.
     """
 
     dialogue: Dialogue
@@ -40,3 +41,4 @@ class Promise(Struct):
     made_at: float
     told: bool = False
     void: bool = False
+    took: tuple[tuple[str, float], ...] = ()

@@ -21,6 +21,8 @@ from actors.call_messages import (
 )
 from actors.call_names import xref_name
 from actors.call_promises import Caller, Promise
+from actors.call_timings import all_for_facts, plain, took_of
+from actors.customer_lookup import NAME as CUSTOMERS
 from actors.dialogues import Asker, Dialogue
 from actors.router_messages import NAME as ROUTER
 from actors.router_messages import CallOver, CallTaken
@@ -43,6 +45,7 @@ from supervision import (
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from actors.session_data import Took
     from protocols.cti.messages import EndCause
     from supervision.eventloop.calls import PendingCall
 
@@ -202,6 +205,7 @@ class RoutedCall(GuardedCall):
     def _asked(self, data: Session, xref: str, dialogue: Dialogue) -> Session:
         """Ask the router; its answer comes as a Response."""
         request_id = self.request(ROUTER, request_of(data, dialogue))
+        self._asked_at = (request_id, self.now())
         return with_dialogue(data, xref, replace(dialogue, request_id=request_id))
 
     def _router_told(self, event: CallOver | CallTaken) -> None:
@@ -220,8 +224,16 @@ class RoutedCall(GuardedCall):
                     return Keep(data, SetTimeout(("ask", xref), ASK_AGAIN_S))
                 if type(event.value) is RoutingsTold:
                     return self._earlier_told(data, xref, dialogue, event.value)
-                return self._decided(data, xref, dialogue, event.value)
+                told = plain(event.value, self._took(dialogue))
+                return self._decided(data, xref, dialogue, *told)
         return Keep()
+
+    def _took(self, dialogue: Dialogue) -> Took:
+        """What a dialogue has taken; nothing is known where another one has asked since."""
+        asked, self._asked_at = self._asked_at, None
+        if asked is None or asked[0] != dialogue.request_id:
+            return ()
+        return took_of(dialogue.asked_at, asked[1], self.now())
 
     def _ask_again(self, xref: str, _state: str, data: Session) -> Transition:
         dialogue = dialogue_of(data, xref)
@@ -236,9 +248,12 @@ class RoutedCall(GuardedCall):
         dialogue = dialogue_of(data, xref)
         if dialogue is None or dialogue.decision is not None:
             return Keep()
-        table = self._args.settings.table
-        decision = late_default(table, dialogue.rp, self._path_of(ROUTER), dialogue.tried)
-        return self._decided(data, xref, dialogue, decision)
+        settings, took = self._args.settings, self._took(dialogue)
+        slow, desk = ROUTER, settings.desk
+        if desk is not None and data.call in desk.waiting:
+            slow, took = CUSTOMERS, all_for_facts(took)
+        decision = late_default(settings.table, dialogue.rp, self._path_of(slow), dialogue.tried)
+        return self._decided(data, xref, dialogue, decision, took)
 
     def _path_of(self, name: str) -> str:
         address = self.whereis(name)
@@ -380,4 +395,5 @@ def request_of(data: Session, dialogue: Dialogue) -> Request:
         media=data.media or "",
         prio=dialogue.prio,
         tried=dialogue.tried,
+        until=dialogues.first_default(dialogue.askers) if dialogue.askers else 0.0,
     )

@@ -40,7 +40,9 @@ class SavedCall(StateMachine):
 
     # Slots: what is set now and then would make the dictionary of every instance its own, which
     # costs each of many sessions 270 bytes.
-    __slots__ = ("_callers", "_effects", "_frame", "_item", "_promises", "_questions")
+    __slots__ = (
+        *("_asked_at", "_callers", "_effects", "_frame", "_item", "_promises", "_questions"),
+    )
 
     data: Session
     _args: SessionArgs
@@ -57,6 +59,8 @@ class SavedCall(StateMachine):
         self._callers: dict[str, Caller] | None = None
         self._promises: dict[str, Promise] | None = None
         self._questions = 0
+        # When the router was asked last, by the request's number: for what a decision took.
+        self._asked_at: tuple[int, float] | None = None
 
     @abstractmethod
     def handled(self, kind: Any, event: Any, state: str, data: Session) -> Transition:

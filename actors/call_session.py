@@ -88,6 +88,7 @@ class CallSession(QueuedCall):
     adapters = Adapters(
         down={
             "actors.routing:Decision": _target_alone,
+            "actors.routing:Routed": _target_alone,
             "actors.call_guarding:HandRoutings": _unknown_there,
             "actors.call_guarding:RoutingsTold": _unknown_there,
             "actors.router_messages:AgentFound": _unknown_there,
@@ -279,12 +280,10 @@ class CallSession(QueuedCall):
     # IVR applications
 
     def _view(self, state: str, data: Session) -> SessionView:
-        sessions = self._args.settings.sessions
-        if data.closed is not None:
-            expires = data.closed[0] + sessions.linger_s
-        else:
-            expires = data.updated + sessions.idle_expiry_s
-        return session_data.view(data, state, expires)  # type: ignore[arg-type]
+        settings = self._args.settings
+        expires = session_data.expires(data, settings.sessions)
+        view = session_data.view(data, state, expires)  # type: ignore[arg-type]
+        return view if settings.desk is None else settings.desk.with_customer(view, self.now())
 
     def _get(self, _request: GetSession, from_: PendingCall, state: str, data: Session) -> Any:
         view = self._view(state, data)

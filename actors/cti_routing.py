@@ -132,11 +132,20 @@ class RoutingLink(FindingLink):
 
     def _answered(self, answer: RouteAnswered) -> None:
         message = answer.message
-        question = self._row.questions.answer(message.xref, self._now)
+        question = self._closing(message.xref)
         if question is not None and self._send(message):
             self._measure(question, answer.rp, answer.reason, answer.waited_for)
         if not (type(message) is RouteSelect and message.durable is False):
             self._settled(answer.i)
+
+    def _closing(self, xref: str) -> Question | None:
+        """The question that an answer is for; None where nothing may be sent any more."""
+        questions = self._row.questions
+        expired = questions.counts.expired
+        question = questions.answer(xref, self._now)
+        if questions.counts.expired != expired:
+            metrics.ROUTES_EXPIRED.inc()
+        return question
 
     def _settled(self, i: int) -> None:
         """Confirm a frame, once its session knows what this link has answered in its place."""
@@ -183,7 +192,7 @@ class RoutingLink(FindingLink):
     def _answer_for(self, question: Question) -> None:
         """The session is mute: answer in its place, and tell it so."""
         message = question.message
-        if self._row.questions.answer(message.xref, self._now) is None:
+        if self._closing(message.xref) is None:
             return
         self._row.questions.counts.guarded += 1
         waited_for = WORKS_ON if question.handed else self._openings.supervisor

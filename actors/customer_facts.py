@@ -17,18 +17,22 @@ from actors.connectors.fact_cache import CacheStatistics
 from actors.connectors.flights import Flights
 from actors.customer_lookup import (
     NAME,
+    Ask,
     CustomerCache,
     Facts,
     Forget,
     LookUp,
     Outcome,
+    Refresh,
     Row,
     cached,
 )
 from actors.customers_config import CustomersConfig
 from actors.database import ROUTER, Query, Rows
 from actors.database_words import words
-from supervision import GenServer, Response
+from supervision import NO_REPLY, GenServer, Response
+from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.cell import LocalAddress
 
 MARGIN_S = 1.0
 """By how much the router's deadline, which answers in words, is the shorter one, seconds."""
@@ -76,6 +80,7 @@ class CustomersState(Struct):
         flights: Who waits for what.
         sql: What is run; empty where nobody is looked up.
         requests: The number that each query on its way is for, and when it began.
+        forgotten: Numbers of these that were forgotten since: what comes of them is not kept.
     """
 
     config: CustomersConfig
@@ -83,6 +88,7 @@ class CustomersState(Struct):
     sql: str
     flights: Flights[LookUp]
     requests: dict[int, tuple[str, float]] = {}
+    forgotten: set[str] = set()
     asked: int = 0
     joined: int = 0
     late: int = 0
@@ -103,15 +109,25 @@ class CustomerFacts(GenServer):
         self.state = CustomersState(config, args.cache, statement(config), flights)
         self.register(NAME)
 
+    def handle_call(self, request: Any, from_: PendingCall) -> Any:
+        """Look up for who is no actor, or forget and tell how many customers that were."""
+        match request:
+            case Ask(number, deadline_s):
+                self._look_up(LookUp(number, from_, self.now() + deadline_s))
+                return NO_REPLY
+            case Forget(number):
+                return self._forget(number)
+        return super().handle_call(request, from_)
+
     def handle_cast(self, request: Any) -> None:
-        """Look up, or forget."""
+        """Look up, read anew, or forget."""
         match request:
             case LookUp():
                 self._look_up(request)
-            case Forget(str(number)):
-                self.state.cache.forget(number)
-            case Forget():
-                self.state.cache.clear()
+            case Refresh(number):
+                self._refresh(number)
+            case Forget(number):
+                self._forget(number)
             case _:
                 super().handle_cast(request)
 
@@ -144,6 +160,25 @@ class CustomerFacts(GenServer):
         del state
         shown: dict[str, Any] = msgspec.to_builtins(self.statistics())
         return shown
+
+    def _forget(self, number: str | None) -> int:
+        """Drop what is known; a query on its way may have seen what was before, and is not kept."""
+        state, cache = self.state, self.state.cache
+        if number is None:
+            state.forgotten.update(asked for asked, _ in state.requests.values())
+            return cache.clear()
+        if any(asked == number for asked, _ in state.requests.values()):
+            state.forgotten.add(number)
+        return int(cache.forget(number))
+
+    def _refresh(self, number: str) -> None:
+        """Have a number asked for that nobody waits for, unless somebody does."""
+        state, now = self.state, self.now()
+        if cached(state.cache, number, now) is not None or not state.sql:
+            return
+        request = LookUp(number, None, now + state.config.deadline_ms / 1000)
+        if number not in state.flights and state.flights.join(number, request) == "begun":
+            self._ask(number, now)
 
     def _look_up(self, request: LookUp) -> None:
         state, now = self.state, self.now()
@@ -178,8 +213,9 @@ class CustomerFacts(GenServer):
         state.why = why
         if why:
             state.failed += 1
-        else:
+        elif number not in state.forgotten:
             state.cache.put(number, row, now)
+        state.forgotten.discard(number)
         outcome: Outcome = "unknown" if row is None else "found"
         for request in state.flights.landed(number):
             if why:
@@ -215,13 +251,18 @@ class CustomerFacts(GenServer):
         self._tell(request, facts, "stale")
 
     def _tell(self, request: LookUp, facts: Facts, counted: str = "") -> None:
+        if request.asker is None:
+            return
         if self.now() > request.deadline:
             self.state.late += 1
             metrics.CUSTOMER_LOOKUPS.labels("late").inc()
             return
         if counted:
             metrics.CUSTOMER_LOOKUPS.labels(counted).inc()
-        self.send(request.asker, facts)
+        if isinstance(request.asker, LocalAddress):
+            self.send(request.asker, facts)
+        elif not request.asker.settled:
+            self.reply(request.asker, facts)
 
 
 def statement(config: CustomersConfig) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors import metrics
 from actors.connectors.fact_cache import CacheLimits, FactCache
+from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.cell import LocalAddress
 
 if TYPE_CHECKING:
@@ -57,15 +58,37 @@ class LookUp(Struct, frozen=True):
 
     Attributes:
         number: Of the caller, E.164.
-        asker: Who is told.
+        asker: Who is told: an actor, a call that waits; None where nobody is.
         deadline: When the asker has no use for the answer any more, monotonic seconds.
         ref: Comes back with the answer.
     """
 
     number: str
-    asker: LocalAddress
+    asker: LocalAddress | PendingCall | None
     deadline: float
     ref: Any = None
+
+
+class Ask(Struct, frozen=True):
+    """Call to customerFacts, for who is no actor; answered with `Facts`.
+
+    Attributes:
+        number: Of the caller, E.164.
+        deadline_s: For how long the answer is of use, seconds.
+    """
+
+    number: str
+    deadline_s: float
+
+
+class Refresh(Struct, frozen=True):
+    """Cast to customerFacts: what is known of a number is old and in use; nobody is told.
+
+    Attributes:
+        number: Of the caller, E.164.
+    """
+
+    number: str
 
 
 class Forget(Struct, frozen=True):
@@ -106,13 +129,39 @@ def look_up(
     known = cached(cache, number, now, ref)
     if known is not None:
         return known
+    why = ask(asker, number, now + deadline_s, ref)
+    return Facts(number, "unavailable", why=why, ref=ref) if why else None
+
+
+def ask(asker: GenServer, number: str, deadline: float, ref: Any = None) -> str:
+    """Have the database asked for a number that is not known; `Facts` are sent to the asker.
+
+    Args:
+        asker: Who is told.
+        number: Of the caller, E.164.
+        deadline: When the asker has no use for the answer any more, monotonic seconds.
+        ref: Comes back with the answer.
+
+    Returns:
+        Why nobody is asked and nothing is going to be sent; empty where somebody is.
+    """
     if not 1 <= len(number) <= MAX_NUMBER_CHARS:
-        why = f"number: 1 to {MAX_NUMBER_CHARS} characters"
-        return Facts(number, "unavailable", why=why, ref=ref)
+        return f"number: 1 to {MAX_NUMBER_CHARS} characters"
     if asker.whereis(NAME) is None:
-        return Facts(number, "unavailable", why="customerFacts is being restarted", ref=ref)
-    asker.cast(NAME, LookUp(number, asker.address, now + deadline_s, ref))
-    return None
+        return "customerFacts is being restarted"
+    asker.cast(NAME, LookUp(number, asker.address, deadline, ref))
+    return ""
+
+
+def refresh(asker: GenServer, number: str) -> None:
+    """Have what is old and in use be read anew, for the next one who asks.
+
+    Args:
+        asker: Who has used it.
+        number: Of the caller, E.164.
+    """
+    if asker.whereis(NAME) is not None:
+        asker.cast(NAME, Refresh(number))
 
 
 def cached(cache: CustomerCache, number: str, now: float, ref: Any = None) -> Facts | None:

@@ -27,7 +27,7 @@ def data(explanation: Explanation, rules: str) -> dict[str, Any]:
         "decision": {name: getattr(decision, name) for name in DECISION},
         "at": explanation.at,
         "rules": {"file": rules, **msgspec.to_builtins(explanation.version)},
-        "steps": [{"step": name, "why": list(why)} for name, why in explanation.steps],
+        "steps": _steps(explanation),
         "number": msgspec.to_builtins(facts.number),
         "rp": facts.rp,
         "queue": facts.queue or None,
@@ -36,3 +36,10 @@ def data(explanation: Explanation, rules: str) -> dict[str, Any]:
         "treat": dict(facts.treat),
         "send": dict(facts.send),
     }
+
+
+def _steps(explanation: Explanation) -> list[dict[str, Any]]:
+    took = dict(explanation.took)
+    return [
+        {"step": name, "why": list(why), "ms": took.get(name)} for name, why in explanation.steps
+    ]

@@ -34,6 +34,11 @@ ROUTES_LATE = Counter(
     ("actor",),
     registry=REGISTRY,
 )
+ROUTES_EXPIRED = Counter(
+    "vigie_routes_expired_total",
+    "Route requests that nothing was sent for, since their time had run out.",
+    registry=REGISTRY,
+)
 ROUTES_ABANDONED = Counter(
     "vigie_routes_abandoned_total",
     "Answered routing dialogues of which nothing was heard within the abandon timeout.",

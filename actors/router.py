@@ -14,6 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.call_names import call_name
+from actors.customer_lookup import Facts
+from actors.customers_router import CustomersRouter
 from actors.router_messages import (
     NAME,
     AgentFound,
@@ -29,20 +31,20 @@ from actors.router_messages import (
     ShowFloor,
     ShowRouting,
 )
+from actors.router_waiting import FactsDue
 from actors.routing import Decision, decide
 from actors.routing_core.agents import AgentEvent, rank_strategy
-from actors.routing_core.facts import Request, is_stale
+from actors.routing_core.facts import Request
 from actors.routing_core.floor import FloorState
 from actors.routing_core.refusals import RoutingRefused
 from actors.routing_core.rules_file import NO_RULES, RulesVersion, follows
-from supervision import Cast, GenServer, Timeout
+from supervision import Cast, Timeout
 from supervision.release.messages import Adapters
 from supervision.release.versions import Conversions
 
 if TYPE_CHECKING:
     from actors.reference.live import Tables
     from actors.routing_core.core import Explanation, RoutingCore
-    from actors.routing_core.facts import Customer, Facts
     from actors.routing_desk import RoutingDesk
     from supervision.eventloop.calls import PendingCall
     from supervision.eventloop.timers import Timer
@@ -111,23 +113,7 @@ def _unknown_there(_: Any) -> None:
     """Version 1 has no use for it."""
 
 
-def _with_treatment(facts: Facts) -> Decision:
-    """The decision with what goes along: an announcement, a place in a queue, user data."""
-    decision, treat = facts.decision, dict[str, str | float](facts.treat)
-    assert decision is not None
-    if facts.choice.kind == "wait":
-        treat["queue"] = facts.choice.queue
-        if facts.expected_wait_s is not None and math.isfinite(facts.expected_wait_s):
-            treat["expected_wait_s"] = round(facts.expected_wait_s, 3)
-    return replace(
-        decision,
-        treat=tuple(treat.items()),
-        send=tuple(facts.send.items()),
-        stale=is_stale(facts),
-    )
-
-
-class Router(GenServer):
+class Router(CustomersRouter):
     """Decides for every routing point; registered as ``router``."""
 
     version = 2
@@ -152,6 +138,7 @@ class Router(GenServer):
         self._first = {name: decide(args.table, name) for name in args.table.points}
         self._plain: dict[str, Decision] = {}
         self._seen: Tables | None = None
+        self._begin_waiting()
         self._take(args.core())
         self.register(NAME)
         if args.agents is not None:
@@ -178,7 +165,7 @@ class Router(GenServer):
         if type(request) is Request:
             known = self._plain.get(request.rp)
             if known is None or request.tried or self._seen is not self._desk.tables.tables:
-                return self._counted(self._decided(request))
+                return self._decided(request, from_)
             if self._look is not None:  # somebody is on the floor: this call may be
                 self._over(request.call)
             return self._counted(known)
@@ -188,35 +175,27 @@ class Router(GenServer):
         return answer(self, request)
 
     def _old_question(self, request: Decide) -> Decision:
-        return self._counted(self._decided(Request(call="", rp=request.rp, tried=request.tried)))
+        asked = Request(call="", rp=request.rp, tried=request.tried)
+        if not self._core.is_plain(request.rp):
+            return self._counted(self._by_rules(asked, self.wall()))
+        return self._counted(self._by_table(asked))
 
     def _counted(self, decision: Decision) -> Decision:
         counts = self.state.decided
         counts[decision.reason] = counts.get(decision.reason, 0) + 1
         return decision
 
-    def _decided(self, request: Request) -> Decision:
+    def _decided(self, request: Request, from_: PendingCall) -> Any:
         if self._seen is not self._desk.tables.tables:
             self._prepare()
         if not self._core.is_plain(request.rp):
-            return self._ruled(request)
+            return self._ruled(request, from_)
+        return self._counted(self._by_table(request))
+
+    def _by_table(self, request: Request) -> Decision:
         self._over(request.call)
         known = None if request.tried else self._first.get(request.rp)
         return known or decide(self._desk.table, request.rp, request.tried)
-
-    def _ruled(self, request: Request) -> Decision:
-        at = self.wall()
-        self._expire(at)
-        facts = self._core.decide(self._with_customer(request, at), at)
-        self._look_later()
-        return _with_treatment(facts)
-
-    def _with_customer(self, request: Request, at: float) -> Request:
-        if request.customer is not None:
-            return request
-        number = "" if request.number is None else request.number.number
-        customer: Customer | None = self._desk.customer(number, at)
-        return request if customer is None else replace(request, customer=customer)
 
     # Agents and calls
 
@@ -226,6 +205,7 @@ class Router(GenServer):
             case AgentEvent():
                 self._told(request)
             case CallOver(call):
+                self._call_over(call)
                 self._over(call)
             case CallTaken(call):
                 self._core.floor.lines.leave(call)
@@ -274,13 +254,18 @@ class Router(GenServer):
             self._serve(agent, at)
 
     def handle_info(self, message: Any, sender: Any) -> None:
-        """Look whether somebody was kept long enough."""
-        if isinstance(message, Timeout) and message.ref is self._look:
-            self._look = None
-            self._expire(self.wall())
-            self._look_later()
-        else:
-            super().handle_info(message, sender)
+        """Hear of a customer, or look whether somebody was kept long enough."""
+        match message:
+            case Facts():
+                self._facts_told(message)
+            case Timeout(_, FactsDue() as due):
+                self._facts_due(due)
+            case Timeout(ref) if ref is self._look:
+                self._look = None
+                self._expire(self.wall())
+                self._look_later()
+            case _:
+                super().handle_info(message, sender)
 
     def _look_later(self) -> None:
         if self._look is None and not self._core.floor.idle:
@@ -291,7 +276,7 @@ class Router(GenServer):
     def _explained(self, asked: ExplainRoute) -> Explanation | RoutingNot:
         at = self.wall() if asked.at is None else asked.at
         try:
-            return self._core.explain(self._with_customer(asked.request, at), at)
+            return self._core.explain(self._told_of(asked.request, at), at, self.now)
         except RoutingRefused as refused:
             return RoutingNot(refused.field, refused.rule)
 
@@ -356,6 +341,7 @@ class Router(GenServer):
             "rules": shown | {"version": str(self._core.version)},
             "decided": dict(state.decided),
             "kept": state.kept,
+            "waiting_for_facts": len(self._waiting),
             "refused": dict(state.refused),
         }
 

@@ -55,6 +55,21 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     stale: bool = False
 
 
+class Routed(Decision, frozen=True, omit_defaults=True):
+    """A decision as the router gives it, with what it took; kept without.
+
+    Attributes:
+        took: milliseconds, by the name of the step.
+    """
+
+    took: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """The decision alone."""
+        return Decision(**{name: getattr(self, name) for name in Decision.__struct_fields__})
+
+
 class RoutingTable(Struct, frozen=True):
     """What routing knows: the routing points and what holds for the others."""
 

@@ -22,6 +22,7 @@ from actors.routing_core.rules_file import RuleSet, parse
 from supervision import CallFailed
 
 if TYPE_CHECKING:
+    from actors.customer_access import CustomerAccess
     from actors.routing_core.facts import Request
     from actors.routing_desk import RoutingDesk
     from supervision.eventloop.kernel import Kernel
@@ -55,10 +56,12 @@ class RoutingAccess:
     Args:
         kernel: the node.
         desk: of its router.
+        customers: of the node, looked up before a decision is explained.
     """
 
-    def __init__(self, kernel: Kernel, desk: RoutingDesk) -> None:
+    def __init__(self, kernel: Kernel, desk: RoutingDesk, customers: CustomerAccess) -> None:
         self._kernel = kernel
+        self._customers = customers
         self._desk = desk
         self._applying = asyncio.Lock()
 
@@ -89,6 +92,8 @@ class RoutingAccess:
             RulesRefused: the moment is none that calendars know.
             RouterUnavailable: it cannot be told now.
         """
+        if request.number is not None:
+            await self._customers.warm(request.number.number, request.rp)
         explanation = await self._ask(ExplainRoute(request, at), Explanation)
         return data(explanation, self._desk.source)
 

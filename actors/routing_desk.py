@@ -9,18 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from actors.reference.live import Reference as LiveTables
+from actors.router_waiting import WaitingCalls
 from actors.routing_core.core import RoutingCore
 from actors.routing_core.rules_file import NO_RULES
+from actors.routing_core.steps import platform_of
+from actors.routing_customers import of_hit, shown
 from actors.routing_reference import customer, reference
 
 if TYPE_CHECKING:
     from actors.agent_table import AgentTable
     from actors.routing import RoutingTable
-    from actors.routing_core.facts import Customer
+    from actors.routing_core.facts import Customer, World
     from actors.routing_core.floor import FloorState
     from actors.routing_core.rules_file import RuleSet, RulesVersion
+    from actors.routing_customers import Lookups
     from actors.rules_shelf import RulesShelf
+    from actors.session_api import SessionView
 
 REGION = "FR"
 
@@ -38,6 +45,8 @@ class RoutingDesk:
         table: as given.
         tables: the reference tables.
         source: the file that the rules in force are from; empty where there are none.
+        lookups: how customers are looked up that no table knows; None: they are not.
+        waiting: calls that wait in the router for that.
         agents: that CTIs tell of, of whom each incarnation of the router hears; None: of nobody.
 
     Raises:
@@ -59,13 +68,20 @@ class RoutingDesk:
         self.tables = LiveTables() if tables is None else tables
         self._reference = reference(self.tables)
         self.agents: AgentTable | None = None
+        self.lookups: Lookups | None = None
+        self.waiting = WaitingCalls()
         self._core: RoutingCore | None = None
         self.reread()
 
     @property
     def listens(self) -> bool:
-        """Whether the router has to be told what becomes of calls: somebody is on its floor."""
-        return self._core is None or not self._core.floor.idle
+        """Whether the router has to be told what becomes of calls: there somebody is or waits."""
+        return self._core is None or not self._core.floor.idle or len(self.waiting) > 0
+
+    @property
+    def world(self) -> World | None:
+        """What decisions rest on now; None where no router has begun."""
+        return None if self._core is None else self._core.world
 
     def reread(self) -> None:
         """Have the rules hold that are on the disk."""
@@ -103,3 +119,20 @@ class RoutingDesk:
             at: now, seconds since the epoch.
         """
         return customer(self.tables, number, at)
+
+    def with_customer(self, view: SessionView, now: float) -> SessionView:
+        """The view of a session with what is known of its customer at once; nobody is asked.
+
+        Args:
+            view: as the session knows itself.
+            now: monotonic seconds.
+        """
+        if view.ani is None or view.ani_type != "public":
+            return view
+        known = self.customer(view.ani, view.updated)
+        if known is None and self.lookups is not None:
+            hit = self.lookups.cache.peek(view.ani, now)
+            known = None if hit is None else of_hit(hit)
+        platform = None if self.world is None else platform_of(self.world.ground, view.ani, known)
+        facts = None if known is None or not known.known else shown(known)
+        return replace(view, customer=facts, platform=platform) if facts or platform else view

@@ -7,7 +7,7 @@ gives it to the next one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +28,7 @@ from protocols.cti.messages import AniType
 from protocols.cti.parsing import not_icm_portable
 
 if TYPE_CHECKING:
+    from actors.config import SessionsConfig
     from actors.session_api import AddJourneyStep, PatchSession, SessionState
     from protocols.cti.messages import CallEvent
 
@@ -36,6 +37,12 @@ NO_TIMINGS: Mapping[str, float] = {}
 MS_DIGITS = 3
 EVENTS_KEPT = 16
 """Call events that are known, the latest."""
+STEP = "route."
+"""What keys of timings begin with that tell what a step of the last decision took."""
+
+_STEPS: dict[str, str] = {}
+Took: TypeAlias = tuple[tuple[str, float], ...]
+
 ENDS = ("cleared", "abandoned")
 """Call events that end a call whenever they come."""
 FRAMES_KEPT = 16
@@ -125,6 +132,18 @@ def left(since: float, period: float, wall: float) -> float:
     return min(max(since + period - wall, 0.0), period)
 
 
+def expires(session: Session, sessions: SessionsConfig) -> float:
+    """When a session ends if nothing happens to it, seconds since the epoch.
+
+    Args:
+        session: the record.
+        sessions: the bounds.
+    """
+    if session.closed is not None:
+        return session.closed[0] + sessions.linger_s
+    return session.updated + sessions.idle_expiry_s
+
+
 def view(session: Session, state: SessionState, expires: float | None) -> SessionView:
     """What others may see of a session.
 
@@ -159,7 +178,7 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
 
 
 def _timings(session: Session) -> dict[str, float]:
-    """Milliseconds: what the last decision took, when each event came after the opening."""
+    """Milliseconds: what the last decision and its steps took, when events came after opening."""
     routing = {} if session.routing is None else {"route": session.routing.ms}
     return {**routing, **session.timings}
 
@@ -285,7 +304,9 @@ def unrouted(session: Session, dialogue: Dialogue) -> Session:
     return replace(session, routing=dialogue.before) if dialogue.tried else session
 
 
-def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Session:
+def routed(
+    session: Session, dialogue: Dialogue, now: float, wall: float, took: Took | None = None
+) -> Session:
     """Note the last routing decision and what it took; that no target was left changes nothing.
 
     Args:
@@ -293,6 +314,7 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
         dialogue: answered.
         now: monotonic seconds.
         wall: seconds since the epoch.
+        took: milliseconds by the name of the step; None: what was noted before still holds.
     """
     decision = dialogue.decision
     assert decision is not None
@@ -307,7 +329,17 @@ def routed(session: Session, dialogue: Dialogue, now: float, wall: float) -> Ses
         ms=spent,
         why=decision.why,
     )
-    return replace(session, routing=routing, updated=wall)
+    if took is None:
+        return replace(session, routing=routing, updated=wall)
+    timings = {key: ms for key, ms in session.timings.items() if not key.startswith(STEP)}
+    for step, ms in took:
+        timings[_STEPS.get(step) or _named(step)] = ms
+    return replace(session, routing=routing, updated=wall, timings=timings)
+
+
+def _named(step: str) -> str:
+    """The key of a step's time, the same string in all sessions."""
+    return _STEPS.setdefault(step, f"{STEP}{step}")
 
 
 # What has been done already

@@ -1,4 +1,4 @@
-"""database: how it stands, and how many connections there are."""
+"""database: how it stands, how many connections there are, what was read of customers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from actors.cli.command import Answer
 from actors.cli.peer import Peer
 from actors.cli.text import columns
+from supervision.anchor.messages import ExitCode, Refusal
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -43,6 +44,22 @@ def pool(options: Namespace) -> Answer:
     with Peer(options.data) as peer:
         done = peer.api("POST", "database/pool", body=body)
     return Answer(done, [f"pool: {_pool(done)}"])
+
+
+def forget(options: Namespace) -> Answer:
+    """Forget what was read of a customer, or of all.
+
+    Raises:
+        Refusal: Neither of them is named, or both are.
+    """
+    if (options.msisdn is None) != options.all:
+        raise Refusal(ExitCode.USAGE, "name a number, or --all", "msisdn")
+    body: dict[str, Any] = {"all": True} if options.all else {"msisdn": options.msisdn}
+    if options.reason:
+        body["reason"] = options.reason
+    with Peer(options.data) as peer:
+        done = peer.api("POST", "database/forget", body=body)
+    return Answer(done, [f"{done['forgotten']} forgotten"])
 
 
 def _pool(pool: dict[str, Any] | None) -> str:

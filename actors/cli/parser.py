@@ -146,6 +146,15 @@ TOKEN: Commands = {
 
 DATABASE: Commands = {
     "show": ("Show hosts, roles, breakers, connections and look-ups.", verb("database:show")),
+    "forget": (
+        "Forget what was read of a customer: the next call has it read anew.",
+        verb(
+            "database:forget",
+            argument("msisdn", nargs="?", metavar="MSISDN", help="the number, in any notation"),
+            argument("--all", action="store_true", help="every customer"),
+            argument("--reason", default="", metavar="TEXT", help="for the log"),
+        ),
+    ),
     "pool": (
         "Change how many connections to each host there are, until the next start.",
         verb(

@@ -66,7 +66,7 @@ def explain(options: Namespace) -> Answer:
     at = time.time() if options.at is None else options.at
     core = _core(config, ruleset, options.ready, at)
     try:
-        explanation = core.explain(_request(options), at)
+        explanation = core.explain(_request(options), at, time.monotonic)
     except RoutingRefused as refused:
         raise Refusal(ExitCode.USAGE, str(refused), refused.field) from refused
     told = explained_route.data(explanation, str(path))
@@ -187,7 +187,9 @@ def _lines(told: dict[str, Any]) -> list[str]:
     target = decision["target"] or "no target"
     head = f"{target} ({decision['rtype']}), {decision['reason']}{also}"
     why = [f"  {index}. {line}" for index, line in enumerate(decision["why"], 1)]
+    took = ", ".join(f"{step['step']} {step['ms']}" for step in told["steps"])
     sent = [f"  {key} = {value}" for key, value in told["send"].items()]
     version = f"{rules['number']} ({rules['sha256'][:12]})"
     lines = [head, f"at {when}, rules {rules['file'] or 'none'} version {version}", *why]
+    lines.append(f"took, ms: {took}")
     return [*lines, "sent along:", *sent] if sent else lines

@@ -103,6 +103,23 @@ class FactCache(Generic[Value]):
         del self._rows[key]
         return None
 
+    def peek(self, key: str, now: float) -> Hit[Value] | None:
+        """Look a key up for a person: nothing is counted, and nothing dropped.
+
+        Args:
+            key: As it was put.
+            now: Monotonic seconds.
+        """
+        found = self._rows.get(key)
+        if found is None:
+            return None
+        value, at = found
+        fresh_s = self.limits.negative_s if value is None else self.limits.fresh_s
+        age_s = now - at
+        if age_s > fresh_s + self.limits.stale_s:
+            return None
+        return Hit(value, age_s, stale=age_s > fresh_s)
+
     def put(self, key: str, value: Value | None, now: float) -> None:
         """Keep what was read.
 

@@ -26,6 +26,10 @@ class Flights(Generic[Waiter]):
         """How many keys are being asked for."""
         return len(self._keys)
 
+    def __contains__(self, key: str) -> bool:
+        """Whether a key is being asked for."""
+        return key in self._keys
+
     def join(self, key: str, waiter: Waiter) -> Literal["begun", "joined", "full"]:
         """Wait for a key.
 

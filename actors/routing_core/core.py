@@ -8,9 +8,10 @@ agents become ready.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.routing_core import steps
 from actors.routing_core.facts import (
@@ -31,8 +32,15 @@ from actors.routing_core.selection import select
 if TYPE_CHECKING:
     from actors.routing import Decision, RoutingTable
     from actors.routing_core.agents import AgentEvent
+    from actors.routing_core.customer_use import Need
     from actors.routing_core.rules_file import RuleSet, RulesVersion
     from actors.routing_core.waiting import Waiting
+
+
+MS_DIGITS = 3
+
+Took: TypeAlias = tuple[tuple[str, float], ...]
+"""Milliseconds, by the name of the step."""
 
 
 class Step(Struct, frozen=True):
@@ -69,6 +77,7 @@ class Explanation(Struct, frozen=True):
         version: of the rules that it rests on.
         steps: names of the steps that were taken, each with its lines.
         facts: all that was found out.
+        took: milliseconds by the name of the step; empty where nobody has measured.
     """
 
     decision: Decision
@@ -76,6 +85,7 @@ class Explanation(Struct, frozen=True):
     version: RulesVersion
     steps: tuple[tuple[str, tuple[str, ...]], ...]
     facts: Facts
+    took: Took = ()
 
 
 def route(world: World, request: Request, at: float) -> Facts:
@@ -98,6 +108,35 @@ def route(world: World, request: Request, at: float) -> Facts:
         if facts.decision is not None:
             break
     return facts
+
+
+def measured(
+    world: World, request: Request, at: float, clock: Callable[[], float]
+) -> tuple[Facts, Took]:
+    """Take all steps of a decision, and tell what each took; nothing is changed.
+
+    Args:
+        world: what decisions rest on.
+        request: the call.
+        at: when, seconds since the epoch.
+        clock: tells monotonic seconds.
+
+    Returns:
+        Facts whose `decision` is made, and milliseconds by the name of the step.
+
+    Raises:
+        RoutingRefused: the moment is none that calendars know.
+    """
+    facts, took = begin(request, at), []
+    before = clock()
+    for step in STEPS:
+        facts = step.take(world, facts)
+        now = clock()
+        took.append((step.name, round((now - before) * 1000, MS_DIGITS)))
+        before = now
+        if facts.decision is not None:
+            break
+    return facts, tuple(took)
 
 
 def begin(request: Request, at: float) -> Facts:
@@ -193,6 +232,45 @@ class RoutingCore:
         ground = self._world.ground
         return rp not in ground.rules.rp and not any(ground.interceptions)
 
+    def need(self, request: Request, at: float) -> Need:
+        """What has to be known of the customer before a call can be decided.
+
+        Args:
+            request: the call; it is not known what there is of its customer.
+            at: now, seconds since the epoch.
+
+        Returns:
+            ``none`` also of a call that is on an interception list.
+        """
+        need = self.need_of(request.rp)
+        if need == "none":
+            return need
+        facts = steps.normalise_caller(self._world, begin(request, at))
+        return "none" if steps.intercept(self._world, facts).decision is not None else need
+
+    def need_of(self, rp: str) -> Need:
+        """What has to be known of the customers of a routing point.
+
+        Args:
+            rp: the routing point.
+        """
+        return self._world.ground.needs.get(rp, "none")
+
+    def decide_measured(
+        self, request: Request, at: float, clock: Callable[[], float]
+    ) -> tuple[Facts, Took]:
+        """Decide and commit, and tell what each step took, in milliseconds.
+
+        Args:
+            request: the call.
+            at: now, seconds since the epoch.
+            clock: tells monotonic seconds.
+        """
+        self.floor.expire(at)
+        facts, took = measured(self._world, request, at, clock)
+        self.commit(facts)
+        return facts, took
+
     def decide(self, request: Request, at: float) -> Facts:
         """Decide and commit.
 
@@ -270,17 +348,23 @@ class RoutingCore:
         """
         self.floor.over(call, at)
 
-    def explain(self, request: Request, at: float) -> Explanation:
+    def explain(
+        self, request: Request, at: float, clock: Callable[[], float] | None = None
+    ) -> Explanation:
         """Say where a call would go at a moment, and why; nothing is changed.
 
         Args:
             request: the call.
             at: when, seconds since the epoch.
+            clock: tells monotonic seconds, for what the steps take; None: nobody asks.
 
         Raises:
             RoutingRefused: the moment is none that calendars know.
         """
-        return explain(self._world, request, at)
+        explanation = explain(self._world, request, at)
+        if clock is None:
+            return explanation
+        return replace(explanation, took=measured(self._world, request, at, clock)[1])
 
     def _ground(self, ruleset: RuleSet) -> Ground:
         return ground(ruleset, self._table, self._region, self._reference)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from actors.routing import Decision, RoutingTable
+from actors.routing_core.customer_use import Need, needs
 from actors.routing_core.interception import NumberList, numbers
 from actors.routing_core.opening import Opening, opening
 from actors.routing_core.rules import Service
@@ -38,6 +39,8 @@ class Customer(Struct, frozen=True, kw_only=True):
         last_agent: who served the customer last.
         age_s: how old this is.
         stale: whether it is older than it should be.
+        known: False: it is known that the number is no customer's.
+        more: what else is known, as text, for what is sent along.
     """
 
     id: str = ""
@@ -50,6 +53,8 @@ class Customer(Struct, frozen=True, kw_only=True):
     last_agent: str = ""
     age_s: float = 0.0
     stale: bool = False
+    known: bool = True
+    more: Mapping[str, str] = NO_DATA
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -65,7 +70,9 @@ class Request(Struct, frozen=True, kw_only=True):
         prio: its priority, the higher the sooner.
         tried: targets that did not take it; none of them is chosen again.
         customer: what is known of the customer; None: nothing.
-        missing: who had not answered with it in time; empty: nobody was waited for.
+        missing: who could not tell, or had not answered in time; empty: nobody was waited for.
+        missing_why: why that one could not tell, where it has said so.
+        until: when nobody waits for the decision any more, monotonic seconds; 0: is not told.
     """
 
     call: str
@@ -80,6 +87,8 @@ class Request(Struct, frozen=True, kw_only=True):
     tried: tuple[str, ...] = ()
     customer: Customer | None = None
     missing: str = ""
+    missing_why: str = ""
+    until: float = 0.0
 
 
 class Choice(Struct, frozen=True):
@@ -171,6 +180,7 @@ class Ground(Struct, frozen=True):
         table: the targets of the node's configuration.
         region: where numbers without a prefix are read.
         reference: tables from elsewhere.
+        needs: what each routing point has to know of customers.
     """
 
     version: RulesVersion
@@ -180,6 +190,7 @@ class Ground(Struct, frozen=True):
     table: RoutingTable
     region: str
     reference: Reference = NO_REFERENCE
+    needs: Mapping[str, Need] = {}
 
     def point(self, rp: str) -> Point | None:
         """The rules of a routing point, if there are any."""
@@ -230,6 +241,7 @@ def ground(
         table,
         region,
         reference,
+        needs(rules),
     )
 
 

@@ -95,6 +95,9 @@ Strategy: TypeAlias = Literal[
 ]
 
 
+FactsUse: TypeAlias = Literal["auto", "wanted", "required", "cached"]
+
+
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every table is: it has the keys that are written here and no others."""
 
@@ -229,6 +232,9 @@ class Point(Table, frozen=True, kw_only=True):
         queue: who takes its calls; empty: the target in the node's configuration.
         prio: added to the priority of its calls.
         follow_services: a service of the customer that names a routing point has the last word.
+        facts: whether a customer who is not known is looked up in the database: where the rules
+            use what is found (auto), always (wanted), always and nothing is decided without
+            (required), or never (cached).
         send: what is sent along with the call.
         when: conditions; the first one that a call meets holds.
     """
@@ -239,6 +245,7 @@ class Point(Table, frozen=True, kw_only=True):
     queue: NoName = ""
     prio: Priority = 0
     follow_services: bool = False
+    facts: FactsUse = "auto"
     send: tuple[SendItem, ...] = ()
     when: tuple[Condition, ...] = ()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from actors.routing_core.facts import Customer, Facts
 
 CUSTOMER = "customer."
+_KEYS = frozenset(Customer.__struct_fields__) - {"known", "more"}
 
 
 def sent(items: Sequence[str], facts: Facts) -> Mapping[str, str]:
@@ -39,8 +40,10 @@ _FOUND_OUT: Mapping[str, Callable[[Facts], str]] = {
 
 
 def _customer(customer: Customer | None, key: str) -> str:
-    if customer is None or key not in Customer.__struct_fields__:
+    if customer is None or not customer.known:
         return ""
+    if key not in _KEYS:
+        return customer.more.get(key, "")
     value = getattr(customer, key)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from actors.routing import Decision, decide
+from actors.routing import Decision, decide, late_default
 from actors.routing_core import interception
 from actors.routing_core.conditions import meets
 from actors.routing_core.facts import Facts, Request, World
@@ -21,6 +21,7 @@ from protocols.numbering import normalise
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actors.routing_core.facts import Customer, Ground
     from actors.routing_core.interception import Hit
     from actors.routing_core.rules import Point, Service, Treatment
     from protocols.cti.messages import RouteType
@@ -64,15 +65,41 @@ def intercept(world: World, facts: Facts) -> Facts:
     return _ended(_with(facts, why), target, _intercepted_type(hit), INTERCEPTED, entry.message)
 
 
-def know_customer(_: World, facts: Facts) -> Facts:
+def know_customer(world: World, facts: Facts) -> Facts:
     """Say what is known of the customer: it is given, or it is missing."""
     customer, missing = facts.request.customer, facts.request.missing
     if customer is None:
-        why = f"{missing} had not answered in time" if missing else "nothing is known"
-        return _with(facts, f"customer: {why}")
-    old = f", {customer.age_s:g} s old and stale" if customer.stale else ""
+        late = f"{missing} {facts.request.missing_why or 'had not answered in time'}"
+        facts = _with(facts, f"customer: {late if missing else 'nothing is known'}")
+        required = missing and world.ground.needs.get(facts.rp) == "required"
+        return _not_without(world, facts) if required else facts
+    old = f", {customer.age_s:.3g} s old and stale" if customer.stale else ""
+    if not customer.known:
+        return _with(facts, f"customer: the number is of none{old}")
     why = f"customer: {customer.id or 'known'}, segment {customer.segment or 'none'}{old}"
     return _with(facts, why)
+
+
+def _not_without(world: World, facts: Facts) -> Facts:
+    """The default target, for a call that must not be decided without its customer."""
+    request = facts.request
+    facts = _with(facts, f"rp.{facts.rp}.facts: required")
+    decision = late_default(world.ground.table, facts.rp, request.missing, request.tried)
+    return replace(facts, decision=replace(decision, why=facts.why))
+
+
+def platform_of(ground: Ground, number: str, customer: Customer | None) -> str | None:
+    """Who serves a customer: the number's platform, then that of the first product.
+
+    Args:
+        ground: what decisions rest on.
+        number: normalised.
+        customer: what is known; None: nothing.
+    """
+    own = customer.platform if customer else ""
+    products = customer.products if customer else ()
+    named = own or ground.number_platform(number)
+    return named or next(filter(None, map(ground.product_platform, products)), None)
 
 
 def find_platform(world: World, facts: Facts) -> Facts:

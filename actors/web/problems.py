@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from actors import session_api, session_changes
+from actors.customer_access import RETRY_AFTER_S as CUSTOMERS_RETRY_S
+from actors.customer_access import CustomersUnavailable, NoSuchCustomer, NotANumber
 from actors.overload import RETRY_AFTER_S
 from actors.reference_access import TableRefused, TablesUnavailable
 from actors.routing_access import RouterUnavailable, RulesRefused
@@ -42,6 +44,7 @@ NOT_RUNNING = ProblemType("not-running", 409, "The actor does not run now")
 NO_SUCH_PROBE = ProblemType("no-such-probe", 404, "The actor has no probe of this name")
 NO_SUCH_TRACE = ProblemType("no-such-trace", 404, "No trace has this id")
 NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
+NO_SUCH_CUSTOMER = ProblemType("no-such-customer", 404, "The number is no customer's")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
 NO_SUCH_RELEASE = ProblemType("no-such-release", 404, "No release of this version is installed")
 RELEASE_REFUSED = ProblemType("release-refused", 409, "This cannot be done with releases now")
@@ -188,6 +191,15 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
         error.retry_after_s,
     ),
     session_changes.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
+    NotANumber: lambda _: problem.invalid(
+        "msisdn", "a number of the public network, as E.164 has it"
+    ),
+    NoSuchCustomer: lambda _: HttpProblem(
+        NO_SUCH_CUSTOMER, "neither the tables nor the database know it", field="msisdn"
+    ),
+    CustomersUnavailable: lambda error: unavailable(
+        f"the database cannot tell now, and nothing is cached: {error}", CUSTOMERS_RETRY_S
+    ),
     NoSuchActor: lambda error: HttpProblem(NO_SUCH_ACTOR, str(error), field="path"),
     NotRunning: lambda error: HttpProblem(
         NOT_RUNNING, str(error), field="path", rule=f"running, not {error.status}"

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.customer_access import CustomerAccess
 from actors.overload import Overload
 from actors.reference_access import ReferenceAccess
 from actors.releases.port import Releases
@@ -44,6 +45,7 @@ class Services:
         database: How it stands, and the size of its pool.
         reference: The reference tables.
         routing: The router.
+        customers: What is known of them.
         releases: What is installed, and the anchor that upgrades.
         wall: Seconds since the epoch.
         requests: Those with an idempotency key, however they come.
@@ -66,6 +68,7 @@ class Services:
     database: Database
     reference: ReferenceAccess
     routing: RoutingAccess
+    customers: CustomerAccess
     releases: Releases
     wall: Callable[[], float]
     requests: Requests = field(default_factory=lambda: Requests(time.monotonic))

@@ -17,12 +17,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from actors.web import session_operations
 from actors.web.api import Api, Call, Operation, Reply, operation
 from actors.web.dialect import Dialect
 from actors.web.exchange import ApiRequest, ApiResponse, patient
 from actors.web.services import Services
-from actors.web.soap_records import BY_NAME, Asked, Twin, session_context
+from actors.web.soap_records import BY_NAME, TWINS, Asked, Twin, session_context
 from actors.web.tokens import Scope
 from protocols.http import etag, idempotency, media, problem
 from protocols.http.problem import HttpProblem
@@ -153,7 +152,7 @@ class SoapEndpoint:
     def _api(self, services: Services) -> Api:
         """The operations that are asked, on the parts of the node that asks."""
         if self._served is None or self._served[0] is not services:
-            self._served = services, Api(services, session_operations.OPERATIONS)
+            self._served = services, Api(services, tuple(twin.operation for twin in TWINS))
         return self._served[1]
 
 

@@ -14,8 +14,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from actors.customer_access import CustomerView
 from actors.session_api import RouteAnswer, SessionView
-from actors.web import session_operations
+from actors.web import customer_operations, session_operations
 from actors.web.api import Operation
 from actors.web.session_operations import StepNoted
 from protocols.http import etag, idempotency
@@ -84,6 +85,12 @@ class SessionEnded(Struct, frozen=True, kw_only=True):
 
     session: SessionView
     replayed: bool
+
+
+class OneCustomer(Struct, frozen=True, kw_only=True):
+    """A customer."""
+
+    customer: CustomerView
 
 
 class ProblemDetail(Problem, kw_only=True):
@@ -250,6 +257,12 @@ TWINS = (
         session_operations.close_session,
         SessionEnded,
         lambda _status, headers, view: {"session": view, "replayed": _replayed(headers)},
+    ),
+    Twin(
+        "GetCustomer",
+        customer_operations.get_customer,
+        OneCustomer,
+        lambda _status, _headers, view: {"customer": view},
     ),
 )
 """Every operation of IVR applications."""

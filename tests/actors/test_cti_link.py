@@ -3,6 +3,7 @@ import random
 import pytest
 from link_kit import LinkKit
 
+from actors import metrics
 from actors.session_api import GetSession
 from protocols.cti.framing import encode
 from protocols.cti.link_state import LinkConfig
@@ -103,6 +104,7 @@ def test_the_link_answers_while_the_supervisor_of_sessions_is_dead(kit):
 
 
 def test_nothing_is_sent_for_an_xref_after_its_time(kit):
+    before = metrics.ROUTES_EXPIRED._value.get()
     peer = kit.connect()
     peer.route()
     [first] = peer.frames()
@@ -119,6 +121,7 @@ def test_nothing_is_sent_for_an_xref_after_its_time(kit):
     kit.advance(0.2)
     assert peer.frames() == []
     assert kit.actor(peer.address).status()["counts"].expired == 1
+    assert metrics.ROUTES_EXPIRED._value.get() == before + 1
 
 
 def test_over_max_open_a_new_call_gets_503_and_the_others_go_on():

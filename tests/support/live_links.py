@@ -35,11 +35,12 @@ class LivePath:
         node: a ``LiveNode``.
         data: the data directory.
         listening: the socket that CTIs connect to.
+        config: the whole of it; None: of ``cti``, the keys of its section.
     """
 
-    def __init__(self, node, data, listening, **cti):
+    def __init__(self, node, data, listening, config=None, **cti):
         self.node = node
-        config = Config(
+        config = config or Config(
             rp=POINTS,
             cti=CtiConfig(**cti),
             supervision=SupervisionConfig(intensity=1_000, period_s=1.0),

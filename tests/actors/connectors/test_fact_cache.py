@@ -75,3 +75,14 @@ def test_whatever_happens_it_says_what_was_put_last_and_never_too_old(events):
                     assert hit.stale == (hit.age_s > fresh_s)
                     assert hit.age_s <= fresh_s + LIMITS.stale_s
         assert len(cache) <= LIMITS.rows
+
+
+def test_a_look_that_only_shows_counts_nothing_and_drops_nothing():
+    cache = FactCache(CacheLimits(2, 10.0, 1.0, 100.0))
+    assert cache.peek("a", 0.0) is None
+    cache.put("a", {"n": 1}, 0.0)
+    cache.put("b", None, 0.0)
+    assert cache.peek("a", 5.0) == Hit({"n": 1}, 5.0, stale=False)
+    assert cache.peek("b", 5.0) == Hit(None, 5.0, stale=True)
+    assert cache.peek("a", 111.0) is None
+    assert (len(cache), cache.hits, cache.misses) == (2, 0, 0)

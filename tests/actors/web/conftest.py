@@ -16,6 +16,14 @@ from actors import metrics
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.customer_access import (
+    CustomerService,
+    CustomersUnavailable,
+    CustomerView,
+    NoSuchCustomer,
+    NotANumber,
+)
+from actors.customer_journeys import CustomerJourney
 from actors.reference_access import TableRefused
 from actors.reference_messages import Refused, Row, TableInfo
 from actors.releases.port import Releases
@@ -58,6 +66,7 @@ from actors.web.ports import (
 from actors.web.server import WebServer
 from actors.web.services import Services
 from actors.web.tokens import SCOPES, open_store
+from protocols.numbering import normalise
 from supervision.anchor.messages import ExitCode, Refusal
 from supervision.introspection import (
     ActorDetail,
@@ -203,6 +212,48 @@ class FakeDatabase:
             raise PoolLimit("1 to 8 (database.max_connections)")
         self.connections = connections
         return self._pool()
+
+
+class FakeCustomers:
+    """One customer; a number that is nobody's; one that nobody can tell of."""
+
+    known, nobody, silent = "+33142345678", "+33142999999", "+33142000000"
+
+    def __init__(self):
+        self.forgotten = []
+
+    async def show(self, msisdn, limit):
+        number = normalise(msisdn, "FR").number
+        refused = {self.nobody: NoSuchCustomer, self.silent: CustomersUnavailable}
+        if number != self.known:
+            raise refused.get(number, NotANumber)("a reason")
+        step = JourneyStep(ts=WALL, step="menu", ev="choice", app="welcome", data={"key": 1})
+        journey = CustomerJourney(
+            session=SESSION,
+            call="c-1",
+            state="closed",
+            opened=WALL,
+            updated=WALL,
+            apps=["welcome"],
+            steps=[step],
+        )
+        return CustomerView(
+            msisdn=number,
+            facts={"id": "c-7", "segment": "gold", "products": ["fibre", "mobile"], "vip": True},
+            source="database",
+            platform="north",
+            services=[CustomerService(code="fibre", label="Fibre", rp="support", open=True)],
+            journeys=[journey][:limit],
+            journeys_missing="",
+            age_ms=1500.0,
+            stale=True,
+        )
+
+    async def forget(self, msisdn):
+        if msisdn == self.silent:
+            raise CustomersUnavailable("a reason")
+        self.forgotten.append(msisdn)
+        return 2
 
 
 class FakeSessions:
@@ -532,6 +583,7 @@ def make_site(tmp_path):
             database=FakeDatabase(),
             reference=FakeReference(),
             routing=FakeRouting(),
+            customers=FakeCustomers(),
             releases=anchored(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)

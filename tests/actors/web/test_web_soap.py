@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from soap_asking import PATH, ask, asking, post
 from soap_kit import mutated
 
-from actors.web import session_operations
+from actors.web import customer_operations, session_operations
 from actors.web.soap_records import NAMESPACE, TWINS, session_context
 from protocols.http import problem
 from protocols.soap import envelope
@@ -79,7 +79,8 @@ def test_what_the_first_release_described_still_holds():
 
 
 def test_every_operation_of_ivr_applications_is_there():
-    assert [twin.operation for twin in TWINS] == list(session_operations.OPERATIONS)
+    operations = [*session_operations.OPERATIONS, customer_operations.get_customer]
+    assert [twin.operation for twin in TWINS] == operations
 
 
 @pytest.mark.parametrize("query", ["wsdl", "WSDL", "wsdl="])

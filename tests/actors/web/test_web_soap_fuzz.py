@@ -23,7 +23,18 @@ from protocols.soap.wsdl import xsd_of
 SERVICE = session_context()
 SCHEMA = etree.XMLSchema(etree.fromstring(xsd_of(SERVICE)))
 SESSION, CLOSED, BUSY, UNKNOWN = "a" * 20, "c" * 20, "b" * 20, "d" * 20
-KNOWN = (SESSION, SESSION, SESSION, CLOSED, BUSY, UNKNOWN, "c-1", "fr", "+33612345678")
+KNOWN = (
+    SESSION,
+    SESSION,
+    SESSION,
+    CLOSED,
+    BUSY,
+    UNKNOWN,
+    "c-1",
+    "fr",
+    "+33612345678",
+    "+33142345678",
+)
 EXAMPLES, LONG_EXAMPLES, LONG_VARIANTS = 400, 10_000, 9
 CODES = {"Client", "Server", "MustUnderstand", "VersionMismatch"}
 HOW = settings(
