@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from actors.alarms import Alarms
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs, SessionSupArgs
-from actors.config import send_list
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
@@ -39,6 +38,7 @@ from actors.release_probes import Prober
 from actors.releases.port import Releases
 from actors.routing_access import RoutingAccess
 from actors.routing_assembly import routing_parts
+from actors.send_lists import lists_of
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
@@ -133,11 +133,11 @@ class Assembly:
             release: how it stands among the others.
         """
         opened = open_store(data, kernel.clock.wall(), makes=not release.standby.waiting)
-        pool, journal = SessionPool(), _journal(kernel, config, data)
+        pool, journal, alarms = SessionPool(), _journal(kernel, config, data), Alarms(kernel)
         links = _links(kernel, config, journal, release.standby)
         routing = _, desk = _routing(config, data, release.standby, pool, links)
-        openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
-        made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk, links)
+        openings = _openings(kernel, config, pool, _calls(config, data, desk, journal, alarms))
+        made = _Made(kernel, config, data, opened[0], alarms, pool, openings, desk, links)
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -232,11 +232,11 @@ class _Made:
             alarms=self.alarms.active,
             agents=self.links.agents.known,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
-            send_list=partial(send_list, config),
+            sent=settings.send_lists.fields,
             database=DatabaseDesk(kernel),
             wall=kernel.clock.wall,
             reference=ReferenceAccess(kernel),
-            routing=RoutingAccess(kernel, self.desk),
+            routing=RoutingAccess(kernel, self.desk, settings.send_lists),
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
 
@@ -256,7 +256,9 @@ def _openings(
     return Openings(settings, config.routing.region, pool.count)
 
 
-def _call_settings(config: Config, data: Path, desk: RoutingDesk, journal: Journal) -> CallSettings:
+def _calls(
+    config: Config, data: Path, desk: RoutingDesk, journal: Journal, alarms: Alarms
+) -> CallSettings:
     return CallSettings(
         desk.table,
         config.routing,
@@ -265,6 +267,7 @@ def _call_settings(config: Config, data: Path, desk: RoutingDesk, journal: Journ
         journal,
         config.journal.on_stall,
         desk,
+        lists_of(config, desk.tables, alarms),
     )
 
 

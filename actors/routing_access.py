@@ -24,6 +24,7 @@ from supervision import CallFailed
 if TYPE_CHECKING:
     from actors.routing_core.facts import Request
     from actors.routing_desk import RoutingDesk
+    from actors.send_lists import SendLists
     from supervision.eventloop.kernel import Kernel
 
 ANSWER_S = 2.0
@@ -55,9 +56,11 @@ class RoutingAccess:
     Args:
         kernel: the node.
         desk: of its router.
+        lists: what goes along with calls.
     """
 
-    def __init__(self, kernel: Kernel, desk: RoutingDesk) -> None:
+    def __init__(self, kernel: Kernel, desk: RoutingDesk, lists: SendLists) -> None:
+        self._lists = lists
         self._kernel = kernel
         self._desk = desk
         self._applying = asyncio.Lock()
@@ -90,7 +93,7 @@ class RoutingAccess:
             RouterUnavailable: it cannot be told now.
         """
         explanation = await self._ask(ExplainRoute(request, at), Explanation)
-        return data(explanation, self._desk.source)
+        return data(explanation, self._desk.source, self._lists.at_point(request.rp))
 
     async def apply(self, content: bytes, *, dry: bool = False) -> RulesReplaced:
         """Check rules, keep them on the disk and have them hold; one file after another.

@@ -15,6 +15,7 @@ from actors.overload import Overload
 from actors.reference_access import ReferenceAccess
 from actors.releases.port import Releases
 from actors.routing_access import RoutingAccess
+from actors.session_api import SessionView
 from actors.web.event_hub import EventHub
 from actors.web.once import Requests
 from actors.web.ports import Database, NodeCounts, Readiness, Sessions
@@ -40,7 +41,7 @@ class Services:
         alarms: The alarms that are active.
         agents: The agents that CTIs have told of.
         overload: What may be begun.
-        send_list: Fields that an IVR application is sent, by the application's name.
+        sent: What an IVR application is sent of a session, by the application's name.
         database: How it stands, and the size of its pool.
         reference: The reference tables.
         routing: The router.
@@ -62,7 +63,7 @@ class Services:
     alarms: Callable[[], Sequence[Alarm]]
     agents: Callable[[], Sequence[KnownAgent]]
     overload: Overload
-    send_list: Callable[[str], Sequence[str]]
+    sent: Callable[[SessionView, str], dict[str, str]]
     database: Database
     reference: ReferenceAccess
     routing: RoutingAccess

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct, field, structs
 
 from actors.session_api import (
@@ -189,8 +188,7 @@ async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
 async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
     """What an IVR application is sent of a session, as flat text."""
     view = await call.services.sessions.get(_id(call))
-    fields = call.services.send_list(call.query.app)
-    return Reply(value={name: flat(view, name) for name in fields}, headers=_tag(view))
+    return Reply(value=call.services.sent(view, call.query.app), headers=_tag(view))
 
 
 @operation(
@@ -262,26 +260,6 @@ async def close_session(call: Call[None, Closing]) -> Reply:
     done = await call.services.sessions.close(_id(call), request)
     view = _view(done)
     return Reply(value=view, headers=_tag(view) | _replayed(done))
-
-
-def flat(view: SessionView, name: str) -> str:
-    """Show a field of a session as one string, as VoiceXML and call variables have them.
-
-    Args:
-        view: The session.
-        name: A field, `customer.KEY` or `ud.KEY`.
-
-    Returns:
-        Text as it is, a number in decimal, `true` or `false`, anything deeper as JSON; empty
-        where there is nothing.
-    """
-    root, _, key = name.partition(".")
-    value = getattr(view, root)
-    if key:
-        value = (value or {}).get(key)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _id(call: Call[Any, Any]) -> str:

@@ -19,7 +19,7 @@ async function main(wsdl, token, call) {
   const session = said.opened.session.session;
   said.found = await ask("FindSessions", { call, open: "1" });
   said.read = await ask("GetSession", { session });
-  said.sent = await ask("GetSendList", { session, app: "welcome" });
+  said.sent = await ask("GetSendList", { session, app: "asking" });
   const change = {
     session,
     rev: said.read.session.rev,

@@ -26,7 +26,7 @@ target = "7100"
 rtype = "label"
 [ivr.send_list]
 default = ["session", "ani"]
-welcome = ["ani", "ud.offer", "auth_level"]
+asking = ["ani", "ud.offer", "auth_level"]
 """
 
 DROPPED = {

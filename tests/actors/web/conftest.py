@@ -16,6 +16,7 @@ from actors import metrics
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.reference.live import Reference
 from actors.reference_access import TableRefused
 from actors.reference_messages import Refused, Row, TableInfo
 from actors.releases.port import Releases
@@ -30,6 +31,7 @@ from actors.routing_access import RulesRefused
 from actors.routing_core.agents import Agent
 from actors.routing_core.rules_file import RulesVersion, parse
 from actors.routing_core.waiting import Waiting
+from actors.send_lists import SendLists
 from actors.session_api import (
     Busy,
     Done,
@@ -114,6 +116,12 @@ def row(path, record=ActorRow, **changes):
         "handled": 7,
     }
     return record(**fields | changes)
+
+
+def lists():
+    """One list for all applications."""
+    keys = ("session", "ani", "ud.offer", "auth_level", "customer")
+    return SendLists(Reference(), {"default": keys}, "FR")
 
 
 class FakeTree:
@@ -527,7 +535,7 @@ def make_site(tmp_path):
             alarms=lambda: ALARMS,
             agents=lambda: AGENTS,
             overload=FakeOverload(),
-            send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
+            sent=lists().fields,
             wall=lambda: WALL,
             database=FakeDatabase(),
             reference=FakeReference(),

@@ -63,7 +63,7 @@ def test_every_operation_is_done(client):
     assert ask.GetSession(session).session.ani == "+33612345678"
     found = ask.FindSessions(call="zeep-1", open="1")
     assert [one.session for one in found["items"].item] == [session]
-    sent = ask.GetSendList(session, "welcome")
+    sent = ask.GetSendList(session, "asking")
     assert (sent.rev, plain(sent.fields)) == (
         1,
         {"ani": "+33612345678", "ud.offer": "gold", "auth_level": "0"},
