@@ -20,6 +20,7 @@ from actors.journal.journal import Journal
 from actors.journal.no_writer import NoWriter
 from actors.journal.thread import ThreadWriter
 from actors.journal_codecs import codecs
+from actors.journeys import Journeys
 from actors.link_settings import csta_config, link_config
 from actors.log_writer import LogSettings
 from actors.node_counts import counter
@@ -215,15 +216,16 @@ class _Made:
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
-        kernel, config, pool = self.kernel, self.config, self.pool
-        settings = self.openings.settings
+        kernel, config, pool, settings = self.kernel, self.config, self.pool, self.openings.settings
+        sessions = CallSessions(kernel, pool, StoredSessions(kernel), self.openings)
         journal, collector = settings.journal, NodeCollector(kernel, pool, settings.count)
         return Services(
             version=version,
             config=config.http,
             readiness=NodeReadiness(kernel, journal, pool, self.alarms),
             introspection=Introspection(kernel, NAME, _limits(config, self.data)),
-            sessions=CallSessions(kernel, pool, StoredSessions(kernel), self.openings),
+            sessions=sessions,
+            journeys=Journeys(kernel, sessions, sessions.archive, config.journey),
             events=_events(kernel, config, epoch),
             tokens=self.tokens,
             metrics=registry_of(collector, JournalCollector(journal)),

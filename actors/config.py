@@ -35,6 +35,7 @@ from actors.config_values import (
 )
 from actors.customers_config import CustomersConfig
 from actors.etc_files import etc_file
+from actors.journey_config import JourneyConfig
 from actors.reference_config import ReferenceConfig, calendar_mistakes
 from actors.routing_config import rules_mistakes
 from actors.settings import Mistake, overrides, read
@@ -295,6 +296,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rp: dict[RoutingPointName, RoutingPoint] = field(default_factory=dict)
     ivr: IvrConfig = field(default_factory=IvrConfig)
     sessions: SessionsConfig = SessionsConfig()
+    journey: JourneyConfig = JourneyConfig()
     journal: JournalConfig = JournalConfig()
     overload: OverloadConfig = OverloadConfig()
     database: DatabaseConfig = DatabaseConfig()

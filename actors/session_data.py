@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.dialogues import Dialogue
@@ -79,6 +79,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
         once: the latest requests that came with an idempotency key.
         cti: the name of the CTI that has asked for a route of the call.
         orphan: when it is closed because that CTI has the call no more, unless it tells of it.
+        prev_call: the call that this one comes of.
+        ucid: the universal call id.
     """
 
     session: str
@@ -108,6 +110,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
     once: tuple[Once, ...] = ()
     cti: str | None = None
     orphan: float | None = None
+    prev_call: str | None = None
+    ucid: str | None = None
 
 
 def left(since: float, period: float, wall: float) -> float:
@@ -151,6 +155,8 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
         ud=dict(session.ud),
         events=session.events,
         not_icm_portable=not_icm_portable(session.ud),
+        prev_call=session.prev_call or UNSET,
+        ucid=session.ucid or UNSET,
     )
 
 

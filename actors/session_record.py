@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 KIND = "session"
 """The type of state, where its versions are told."""
 
-VERSION = 2
+VERSION = 3
 """Of the schema of ``Session`` and all that is in it."""
 
 
 def _as_it_is(value: Any) -> Any:
-    """Of version 2: all that is new has a default."""
+    """Of the next version: all that is new has a default."""
     return value
 
 
@@ -55,7 +55,14 @@ def _untreated(value: Any) -> Any:
     return value
 
 
-WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})
+def _unlinked(value: Any) -> Any:
+    """Of version 2: calls were not linked with others."""
+    for field in ("prev_call", "ucid"):
+        value[1].pop(field, None)
+    return value
+
+
+WAYS = Conversions(up={1: _as_it_is, 2: _as_it_is}, down={2: _untreated, 3: _unlinked})
 """Between the versions of the schema: each function gets and returns ``[state, session]``."""
 
 SHARED = 10_000

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.journeys import Journeys
 from actors.overload import Overload
 from actors.reference_access import ReferenceAccess
 from actors.releases.port import Releases
@@ -41,6 +42,7 @@ class Services:
         alarms: The alarms that are active.
         agents: The agents that CTIs have told of.
         overload: What may be begun.
+        journeys: What customers did, across calls.
         sent: What an IVR application is sent of a session, by the application's name.
         database: How it stands, and the size of its pool.
         reference: The reference tables.
@@ -63,6 +65,7 @@ class Services:
     alarms: Callable[[], Sequence[Alarm]]
     agents: Callable[[], Sequence[KnownAgent]]
     overload: Overload
+    journeys: Journeys
     sent: Callable[[SessionView, str], dict[str, str]]
     database: Database
     reference: ReferenceAccess

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 
+from actors.journeys import SessionJourney
 from actors.session_api import (
     SESSION_ID,
     AddJourneyStep,
@@ -61,6 +62,13 @@ class SendListQuery(Struct, frozen=True):
     app: Text = ""
 
 
+class JourneyQuery(Struct, frozen=True):
+    """Whether previous calls of the customer are wanted too, and how many at most."""
+
+    across: Literal["0", "1"] = "0"
+    calls: Annotated[int, Meta(ge=1, le=100)] | None = None
+
+
 class Changes(Struct, frozen=True):
     """New values by key, and keys to delete: `auth_level`, `lang`, `digits`, `ud.KEY`."""
 
@@ -77,6 +85,8 @@ class NewSession(Struct, frozen=True, kw_only=True):
     app: Text | None = None
     lang: Text | None = None
     ud: UserData = {}
+    prev_call: Name | None = None
+    ucid: Name | None = None
 
 
 class NewStep(Struct, frozen=True, kw_only=True):
@@ -189,6 +199,23 @@ async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
     """What an IVR application is sent of a session, as flat text."""
     view = await call.services.sessions.get(_id(call))
     return Reply(value=call.services.sent(view, call.query.app), headers=_tag(view))
+
+
+@operation(
+    "GET",
+    f"{_SESSION}/journey",
+    scopes=_READERS,
+    query=JourneyQuery,
+    response=SessionJourney,
+    problems=_GONE,
+    admit=admission.reading,
+)
+async def get_journey(call: Call[JourneyQuery, None]) -> Reply:
+    """What the customer did in this call, and in those before it."""
+    asked = call.query
+    journeys = call.services.journeys
+    found = await journeys.of(_id(call), across=asked.across == "1", calls=asked.calls)
+    return Reply(value=found)
 
 
 @operation(
@@ -312,6 +339,7 @@ OPERATIONS: tuple[Operation, ...] = (
     find_sessions,
     get_session,
     get_send_list,
+    get_journey,
     patch_session,
     add_journey_step,
     route_session,

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from actors.journeys import SessionJourney
 from actors.session_api import RouteAnswer, SessionView
 from actors.web import session_operations
 from actors.web.api import Operation
@@ -223,6 +224,12 @@ TWINS = (
         session_operations.get_send_list,
         SendList,
         lambda _status, headers, fields: {"rev": etag.if_match(headers["ETag"]), "fields": fields},
+    ),
+    Twin(
+        "GetJourney",
+        session_operations.get_journey,
+        SessionJourney,
+        lambda _status, _headers, journey: journey,
     ),
     Twin(
         "PatchSession",

@@ -62,6 +62,8 @@ WHOLE = Session(
     ),
     cti="cti-1",
     orphan=9.0,
+    prev_call="c0",
+    ucid="00001012345",
 )
 
 

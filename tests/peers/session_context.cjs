@@ -34,6 +34,7 @@ async function main(wsdl, token, call) {
   const step = { session, ev: "in", step: "menu", data: { entry: [] }, idempotency_key: "k-1" };
   said.added = await ask("AddJourneyStep", step);
   said.again = await ask("AddJourneyStep", step);
+  said.journey = await ask("GetJourney", { session, across: "1" });
   said.routed = await ask("RouteSession", { session, rp: "sales" });
   said.closed = await ask("CloseSession", { session, reason: "hung up" });
   process.stdout.write(JSON.stringify(said));

@@ -80,6 +80,12 @@ def test_it_changes_a_session_and_is_told_the_current_revision_when_it_is_stale(
     assert (told["type"], told["rev"]) == ("urn:vigie:problem:stale-revision", "2")
 
 
+def test_it_gets_the_journey_across_calls(said):
+    found = said["journey"]
+    assert [one["step"] for one in found["journey"]["item"]] == ["menu"]
+    assert found["complete"] is False  # the node has no database
+
+
 def test_it_adds_a_step_once_routes_and_closes(said):
     assert said["added"]["noted"]["steps"] == said["again"]["noted"]["steps"] == 1
     assert (said["added"]["replayed"], said["again"]["replayed"]) == (False, True)

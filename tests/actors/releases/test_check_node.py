@@ -1,6 +1,7 @@
 """The check in a node that runs, of releases that are copies of this one with a change."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def priority(up="", down="", ways="{VERSION: _down}"):
         replace(data, field, f"{field}    priority: int = 3\n")
         replace(record, f"VERSION = {VERSION}\n", f"VERSION = {VERSION + 1}\n")
         conversions = CONVERSIONS.format(up=up or "pass", down=down or "pass", ways=ways)
-        known = "WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})\n"
+        [known] = re.findall(r"^WAYS = .*\n", record.read_text(encoding="utf-8"), re.MULTILINE)
         replace(record, known, known + conversions)
 
     return change

@@ -16,6 +16,7 @@ from actors import metrics
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
+from actors.journeys import PreviousCall, SessionJourney
 from actors.reference.live import Reference
 from actors.reference_access import TableRefused
 from actors.reference_messages import Refused, Row, TableInfo
@@ -318,6 +319,25 @@ class FakeSessions:
         return self._did(request, Done(self._keep(msgspec.structs.replace(view, state="closed"))))
 
 
+class FakeJourneys:
+    """One previous call of every session."""
+
+    def __init__(self, sessions):
+        self.sessions = sessions
+
+    async def of(self, session, *, across, calls=None):
+        view = await self.sessions.get(session)
+        found = SessionJourney(session=session, call=view.call, journey=view.journey)
+        if not across:
+            return found
+        before = PreviousCall(
+            session="e" * 20, call="c-0", state="closed", opened=1.0, updated=2.0, link="ani"
+        )
+        return msgspec.structs.replace(
+            found, previous=[before][:calls], complete=False, missing="the database is down"
+        )
+
+
 class FakeReadiness:
     """Readiness as a test sets it."""
 
@@ -520,13 +540,13 @@ def make_site(tmp_path):
 
     def make(**config):
         tokens, operator = open_store(tmp_path, WALL)
-        http_config = HttpConfig(**config)
+        http_config, sessions = HttpConfig(**config), FakeSessions()
         services = Services(
             version="1.2.3",
             config=http_config,
             readiness=FakeReadiness(),
             introspection=FakeTree(),
-            sessions=FakeSessions(),
+            sessions=sessions,
             events=EventHub("ab", keep=50, max_subscriptions=http_config.max_event_streams),
             tokens=tokens,
             metrics=metrics.REGISTRY,
@@ -536,6 +556,7 @@ def make_site(tmp_path):
             agents=lambda: AGENTS,
             overload=FakeOverload(),
             sent=lists().fields,
+            journeys=FakeJourneys(sessions),
             wall=lambda: WALL,
             database=FakeDatabase(),
             reference=FakeReference(),
