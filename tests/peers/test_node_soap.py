@@ -1,7 +1,8 @@
 """Node's `soap`, built from the WSDL that a real node serves, does every operation.
 
-It runs where Node is there with the package: `scripts/test --long` installs it; so does
-`npm install --prefix tests/peers`, or elsewhere and `NODE_PATH` set to its `node_modules`.
+It runs where Node is there with the package: `scripts/test` installs it where npm and a network
+are; so does `npm install --prefix tests/peers`, or elsewhere with `NODE_PATH` set to its
+`node_modules`.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ def served(tmp_path_factory):
     if shutil.which("node") is None:
         pytest.skip("Node is missing")
     if node_js("-e", "require.resolve('soap')")[0]:
-        pytest.skip("Node's package soap is missing: npm install --prefix tests/peers")
+        pytest.skip("Node's package soap is missing: no npm or network, or npm install was not run")
     with contextlib.ExitStack() as stack:
         yield SoapNode(tmp_path_factory.mktemp("node"), stack)
 
