@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actors.alarms import Alarms
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs, SessionSupArgs
+from actors.context_size import context_size
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
@@ -351,7 +352,7 @@ def _listener_args(node: Assembly, tokens: TokenStore) -> ListenerArgs:
 def _routing(
     config: Config, data: Path, standby: Standby, pool: SessionPool, links: LinkTable
 ) -> tuple[RefServerArgs, RoutingDesk]:
-    reference, desk = routing_parts(config, data, standby, pool.count)
+    reference, desk = routing_parts(config, data, standby, partial(context_size, pool))
     desk.agents = links.agents
     return reference, desk
 
