@@ -162,7 +162,8 @@ class SendLists:
             root, _, name = key.partition(".")
             if root in _OF_CUSTOMER:
                 customer = self._customer(source) if customer is None else customer
-                values[key] = flat(self._of_customer(root, name, customer, source))
+                value = self._of_customer(root, name, customer, source)
+                values[key] = flat(_joined(value))
             elif root == "ud":
                 values[key] = flat(source.ud.get(name))
             elif root == "routing":
@@ -208,6 +209,12 @@ def _plain(facts: CustomerFacts) -> dict[str, Any]:
     return {**plain, "id": facts.customer_id}
 
 
+def _joined(value: Any) -> Any:
+    """Codes and products with commas between them, as files and routing have them."""
+    words = isinstance(value, list | tuple) and all(type(one) is str for one in value)
+    return ",".join(value) if words else value
+
+
 def flat(value: Any) -> str:
     """Show a value as one string, as VoiceXML and call variables have them.
 
@@ -215,15 +222,13 @@ def flat(value: Any) -> str:
         value: plain data.
 
     Returns:
-        Text as it is, a number in decimal, ``true`` or ``false``, words of a list with commas
-        between them, anything deeper as JSON; empty where there is nothing.
+        Text as it is, a number in decimal, ``true`` or ``false``, anything deeper as JSON; empty
+        where there is nothing.
     """
     if type(value) is str:
         return value
     if value is None:
         return ""
-    if isinstance(value, list | tuple) and all(type(one) is str for one in value):
-        return ",".join(value)
     return _encode(value).decode()
 
 

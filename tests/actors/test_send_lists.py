@@ -166,6 +166,14 @@ def test_whatever_a_value_is_it_is_shown_as_one_string(value):
     assert isinstance(flat(value), str)
 
 
+def test_a_list_in_user_data_is_json_and_one_of_codes_has_commas(lists):
+    view = msgspec.structs.replace(
+        VIEW, ud={"offer": ["a", "b"]}, customer={"id": "C9", "services": ["tv", "vdsl"]}
+    )
+    sent = lists.fields(view, "selfcare")
+    assert (sent["ud.offer"], sent["services"]) == ('["a","b"]', "tv,vdsl")
+
+
 def test_user_data_of_types_that_json_does_not_know_is_shown_all_the_same():
     assert flat({"a": object}) == f'{{"a":"{object!r}"}}'
     assert flat(JourneyStep(ts=1.0, step="s"))
