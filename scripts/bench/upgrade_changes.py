@@ -7,13 +7,17 @@ bench fails, and has to be mended with it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+VERSION = re.compile(r"^VERSION = (\d+)$", re.MULTILINE)
 FIELD = "    once: tuple[Once, ...] = ()\n"
-WAYS = "WAYS = Conversions(up={1: _as_it_is}, down={2: _untreated})\n"
+AFTER_WAYS = "SHARED = 10_000\n"
+"""What stands in the source after the ways between versions, and before they are used."""
+
 CONVERSIONS = '''
 def _with_priority(plain: list[Any]) -> list[Any]:
     """Business calls go before the others."""
@@ -30,8 +34,10 @@ def _without_priority(plain: list[Any]) -> list[Any]:
 
 
 WAYS = Conversions(
-    up={**WAYS.up, 2: _with_priority}, down={**WAYS.down, 3: _without_priority}
+    up={**WAYS.up, VERSION - 1: _with_priority}, down={**WAYS.down, VERSION: _without_priority}
 )
+
+
 '''
 
 
@@ -55,6 +61,7 @@ def with_priority(tree: Path) -> Path:
     """Give every session a priority, which the release before knows nothing of."""
     replace(tree / "actors" / "session_data.py", FIELD, f"{FIELD}    priority: int = 3\n")
     record = tree / "actors" / "session_record.py"
-    replace(record, "VERSION = 2\n", "VERSION = 3\n")
-    replace(record, WAYS, WAYS + CONVERSIONS)
+    version = int(VERSION.findall(record.read_text(encoding="utf-8"))[0])
+    replace(record, f"\nVERSION = {version}\n", f"\nVERSION = {version + 1}\n")
+    replace(record, AFTER_WAYS, CONVERSIONS + AFTER_WAYS)
     return tree

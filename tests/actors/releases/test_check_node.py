@@ -1,7 +1,6 @@
 """The check in a node that runs, of releases that are copies of this one with a change."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -108,8 +107,8 @@ def priority(up="", down="", ways="{VERSION: _down}"):
         replace(data, field, f"{field}    priority: int = 3\n")
         replace(record, f"VERSION = {VERSION}\n", f"VERSION = {VERSION + 1}\n")
         conversions = CONVERSIONS.format(up=up or "pass", down=down or "pass", ways=ways)
-        [known] = re.findall(r"^WAYS = .*\n", record.read_text(encoding="utf-8"), re.MULTILINE)
-        replace(record, known, known + conversions)
+        after = "SHARED = 10_000\n"  # stands behind the ways, and before they are used
+        replace(record, after, f"{conversions}\n\n{after}")
 
     return change
 
