@@ -26,6 +26,7 @@ AlarmName: TypeAlias = Literal[
     "database-down",
     "descriptors",
     "disk-low",
+    "ivr-app-unknown",
     "journal-damaged",
     "journal-failing",
     "journal-log",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actors.alarms import Alarms
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs, SessionSupArgs
-from actors.config import send_list
+from actors.context_size import context_size
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
@@ -22,6 +22,7 @@ from actors.journal.journal import Journal
 from actors.journal.no_writer import NoWriter
 from actors.journal.thread import ThreadWriter
 from actors.journal_codecs import codecs
+from actors.journeys import Journeys
 from actors.link_settings import csta_config, link_config
 from actors.log_writer import LogSettings
 from actors.node_counts import counter
@@ -41,6 +42,7 @@ from actors.releases.port import Releases
 from actors.routing_access import RoutingAccess
 from actors.routing_assembly import routing_parts
 from actors.routing_customers import lookups_of
+from actors.send_lists import lists_of
 from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
@@ -135,11 +137,11 @@ class Assembly:
             release: how it stands among the others.
         """
         opened = open_store(data, kernel.clock.wall(), makes=not release.standby.waiting)
-        pool, journal = SessionPool(), _journal(kernel, config, data)
+        pool, journal, alarms = SessionPool(), _journal(kernel, config, data), Alarms(kernel)
         links = _links(kernel, config, journal, release.standby)
         routing = *_, desk = _routing(config, data, release.standby, pool, links)
-        openings = _openings(kernel, config, pool, _call_settings(config, data, desk, journal))
-        made = _Made(kernel, config, data, opened[0], Alarms(kernel), pool, openings, desk, links)
+        openings = _openings(kernel, config, pool, _calls(config, data, desk, journal, alarms))
+        made = _Made(kernel, config, data, opened[0], alarms, pool, openings, desk, links)
         services = made.services(version, epoch, release.ask)
         return cls(
             kernel,
@@ -216,36 +218,33 @@ class _Made:
 
     def services(self, version: str, epoch: str, ask: Ask) -> Services:
         """What the API uses."""
-        kernel, config, customers = self.kernel, self.config, self._customers()
-        settings = self.openings.settings
-        journal, collector = settings.journal, NodeCollector(kernel, self.pool, settings.count)
+        kernel, config, pool, settings = self.kernel, self.config, self.pool, self.openings.settings
+        sessions = CallSessions(kernel, pool, StoredSessions(kernel), self.openings)
+        customers = CustomerAccess(kernel, self.desk, sessions, config.routing.region)
+        journal, collector = settings.journal, NodeCollector(kernel, pool, settings.count)
         return Services(
             version=version,
             config=config.http,
-            readiness=NodeReadiness(kernel, journal, self.pool, self.alarms),
+            readiness=NodeReadiness(kernel, journal, pool, self.alarms),
             introspection=Introspection(kernel, NAME, _limits(config, self.data)),
-            sessions=customers.sessions,
+            sessions=sessions,
+            journeys=Journeys(kernel, sessions, sessions.archive, config.journey),
             events=_events(kernel, config, epoch),
             tokens=self.tokens,
             metrics=registry_of(collector, JournalCollector(journal)),
             region=config.routing.region,
-            counts=counter(kernel, self.pool),
+            counts=counter(kernel, pool),
             alarms=self.alarms.active,
             agents=self.links.agents.known,
             overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
-            send_list=partial(send_list, config),
+            sent=settings.send_lists.fields,
             database=DatabaseDesk(kernel),
             wall=kernel.clock.wall,
             reference=ReferenceAccess(kernel),
-            routing=RoutingAccess(kernel, self.desk, customers),
+            routing=RoutingAccess(kernel, self.desk, customers, settings.send_lists),
             customers=customers,
             releases=Releases(self.data, ask, partial(_tell_release, kernel)),
         )
-
-    def _customers(self) -> CustomerAccess:
-        stored = StoredSessions(self.kernel)
-        sessions = CallSessions(self.kernel, self.pool, stored, self.openings)
-        return CustomerAccess(self.kernel, self.desk, sessions, self.config.routing.region)
 
 
 def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
@@ -263,7 +262,9 @@ def _openings(
     return Openings(settings, config.routing.region, pool.count)
 
 
-def _call_settings(config: Config, data: Path, desk: RoutingDesk, journal: Journal) -> CallSettings:
+def _calls(
+    config: Config, data: Path, desk: RoutingDesk, journal: Journal, alarms: Alarms
+) -> CallSettings:
     return CallSettings(
         desk.table,
         config.routing,
@@ -272,6 +273,7 @@ def _call_settings(config: Config, data: Path, desk: RoutingDesk, journal: Journ
         journal,
         config.journal.on_stall,
         desk,
+        lists_of(config, desk.tables, alarms),
     )
 
 
@@ -354,7 +356,7 @@ def _routing(
     config: Config, data: Path, standby: Standby, pool: SessionPool, links: LinkTable
 ) -> tuple[CustomerCache, RefServerArgs, RoutingDesk]:
     customers = cache_of(config.customers)
-    reference, desk = routing_parts(config, data, standby, pool.count)
+    reference, desk = routing_parts(config, data, standby, partial(context_size, pool))
     desk.agents, desk.lookups = links.agents, lookups_of(config, customers)
     return customers, reference, desk
 

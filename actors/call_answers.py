@@ -85,7 +85,7 @@ class AnsweringCall(SavedCall):
 
     def _promise(self, data: Session, xref: str, promise: Promise, asker: Asker) -> None:
         self._promises = {**(self._promises or {}), xref: promise}
-        answer = _answer(data, xref, promise.dialogue, asker)
+        answer = self._answer(data, xref, promise.dialogue, asker)
         self._later(partial(self._fulfil, xref, promise, asker, answer))
 
     def _fulfil(self, xref: str, promise: Promise, asker: Asker, answer: Any) -> None:
@@ -124,7 +124,7 @@ class AnsweringCall(SavedCall):
         if promise is None:
             if self._is_saved(data):
                 assert asker.link is not None
-                self._tell(asker.link, _answer(data, xref, dialogue, asker))
+                self._tell(asker.link, self._answer(data, xref, dialogue, asker))
                 return Keep()
             promise = Promise(dialogue, [], self.now(), told=True)
         if self._args.settings.journal.failing:
@@ -177,10 +177,32 @@ class AnsweringCall(SavedCall):
                 self._answer_one(xref, asker, _refusal(xref, asker))
             return
         for asker in promise.askers:
-            answer = _answer(data, xref, promise.dialogue, asker, durable=False)
+            answer = self._answer(data, xref, promise.dialogue, asker, durable=False)
             self._answer_one(xref, asker, answer)
             self._confirm(asker.link, asker.i)
         metrics.ANSWERS_NOT_DURABLE.inc(len(promise.askers))
+
+    def _answer(
+        self,
+        data: Session,
+        xref: str,
+        dialogue: Dialogue,
+        asker: Asker,
+        *,
+        durable: bool | None = None,
+    ) -> Any:
+        decision, session, rev = dialogue.decision, data.session, data.rev
+        assert decision is not None
+        along = self._along(data, dialogue.rp) if decision.target else None
+        if asker.link is None:
+            return dialogues.for_application(decision, session, rev, along, durable=durable)
+        message = dialogues.for_link(decision, xref, session, rev, along, durable=durable)
+        waited_for = ROUTER if durable is None else JOURNAL
+        return RouteAnswered(message, asker.i, decision.reason, dialogue.rp, waited_for)
+
+    def _along(self, data: Session, rp: str) -> dict[str, str] | None:
+        """What the application gets that a routing point's calls go to."""
+        return self._args.settings.send_lists.along(data, rp)
 
     # Refusals and keys
 
@@ -194,7 +216,8 @@ class AnsweringCall(SavedCall):
         caller = (self._callers or {}).get(xref)
         if caller is None or caller.once is None:
             return data
-        answer = dialogues.for_application(decision, data.session, data.rev)
+        along = self._along(data, data.rp or "")
+        answer = dialogues.for_application(decision, data.session, data.rev, along)
         return self._with_once(data, Once(caller.once, "route", answer=answer))
 
     def _with_once(self, data: Session, once: Once) -> Session:
@@ -215,15 +238,3 @@ def _refusal(xref: str, asker: Asker) -> NotDurable | RouteRefused:
     if asker.link is None:
         return NotDurable()
     return RouteRefused(xref, asker.i, 503, NOT_DURABLE, "xref")
-
-
-def _answer(
-    data: Session, xref: str, dialogue: Dialogue, asker: Asker, *, durable: bool | None = None
-) -> Any:
-    decision = dialogue.decision
-    assert decision is not None
-    if asker.link is None:
-        return dialogues.for_application(decision, data.session, data.rev, durable=durable)
-    message = dialogues.for_link(decision, xref, data.session, data.rev, durable=durable)
-    waited_for = ROUTER if durable is None else JOURNAL
-    return RouteAnswered(message, asker.i, decision.reason, dialogue.rp, waited_for)

@@ -19,7 +19,7 @@ from actors.call_messages import (
     RouteRefused,
     SnapshotTaken,
 )
-from actors.call_names import link_name
+from actors.call_names import link_name, ucid_group
 from actors.call_routing import RoutedCall
 from actors.session_api import PatchSession, RevStale, UserDataTooLarge
 from actors.session_data import Session
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 class ContextCall(RoutedCall):
     """The context of one call; ``CallSession`` is the whole session."""
+
+    def _join_legs(self, data: Session) -> None:
+        """Be found by the universal id that other legs of the call have too."""
+        if data.ucid is not None:
+            self.join(ucid_group(data.ucid))
 
     def _changed(self, request: PatchSession, data: Session) -> Any:
         """Change the context; answer as ``session_data.patched``."""

@@ -125,7 +125,7 @@ class GuardedCall(AnsweringCall):
             self.register(ucid_name(ucid))
         except NameTaken:
             return data
-        return replace(data, ucid=ucid)
+        return replace(data, traced=ucid)
 
     def _earlier_told(
         self, data: Session, xref: str, dialogue: Dialogue, told: RoutingsTold
@@ -142,10 +142,10 @@ class GuardedCall(AnsweringCall):
         self, request: HandRoutings, from_: PendingCall, _state: str, data: Session
     ) -> Transition:
         answer = Reply(from_, RoutingsTold(loop_guard.of(data), request.ucid))
-        if data.ucid is None or data.ucid != request.ucid:
+        if data.traced is None or data.traced != request.ucid:
             return Keep(data, answer)
-        self.unregister(ucid_name(data.ucid))
-        return Keep(replace(data, ucid=None), answer)
+        self.unregister(ucid_name(data.traced))
+        return Keep(replace(data, traced=None), answer)
 
     def _handed_to(self, call: str, data: Session) -> Session:
         """The call goes on in a session of its own, which is to know how it came there."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from actors.send_lists import NO_LISTS, SendLists
 from actors.session_api import SessionView
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class CallSettings(Struct, frozen=True):
         journal: what must not be forgotten.
         on_stall: ``answer`` or ``refuse``, where the journal does not take a decision in time.
         desk: of the router; None where nobody has to tell it what becomes of calls.
+        send_lists: what goes along with calls.
     """
 
     table: RoutingTable
@@ -56,6 +58,7 @@ class CallSettings(Struct, frozen=True):
     journal: Journal
     on_stall: str
     desk: RoutingDesk | None = None
+    send_lists: SendLists = NO_LISTS
 
 
 class SessionArgs(Struct):

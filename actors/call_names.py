@@ -28,6 +28,11 @@ def once_name(key: str) -> tuple[str, str]:
     return ("once", key)
 
 
+def ucid_group(ucid: str) -> tuple[str, str]:
+    """The group of the sessions of the legs of a call, by its universal id."""
+    return ("ucid", ucid)
+
+
 def ani_group(ani: str) -> tuple[str, str]:
     """The group of the sessions of a caller's number."""
     return ("ani", ani)

@@ -99,7 +99,8 @@ class CallSession(QueuedCall):
     fixed_fields: ClassVar = frozenset(
         {
             *("session", "call", "opened", "ani", "names", "leg", "heard", "dialogues", "closed"),
-            *("events", "applied", "once", "cti", "orphan", "routings", "ucid"),
+            *("events", "applied", "once", "cti", "orphan", "routings", "traced"),
+            *("prev_call", "ucid"),
         }
     )
 
@@ -138,6 +139,7 @@ class CallSession(QueuedCall):
     def _begun(self, state: str, data: Session) -> tuple[Any, ...]:
         if data.ani is not None:
             self.join(ani_group(data.ani))
+        self._join_legs(data)
         sessions, wall = self._args.settings.sessions, self.wall()
         if data.closed is not None:
             left = session_data.left(data.closed[0], sessions.linger_s, wall)
@@ -181,6 +183,7 @@ class CallSession(QueuedCall):
         others = self.inherit(names, None if data.ani is None else ani_group(data.ani), given=given)
         for name in others:
             self._take_name(name)  # it says who has it
+        self._join_legs(data)
         self.go_on_as(state, data, timers)
         if data.closed is None:
             args.settings.count.opened(data.session)

@@ -15,15 +15,15 @@ from actors.session_api import SessionView
 Key: TypeAlias = Literal["session", "call", "ani"]
 """What sessions are found by."""
 
-Columns: TypeAlias = tuple[str, str, str | None, float, float, str, str]
-"""A row of the table: session, call, ani, opened, closed, why, view."""
+Columns: TypeAlias = tuple[str, str, str | None, float, float, str, str, str | None]
+"""A row of the table: session, call, ani, opened, closed, why, view, ucid."""
 
 MAX_FOUND = 1_000
 
 _INSERT = (
-    "INSERT INTO closed_session (session, call, ani, opened, closed, why, view)"
+    "INSERT INTO closed_session (session, call, ani, opened, closed, why, view, ucid)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[],"
-    " $6::text[], $7::jsonb[]) ON CONFLICT (session) DO NOTHING"
+    " $6::text[], $7::jsonb[], $8::text[]) ON CONFLICT (session) DO NOTHING"
 )
 _FIND: dict[Key, str] = {
     "session": "SELECT session, view FROM closed_session WHERE session = $1 LIMIT $2",
@@ -83,6 +83,7 @@ def columns(closed: StoreSession) -> Columns:
         closed.closed,
         _clean(closed.why),
         _json(view),
+        _clean(view.ucid) if view.ucid else None,
     )
 
 

@@ -35,11 +35,12 @@ from actors.config_values import (
 )
 from actors.customers_config import CustomersConfig
 from actors.etc_files import etc_file
+from actors.journey_config import JourneyConfig
 from actors.reference_config import ReferenceConfig, calendar_mistakes
 from actors.routing_config import rules_mistakes
 from actors.settings import Mistake, overrides, read
 
-__all__ = ["Config", "ConfigInvalid", "Mistake", "RoutingPoint", "load", "send_list"]
+__all__ = ["Config", "ConfigInvalid", "Mistake", "RoutingPoint", "load"]
 
 PREFIX = "VIGIE_"
 
@@ -123,7 +124,7 @@ class RoutingPoint(Struct, frozen=True, kw_only=True):
 
 
 class IvrConfig(Struct, frozen=True, kw_only=True):
-    """`[ivr]`: what each IVR application is sent of a session; `default` serves the others."""
+    """`[ivr]`: what IVR applications are sent that `sendIVRList` has no list for."""
 
     send_list: dict[Application, tuple[SendField, ...]] = field(
         default_factory=lambda: {"default": ("session", "call", "ani", "dnis", "lang", "rp")}
@@ -299,6 +300,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rp: dict[RoutingPointName, RoutingPoint] = field(default_factory=dict)
     ivr: IvrConfig = field(default_factory=IvrConfig)
     sessions: SessionsConfig = SessionsConfig()
+    journey: JourneyConfig = JourneyConfig()
     journal: JournalConfig = JournalConfig()
     overload: OverloadConfig = OverloadConfig()
     database: DatabaseConfig = DatabaseConfig()
@@ -344,17 +346,6 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if mistakes := mistakes or rules_mistakes(config.routing.rules):
         raise ConfigInvalid(mistakes)
     return config
-
-
-def send_list(config: Config, app: str) -> tuple[str, ...]:
-    """Return the session's fields that an IVR application is sent.
-
-    Args:
-        config: The configuration.
-        app: The application's name; one that has no list of its own gets the default list.
-    """
-    lists = config.ivr.send_list
-    return lists[app] if app in lists else lists["default"]
 
 
 def _document(path: Path) -> dict[str, Any]:

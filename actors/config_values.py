@@ -41,9 +41,10 @@ SendField = Annotated[
     Meta(
         pattern=(
             r"^(session|rev|state|call|ani|ani_type|dnis|digits|lang|media|platform|rp|auth_level"
+            r"|services|routing\.(target|rtype|reason)"
             r"|customer(\.[0-9A-Za-z_-]{1,32})?|ud\.[0-9A-Za-z_.-]{1,32})\Z"
         ),
-        description="a field of a session, customer.KEY or ud.KEY",
+        description="a field of a session, services, routing.target, customer.KEY or ud.KEY",
     ),
 ]
 Dsn = Annotated[

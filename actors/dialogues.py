@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -148,7 +148,13 @@ def last_moment(askers: Sequence[Asker]) -> float:
 
 
 def for_link(
-    decision: Decision, xref: str, session: str, rev: int, *, durable: bool | None = None
+    decision: Decision,
+    xref: str,
+    session: str,
+    rev: int,
+    along: Mapping[str, str] | None = None,
+    *,
+    durable: bool | None = None,
 ) -> RouteSelect | RouteEnd:
     """What a link is told: where the call goes, or that no target is left.
 
@@ -157,6 +163,7 @@ def for_link(
         xref: of the dialogue.
         session: the session's id.
         rev: the session's revision.
+        along: what goes along besides what the decision says.
         durable: False where it leaves before it is in the journal.
     """
     if not decision.target:
@@ -174,7 +181,7 @@ def for_link(
         reason=decision.reason,
         alt=list(decision.alt) or None,
         retries=len(decision.alt) or None,
-        ud=dict(decision.send) or None,
+        ud={**(along or {}), **dict(decision.send)} or None,
         treat=dict(decision.treat) or None,
         stale=decision.stale or None,
         durable=durable,
@@ -182,7 +189,12 @@ def for_link(
 
 
 def for_application(
-    decision: Decision, session: str, rev: int, *, durable: bool | None = None
+    decision: Decision,
+    session: str,
+    rev: int,
+    along: Mapping[str, str] | None = None,
+    *,
+    durable: bool | None = None,
 ) -> RouteAnswer:
     """What an IVR application is told.
 
@@ -190,6 +202,7 @@ def for_application(
         decision: the answer.
         session: the session's id.
         rev: the session's revision.
+        along: what goes along besides what the decision says.
         durable: False where it leaves before it is in the journal.
     """
     return RouteAnswer(
@@ -200,7 +213,7 @@ def for_application(
         reason=decision.reason,
         alt=list(decision.alt) or None,
         retries=len(decision.alt) or None,
-        ud=dict(decision.send) or None,
+        ud={**(along or {}), **dict(decision.send)} or None,
         treat=dict(decision.treat) or None,
         stale=decision.stale or None,
         durable=durable,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
@@ -9,17 +11,36 @@ from actors.call_messages import StoreSession
 from actors.closed_sessions import Columns
 from actors.journal import versions
 from actors.journal.records import OUTBOX, Codec
-from supervision.release.versions import SAME
+from supervision.release.versions import Conversions
 
-VERSION = 1
+VERSION = 2
 """Schema of the rows of the outbox."""
-WAYS = SAME
+
+
+def _as_it_is(value: Any) -> Any:
+    """Of version 2: what is new may be absent."""
+    return value
+
+
+def _unlinked(closed: Any) -> Any:
+    """Of version 1: calls were not linked with others."""
+    for field in ("prev_call", "ucid"):
+        closed["view"].pop(field, None)
+    return closed
+
+
+def _refused_unlinked(value: Any) -> Any:
+    _unlinked(value["record"])
+    return value
+
+
+WAYS = Conversions(up={1: _as_it_is}, down={2: _unlinked})
 """Between its versions."""
 REFUSED = "refused"
 """The kind of the sessions that the database refuses, by session id."""
-REFUSED_VERSION = 1
+REFUSED_VERSION = 2
 """Schema of what is kept of them, a row of the outbox in it: both change together."""
-REFUSED_WAYS = SAME
+REFUSED_WAYS = Conversions(up={1: _as_it_is}, down={2: _refused_unlinked})
 
 
 class OutboxRow(Struct, frozen=True):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from actors.context_size import ContextSize
 from actors.reference.building import plain
 from actors.reference.catalogue import CONTEXT, KINDS
 from actors.reference.live import Reference
@@ -49,7 +50,7 @@ class RefServerArgs(Struct, frozen=True, kw_only=True):
         max_drop_share: of the rows, how many may go at a load that is not forced.
         region: whose plan national numbers are read by, ISO 3166-1.
         standby: while it waits another process keeps the tables.
-        contexts: how many sessions there are.
+        contexts: tells the size of the sessions that live.
     """
 
     reference: Reference
@@ -58,7 +59,7 @@ class RefServerArgs(Struct, frozen=True, kw_only=True):
     max_drop_share: float
     region: str
     standby: Standby
-    contexts: Callable[[], int]
+    contexts: Callable[[], ContextSize]
 
 
 class Work(Struct):
@@ -183,9 +184,19 @@ class RefServer(GenServer):
     # Showing
 
     def _shown(self) -> tuple[TableInfo, ...]:
-        sessions = self._args.contexts()
-        context = TableInfo(table=CONTEXT, version=0, rows=sessions, bytes=0, source="contextStore")
-        return (*(self._info(name) for name in KINDS), context)
+        return (*(self._info(name) for name in KINDS), self._context())
+
+    def _context(self) -> TableInfo:
+        size = self._args.contexts()
+        age_s = None if size.opened is None else max(0.0, self.wall() - size.opened)
+        return TableInfo(
+            table=CONTEXT,
+            version=0,
+            rows=size.rows,
+            bytes=size.bytes,
+            source="contextStore",
+            age_s=age_s,
+        )
 
     def _info(self, name: str) -> TableInfo:
         table, slot = self._args.reference.tables[name], self.state.slots[name]

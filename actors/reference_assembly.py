@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.config import Config
+    from actors.context_size import ContextSize
     from actors.standby import Standby
 
 KEPT = "reference"
@@ -22,7 +23,7 @@ KEPT = "reference"
 
 
 def ref_server_args(
-    config: Config, data: Path, standby: Standby, sessions: Callable[[], int]
+    config: Config, data: Path, standby: Standby, sessions: Callable[[], ContextSize]
 ) -> RefServerArgs:
     """Make the tables of a node, and what refServer starts with.
 
@@ -30,7 +31,7 @@ def ref_server_args(
         config: the whole configuration.
         data: the data directory.
         standby: whether the node serves yet.
-        sessions: how many there are, the rows of ``context``.
+        sessions: tells their size, that of ``context``.
     """
     reference, region = config.reference, config.routing.region
     limits = Limits(reference.max_rows, reference.max_file_mb * 2**20)

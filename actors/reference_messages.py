@@ -87,12 +87,13 @@ class TableInfo(Struct, frozen=True, kw_only=True):
         table: its name.
         version: number of the load that it is from; 0 before the first one.
         rows: how many it has.
-        bytes: that they take in memory.
+        bytes: that they take in memory; of ``context`` an estimate.
         sha256: of the CSV file, hexadecimal; empty before the first load.
         source: the file that it was read from.
         built_at: when that was, seconds since the epoch; None before the first load.
         loaded_at: when this node switched to it; None before that.
-        age_s: seconds since the file was read; None before the first load.
+        age_s: seconds since the file was read; None before the first load. Of ``context`` since the
+            first of its sessions was opened.
         hits: keys that were asked for and there.
         misses: keys that were asked for and not there.
         previous: number of the version that a rollback leads to; None where there is none.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actors.customer_access import CustomerAccess
     from actors.routing_core.facts import Request
     from actors.routing_desk import RoutingDesk
+    from actors.send_lists import SendLists
     from supervision.eventloop.kernel import Kernel
 
 ANSWER_S = 2.0
@@ -57,9 +58,13 @@ class RoutingAccess:
         kernel: the node.
         desk: of its router.
         customers: of the node, looked up before a decision is explained.
+        lists: what goes along with calls.
     """
 
-    def __init__(self, kernel: Kernel, desk: RoutingDesk, customers: CustomerAccess) -> None:
+    def __init__(
+        self, kernel: Kernel, desk: RoutingDesk, customers: CustomerAccess, lists: SendLists
+    ) -> None:
+        self._lists = lists
         self._kernel = kernel
         self._customers = customers
         self._desk = desk
@@ -95,7 +100,7 @@ class RoutingAccess:
         if request.number is not None:
             await self._customers.warm(request.number.number, request.rp)
         explanation = await self._ask(ExplainRoute(request, at), Explanation)
-        return data(explanation, self._desk.source)
+        return data(explanation, self._desk.source, self._lists.at_point(request.rp))
 
     async def apply(self, content: bytes, *, dry: bool = False) -> RulesReplaced:
         """Check rules, keep them on the disk and have them hold; one file after another.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config import Config
+    from actors.context_size import ContextSize
     from actors.ref_server import RefServerArgs
     from actors.standby import Standby
 
@@ -23,7 +24,7 @@ APPLIED = "routing"
 
 
 def routing_parts(
-    config: Config, data: Path, standby: Standby, sessions: Callable[[], int]
+    config: Config, data: Path, standby: Standby, sessions: Callable[[], ContextSize]
 ) -> tuple[RefServerArgs, RoutingDesk]:
     """Make what the router works with.
 
@@ -31,7 +32,7 @@ def routing_parts(
         config: the whole configuration.
         data: the data directory.
         standby: whether the node serves yet.
-        sessions: how many there are.
+        sessions: tells their size.
 
     Returns:
         What refServer starts with, and the desk, which reads its tables.

@@ -78,6 +78,8 @@ class SessionView(Struct, frozen=True, kw_only=True):
         events: How many call events have been applied; one that both links tell is one.
         durable: False where a crash now would take back some of it, for the journal fails; absent
             otherwise.
+        prev_call: The call that this one comes of, where the CTI has said so; absent otherwise.
+        ucid: The universal call id, which goes on from leg to leg; absent where it is not known.
     """
 
     session: str
@@ -104,6 +106,8 @@ class SessionView(Struct, frozen=True, kw_only=True):
     not_icm_portable: list[str] = []
     events: int = 0
     durable: bool | UnsetType = UNSET
+    prev_call: str | UnsetType = UNSET
+    ucid: str | UnsetType = UNSET
 
 
 class IdempotentKey(Struct, frozen=True, array_like=True, gc=False):
@@ -127,6 +131,8 @@ class OpenSession(Struct, frozen=True, kw_only=True):
     app: Text | None = None
     lang: Text | None = None
     ud: UserData = {}
+    prev_call: Name | None = None
+    ucid: Name | None = None
     once: IdempotentKey | None = None
 
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from actors.closed_sessions import Closed, FindClosed
 from actors.database import NOT_CONFIGURED, DatabaseDown
 from actors.database_words import words
+from actors.past_calls import Past
 from actors.session_api import Busy
 from actors.session_finder import NAME
 from supervision import CallFailed
 
 if TYPE_CHECKING:
     from actors.closed_sessions import Key
+    from actors.past_calls import FindPast
     from actors.session_api import SessionView
     from supervision.eventloop.kernel import Kernel
 
@@ -62,6 +64,24 @@ class StoredSessions:
             return []
         self._not_searched(str(answer) if isinstance(answer, CallFailed) else words(answer))
         raise Busy(RETRY_AFTER_S)
+
+    async def past(self, wanted: FindPast) -> Past:
+        """Previous calls of a customer.
+
+        Args:
+            wanted: which ones.
+
+        Returns:
+            What was found, and why something may be missing.
+        """
+        try:
+            answer = await self._kernel.call(NAME, wanted, ANSWER_S)
+        except CallFailed as failure:
+            answer = Past([], str(failure))
+        assert isinstance(answer, Past)
+        if answer.missing:
+            self._not_searched(answer.missing)
+        return answer
 
     def _not_searched(self, why: str) -> None:
         self._kernel.report("store", NAME, what="closed sessions not searched", why=why)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.dialogues import Dialogue
@@ -87,7 +87,10 @@ class Session(Struct, frozen=True, omit_defaults=True):
         cti: the name of the CTI that has asked for a route of the call.
         orphan: when it is closed because that CTI has the call no more, unless it tells of it.
         routings: how often the call was routed where, see ``loop_guard``.
-        ucid: the call's universal id, of the latest session of it alone.
+        traced: the universal id by which a later session of the call finds this one; only the
+            latest has it.
+        prev_call: the call that this one comes of.
+        ucid: the universal call id.
     """
 
     session: str
@@ -118,6 +121,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
     cti: str | None = None
     orphan: float | None = None
     routings: tuple[str | int, ...] = ()
+    traced: str | None = None
+    prev_call: str | None = None
     ucid: str | None = None
 
 
@@ -174,6 +179,8 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
         ud=dict(session.ud),
         events=session.events,
         not_icm_portable=not_icm_portable(session.ud),
+        prev_call=session.prev_call or UNSET,
+        ucid=session.ucid or UNSET,
     )
 
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from actors import closed_sessions, outbox_reading
+from actors import closed_sessions, outbox_reading, past_calls
 from actors.closed_sessions import Closed, FindClosed
-from actors.database import NOT_CONFIGURED, ROUTER, DatabaseDown, Rows
+from actors.database import NOT_CONFIGURED, ROUTER, DatabaseDown, Query, Rows
 from actors.database_words import words
 from actors.journal.records import JournalError
+from actors.past_calls import FindPast, Past, PastCall
 from actors.session_api import SessionView
 from supervision import NO_REPLY, GenServer, Response
 from supervision.eventloop.calls import PendingCall
@@ -67,13 +68,13 @@ class Search(Struct):
     Attributes:
         call: Of whoever asks.
         wanted: What.
-        here: What was found so far, by id.
+        here: What was found so far, by id: `SessionView`s, or `PastCall`s where these are wanted.
         why: Why something may be missing among it; empty where nothing is.
     """
 
     call: PendingCall
-    wanted: FindClosed
-    here: dict[str, SessionView]
+    wanted: FindClosed | FindPast
+    here: dict[str, Any]
     why: str = ""
 
 
@@ -117,10 +118,12 @@ class SessionFinder(GenServer):
 
     def handle_call(self, request: Any, from_: PendingCall) -> Any:
         """Look closed sessions up."""
-        if not isinstance(request, FindClosed):
+        if not isinstance(request, FindClosed | FindPast):
             return super().handle_call(request, from_)
         search = Search(from_, request, {})
-        if not self._is_unwritten(request):
+        if request.by == "ucid":  # the journal has no such column
+            self._look_on(search)
+        elif isinstance(request, FindPast) or not self._is_unwritten(request):
             self._look(search)
         elif self.state.settings.journal.failing:
             return DatabaseDown(UNWRITTEN)
@@ -168,11 +171,12 @@ class SessionFinder(GenServer):
         state.asked += 1
         state.looking[state.asked] = search
         wanted = search.wanted
+        assert wanted.by != "ucid"
         question = partial(
             outbox_reading.found,
             by=wanted.by,
             value=wanted.value,
-            limit=closed_sessions.limit_of(wanted),
+            limit=_limit(wanted),
         )
         kernel, address = self.kernel, self.address
         asked, incarnation = state.asked, address.incarnation
@@ -190,7 +194,12 @@ class SessionFinder(GenServer):
         else:
             views, damaged = answer
             search.why = "; ".join(damaged)
-            search.here.update({view.session: view for view in views})
+            found = {view.session: _kept(search.wanted, view) for view in views}
+            search.here.update({name: one for name, one in found.items() if one is not None})
+        self._look_on(search)
+
+    def _look_on(self, search: Search) -> None:
+        """Go on where the journal has been looked into."""
         if search.wanted.by == "session" and search.here:
             self._tell(search)
         elif not self.state.settings.database.dsn:
@@ -202,37 +211,64 @@ class SessionFinder(GenServer):
 
     def _ask(self, search: Search) -> None:
         timeout_s = self.state.settings.database.query_timeout_ms / 1000 + MARGIN_S
-        request_id = self.request(ROUTER, closed_sessions.query(search.wanted), timeout_s)
+        request_id = self.request(ROUTER, _query(search.wanted), timeout_s)
         self.state.asking[request_id] = search
 
     def _answered(self, search: Search, answer: Any) -> None:
         if not isinstance(answer, Rows):
             self._not_searched(search, answer)
             return
-        views = {row["session"]: self._view(row) for row in answer.rows}
+        read = self._view if isinstance(search.wanted, FindClosed) else self._past
+        views = {row["session"]: read(row) for row in answer.rows}
         search.here = {**{key: view for key, view in views.items() if view}, **search.here}
-        if search.why and not search.here:
+        if search.why and not search.here and isinstance(search.wanted, FindClosed):
             self.reply(search.call, DatabaseDown(search.why))
         else:
             self._tell(search)
 
     def _not_searched(self, search: Search, failure: Any) -> None:
         """Tell what was found without the database; nothing found may be there all the same."""
-        if search.here:
+        if search.here or isinstance(search.wanted, FindPast):
             search.why = words(failure)
             self._tell(search)
         else:
             self.reply(search.call, failure)
 
     def _tell(self, search: Search) -> None:
-        found = sorted(search.here.values(), key=lambda view: view.opened, reverse=True)
-        limit = closed_sessions.limit_of(search.wanted)
-        self.reply(search.call, Closed(found[:limit], search.why))
+        found = sorted(search.here.values(), key=lambda one: one.opened, reverse=True)
+        found = found[: _limit(search.wanted)]
+        told = Closed if isinstance(search.wanted, FindClosed) else Past
+        self.reply(search.call, told(found, search.why))
+
+    def _past(self, row: dict[str, Any]) -> PastCall | None:
+        try:
+            return past_calls.read(row)
+        except msgspec.ValidationError as invalid:
+            self._unreadable(row, invalid)
+            return None
 
     def _view(self, row: dict[str, Any]) -> SessionView | None:
         try:
             return msgspec.json.decode(row["view"], type=SessionView)
         except msgspec.ValidationError as invalid:
-            why = f"session {row['session']} cannot be read: {invalid}"
-            self.kernel.report("degraded", self.address.path, part="session finder", why=why)
+            self._unreadable(row, invalid)
             return None
+
+    def _unreadable(self, row: dict[str, Any], invalid: msgspec.ValidationError) -> None:
+        why = f"session {row['session']} cannot be read: {invalid}"
+        self.kernel.report("degraded", self.address.path, part="session finder", why=why)
+
+
+def _kept(wanted: FindClosed | FindPast, view: SessionView) -> SessionView | PastCall | None:
+    """What is told of a session that the journal has; None where it is not wanted."""
+    return view if isinstance(wanted, FindClosed) else past_calls.of_view(view, wanted)
+
+
+def _query(wanted: FindClosed | FindPast) -> Query:
+    if isinstance(wanted, FindClosed):
+        return closed_sessions.query(wanted)
+    return past_calls.query(wanted)
+
+
+def _limit(wanted: FindClosed | FindPast) -> int:
+    return closed_sessions.limit_of(wanted) if isinstance(wanted, FindClosed) else wanted.calls

@@ -22,8 +22,8 @@ def lasting_names(data: Session) -> list[tuple[str, str]]:
         names += map(call_name, data.names)
     if data.once:
         names += [once_name(once.key.key) for once in data.once]
-    if data.ucid is not None:
-        names.append(ucid_name(data.ucid))
+    if data.traced is not None:
+        names.append(ucid_name(data.traced))
     return names
 
 

@@ -96,6 +96,8 @@ class Openings(Struct, frozen=True):
             rp=message.rp,
             ud=message.ud or NO_USER_DATA,
             cti=cti,
+            prev_call=message.prev_call,
+            ucid=message.ucid,
         )
         return self._opening(first, "new", message.xref)
 
@@ -118,6 +120,8 @@ class Openings(Struct, frozen=True):
             lang=request.lang,
             ud=request.ud or NO_USER_DATA,
             once=() if request.once is None else (Once(request.once, "open", 1),),
+            prev_call=request.prev_call,
+            ucid=request.ucid,
         )
         return self._opening(first, "ivr", "")
 

@@ -39,7 +39,7 @@ VERSION = 3
 
 
 def _as_it_is(value: Any) -> Any:
-    """Of versions 2 and 3: all that is new has a default."""
+    """Of the next version: all that is new has a default."""
     return value
 
 
@@ -55,15 +55,14 @@ def _untreated(value: Any) -> Any:
     return value
 
 
-def _unguarded(value: Any) -> Any:
-    """Of version 2: nobody counted how often a call was routed."""
-    _, session = value
-    for field in ("routings", "ucid"):
-        session.pop(field, None)
+def _unlinked(value: Any) -> Any:
+    """Of version 2: nobody counted routings, and calls were not linked with others."""
+    for field in ("routings", "traced", "prev_call", "ucid"):
+        value[1].pop(field, None)
     return value
 
 
-WAYS = Conversions(up={1: _as_it_is, 2: _as_it_is}, down={2: _untreated, 3: _unguarded})
+WAYS = Conversions(up={1: _as_it_is, 2: _as_it_is}, down={2: _untreated, 3: _unlinked})
 """Between the versions of the schema: each function gets and returns ``[state, session]``."""
 
 SHARED = 10_000

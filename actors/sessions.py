@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.structs import replace
 
 from actors.call_names import ani_group, call_name, once_name
+from actors.journeys import Archived
 from actors.session_api import (
     AddJourneyStep,
     Busy,
@@ -59,7 +60,7 @@ class Pool(Protocol):
         """Where a session lives, also while it is being restarted."""
 
 
-class Archive(Protocol):
+class Archive(Archived, Protocol):
     """The store of closed sessions."""
 
     async def find(
@@ -76,12 +77,15 @@ class CallSessions:
         pool: the sessions that live.
         archive: the closed ones.
         openings: how a session is opened.
+
+    Attributes:
+        archive: as given.
     """
 
     def __init__(self, kernel: Kernel, pool: Pool, archive: Archive, openings: Openings) -> None:
         self._kernel = kernel
         self._pool = pool
-        self._archive = archive
+        self.archive = archive
         self._openings = openings
         self._journal = openings.settings.journal
 
@@ -125,7 +129,7 @@ class CallSessions:
 
     async def find(self, request: FindSessions) -> list[SessionView]:
         """Sessions of a call or a number: those that live, then those in the store."""
-        living = await self._views(list(self._living(request)))
+        living = await self.views(list(self._living(request)))
         if request.open_only:
             living = [view for view in living if view.state != "closed"]
             return living[: request.limit]
@@ -134,7 +138,7 @@ class CallSessions:
         known = {view.session for view in living}
         left = max(1, request.limit - len(living))
         ani = None if request.ani is None else self._number(request.ani)
-        stored = await self._archive.find(session=None, call=request.call, ani=ani, limit=left)
+        stored = await self.archive.find(session=None, call=request.call, ani=ani, limit=left)
         return [*living, *(view for view in stored if view.session not in known)][: request.limit]
 
     def _living(self, request: FindSessions) -> Iterable[LocalAddress]:
@@ -204,10 +208,16 @@ class CallSessions:
         assert isinstance(answer, SessionView)
         return answer
 
-    async def _views(self, found: list[LocalAddress]) -> list[SessionView]:
+    async def views(self, addresses: list[LocalAddress]) -> list[SessionView]:
+        """What some sessions are now; those that have ended are left out.
+
+        Raises:
+            Busy: one cannot answer now.
+        """
         views: list[SessionView | None] = []
-        for first in range(0, len(found), GATHER):
-            views += await asyncio.gather(*map(self._view_if_there, found[first : first + GATHER]))
+        for first in range(0, len(addresses), GATHER):
+            asked = addresses[first : first + GATHER]
+            views += await asyncio.gather(*map(self._view_if_there, asked))
         return [view for view in views if view is not None]
 
     async def _view_if_there(self, address: LocalAddress) -> SessionView | None:
@@ -231,7 +241,7 @@ class CallSessions:
         address = self._pool.address_of(session)
         if address is not None:
             return address
-        if await self._archive.find(session=session, call=None, ani=None, limit=1):
+        if await self.archive.find(session=session, call=None, ani=None, limit=1):
             raise SessionClosed(session)
         raise NoSuchSession(session)
 

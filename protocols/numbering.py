@@ -27,6 +27,14 @@ _punctuation = re.compile(r"[\s().\-/]+")
 _dialled = re.compile(r"\+?[0-9*#]+")
 
 
+Notation: TypeAlias = Literal["e164", "national", "international"]
+
+_FORMATS = {
+    "national": phonenumbers.PhoneNumberFormat.NATIONAL,
+    "international": phonenumbers.PhoneNumberFormat.INTERNATIONAL,
+}
+
+
 class Number(Struct, frozen=True):
     """A number as far as it could be understood.
 
@@ -83,6 +91,31 @@ def _e164(dialled: str, region: str) -> str | None:
     if not known(parsed):
         return None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def written(number: str, notation: Notation) -> str:
+    """Write a number for people.
+
+    Args:
+        number: E.164 with its `+`, as `normalise` makes it.
+        notation: "e164" as it is; "national" and "international" as ITU-T E.123 has them, with
+            blanks: `01 42 34 56 78`, `+33 1 42 34 56 78`.
+
+    Returns:
+        The number; what cannot be read as E.164 as it came.
+    """
+    if notation == "e164" or len(number) > MAX_CHARS or not number.startswith("+"):
+        return number
+    return _written(number, notation)
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _written(number: str, notation: Notation) -> str:
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, _FORMATS[notation])
 
 
 def _is_private(dialled: str) -> bool:

@@ -40,6 +40,9 @@ UPGRADE = ("--sessions=2000", "--rate=200", "--quiet=20", "--http=20", "--no-pee
 """How a node of the last release is loaded while it is upgraded and rolled back."""
 
 MISSING = "system package "
+NPM = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix")
+PEERS_TIMEOUT_S = 120
+"""For clients in JavaScript to be installed; without a network npm gives up before."""
 
 
 @dataclass
@@ -222,16 +225,23 @@ def install_system_packages(*, long: bool) -> None:
 def install_peers() -> None:
     """Install the clients in JavaScript that interfaces are tried with, where npm is there.
 
-    Where they cannot be, their tests are skipped and say so.
+    Those that are there already are kept. Where they cannot be, for want of npm or of a network,
+    their tests are skipped and say so.
     """
-    if shutil.which("npm") is None:
+    wanted, known = ROOT / "tests" / "peers" / "package.json", PEERS / "installed.json"
+    there = known.is_file() and known.read_bytes() == wanted.read_bytes()
+    if there or shutil.which("npm") is None:
         return
     say("installing the clients of tests/peers")
     PEERS.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "tests" / "peers" / "package.json", PEERS)
-    subprocess.run(
-        ("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", PEERS), check=False
-    )
+    shutil.copy(wanted, PEERS)
+    try:
+        done = subprocess.run((*NPM, str(PEERS)), check=False, timeout=PEERS_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        say(f"npm has not answered within {PEERS_TIMEOUT_S} s: their tests are skipped")
+        return
+    if done.returncode == 0:
+        shutil.copy(wanted, known)
 
 
 def close(tally: Tally) -> int:
@@ -259,7 +269,7 @@ def main(arguments: list[str]) -> int:
     tally = Tally()
     shutil.rmtree(REPORTS, ignore_errors=True)
     install_system_packages(long=long)
-    if long:
+    if long or not options:
         install_peers()
     if install_wheel(tally):
         if not options:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -79,9 +80,14 @@ def test_clients_in_javascript_are_found_where_they_were_installed(checks, monke
 
 
 def test_clients_in_javascript_are_installed_where_npm_is(checks, monkeypatch, tmp_path):
-    ran = []
+    ran, codes = [], [1, 0]
+
+    def run(words, **_):
+        ran.append(words)
+        return subprocess.CompletedProcess(words, codes.pop(0))
+
     monkeypatch.setattr(checks, "PEERS", tmp_path / "peers")
-    monkeypatch.setattr(checks.subprocess, "run", lambda words, **_: ran.append(words))
+    monkeypatch.setattr(checks.subprocess, "run", run)
     monkeypatch.setattr(checks.shutil, "which", lambda name: None)
     checks.install_peers()
     assert ran == []
@@ -89,3 +95,17 @@ def test_clients_in_javascript_are_installed_where_npm_is(checks, monkeypatch, t
     checks.install_peers()
     assert ran[0][:2] == ("npm", "install")
     assert (tmp_path / "peers" / "package.json").is_file()
+    checks.install_peers()  # it had failed
+    checks.install_peers()  # it is there
+    assert len(ran) == 2
+
+
+def test_an_npm_that_hangs_is_not_waited_for_without_end(checks, monkeypatch, tmp_path):
+    def run(words, *, timeout, **_):
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr(checks, "PEERS", tmp_path / "peers")
+    monkeypatch.setattr(checks.subprocess, "run", run)
+    monkeypatch.setattr(checks.shutil, "which", lambda name: f"/usr/bin/{name}")
+    checks.install_peers()
+    assert not (tmp_path / "peers" / "installed.json").exists()

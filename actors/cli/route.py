@@ -192,4 +192,11 @@ def _lines(told: dict[str, Any]) -> list[str]:
     version = f"{rules['number']} ({rules['sha256'][:12]})"
     lines = [head, f"at {when}, rules {rules['file'] or 'none'} version {version}", *why]
     lines.append(f"took, ms: {took}")
-    return [*lines, "sent along:", *sent] if sent else lines
+    lines += ["sent along:", *sent] if sent else []
+    listed = told["send_list"]
+    return [*lines, _listed(listed)] if listed else lines
+
+
+def _listed(listed: dict[str, Any]) -> str:
+    keys = ", ".join(listed["keys"])
+    return f"sent along of the session, by the list of {listed['app']}: {keys}"

@@ -29,9 +29,10 @@ def show(options: Namespace) -> Answer:
         found = _by_call(peer, options.call)
         if found is None and SESSION_ID.match(options.call):
             found = peer.api("GET", f"sessions/{segment(options.call)}")
-    if found is None:
-        raise Refusal(ExitCode.FAILED, f"no session of call {options.call}", "call")
-    return Answer(found, lines(found))
+        if found is None:
+            raise Refusal(ExitCode.FAILED, f"no session of call {options.call}", "call")
+        across = _across(peer, found["session"])
+    return Answer({**found, **across}, [*lines(found), *previous(across)])
 
 
 def find(options: Namespace) -> Answer:
@@ -69,6 +70,40 @@ def lines(session: dict[str, Any]) -> list[str]:
         *_pairs("customer", session.get("customer") or {}),
         *_pairs("user data", session.get("ud") or {}),
     ]
+
+
+def previous(across: dict[str, Any]) -> list[str]:
+    """Show the previous calls of a customer to a human.
+
+    Args:
+        across: The journey, as the API gives it; empty where it is not known.
+
+    Returns:
+        Lines: each call with its steps, and why some may be missing.
+    """
+    if not across:
+        return []
+    shown = [line for call in across["previous"] for line in _call(call)]
+    missing = [] if across["complete"] else [f"  there may be more: {across['missing']}"]
+    return ["previous calls", *(shown or ["  none"]), *missing]
+
+
+def _call(call: dict[str, Any]) -> list[str]:
+    target = (call.get("routing") or {}).get("target")
+    words = (call["call"], call["state"], call.get("rp"), f"to {target}" if target else "")
+    head = "  ".join(filter(None, (moment(call["opened"]), *words, f"by {call['link']}")))
+    return [f"  {head}", *(f"  {line}" for line in _journey(call["journey"])[1:])]
+
+
+def _across(peer: Peer, session: str) -> dict[str, Any]:
+    """The previous calls; nothing of a session that does not answer any more."""
+    try:
+        found = peer.api("GET", f"sessions/{segment(session)}/journey", {"across": "1"})
+    except Refusal as refusal:
+        if refusal.code is ExitCode.FAILED:
+            return {}
+        return {"previous": [], "complete": False, "missing": str(refusal)}
+    return {key: found[key] for key in ("previous", "complete", "missing")}
 
 
 def _by_call(peer: Peer, call: str) -> dict[str, Any] | None:

@@ -125,7 +125,7 @@ def moment(cell: str) -> float:
 def send_field(cell: str) -> str:
     """Read the name of what an IVR application is sent."""
     if not _SEND_FIELD.match(cell):
-        raise BadCell("a field of a session, customer.KEY or ud.KEY")
+        raise BadCell("a field of a session, services, routing.target, customer.KEY or ud.KEY")
     return cell
 
 

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from protocols.numbering import Notation
+
 Action: TypeAlias = Literal["route", "reject", "message"]
 """What an interception list has done with a call: sent to a target, refused, played a message."""
 
@@ -17,7 +19,7 @@ Match: TypeAlias = Literal["exact", "prefix"]
 
 Status: TypeAlias = Literal["active", "suspended", "closed", "prospect"]
 
-NumberFormat: TypeAlias = Literal["e164", "national", "international"]
+NumberFormat: TypeAlias = Notation
 
 
 class CustomerFacts(Struct, frozen=True, array_like=True):

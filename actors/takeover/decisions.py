@@ -25,7 +25,7 @@ TELLS = frozenset({"route.used", "route.end", "call.event"})
 """Frames that are answered only where they are refused."""
 DECIDES = frozenset({"route.select", "route.end", "error"})
 OWN = frozenset({"i", "session", "rev", "durable", "ts", "msg"})
-"""Fields in which two nodes that decide alike may differ."""
+"""Fields in which two nodes that decide alike may differ; in the user data that goes along too."""
 
 MOST_SHOWN = 20
 MOST_OPEN = 50_000
@@ -150,7 +150,7 @@ class Decisions:
         differ = sorted(
             name
             for name in live.keys() | shadow.keys()
-            if name not in OWN and live.get(name) != shadow.get(name)
+            if name not in OWN and _compared(live.get(name)) != _compared(shadow.get(name))
         )
         if not differ:
             self.same += 1
@@ -183,6 +183,13 @@ class Decisions:
             "differences": self.shown,
             "shadow_ms": _percentiles(self._times),
         }
+
+
+def _compared(value: Any) -> Any:
+    """What is compared of a field."""
+    if not isinstance(value, dict):
+        return value
+    return {name: one for name, one in value.items() if name not in OWN}
 
 
 def _keys(link: int, frame: Mapping[str, Any]) -> list[Key]:

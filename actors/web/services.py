@@ -12,10 +12,12 @@ from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
 from actors.config import HttpConfig
 from actors.customer_access import CustomerAccess
+from actors.journeys import Journeys
 from actors.overload import Overload
 from actors.reference_access import ReferenceAccess
 from actors.releases.port import Releases
 from actors.routing_access import RoutingAccess
+from actors.session_api import SessionView
 from actors.web.event_hub import EventHub
 from actors.web.once import Requests
 from actors.web.ports import Database, NodeCounts, Readiness, Sessions
@@ -41,7 +43,8 @@ class Services:
         alarms: The alarms that are active.
         agents: The agents that CTIs have told of.
         overload: What may be begun.
-        send_list: Fields that an IVR application is sent, by the application's name.
+        journeys: What customers did, across calls.
+        sent: What an IVR application is sent of a session, by the application's name.
         database: How it stands, and the size of its pool.
         reference: The reference tables.
         routing: The router.
@@ -64,7 +67,8 @@ class Services:
     alarms: Callable[[], Sequence[Alarm]]
     agents: Callable[[], Sequence[KnownAgent]]
     overload: Overload
-    send_list: Callable[[str], Sequence[str]]
+    journeys: Journeys
+    sent: Callable[[SessionView, str], dict[str, str]]
     database: Database
     reference: ReferenceAccess
     routing: RoutingAccess

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import msgspec
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 
+from actors.journeys import SessionJourney
 from actors.session_api import (
     SESSION_ID,
     AddJourneyStep,
@@ -62,6 +62,13 @@ class SendListQuery(Struct, frozen=True):
     app: Text = ""
 
 
+class JourneyQuery(Struct, frozen=True):
+    """Whether previous calls of the customer are wanted too, and how many at most."""
+
+    across: Literal["0", "1"] = "0"
+    calls: Annotated[int, Meta(ge=1, le=100)] | None = None
+
+
 class Changes(Struct, frozen=True):
     """New values by key, and keys to delete: `auth_level`, `lang`, `digits`, `ud.KEY`."""
 
@@ -78,6 +85,8 @@ class NewSession(Struct, frozen=True, kw_only=True):
     app: Text | None = None
     lang: Text | None = None
     ud: UserData = {}
+    prev_call: Name | None = None
+    ucid: Name | None = None
 
 
 class NewStep(Struct, frozen=True, kw_only=True):
@@ -189,8 +198,24 @@ async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
 async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
     """What an IVR application is sent of a session, as flat text."""
     view = await call.services.sessions.get(_id(call))
-    fields = call.services.send_list(call.query.app)
-    return Reply(value={name: flat(view, name) for name in fields}, headers=_tag(view))
+    return Reply(value=call.services.sent(view, call.query.app), headers=_tag(view))
+
+
+@operation(
+    "GET",
+    f"{_SESSION}/journey",
+    scopes=_READERS,
+    query=JourneyQuery,
+    response=SessionJourney,
+    problems=_GONE,
+    admit=admission.reading,
+)
+async def get_journey(call: Call[JourneyQuery, None]) -> Reply:
+    """What the customer did in this call, and in those before it."""
+    asked = call.query
+    journeys = call.services.journeys
+    found = await journeys.of(_id(call), across=asked.across == "1", calls=asked.calls)
+    return Reply(value=found)
 
 
 @operation(
@@ -264,26 +289,6 @@ async def close_session(call: Call[None, Closing]) -> Reply:
     return Reply(value=view, headers=_tag(view) | _replayed(done))
 
 
-def flat(view: SessionView, name: str) -> str:
-    """Show a field of a session as one string, as VoiceXML and call variables have them.
-
-    Args:
-        view: The session.
-        name: A field, `customer.KEY` or `ud.KEY`.
-
-    Returns:
-        Text as it is, a number in decimal, `true` or `false`, anything deeper as JSON; empty
-        where there is nothing.
-    """
-    root, _, key = name.partition(".")
-    value = getattr(view, root)
-    if key:
-        value = (value or {}).get(key)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
 def _id(call: Call[Any, Any]) -> str:
     session = call.path["session"]
     if not SESSION_ID.fullmatch(session):
@@ -334,6 +339,7 @@ OPERATIONS: tuple[Operation, ...] = (
     find_sessions,
     get_session,
     get_send_list,
+    get_journey,
     patch_session,
     add_journey_step,
     route_session,

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from actors.customer_access import CustomerView
+from actors.journeys import SessionJourney
 from actors.session_api import RouteAnswer, SessionView
 from actors.web import customer_operations, session_operations
 from actors.web.api import Operation
@@ -230,6 +231,12 @@ TWINS = (
         session_operations.get_send_list,
         SendList,
         lambda _status, headers, fields: {"rev": etag.if_match(headers["ETag"]), "fields": fields},
+    ),
+    Twin(
+        "GetJourney",
+        session_operations.get_journey,
+        SessionJourney,
+        lambda _status, _headers, journey: journey,
     ),
     Twin(
         "PatchSession",

@@ -2,8 +2,9 @@
 
     python scripts/bench/tables.py [--json] [--rows N] [--peer-rows N] [--reads N]
 
-The rows are customers' facts (``msisdnInfos``); the peer is a plain dict of dicts of the same rows,
-in a process of its own. Its bytes a row are measured on `--peer-rows`: five million take gigabytes.
+The rows are customers' facts (``msisdnInfos``); the peers are a plain dict of dicts and a table of
+SQLite in memory, of the same rows, each in a process of its own. Their bytes a row and microseconds
+a read are measured on `--peer-rows`: five million in a dict take gigabytes.
 The file is read as refServer reads it, in a process beside the loop, whose longest hold is measured
 meanwhile.
 """
@@ -15,6 +16,7 @@ import asyncio
 import gc
 import json
 import random
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,7 @@ from actors.reference.loading import Loader, LoaderSettings, Prepared, Unusable
 from actors.reference.table import Version
 
 PEER = "dict of dicts"
+SQLITE = "SQLite in memory"
 TABLE = "msisdnInfos"
 FIRST = 600_000_000
 STEP = 37
@@ -44,11 +47,11 @@ def main() -> None:
     """Measure, and print a row of each figure."""
     options = _options()
     if options.peer:
-        print(json.dumps(_peer(options.rows, options.reads)))
+        print(json.dumps(_PEERS[options.peer](options.rows, options.reads)))
         return
-    peer = _beside(options.peer_rows, options.reads)
+    peers = {name: _beside(name, options.peer_rows, options.reads) for name in _PEERS}
     with tempfile.TemporaryDirectory() as name:
-        rows = asyncio.run(_measured(Path(name), options.rows, options.reads, peer))
+        rows = asyncio.run(_measured(Path(name), options.rows, options.reads, peers))
     publish("tables", rows, as_json=options.json)
 
 
@@ -58,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--peer-rows", type=int, default=500_000)
     parser.add_argument("--reads", type=int, default=200_000)
-    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peer", choices=_PEERS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -87,22 +90,46 @@ def _resident() -> int:
     return pages * 4_096
 
 
-# The peer, in a process of its own
+# The peers, each in a process of its own
 
 
-def _beside(rows: int, reads: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--peer", f"--rows={rows}", f"--reads={reads}"]
+def _beside(peer: str, rows: int, reads: int) -> dict[str, float]:
+    command = [sys.executable, __file__, f"--peer={peer}", f"--rows={rows}", f"--reads={reads}"]
     done = subprocess.run(command, capture_output=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def _peer(rows: int, reads: int) -> dict[str, float]:
+def _dict(rows: int, reads: int) -> dict[str, float]:
     gc.disable()
     before = _resident()
     table = {facts.pop("msisdn"): facts for facts in _facts(rows)}
     size = _resident() - before
     return {"bytes": size / rows, "us": _read_us(table.get, rows, reads)}
+
+
+def _sqlite(rows: int, reads: int) -> dict[str, float]:
+    before = _resident()
+    database = sqlite3.connect(":memory:")
+    columns = KINDS[TABLE].header
+    names = ", ".join(f'"{name}"' for name in columns)
+    database.execute(f"CREATE TABLE t ({names}, PRIMARY KEY (msisdn)) WITHOUT ROWID")
+    places = ", ".join("?" * len(columns))
+    made = (tuple(map(_plain, facts.values())) for facts in _facts(rows))
+    database.executemany(f"INSERT INTO t VALUES ({places})", made)  # noqa: S608 - our own names
+    size = _resident() - before
+
+    def get(key: str) -> object:
+        return database.execute("SELECT * FROM t WHERE msisdn = ?", (key,)).fetchone()
+
+    return {"bytes": size / rows, "us": _read_us(get, rows, reads)}
+
+
+def _plain(value: object) -> object:
+    return ",".join(value) if isinstance(value, tuple) else value
+
+
+_PEERS: dict[str, Callable[[int, int], dict[str, float]]] = {PEER: _dict, SQLITE: _sqlite}
 
 
 def _read_us(get: Callable[[str], object], rows: int, reads: int) -> float:
@@ -129,7 +156,9 @@ def _slowest_us(get: Callable[[str], object], rows: int, reads: int) -> float:
 # Ours
 
 
-async def _measured(directory: Path, rows: int, reads: int, peer: dict[str, float]) -> list[Row]:
+async def _measured(
+    directory: Path, rows: int, reads: int, peers: dict[str, dict[str, float]]
+) -> list[Row]:
     file = directory / f"{TABLE}.csv"
     _write(file, rows)
     reference = Reference()
@@ -142,8 +171,8 @@ async def _measured(directory: Path, rows: int, reads: int, peer: dict[str, floa
     table = reference.tables.infos
     assert len(table) == rows
     figures = [
-        Row("memory", (_resident() - before) / rows, "bytes/row", PEER, peer["bytes"]),
-        Row("read, mean", _read_us(table.get, rows, reads), "µs", PEER, peer["us"]),
+        *_beside_peers("memory", (_resident() - before) / rows, "bytes/row", "bytes", peers),
+        *_beside_peers("read, mean", _read_us(table.get, rows, reads), "µs", "us", peers),
         Row("read, 99 % within", _slowest_us(table.get, rows, reads), "µs"),
         Row("loaded from CSV", loaded_s, "s"),
         Row("longest hold of the loop while it is loaded", hold_ms, "ms"),
@@ -157,6 +186,16 @@ async def _measured(directory: Path, rows: int, reads: int, peer: dict[str, floa
         Row("switch, the version before given back", _switch(reference, again), "ms"),
     ]
     return figures
+
+
+def _beside_peers(
+    name: str, ours: float, unit: str, key: str, peers: dict[str, dict[str, float]]
+) -> list[Row]:
+    """A figure beside that of each peer."""
+    return [
+        Row(name if peer == PEER else f"{name}, beside {peer}", ours, unit, peer, found[key])
+        for peer, found in peers.items()
+    ]
 
 
 def _switch(reference: Reference, prepared: Prepared) -> float:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import fields
 
-from actors.config import PREFIX, Config, ConfigInvalid, load, send_list
+from actors.config import PREFIX, Config, ConfigInvalid, load
 from actors.etc_files import etc_file
 from actors.settings import MASK, Mistake, value_at
 
@@ -234,12 +234,6 @@ def test_send_lists_need_a_default(tmp_path: Path) -> None:
 def test_both_ports_may_be_free_ones() -> None:
     config = load(None, {"VIGIE_CTI__PORT": "0", "VIGIE_HTTP__PORT": "0"})
     assert (config.cti.port, config.http.port) == (0, 0)
-
-
-def test_an_application_without_a_list_gets_the_default_list() -> None:
-    config = load(None, {})
-    assert send_list(config, "selfcare") == config.ivr.send_list["selfcare"]
-    assert send_list(config, "unheard-of") == config.ivr.send_list["default"]
 
 
 NUMBERS = [key for key in leaves(Config) if type(value_at(Config(), key)) in {int, float}]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.context_size import ContextSize
 from actors.ref_server import RefServer, RefServerArgs
 from actors.reference.building import Limits
 from actors.reference.catalogue import KINDS
@@ -49,7 +50,7 @@ class Tables:
             max_drop_share=0.2,
             region="FR",
             standby=self.standby,
-            contexts=lambda: 7,
+            contexts=lambda: ContextSize(7, 7_000, self.kit.clock.wall() - 60.0),
         )
 
     def start(self):
@@ -260,7 +261,8 @@ def test_a_row_is_shown_by_any_notation_of_its_number(tables):
 
 
 def test_the_sessions_are_shown_among_the_tables(tables):
-    assert tables.info("context").rows == 7
+    context = tables.info("context")
+    assert (context.rows, context.bytes, context.age_s) == (7, 7_000, 60.0)
 
 
 def test_a_killed_server_comes_back_while_its_tables_are_read_on(kit, tmp_path):

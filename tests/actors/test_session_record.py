@@ -63,7 +63,9 @@ WHOLE = Session(
     cti="cti-1",
     orphan=9.0,
     routings=("sales", 2, "support", 1),
-    ucid="u-1",
+    traced="u-1",
+    prev_call="c0",
+    ucid="00001012345",
 )
 
 

@@ -19,7 +19,7 @@ async function main(wsdl, token, call) {
   const session = said.opened.session.session;
   said.found = await ask("FindSessions", { call, open: "1" });
   said.read = await ask("GetSession", { session });
-  said.sent = await ask("GetSendList", { session, app: "welcome" });
+  said.sent = await ask("GetSendList", { session, app: "asking" });
   const change = {
     session,
     rev: said.read.session.rev,
@@ -34,6 +34,7 @@ async function main(wsdl, token, call) {
   const step = { session, ev: "in", step: "menu", data: { entry: [] }, idempotency_key: "k-1" };
   said.added = await ask("AddJourneyStep", step);
   said.again = await ask("AddJourneyStep", step);
+  said.journey = await ask("GetJourney", { session, across: "1" });
   said.routed = await ask("RouteSession", { session, rp: "sales" });
   said.closed = await ask("CloseSession", { session, reason: "hung up" });
   process.stdout.write(JSON.stringify(said));

@@ -1,7 +1,8 @@
 """Node's `soap`, built from the WSDL that a real node serves, does every operation.
 
-It runs where Node is there with the package: `scripts/test --long` installs it; so does
-`npm install --prefix tests/peers`, or elsewhere and `NODE_PATH` set to its `node_modules`.
+It runs where Node is there with the package: `scripts/test` installs it where npm and a network
+are; so does `npm install --prefix tests/peers`, or elsewhere with `NODE_PATH` set to its
+`node_modules`.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ def served(tmp_path_factory):
     if shutil.which("node") is None:
         pytest.skip("Node is missing")
     if node_js("-e", "require.resolve('soap')")[0]:
-        pytest.skip("Node's package soap is missing: npm install --prefix tests/peers")
+        pytest.skip("Node's package soap is missing: no npm or network, or npm install was not run")
     with contextlib.ExitStack() as stack:
         yield SoapNode(tmp_path_factory.mktemp("node"), stack)
 
@@ -78,6 +79,12 @@ def test_it_changes_a_session_and_is_told_the_current_revision_when_it_is_stale(
     assert said["stale"]["status"] == 500
     told = said["stale"]["fault"]["detail"]["Problem"]
     assert (told["type"], told["rev"]) == ("urn:vigie:problem:stale-revision", "2")
+
+
+def test_it_gets_the_journey_across_calls(said):
+    found = said["journey"]
+    assert [one["step"] for one in found["journey"]["item"]] == ["menu"]
+    assert found["complete"] is False  # the node has no database
 
 
 def test_it_adds_a_step_once_routes_and_closes(said):

@@ -14,6 +14,7 @@ from actors.journal_codecs import codecs
 from actors.router import Router
 from actors.routing import marks, table_of
 from actors.routing_desk import RoutingDesk
+from actors.send_lists import NO_LISTS
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
 from actors.standby import Standby
@@ -62,11 +63,20 @@ class CallKit(Kit):
         clock: that of an earlier kit goes on; None is a new one.
         standby: whether it waits for the sessions of another kit.
         count: of the open sessions.
+        lists: what goes along with calls.
         sessions: keys of ``[sessions]``; ``routing``: those of ``[routing]``.
     """
 
     def __init__(
-        self, writer=None, on_stall="answer", clock=None, standby=False, count=None, **sessions
+        self,
+        writer=None,
+        on_stall="answer",
+        clock=None,
+        standby=False,
+        count=None,
+        *,
+        lists=NO_LISTS,
+        **sessions,
     ):
         super().__init__(clock=clock)
         self.standby = Standby(waiting=standby)
@@ -89,6 +99,7 @@ class CallKit(Kit):
             self.journal,
             on_stall,
             self.desk,
+            lists,
         )
         self.link = self.peer("link-1")
         self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.desk)])

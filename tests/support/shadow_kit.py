@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors.assembly import Assembly
 from actors.config import Config, RoutingPoint
+from actors.reference.live import Tables
 from actors.release_settings import ReleaseSettings
 from actors.standby import Standby
 from actors.takeover.mirror import Mirror, mirror_of
@@ -115,7 +116,9 @@ class Looking:
         return made
 
     async def look_on(self) -> None:
-        """From here on the shadow is there."""
+        """From here on the shadow is there; it has the tables, as those of one directory have."""
+        await self.until(lambda: self._tables(self.old).points.version.number)
+        self.new.assembly.reference.reference.tables = self._tables(self.old)
         parts = giving_parts(self.old.assembly)
         self.giver = Giver(self.old.kernel, parts, tell=self._told)
         self.mirror = mirror_of(self.old.assembly, parts, self.giver, self.lost.append)
@@ -128,6 +131,10 @@ class Looking:
         await self.shadow.begin()
         self.taker.on_forward = self.shadow.heard
         self._following = asyncio.ensure_future(self.taker.follow())
+
+    @staticmethod
+    def _tables(node: WholeNode) -> Tables:
+        return node.assembly.reference.reference.tables
 
     def _told(self, phase: str, more: dict[str, Any]) -> None:
         if phase == "copied":

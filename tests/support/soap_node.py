@@ -26,16 +26,20 @@ target = "7100"
 rtype = "label"
 [ivr.send_list]
 default = ["session", "ani"]
-welcome = ["ani", "ud.offer", "auth_level"]
+asking = ["ani", "ud.offer", "auth_level"]
 """
 
 DROPPED = {
-    "SessionView": ["ud", "not_icm_portable", "events", "durable"],
+    "SessionView": ["ud", "not_icm_portable", "events", "durable", "prev_call", "ucid"],
     "JourneyStep": ["data"],
     "SessionOpened": ["replayed"],
     "RouteAnswer": ["stale", "durable"],
     "AddJourneyStep": ["app", "idempotency_key"],
     "FindSessions": ["open"],
+    "OpenSession": ["prev_call", "ucid"],
+    "GetJourney": ["calls"],
+    "PreviousCall": ["link"],
+    "SessionJourney": ["complete", "missing"],
 }
 """What the older WSDL does not know yet: the last fields of some records."""
 
@@ -60,10 +64,11 @@ class SoapNode:
     Args:
         directory: Its data directory.
         stack: What it is ended by.
+        more: Further sections of its configuration.
     """
 
-    def __init__(self, directory, stack):
-        (directory / "vigie.toml").write_text(CONFIG)
+    def __init__(self, directory, stack, more=""):
+        (directory / "vigie.toml").write_text(CONFIG + more)
         listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("http", "cti")}
         for one in listeners.values():
             one.setblocking(False)

@@ -19,14 +19,14 @@ from actors.takeover import held_back
 pytestmark = pytest.mark.system
 
 EXPAND = """-- A column more.
--- serves: 002
+-- serves: 003
 ALTER TABLE closed_session ADD COLUMN note text;
 """
 CONTRACT = """-- Nobody looks for that any more.
 -- contract
 DROP INDEX closed_session_closed;
 """
-CONTRACT_NAME = "004_less.sql"
+CONTRACT_NAME = "005_less.sql"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def shipped(tmp_path, monkeypatch):
     directories = {1: tmp_path / "1", 2: tmp_path / "2"}
     for directory in directories.values():
         shutil.copytree(etc_file("sql"), directory)
-    (directories[2] / "003_more.sql").write_text(EXPAND)
+    (directories[2] / "004_more.sql").write_text(EXPAND)
     (directories[2] / CONTRACT_NAME).write_text(CONTRACT)
 
     def of(release):
@@ -108,17 +108,17 @@ def test_both_versions_work_on_the_schema_until_the_new_one_is_permanent(
 
         other = type(node)()
         shipped(2)
-        permanence.known = 2
+        permanence.known = 3
         new = Release(other, dsn, standby=standby, permanence=permanence)
         new.close(view(2))
         await new.start()
         await other.until(lambda: new.status("schema") == "waiting" and _idle(other))
-        assert await threaded(applied, postgres, dsn) == [1, 2]
+        assert await threaded(applied, postgres, dsn) == [1, 2, 3]
 
         standby.open()
         await new.drained()
         assert new.status("held") == [CONTRACT_NAME]
-        assert await threaded(applied, postgres, dsn) == [1, 2, 3]
+        assert await threaded(applied, postgres, dsn) == [1, 2, 3, 4]
         assert await threaded(has_column, postgres, dsn)
 
         await stores(old, 3)
@@ -132,14 +132,14 @@ def test_both_versions_work_on_the_schema_until_the_new_one_is_permanent(
         permanence.become()
         assert await held_back.missing(other.kernel, new.alarms, names, 20.0) == ""
         assert (new.status("held"), new.status("schema")) == ([], "ready")
-        assert await threaded(applied, postgres, dsn) == [1, 2, 3, 4]
+        assert await threaded(applied, postgres, dsn) == [1, 2, 3, 4, 5]
         await stores(new, 6)
         assert await threaded(stored, postgres, dsn) == {f"c-{number}" for number in range(1, 7)}
 
         shipped(1)
         await restarted(old)
         text = await old.alarmed("schema-refused")
-        assert "004_less.sql was applied by a newer release" in text
+        assert f"{CONTRACT_NAME} was applied by a newer release" in text
         await other.stop_all()
 
     on_node(scenario)

@@ -145,10 +145,23 @@ def enveloped(value):
     return {"closed": value, "by": "vigie"}
 
 
-ENVELOPE = Conversions(up={1: enveloped}, down={2: lambda value: value["closed"]})
+LATER_OUTBOX = outbox_records.VERSION + 1
+ENVELOPE = Conversions(
+    up={**outbox_records.WAYS.up, outbox_records.VERSION: enveloped},
+    down={**outbox_records.WAYS.down, LATER_OUTBOX: lambda value: value["closed"]},
+)
+LATER_REFUSED = outbox_records.REFUSED_VERSION + 1
 REFUSED_ENVELOPE = Conversions(
-    up={1: lambda value: value | {"record": enveloped(value["record"])}},
-    down={2: lambda value: value | {"record": value["record"]["closed"]}},
+    up={
+        **outbox_records.REFUSED_WAYS.up,
+        outbox_records.REFUSED_VERSION: lambda value: (
+            value | {"record": enveloped(value["record"])}
+        ),
+    },
+    down={
+        **outbox_records.REFUSED_WAYS.down,
+        LATER_REFUSED: lambda value: value | {"record": value["record"]["closed"]},
+    },
 )
 LATER_LINK = cti_record.VERSION + 1
 RENAMED = Conversions(
@@ -197,8 +210,12 @@ def of_later():
         cti_record.KIND: Codec(
             LATER_LINK, encode, decoding(LaterLink), *versions.steps("link", RENAMED)
         ),
-        "outbox": Codec(2, encode, decoding(Envelope), *versions.steps("outbox", ENVELOPE)),
-        REFUSED: Codec(2, encode, decoding(Refused), *versions.steps(REFUSED, REFUSED_ENVELOPE)),
+        "outbox": Codec(
+            LATER_OUTBOX, encode, decoding(Envelope), *versions.steps("outbox", ENVELOPE)
+        ),
+        REFUSED: Codec(
+            LATER_REFUSED, encode, decoding(Refused), *versions.steps(REFUSED, REFUSED_ENVELOPE)
+        ),
     }
 
 
@@ -234,7 +251,9 @@ def test_the_release_before_starts_from_all_kinds_of_rows_of_a_later_one(tmp_pat
         with monkeypatch.context() as patch:
             patch.setattr(outbox_records, "OUTBOX_CODEC", of_later()["outbox"])
             body = await asked(new.journal, _body_of_the_outbox)
-            assert outbox_records.row_of(body, 1)[0].closed == CLOSED, "its own drain reads it"
+            assert outbox_records.row_of(body, outbox_records.VERSION)[0].closed == CLOSED, (
+                "its own drain reads it"
+            )
         shutil.copytree(directory.parent, tmp_path / "crashed")
         await new.journal.close()
 
@@ -249,7 +268,12 @@ def test_the_release_before_starts_from_all_kinds_of_rows_of_a_later_one(tmp_pat
     session = Session("0" * 24, "c1", 1.0, 2.0, digits="42", ud={"urgency": "1"})
     assert values[call_saving.KIND] == {"0" * 24: ("ivr", session)}
     assert values[cti_record.KIND] == {"l1": LinkRecord(RECORD, {}, 7.0)}
-    assert outbox_records.kept_aside(msgspec.json.encode(values[REFUSED]["r1"]), 1) == CLOSED
+    assert (
+        outbox_records.kept_aside(
+            msgspec.json.encode(values[REFUSED]["r1"]), outbox_records.REFUSED_VERSION
+        )
+        == CLOSED
+    )
     assert (row.damaged, row.seq, row.columns[0]) == ("", 1, CLOSED.view.session)
 
 

@@ -24,6 +24,8 @@ from actors.customer_access import (
     NotANumber,
 )
 from actors.customer_journeys import CustomerJourney
+from actors.journeys import PreviousCall, SessionJourney
+from actors.reference.live import Reference
 from actors.reference_access import TableRefused
 from actors.reference_messages import Refused, Row, TableInfo
 from actors.releases.port import Releases
@@ -38,6 +40,7 @@ from actors.routing_access import RulesRefused
 from actors.routing_core.agents import Agent
 from actors.routing_core.rules_file import RulesVersion, parse
 from actors.routing_core.waiting import Waiting
+from actors.send_lists import SendLists
 from actors.session_api import (
     Busy,
     Done,
@@ -123,6 +126,12 @@ def row(path, record=ActorRow, **changes):
         "handled": 7,
     }
     return record(**fields | changes)
+
+
+def lists():
+    """One list for all applications."""
+    keys = ("session", "ani", "ud.offer", "auth_level", "customer")
+    return SendLists(Reference(), {"default": keys}, "FR")
 
 
 class FakeTree:
@@ -361,6 +370,25 @@ class FakeSessions:
         return self._did(request, Done(self._keep(msgspec.structs.replace(view, state="closed"))))
 
 
+class FakeJourneys:
+    """One previous call of every session."""
+
+    def __init__(self, sessions):
+        self.sessions = sessions
+
+    async def of(self, session, *, across, calls=None):
+        view = await self.sessions.get(session)
+        found = SessionJourney(session=session, call=view.call, journey=view.journey)
+        if not across:
+            return found
+        before = PreviousCall(
+            session="e" * 20, call="c-0", state="closed", opened=1.0, updated=2.0, link="ani"
+        )
+        return msgspec.structs.replace(
+            found, previous=[before][:calls], complete=False, missing="the database is down"
+        )
+
+
 class FakeReadiness:
     """Readiness as a test sets it."""
 
@@ -563,13 +591,13 @@ def make_site(tmp_path):
 
     def make(**config):
         tokens, operator = open_store(tmp_path, WALL)
-        http_config = HttpConfig(**config)
+        http_config, sessions = HttpConfig(**config), FakeSessions()
         services = Services(
             version="1.2.3",
             config=http_config,
             readiness=FakeReadiness(),
             introspection=FakeTree(),
-            sessions=FakeSessions(),
+            sessions=sessions,
             events=EventHub("ab", keep=50, max_subscriptions=http_config.max_event_streams),
             tokens=tokens,
             metrics=metrics.REGISTRY,
@@ -578,7 +606,8 @@ def make_site(tmp_path):
             alarms=lambda: ALARMS,
             agents=lambda: AGENTS,
             overload=FakeOverload(),
-            send_list=lambda app: ("session", "ani", "ud.offer", "auth_level", "customer"),
+            sent=lists().fields,
+            journeys=FakeJourneys(sessions),
             wall=lambda: WALL,
             database=FakeDatabase(),
             reference=FakeReference(),

@@ -98,6 +98,32 @@ def test_an_application_is_sent_its_list_as_flat_text(site, url):
     }
 
 
+def test_a_journey_is_of_the_call_alone_or_across_calls(site, url):
+    site.post(f"{url}/events", {"ev": "in", "step": "menu"}, scope="ivr")
+    alone = site.get(f"{url}/journey", scope="ivr").json()
+    assert [step["step"] for step in alone["journey"]] == ["menu"]
+    assert (alone["previous"], alone["complete"], alone["missing"]) == ([], True, "")
+    across = site.get(f"{url}/journey?across=1&calls=3", scope="ivr").json()
+    assert [(call["call"], call["link"]) for call in across["previous"]] == [("c-0", "ani")]
+    assert (across["complete"], across["missing"]) == (False, "the database is down")
+    packed = site.get(f"{url}/journey", scope="ivr", headers={"Accept": "application/msgpack"})
+    assert msgpack.unpackb(packed.body) == alone
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("across=2", "across"), ("across=", "across"), ("calls=0", "calls"), ("calls=101", "calls")],
+)
+def test_a_journey_names_what_breaks_a_rule(site, url, query, field):
+    answer = site.get(f"{url}/journey?{query}", scope="ivr")
+    assert answer.rule == (400, "invalid-value", field)
+
+
+@pytest.mark.parametrize(("session", "status"), [(UNKNOWN, 404), (CLOSED, 410), (BUSY, 503)])
+def test_there_is_no_journey_of_a_session_that_does_not_answer(site, session, status):
+    assert site.get(f"/api/v1/sessions/{session}/journey", scope="ivr").status == status
+
+
 def test_a_change_needs_the_tag_of_what_was_read_and_gives_the_next(site, url):
     body = {"set": {"auth_level": 2, "digits": "1234#", "ud.offer": "blue"}, "del": ["ud.old"]}
     answer = change(site, url, body)

@@ -163,7 +163,7 @@ def test_a_session_is_the_one_of_the_json_api(site, session):
     shown = site.get(f"/api/v1/sessions/{session}", scope="ivr").json()
     said = done(ask(site, "GetSession", session=session))
     view = said.content.find(".//{*}session")
-    assert {etree.QName(one).localname for one in view} == {*shown, "durable"}
+    assert {etree.QName(one).localname for one in view} == {*shown, "durable", "prev_call", "ucid"}
     assert (said.text("ani"), said.text("ud/entry/key"), said.text("ud/entry/value")) == (
         "+33612345678",
         "offer",

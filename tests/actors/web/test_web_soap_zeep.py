@@ -63,7 +63,7 @@ def test_every_operation_is_done(client):
     assert ask.GetSession(session).session.ani == "+33612345678"
     found = ask.FindSessions(call="zeep-1", open="1")
     assert [one.session for one in found["items"].item] == [session]
-    sent = ask.GetSendList(session, "welcome")
+    sent = ask.GetSendList(session, "asking")
     assert (sent.rev, plain(sent.fields)) == (
         1,
         {"ani": "+33612345678", "ud.offer": "gold", "auth_level": "0"},
@@ -79,6 +79,11 @@ def test_every_operation_is_done(client):
     step = {"session": session, "ev": "in", "step": "menu", "idempotency_key": "k-1"}
     added = [ask.AddJourneyStep(**step, data=entries(choice=3)) for _ in range(2)]
     assert [(one.noted.steps, one.replayed) for one in added] == [(1, False), (1, True)]
+    again = ask.OpenSession(call="zeep-again", ani="+33612345678").session.session
+    journey = ask.GetJourney(session=again, across="1", calls=5)
+    [before] = journey.previous.item
+    assert (before.call, before.link, before.journey.item[0].step) == ("zeep-1", "ani", "menu")
+    assert journey.complete is False  # the node has no database
     routed = ask.RouteSession(session=session, rp="sales")
     assert (routed.decision.target, routed.decision.rtype) == ("7100", "label")
     closed = ask.CloseSession(session=session, reason="hung up")
