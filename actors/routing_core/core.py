@@ -191,7 +191,7 @@ class RoutingCore:
             rp: the routing point where it waits.
         """
         ground = self._world.ground
-        return rp not in ground.rules.rp and not any(ground.interceptions)
+        return ground.point(rp) is None and not any(ground.interceptions)
 
     def decide(self, request: Request, at: float) -> Facts:
         """Decide and commit.
