@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What reference tables cost: bytes a row, time a read, and how long a load holds the loop.
 
     python scripts/bench/tables.py [--json] [--rows N] [--peer-rows N] [--reads N]
