@@ -15,7 +15,7 @@ once.
 
 Without a DSN a server of its own is started. Ends with 1 where less than 95 % were done of what the
 server can do (of 400/s, where it can do more), the cache path is under 50,000/s, or the thousand
-took more than one query. 15 s with `--seconds 1`, 35 s as it is.
+took more than one query. 20 s with `--seconds 1`, a minute as it is.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from supervision import SHUTDOWN, GenServer, actor_system
 CONNECTIONS = 8
 CALLERS = 64
 QUERY_S = 0.02
-ROUNDS = 2
+ROUNDS = 3
 CUSTOMERS = 10_000
 BURST = 1_000
 SLOW = f"SELECT pg_sleep({QUERY_S})"
