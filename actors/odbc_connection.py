@@ -174,6 +174,8 @@ class OdbcConnection(GenServer):
         self._is("idle")
 
     def _lost(self, why: str, job_id: JobId | None) -> None:
+        if job_id is None:  # it ended while it was idle: what was begun since did not reach it
+            job_id = self.state.job
         self.kernel.report("degraded", self.address.path, part="database connection", why=why)
         self.state.why, self.state.job = why, None
         self._is("connecting")

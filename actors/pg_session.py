@@ -130,7 +130,7 @@ class PgSession:
 
     def connect(self) -> None:
         """Begin; `Connected` or `NotConnected` follows."""
-        self._jobs = Baton()
+        self._jobs, self._busy = Baton(), False
         self._task = asyncio.get_running_loop().create_task(self._live())
         self._task.add_done_callback(self._ended)
 
@@ -197,9 +197,12 @@ class PgSession:
             pid = self._connection.get_server_pid()
             self._event(Connected(f"{version.major}.{version.minor}, process {pid}"))
 
-    def _terminated(self, _: Any) -> None:
-        """Asyncpg has closed the connection; where a job runs, its end tells of it."""
-        if not self._busy:
+    def _terminated(self, connection: Any) -> None:
+        """Asyncpg has closed a connection, and tells a turn later, when there may be another one.
+
+        Where a job runs, its end tells of it.
+        """
+        if connection is self._connection and not self._busy:
             self._lose("the server closed the connection")
             if self._task is not None:
                 self._task.cancel()

@@ -209,6 +209,38 @@ def test_an_idle_connection_that_the_server_ends_is_made_anew(on_node, postgres)
     on_node(scenario)
 
 
+def test_a_query_that_meets_a_connection_which_has_just_ended_is_run_on_another(
+    on_node, postgres, monkeypatch
+):
+    async def scenario(node):
+        await up(node, postgres.dsn())
+        first = node.actor(ROUTER).state.dispatch.idle[0]
+        session = node.actor(first).state.session
+        monkeypatch.setattr(session, "run", lambda *_: session._terminated(session._connection))
+        answer = await run(node, Query(sql="SELECT 1 AS n", repeatable=True))
+        assert answer == Rows([{"n": 1}])
+        await node.until(lambda: states(node) == ["idle", "idle"])
+        assert node.actor(first).status()["connects"] == 2
+
+    on_node(scenario)
+
+
+def test_what_is_told_late_of_a_connection_that_is_gone_does_the_next_one_no_harm(
+    on_node, postgres
+):
+    async def scenario(node):
+        await up(node, postgres.dsn(), connections=1)
+        actor = node.actor(connection(node, 1))
+        session, before = actor.state.session, actor.state.session._connection
+        before.terminate()
+        await node.until(lambda: actor.status()["connects"] == 2 and states(node) == ["idle"])
+        session._terminated(before)
+        assert await run(node, Query(sql="SELECT 1 AS n")) == Rows([{"n": 1}])
+        assert actor.status()["connects"] == 2
+
+    on_node(scenario)
+
+
 def test_the_deadline_covers_the_wait_and_a_full_queue_refuses_at_once(on_node, postgres):
     async def scenario(node):
         await up(node, postgres.dsn(), connections=1, queue_limit=1)
