@@ -52,15 +52,19 @@ CONNECTORS = "odbcConnectors"
 WATCHERS = "database watchers"
 """The group of those who are sent `HostsStand` and `ConnectionFreed`."""
 
-_OUTCOMES: dict[type, str] = {
-    Rows: "ok",
-    Executed: "ok",
-    QueryFailed: "failed",
-    QueryTimeout: "timeout",
-    QueueFull: "queue_full",
-    DatabaseDown: "down",
-    CircuitOpen: "circuit_open",
+_OUTCOMES = {
+    kind: metrics.DB_QUERIES.labels(outcome)
+    for kind, outcome in {
+        Rows: "ok",
+        Executed: "ok",
+        QueryFailed: "failed",
+        QueryTimeout: "timeout",
+        QueueFull: "queue_full",
+        DatabaseDown: "down",
+        CircuitOpen: "circuit_open",
+    }.items()
 }
+_WAIT, _EXEC = metrics.DB_SECONDS.labels("wait"), metrics.DB_SECONDS.labels("exec")
 
 
 class Announce(Struct, frozen=True):
@@ -282,7 +286,7 @@ class ConnectionRouter(GenServer):
     def _measure(self, connection: LocalAddress, job_id: JobId, now: float) -> None:
         job = self.state.dispatch.running.get(connection)
         if job is not None and job.id == job_id and job.sent is not None:
-            metrics.DB_SECONDS.labels("exec").observe(now - job.sent)
+            _EXEC.observe(now - job.sent)
 
     def _do(self, actions: list[dispatch.Action]) -> None:
         for action in actions:
@@ -317,14 +321,14 @@ class ConnectionRouter(GenServer):
 
     def _run(self, connection: Any, job: Job) -> None:
         now = self.now()
-        if not job.repeated:
-            metrics.DB_SECONDS.labels("wait").observe(now - job.arrived)
         self.cast(connection, RunJob(job.id, job.request, max(job.deadline - now, 0.0)))
+        if not job.repeated:
+            _WAIT.observe(now - job.arrived)
 
     def _answer(self, job: Job, answer: DatabaseAnswer) -> None:
         _, timer = self.state.open.pop(job.id)
         self.cancel_timer(timer)
-        metrics.DB_QUERIES.labels(_OUTCOMES[type(answer)]).inc()
+        _OUTCOMES[type(answer)].inc()
         self.reply(job.caller, answer)
 
 

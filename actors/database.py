@@ -27,6 +27,10 @@ BAD_ARGUMENTS = "07000"
 """SQLSTATE dynamic_sql_error: the driver found parameters that do not fit the statement."""
 
 
+UNREADABLE = "22000"
+"""SQLSTATE data_exception: a value that was read has no equal in Python."""
+
+
 class DatabaseUp(Struct, frozen=True):
     """Sent to the members of `USERS` when the database becomes usable, or was so at the start."""
 

@@ -208,13 +208,19 @@ def refused(state: Dispatch, connection: Hashable, job_id: JobId, now: float) ->
 def done(
     state: Dispatch, connection: Hashable, job_id: JobId, answer: DatabaseAnswer, now: float
 ) -> list[Action]:
-    """A connection has run a job and is free again."""
-    actions: list[Action] = []
-    if _runs(state, connection, job_id):
-        job = state.running.pop(connection)
-        actions += _answer(job, answer)
-        actions += _judge(state, job, well=_well(answer), now=now)
-    return actions + said(state, connection, "idle", now)
+    """A connection has run a job and is free again.
+
+    The next job comes first in what is to be done: the server has nothing to do until it is there.
+    """
+    if not _runs(state, connection, job_id):
+        return said(state, connection, "idle", now)
+    job = state.running.pop(connection)
+    told = _answer(job, answer) + _judge(state, job, well=_well(answer), now=now)
+    if connection in state.withdrawn:
+        return told + said(state, connection, "idle", now)
+    state.status[connection] = "idle"
+    state.idle.append(connection)
+    return _serve(state, now) + told
 
 
 def gone(state: Dispatch, connection: Hashable, why: str, now: float) -> list[Action]:

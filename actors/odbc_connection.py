@@ -27,7 +27,7 @@ from actors.connection_router import (
 from actors.connectors.targets import Target
 from actors.database import ROUTER
 from actors.dispatch import JobId, Status
-from actors.pg_session import Connected, Lost, NotConnected, PgSession, Ran
+from actors.pg_session import Broken, Connected, Lost, NotConnected, PgSession, Ran
 from supervision import GenServer, Timeout
 from supervision.eventloop.timers import Timer
 from supervision.reasons import Reason
@@ -117,6 +117,8 @@ class OdbcConnection(GenServer):
                 self._lost(why, job_id)
             case NotConnected(why):
                 self._not_connected(why)
+            case Broken(error):
+                raise error
             case Timeout():
                 self._connect()
             case _:
@@ -172,6 +174,8 @@ class OdbcConnection(GenServer):
         self._is("idle")
 
     def _lost(self, why: str, job_id: JobId | None) -> None:
+        if job_id is None:  # it ended while it was idle: what was begun since did not reach it
+            job_id = self.state.job
         self.kernel.report("degraded", self.address.path, part="database connection", why=why)
         self.state.why, self.state.job = why, None
         self._is("connecting")

@@ -15,7 +15,7 @@ from actors.connectors.host_roles import Role, Seen
 from actors.connectors.targets import Target
 from actors.database import ROUTER, DatabaseAnswer, Query, Rows
 from actors.database_words import words
-from actors.pg_session import Connected, Lost, NotConnected, PgSession, Ran
+from actors.pg_session import Broken, Connected, Lost, NotConnected, PgSession, Ran
 from supervision import GenServer, Timeout
 from supervision.eventloop.timers import Timer
 from supervision.reasons import Reason
@@ -98,6 +98,8 @@ class OdbcConnector(GenServer):
             case Lost(why) | NotConnected(why):
                 self._is("unreachable", why=why)
                 self._later("connect")
+            case Broken(error):
+                raise error
             case Timeout(payload="ask"):
                 self._ask()
             case Timeout():

@@ -3,20 +3,25 @@
 Whatever takes time runs in one task of the loop, so that the actor stays answerable; what comes of
 it is told as an event. A session can be abandoned at any moment, also in the middle of a query: the
 query is cancelled and the connection closed behind the scenes, within a bound.
+
+The task lives as long as the connection and is handed one job after the other: it sends each as
+soon as it is handed, before anything else that the loop has to do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import asyncpg
 from msgspec import Struct
 
+from actors.connectors.baton import Baton
 from actors.database import (
     BAD_ARGUMENTS,
+    UNREADABLE,
     DatabaseAnswer,
     DatabaseRequest,
     Execute,
@@ -43,6 +48,8 @@ _PARAMETER = re.compile(r"invalid input for query argument \$\d+")
 """How the driver begins when it refuses a parameter, which it then quotes."""
 
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_VALUE_ERRORS = (ValueError, ArithmeticError)
+"""What Python says of a value of PostgreSQL's that it has none for, such as a date in 20,000."""
 
 # Closing goes on when nobody else holds the task any more.
 _closing: set[asyncio.Task[None]] = set()
@@ -83,7 +90,16 @@ class Lost(Struct, frozen=True):
     id: JobId | None = None
 
 
-SessionEvent: TypeAlias = Connected | NotConnected | Ran | Lost
+class Broken(Struct, frozen=True):
+    """The session has ended by a mistake in the program, which its actor is to end with."""
+
+    error: BaseException
+
+
+SessionEvent: TypeAlias = Connected | NotConnected | Ran | Lost | Broken
+
+
+_Job: TypeAlias = tuple[JobId, DatabaseRequest, float]
 
 
 class PgSession:
@@ -109,10 +125,14 @@ class PgSession:
         self._name = name
         self._connection: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._jobs: Baton[_Job] = Baton()
+        self._busy = False
 
     def connect(self) -> None:
         """Begin; `Connected` or `NotConnected` follows."""
-        self._begin(self._connect())
+        self._jobs, self._busy = Baton(), False
+        self._task = asyncio.get_running_loop().create_task(self._live())
+        self._task.add_done_callback(self._ended)
 
     def run(self, job_id: JobId, request: DatabaseRequest, timeout_s: float) -> None:
         """Run a job on an idle session; `Ran` or `Lost` follows.
@@ -122,7 +142,8 @@ class PgSession:
             request: What is run.
             timeout_s: After this it is cancelled.
         """
-        self._begin(self._run(job_id, request, timeout_s))
+        self._busy = True
+        self._jobs.hand((job_id, request, timeout_s))
 
     def abandon(self) -> None:
         """End without waiting; nothing is told any more."""
@@ -142,12 +163,21 @@ class PgSession:
         if connection is not None:
             await _close(connection)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(work)
-
     def _event(self, event: SessionEvent) -> None:
         if self._tell is not None:
             self._tell(event)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._event(Broken(error))
+
+    async def _live(self) -> None:
+        """Connect, and run what is handed until the connection is lost."""
+        jobs = self._jobs
+        await self._connect()
+        while self._connection is not None:
+            await self._run(*await jobs)
 
     async def _connect(self) -> None:
         try:
@@ -167,38 +197,49 @@ class PgSession:
             pid = self._connection.get_server_pid()
             self._event(Connected(f"{version.major}.{version.minor}, process {pid}"))
 
-    def _terminated(self, _: Any) -> None:
-        """Asyncpg has closed the connection; where a job runs, its end tells of it."""
-        if self._task is None or self._task.done():
+    def _terminated(self, connection: Any) -> None:
+        """Asyncpg has closed a connection, and tells a turn later, when there may be another one.
+
+        Where a job runs, its end tells of it.
+        """
+        if connection is self._connection and not self._busy:
             self._lose("the server closed the connection")
+            if self._task is not None:
+                self._task.cancel()
 
     def _lose(self, why: str, job_id: JobId | None = None) -> None:
+        self._busy = False
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
             self._event(Lost(why, job_id))
 
+    def _ran(self, job_id: JobId, answer: DatabaseAnswer) -> None:
+        self._busy = False
+        self._event(Ran(job_id, answer))
+
     async def _run(self, job_id: JobId, request: DatabaseRequest, timeout_s: float) -> None:
         try:
-            async with asyncio.timeout(timeout_s + RECOVER_S):
-                answer = await self._answer(request, timeout_s)
+            answer = await self._answer(request, timeout_s)
         except TimeoutError:
             self._lose("a cancelled query did not end", job_id)
         except (OSError, *_DRIVER_ERRORS) as error:
             self._job_failed(job_id, error)
+        except _VALUE_ERRORS as error:
+            self._unreadable(job_id, error)
         else:
-            self._event(Ran(job_id, answer))
+            self._ran(job_id, answer)
             if self._connection.is_closed():
                 self._lose("the server closed the connection")
 
     async def _answer(self, request: DatabaseRequest, timeout_s: float) -> DatabaseAnswer:
         try:
-            async with asyncio.timeout(timeout_s):
-                return await _carry_out(self._connection, request)
+            return await _carry_out(self._connection, request, timeout_s)
         except TimeoutError:
             # asyncpg has asked the server to cancel it: wait until it has, so that the next query
             # does not pay for this one.
-            await self._connection.execute("SELECT 1")
+            async with asyncio.timeout(RECOVER_S):
+                await self._connection.execute("SELECT 1")
             return QueryTimeout("exec", timeout_s)
 
     def _job_failed(self, job_id: JobId, error: Exception) -> None:
@@ -207,26 +248,37 @@ class PgSession:
         if lost or self._connection.is_closed():
             self._lose(_words(error), job_id)
         else:
-            self._event(Ran(job_id, QueryFailed(sqlstate, _message(error))))
+            self._ran(job_id, QueryFailed(sqlstate, _message(error)))
+
+    def _unreadable(self, job_id: JobId, error: Exception) -> None:
+        """Tell that Python has no such value; not which one, it is the caller's data."""
+        if self._connection.is_closed():
+            self._lose(type(error).__name__, job_id)
+        else:
+            why = f"a value has no equal in Python ({type(error).__name__})"
+            self._ran(job_id, QueryFailed(UNREADABLE, why))
 
 
-async def _carry_out(connection: Any, request: DatabaseRequest) -> DatabaseAnswer:
-    match request:
+async def _carry_out(connection: Any, request: DatabaseRequest, timeout_s: float) -> DatabaseAnswer:
+    match request:  # for one statement the driver's own deadline, which costs half of asyncio's
         case Query(sql=sql, args=args):
-            return Rows([dict(record) for record in await connection.fetch(sql, *args)])
+            records = await connection.fetch(sql, *args, timeout=timeout_s)
+            return Rows([dict(record) for record in records])
         case Execute(sql=sql, args=args):
-            return Executed(_count(await connection.execute(sql, *args)))
-        case ExecuteMany(sql=sql, rows=rows):
-            await connection.executemany(sql, rows)
-            return Executed(len(rows))
-        case Transaction(statements=statements):
-            return await _transaction(connection, statements)
+            return Executed(_count(await connection.execute(sql, *args, timeout=timeout_s)))
+        case _:
+            # What undoes them when the time is over may not end either.
+            async with asyncio.timeout(timeout_s + RECOVER_S), asyncio.timeout(timeout_s):
+                return await _carry_out_all(connection, request)
 
 
-async def _transaction(connection: Any, statements: tuple[Execute, ...]) -> Executed:
+async def _carry_out_all(connection: Any, request: ExecuteMany | Transaction) -> Executed:
+    if isinstance(request, ExecuteMany):
+        await connection.executemany(request.sql, request.rows)
+        return Executed(len(request.rows))
     count = 0
     async with connection.transaction():
-        for statement in statements:
+        for statement in request.statements:
             count += _count(await connection.execute(statement.sql, *statement.args))
     return Executed(count)
 

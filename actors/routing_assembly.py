@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.reference_assembly import ref_server_args
+from actors.reference_config import calendars
 from actors.routing import table_of
 from actors.routing_config import rules_path
 from actors.routing_desk import RoutingDesk
@@ -39,5 +40,6 @@ def routing_parts(
     """
     shelf = RulesShelf(data / APPLIED, rules_path(config.routing.rules))
     tables = ref_server_args(config, data, standby, sessions)
-    desk = RoutingDesk(table_of(config), config.routing.region, shelf, tables.reference)
-    return tables, desk
+    table, region = table_of(config), config.routing.region
+    openings = calendars(config.reference)
+    return tables, RoutingDesk(table, region, shelf, tables.reference, openings)

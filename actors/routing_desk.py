@@ -7,21 +7,26 @@ next one too, and agents and calls tell of themselves again.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from actors.reference.live import Reference as LiveTables
 from actors.router_waiting import WaitingCalls
+from actors.routing import RoutingTable
 from actors.routing_core.core import RoutingCore
 from actors.routing_core.rules_file import NO_RULES
 from actors.routing_core.steps import platform_of
 from actors.routing_customers import of_hit, shown
+from actors.routing_points import NodeHours, PointHours, RoutingPoints
 from actors.routing_reference import customer, reference
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.agent_table import AgentTable
-    from actors.routing import RoutingTable
+    from actors.calendars.hours import Calendar
     from actors.routing_core.facts import Customer, World
     from actors.routing_core.floor import FloorState
     from actors.routing_core.rules_file import RuleSet, RulesVersion
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from actors.session_api import SessionView
 
 REGION = "FR"
+NO_CALENDARS: Mapping[str, Calendar] = MappingProxyType({})
 
 
 class RoutingDesk:
@@ -40,9 +46,10 @@ class RoutingDesk:
         region: where numbers without a prefix are read, ISO 3166-1.
         shelf: where rules come from; None: there are none.
         tables: the reference tables; None: they are empty.
+        calendars: of the node, by name.
 
     Attributes:
-        table: as given.
+        table: as given, and the targets of points that only ``infoRP`` has.
         tables: the reference tables.
         source: the file that the rules in force are from; empty where there are none.
         lookups: how customers are looked up that no table knows; None: they are not.
@@ -59,14 +66,17 @@ class RoutingDesk:
         region: str = REGION,
         shelf: RulesShelf | None = None,
         tables: LiveTables | None = None,
+        calendars: Mapping[str, Calendar] = NO_CALENDARS,
     ) -> None:
-        self.table = table
+        self.tables = LiveTables() if tables is None else tables
+        points = RoutingPoints(table.points, self.tables)
+        self.table = RoutingTable(points, table.default_target)
         self.shelf = shelf
         self.ruleset: RuleSet = NO_RULES
         self.source = ""
         self._region = region
-        self.tables = LiveTables() if tables is None else tables
-        self._reference = reference(self.tables)
+        openings = {name: NodeHours(calendar) for name, calendar in calendars.items()}
+        self._reference = reference(self.tables, PointHours(table.points, self.tables), openings)
         self.agents: AgentTable | None = None
         self.lookups: Lookups | None = None
         self.waiting = WaitingCalls()

@@ -10,7 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.reference.table import Table
-from actors.routing_core.facts import LAST_EPOCH_S, Customer, Reference
+from actors.routing_core.facts import (
+    LAST_EPOCH_S,
+    NO_OPENINGS,
+    NO_POINTS,
+    Customer,
+    Reference,
+)
 from actors.routing_core.interception import Hit
 from actors.routing_core.rules import FOREVER, Interception, Service
 
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
     from actors.reference import records
     from actors.reference.live import Reference as LiveTables
     from actors.reference.live import Tables
+    from actors.routing_core.opening import Hours
+    from actors.routing_core.rules import Point
 
 T = TypeVar("T")
 
@@ -88,17 +96,25 @@ class LiveNumbers:
         return Hit(name, key, _entry(rule))
 
 
-def reference(tables: LiveTables) -> Reference:
+def reference(
+    tables: LiveTables,
+    points: Mapping[str, Point] = NO_POINTS,
+    openings: Mapping[str, Hours] = NO_OPENINGS,
+) -> Reference:
     """The tables that the routing core looks into beside those of its rules.
 
     Args:
         tables: of the node.
+        points: what is to be known of routing points, beside their targets.
+        openings: the node's calendars, by name.
     """
     return Reference(
         interceptions=(LiveNumbers(tables),),
         platforms=LiveColumn(tables, "PRDPTF", _platform),
         number_platforms=LiveColumn(tables, "msisdnPTF", _platform),
         services=LiveColumn(tables, "allSerTech", _service),
+        points=points,
+        openings=openings,
     )
 
 

@@ -29,6 +29,7 @@ WORKERS = "4"
 CONFORMANCE_WORKERS = "12"
 BENCHES: dict[str, tuple[str, ...]] = {
     "actors": (),
+    "odbc": ("--seconds=2",),
     "recovery": ("--sessions=1000,20000", "--seconds=3", "--rounds=2"),
     "queueing": (),
     "routing": (),

@@ -87,6 +87,17 @@ def test_the_bench_of_the_call_path_asks_reads_and_writes_at_once_and_loses_noth
 
 
 @pytest.mark.system
+@pytest.mark.timeout(120)
+def test_the_bench_of_the_database_stands_beside_a_pool_and_what_the_server_can_do():
+    rows = run("odbc", "--seconds=0.2")["rows"]
+    peers = {row["peer"] for row in rows}
+    assert peers >= {"asyncpg pool", "8 bare connections", "8 times one connection"}
+    values = {row["what"]: row["value"] for row in rows}
+    assert 0 < values["the same, of what the server can do"] <= 110
+    assert values["queries for 1000 callers of one number"] == 1
+
+
+@pytest.mark.system
 def test_the_bench_of_tables_stands_beside_a_dict_of_dicts():
     report = run("tables", "--rows=3000", "--peer-rows=3000", "--reads=500")
     rows = {row["what"]: row for row in report["rows"]}

@@ -41,6 +41,13 @@ def formulas():
 
 
 @pytest.mark.system
+def test_every_call_is_treated_as_the_recursion_says():
+    _, rows, _ = run("--calls=4000", "--many=1000", "--runs=2", "--decisions=100")
+    odd = [row for what, row in rows.items() if "treats otherwise" in what]
+    assert [(row["value"], row["unit"]) for row in odd] == [(0, "of 8,000")] * 4
+
+
+@pytest.mark.system
 def test_the_formulas_are_those_of_the_tables(formulas):
     assert formulas["b"] == pytest.approx(0.1217, abs=1e-4)
     assert formulas["c"] == pytest.approx(0.4092, abs=1e-4)
@@ -50,10 +57,11 @@ def test_the_formulas_are_those_of_the_tables(formulas):
 
 @pytest.mark.system
 def test_a_short_run_is_near_theory_and_prints_what_the_contract_says():
-    _, rows, _ = run("--calls=4000", "--decisions=500")
+    _, rows, said = run("--calls=2000", "--many=20000", "--runs=2", "--decisions=500")
     for row in rows.values():
         if (row["peer"] or "").startswith("Erlang") and row["unit"] == "%":
             assert row["value"] == pytest.approx(row["peer_value"], rel=0.25), row
+    assert "12 agents at 75%: recursion, mean wait: " in said  # too short to tell
     assert rows["decision, all steps: mean CPU time"]["value"] > 0
 
 

@@ -230,7 +230,7 @@ class RoutingCore:
             rp: the routing point where it waits.
         """
         ground = self._world.ground
-        return rp not in ground.rules.rp and not any(ground.interceptions)
+        return ground.point(rp) is None and not any(ground.interceptions)
 
     def need(self, request: Request, at: float) -> Need:
         """What has to be known of the customer before a call can be decided.

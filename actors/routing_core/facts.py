@@ -10,19 +10,21 @@ from msgspec import Struct
 from actors.routing import Decision, RoutingTable
 from actors.routing_core.customer_use import Need, needs
 from actors.routing_core.interception import NumberList, numbers
-from actors.routing_core.opening import Opening, opening
-from actors.routing_core.rules import Service
+from actors.routing_core.opening import Hours, Opening, opening
+from actors.routing_core.rules import Point, Service
 from actors.routing_core.waiting import Extra
 from protocols.numbering import Number
 
 if TYPE_CHECKING:
     from actors.routing_core.floor import Floor
-    from actors.routing_core.rules import Point, Rules
+    from actors.routing_core.rules import Rules
     from actors.routing_core.rules_file import RuleSet, RulesVersion
 
 NOBODY = Number("", "unknown")
 NO_DATA: Mapping[str, str] = {}
 NO_SERVICES: Mapping[str, Service] = {}
+NO_POINTS: Mapping[str, Point] = {}
+NO_OPENINGS: Mapping[str, Hours] = {}
 LAST_EPOCH_S = 253_370_764_800.0
 """The beginning of the year 9999: calendars know no moment beyond."""
 
@@ -158,12 +160,16 @@ class Reference(Struct, frozen=True):
         platforms: by product (PRDPTF).
         number_platforms: by number (msisdnPTF).
         services: by code (allSerTech).
+        points: what is to be known of routing points (infoRP).
+        openings: calendars by name.
     """
 
     interceptions: tuple[NumberList, ...] = ()
     platforms: Mapping[str, str] = NO_DATA
     number_platforms: Mapping[str, str] = NO_DATA
     services: Mapping[str, Service] = NO_SERVICES
+    points: Mapping[str, Point] = NO_POINTS
+    openings: Mapping[str, Hours] = NO_OPENINGS
 
 
 NO_REFERENCE = Reference()
@@ -194,7 +200,11 @@ class Ground(Struct, frozen=True):
 
     def point(self, rp: str) -> Point | None:
         """The rules of a routing point, if there are any."""
-        return self.rules.rp.get(rp)
+        return self.rules.rp.get(rp) or self.reference.points.get(rp)
+
+    def hours(self, calendar: str) -> Hours | None:
+        """When a calendar is open; None where there is none of that name."""
+        return self.openings.get(calendar) or self.reference.openings.get(calendar)
 
     def service(self, code: str) -> Service | None:
         """A technical service, if it is known."""

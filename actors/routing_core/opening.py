@@ -7,7 +7,7 @@ say. One that ends at or before its beginning goes on into the next day.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
@@ -27,6 +27,17 @@ Span = tuple[int, int]
 Spans = tuple[Span, ...]
 
 
+class Hours(Protocol):
+    """When something is open: a calendar of the rules, or one from elsewhere."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose wall clock counts."""
+
+    def is_open(self, at: float) -> bool:
+        """Whether it is open at a moment, seconds since the epoch."""
+
+
 class Opening(Struct, frozen=True):
     """A calendar, made ready.
 
@@ -41,6 +52,20 @@ class Opening(Struct, frozen=True):
     week: tuple[Spans, ...]
     yearly: Mapping[tuple[int, int], Spans]
     dated: Mapping[date, Spans]
+
+    def is_open(self, at: float) -> bool:
+        """Whether a calendar is open.
+
+        Args:
+            at: seconds since the epoch.
+        """
+        local = datetime.fromtimestamp(at, self.zone)
+        minute = local.hour * HOUR_MIN + local.minute
+        today = local.date()
+        if any(start <= minute < end for start, end in _of(self, today)):
+            return True
+        late = minute + DAY_MIN
+        return any(late < end for _, end in _of(self, today - timedelta(days=1)))
 
 
 def known_zone(name: str) -> bool:
@@ -73,27 +98,11 @@ def opening(calendar: Calendar) -> Opening:
     return Opening(ZoneInfo(calendar.zone), spans, yearly, dated)
 
 
-def is_open(hours: Opening, at: float) -> bool:
-    """Whether a calendar is open.
-
-    Args:
-        hours: of `opening`.
-        at: seconds since the epoch.
-    """
-    local = datetime.fromtimestamp(at, hours.zone)
-    minute = local.hour * HOUR_MIN + local.minute
-    today = local.date()
-    if any(start <= minute < end for start, end in _of(hours, today)):
-        return True
-    late = minute + DAY_MIN
-    return any(late < end for _, end in _of(hours, today - timedelta(days=1)))
-
-
-def local_time(hours: Opening, at: float) -> str:
+def local_time(hours: Hours, at: float) -> str:
     """A moment as the calendar's zone reads it, for people.
 
     Args:
-        hours: of `opening`.
+        hours: of the calendar.
         at: seconds since the epoch.
     """
     return datetime.fromtimestamp(at, hours.zone).strftime("%Y-%m-%d %H:%M %Z")

@@ -14,7 +14,7 @@ from actors.routing import Decision, decide, late_default
 from actors.routing_core import interception
 from actors.routing_core.conditions import meets
 from actors.routing_core.facts import Facts, Request, World
-from actors.routing_core.opening import is_open, local_time
+from actors.routing_core.opening import local_time
 from actors.routing_core.waiting import Extra
 from protocols.numbering import normalise
 
@@ -137,10 +137,10 @@ def enter_point(world: World, facts: Facts) -> Facts:
     point = world.ground.point(rp)
     if point is None:
         return replace(facts, rp=rp, why=(*facts.why, f"routing point {rp}: no rules"))
-    opening = world.ground.openings.get(point.calendar)
+    opening = world.ground.hours(point.calendar)
     if opening is None:
         return replace(facts, rp=rp, why=(*facts.why, f"routing point {rp}: always open"))
-    if is_open(opening, facts.at):
+    if opening.is_open(facts.at):
         why = f"routing point {rp}: open, calendar {point.calendar}"
         return replace(facts, rp=rp, why=(*facts.why, why))
     when = local_time(opening, facts.at)
@@ -216,8 +216,8 @@ def _intercepted_type(hit: Hit) -> RouteType:
 
 
 def _is_served(world: World, service: Service, at: float) -> bool:
-    opening = world.ground.openings.get(service.calendar)
-    return opening is None or is_open(opening, at)
+    opening = world.ground.hours(service.calendar)
+    return opening is None or opening.is_open(at)
 
 
 def _extra(skills: Iterable[tuple[str, int]]) -> Extra:

@@ -56,7 +56,7 @@ __all__ = ["RESUME_LOST", "Link", "WrongPhaseError"]
 
 RESUME_LOST = "resume-lost"
 
-REQUESTS = frozenset({"route.request", "reroute.request"})
+REQUESTS = ("route.request", "reroute.request")  # no set: a peer's `t` may be a map, without a hash
 
 
 ENDS = frozenset({"cleared", "abandoned"})

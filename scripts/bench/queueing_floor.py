@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import random
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from actors.config import RoutingPoint
 from actors.routing import RoutingTable
@@ -15,44 +16,110 @@ from actors.routing_core.rules_file import parse
 from protocols.numbering import Number
 
 HANDLE_S = 180.0
-WARM_UP = 0.02
-"""The share of calls that is not counted: the floor is empty at first."""
 CALLER = Number("+33142345678", "public")
 AGENTS, POINTS, SKILLS = 500, 50, 10
 
 
-@dataclass
-class Seen:
-    """What became of the calls of a simulation.
+@dataclass(frozen=True)
+class Case:
+    """A queue of equal agents.
 
     Attributes:
-        calls: how many there were.
-        waited: how many had to wait.
-        wait_s: how long all of them did, together.
-        expected_s: how long the core had said that those who waited would.
-        lost: how many were let in nowhere.
-        by_agent: calls by agent.
+        agents: how many.
+        share: of their time that calls take.
+        waiting: whether calls may wait; else those that find nobody are turned away.
     """
 
-    calls: int = 0
-    waited: int = 0
-    wait_s: float = 0.0
-    expected_s: float = 0.0
-    lost: int = 0
-    by_agent: dict[str, int] = field(default_factory=dict)
+    agents: int
+    share: float
+    waiting: bool = True
+
+    @property
+    def load(self) -> float:
+        """Calls arriving in the time that one takes, erlangs."""
+        return self.agents * self.share
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of calls.
+
+    Attributes:
+        calls: how many.
+        waited: how many had to wait.
+        wait_s: how long they waited, together.
+        lost: how many were turned away.
+    """
+
+    calls: int
+    waited: int
+    wait_s: float
+    lost: int
+
+
+def tally(waits: Iterable[float | None]) -> Tally:
+    """Count calls.
+
+    Args:
+        waits: how long each waited, seconds; None where it was turned away.
+    """
+    calls = waited = lost = 0
+    wait_s = 0.0
+    for wait in waits:
+        calls += 1
+        if wait is None:
+            lost += 1
+        elif wait:
+            waited += 1
+            wait_s += wait
+    return Tally(calls, waited, wait_s, lost)
+
+
+def arrivals(case: Case, seed: int, calls: int) -> Iterator[tuple[float, float]]:
+    """When calls come, and how long each takes, seconds: both exponential."""
+    rng = random.Random(seed)  # noqa: S311 - chance that can be repeated
+    now, rate = 0.0, case.load / HANDLE_S
+    for _ in range(calls):
+        now += rng.expovariate(rate)
+        yield now, rng.expovariate(1 / HANDLE_S)
+
+
+def recursion(case: Case, seed: int, calls: int) -> Iterator[float | None]:
+    """What becomes of calls that are served in their order: Kiefer's and Wolfowitz' recursion.
+
+    Who is free first takes the next call: all that is needed is when each agent will be.
+
+    Args:
+        case: the queue.
+        seed: of all chance; the calls are those of a simulation with this seed.
+        calls: how many.
+
+    Yields:
+        How long each waits, seconds; None where it is turned away.
+    """
+    free = [0.0] * case.agents
+    for at, takes_s in arrivals(case, seed, calls):
+        begins = max(at, free[0])
+        if begins > at and not case.waiting:
+            yield None
+            continue
+        heapq.heapreplace(free, begins + takes_s)
+        yield begins - at
 
 
 class Simulation:
-    """One queue of equal agents in virtual time.
+    """The routing core with one queue of equal agents in virtual time.
 
     Args:
-        agents: how many.
-        load: the share of their time that calls take.
+        case: the queue.
         seed: of all chance.
-        waiting: whether calls may wait.
+
+    Attributes:
+        waits: how long each call waited, seconds; None where it was turned away.
+        expected_s: how long those that waited had been told that they would, together.
     """
 
-    def __init__(self, agents: int, load: float, seed: int, *, waiting: bool) -> None:
+    def __init__(self, case: Case, seed: int) -> None:
         rules = f"""
             version = 1
             [rp.q]
@@ -62,59 +129,53 @@ class Simulation:
             skills = {{ s = 1 }}
             handle_s = {HANDLE_S}
             max_wait_s = 86400
-            max_calls = {1_000_000 if waiting else 0}
+            max_calls = {1_000_000 if case.waiting else 0}
             reserve_s = 3600
             dissuasion = {{ target = "busy" }}
         """
         self.core = RoutingCore(RoutingTable({}, "7000"), "FR", parse(rules.encode(), "bench"))
-        self.rng = random.Random(seed)  # noqa: S311 - chance that can be repeated
-        self.rate = agents * load / HANDLE_S
-        self.now = 0.0
-        self.busy: list[tuple[float, str]] = []
-        self.seen = Seen()
-        for index in range(agents):
+        self.case, self.seed = case, seed
+        self.waits: list[float | None] = []
+        self.expected_s = 0.0
+        self._busy: list[tuple[float, str]] = []
+        self._takes_s: dict[str, float] = {}
+        for index in range(case.agents):
             self.core.tell(AgentEvent(f"a{index}", "ready", 0.0, skills={"s": 1}))
 
-    def run(self, calls: int) -> Seen:
-        """Have calls arrive until so many have been counted."""
-        first = int(calls * WARM_UP)
-        for index in range(first + calls):
-            if index == first:
-                self.seen = Seen()
-            self.now += self.rng.expovariate(self.rate)
-            self.end_until(self.now)
-            self.arrive(f"c{index}")
-        self.end_until(float("inf"))
-        return self.seen
+    def run(self, calls: int) -> None:
+        """Have so many calls arrive."""
+        for index, (at, takes_s) in enumerate(arrivals(self.case, self.seed, calls)):
+            self._takes_s[f"c{index}"] = takes_s
+            self._end_until(at)
+            self._arrive(f"c{index}", at)
+        self._end_until(float("inf"))
 
-    def arrive(self, call: str) -> None:
-        """A call comes."""
-        self.seen.calls += 1
-        facts = self.core.decide(Request(call=call, rp="q", number=CALLER), self.now)
+    def _arrive(self, call: str, at: float) -> None:
+        facts = self.core.decide(Request(call=call, rp="q", number=CALLER), at)
         assert facts.decision is not None
         if facts.choice.kind == "agent":
-            self.begin(facts.choice.agent, self.now)
+            self.waits.append(0.0)
+            self._begin(facts.choice.agent, call, at)
         elif facts.choice.kind == "wait":
-            self.seen.waited += 1
-            self.seen.expected_s += facts.expected_wait_s or 0.0
+            self.waits.append(float("nan"))  # until it is known
+            self.expected_s += facts.expected_wait_s or 0.0
         else:
-            self.seen.lost += 1
+            self.waits.append(None)
+            del self._takes_s[call]
 
-    def begin(self, agent: str, at: float) -> None:
-        """An agent takes a call."""
-        self.seen.by_agent[agent] = self.seen.by_agent.get(agent, 0) + 1
+    def _begin(self, agent: str, call: str, at: float) -> None:
         self.core.tell(AgentEvent(agent, "busy", at))
-        heapq.heappush(self.busy, (at + self.rng.expovariate(1 / HANDLE_S), agent))
+        heapq.heappush(self._busy, (at + self._takes_s.pop(call), agent))
 
-    def end_until(self, until: float) -> None:
+    def _end_until(self, until: float) -> None:
         """Agents have done with their calls, and take those that wait."""
-        while self.busy and self.busy[0][0] <= until:
-            at, agent = heapq.heappop(self.busy)
+        while self._busy and self._busy[0][0] <= until:
+            at, agent = heapq.heappop(self._busy)
             self.core.tell(AgentEvent(agent, "ready", at))
             waiting = self.core.next_call(agent, at)
             if waiting is not None:
-                self.seen.wait_s += at - waiting.since
-                self.begin(agent, at)
+                self.waits[int(waiting.call[1:])] = at - waiting.since
+                self._begin(agent, waiting.call, at)
 
 
 def large_core(rng: random.Random) -> RoutingCore:

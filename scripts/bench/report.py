@@ -14,6 +14,7 @@ FAR_BYTES, NEAR_BYTES = 128 << 20, 4 << 10
 """Memory that no cache holds, and memory that the first one does."""
 
 READS = 100_000
+FEW = 100
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,14 @@ def publish(name: str, rows: list[Row], *, as_json: bool) -> None:
     print(f"{name} on {machine()}\n")
     print(f"{'what':<46}{'ours':>12} {'unit':<12}{'peer':<22}{'its own':>12}{'ratio':>9}")
     for row in rows:
-        peer_value = "" if row.peer_value is None else f"{row.peer_value:,.0f}"
+        peer_value = "" if row.peer_value is None else figure(row.peer_value)
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         print(
-            f"{row.what:<46}{row.value:>12,.0f} {row.unit:<12}{row.peer:<22}"
+            f"{row.what:<46}{figure(row.value):>12} {row.unit:<12}{row.peer:<22}"
             f"{peer_value:>12}{ratio:>9}"
         )
+
+
+def figure(value: float) -> str:
+    """A figure as a table has it: whole, or with two decimals where it is less than 100."""
+    return f"{value:,.0f}" if abs(value) >= FEW or value == int(value) else f"{value:.2f}"

@@ -316,6 +316,15 @@ def test_when_no_host_is_left_reads_fail_at_once_until_one_probe_has_succeeded()
     assert runs(dispatch.submit(state, read(24), 2.2)) == [("a", 24)]
 
 
+def test_the_next_job_is_given_to_a_freed_connection_before_anybody_is_told():
+    state = router("a")
+    dispatch.submit(state, job(1), 0.0)
+    dispatch.submit(state, job(2), 0.0)
+    first, second = dispatch.done(state, "a", (1, 1), DONE, 0.1)
+    assert (first.connection, first.job.id) == ("a", (1, 2))
+    assert (second.job.id, second.answer) == ((1, 1), DONE)
+
+
 def test_a_connection_that_is_withdrawn_ends_what_it_runs_and_gets_nothing_more():
     state = router("a", "b")
     dispatch.submit(state, job(1), 0.0)

@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 
+from actors import pg_session
 from actors.config import DatabaseConfig
 from actors.connection_router import ConnectionRouter
 from actors.database import (
     NOT_CONFIGURED,
     OUTCOME_UNKNOWN,
     ROUTER,
+    UNREADABLE,
     USERS,
     DatabaseDown,
     DatabaseGone,
@@ -151,6 +153,90 @@ def test_a_slow_query_is_cancelled_at_its_deadline_and_its_connection_serves_aga
         assert node.actor(connection(node, 1)).status()["connects"] == 1
         active = "SELECT count(*) AS n FROM pg_stat_activity WHERE query = $1 AND state = 'active'"
         assert await run(node, Query(sql=active, args=(SLOW,))) == Rows([{"n": 0}])
+
+    on_node(scenario)
+
+
+@pytest.mark.parametrize("value", ["'20000-01-01'::date", "'20000-01-01'::timestamp"])
+def test_a_value_that_python_has_no_equal_for_is_told_and_costs_no_connection(
+    on_node, postgres, value
+):
+    async def scenario(node):
+        await up(node, postgres.dsn(), connections=1)
+        answer = await run(node, Query(sql=f"SELECT {value} AS secret"))
+        assert answer.sqlstate == UNREADABLE
+        assert "20000" not in answer.message
+        assert await run(node, Query(sql="SELECT 1 AS n")) == Rows([{"n": 1}])
+        assert node.actor(connection(node, 1)).status()["connects"] == 1
+
+    on_node(scenario)
+
+
+def test_a_mistake_in_the_program_ends_the_connection_and_another_one_serves(
+    on_node, postgres, monkeypatch
+):
+    async def scenario(node):
+        await up(node, postgres.dsn(), connections=1)
+        with monkeypatch.context() as patched:
+            patched.setattr(pg_session, "Rows", None)
+            answer = await run(node, Query(sql="SELECT 1", timeout_ms=1_000))
+        assert answer.sqlstate == OUTCOME_UNKNOWN
+        assert len(node.reported("crash")) == 1
+        await node.until(lambda: states(node) == ["idle"])
+        assert isinstance(await run(node, Query(sql="SELECT 1")), Rows)
+
+    on_node(scenario)
+
+
+def test_an_idle_connection_that_the_server_ends_is_made_anew(on_node, postgres):
+    async def scenario(node):
+        await up(node, postgres.dsn())
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'vigie' AND pid <> pg_backend_pid()"
+        )
+        assert len((await run(node, Query(sql=ended))).rows) == 1
+        await node.until(
+            lambda: (
+                sorted(node.actor(connection(node, n)).status()["connects"] for n in (1, 2))
+                == [1, 2]
+            )
+        )
+        await node.until(lambda: states(node) == ["idle", "idle"])
+        answers = await asyncio.gather(*(run(node, Query(sql="SELECT 1")) for _ in range(20)))
+        assert all(isinstance(answer, Rows) for answer in answers)
+
+    on_node(scenario)
+
+
+def test_a_query_that_meets_a_connection_which_has_just_ended_is_run_on_another(
+    on_node, postgres, monkeypatch
+):
+    async def scenario(node):
+        await up(node, postgres.dsn())
+        first = node.actor(ROUTER).state.dispatch.idle[0]
+        session = node.actor(first).state.session
+        monkeypatch.setattr(session, "run", lambda *_: session._terminated(session._connection))
+        answer = await run(node, Query(sql="SELECT 1 AS n", repeatable=True))
+        assert answer == Rows([{"n": 1}])
+        await node.until(lambda: states(node) == ["idle", "idle"])
+        assert node.actor(first).status()["connects"] == 2
+
+    on_node(scenario)
+
+
+def test_what_is_told_late_of_a_connection_that_is_gone_does_the_next_one_no_harm(
+    on_node, postgres
+):
+    async def scenario(node):
+        await up(node, postgres.dsn(), connections=1)
+        actor = node.actor(connection(node, 1))
+        session, before = actor.state.session, actor.state.session._connection
+        before.terminate()
+        await node.until(lambda: actor.status()["connects"] == 2 and states(node) == ["idle"])
+        session._terminated(before)
+        assert await run(node, Query(sql="SELECT 1 AS n")) == Rows([{"n": 1}])
+        assert actor.status()["connects"] == 2
 
     on_node(scenario)
 

@@ -78,6 +78,15 @@ async def read(node, **options):
     return await node.call(ROUTER, Query(sql=IN_RECOVERY, repeatable=True, **options))
 
 
+async def make_table(node):
+    """Make a table, and wait until the replica has it: it is sent without being waited for."""
+    assert await node.call(ROUTER, Execute(sql="CREATE TABLE t (n int)")) == Executed(0)
+    there = Query(sql="SELECT to_regclass('t') IS NOT NULL AS there", replica=True)
+    async with asyncio.timeout(10):
+        while await node.call(ROUTER, there) != Rows([{"there": True}]):
+            pass
+
+
 async def write(node, number):
     return await node.call(ROUTER, Execute(sql="INSERT INTO t VALUES ($1)", args=(number,)))
 
@@ -102,7 +111,7 @@ def test_when_the_primary_is_killed_and_the_replica_promoted_writes_go_on_within
 
     async def scenario(node):
         user = await up(node, *servers)
-        await node.call(ROUTER, Execute(sql="CREATE TABLE t (n int)"))
+        await make_table(node)
         primary.kill()
         await node.until(lambda: database_state(node.kernel) == "read-only")
         assert await read(node, replica=True) == Rows([{"replica": True}])

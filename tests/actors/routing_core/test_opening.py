@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.routing_core.opening import is_open, local_time, opening
+from actors.routing_core.opening import local_time, opening
 from actors.routing_core.rules import Calendar
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -53,26 +53,26 @@ def at(text: str, zone: ZoneInfo = PARIS) -> float:
     ],
 )
 def test_it_is_open_in_its_periods_and_closed_on_holidays(moment, expected):
-    assert is_open(OFFICE, at(moment)) is expected
+    assert OFFICE.is_open(at(moment)) is expected
 
 
 def test_the_wall_clock_counts_on_the_days_on_which_clocks_change():
     night = opening(Calendar(zone="Europe/Paris", week={"sun": ("02:00-03:00",)}))
     winter = datetime(2026, 10, 25, tzinfo=UTC).timestamp()
-    minutes = [is_open(night, winter + 60 * minute) for minute in range(24 * 60)]
+    minutes = [night.is_open(winter + 60 * minute) for minute in range(24 * 60)]
     assert sum(minutes) == 120
     summer = datetime(2026, 3, 29, tzinfo=UTC).timestamp()
-    assert not any(is_open(night, summer + 60 * minute) for minute in range(24 * 60))
+    assert not any(night.is_open(summer + 60 * minute) for minute in range(24 * 60))
 
 
 def test_a_zone_has_its_own_day():
     tokyo = opening(Calendar(zone="Asia/Tokyo", week={"tue": ("00:00-01:00",)}))
-    assert is_open(tokyo, at("2026-11-23T16:30"))
-    assert not is_open(tokyo, at("2026-11-24T00:30"))
+    assert tokyo.is_open(at("2026-11-23T16:30"))
+    assert not tokyo.is_open(at("2026-11-24T00:30"))
 
 
 def test_a_calendar_without_days_is_never_open():
-    assert not is_open(opening(Calendar()), 0.0)
+    assert not opening(Calendar()).is_open(0.0)
 
 
 def test_the_moment_is_said_as_the_zone_reads_it():
@@ -95,4 +95,4 @@ def test_a_period_holds_for_as_many_minutes_as_it_says(day, start, end):
     probes = (start - 1, start, end - 1, end)
     for minute in probes:
         inside = start <= minute % 1440 < end if start < end else not end <= minute % 1440 < start
-        assert is_open(hours, (midnight + timedelta(minutes=minute)).timestamp()) is inside
+        assert hours.is_open((midnight + timedelta(minutes=minute)).timestamp()) is inside

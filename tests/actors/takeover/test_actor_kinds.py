@@ -29,16 +29,16 @@ class Hearing(GenServer):
 
 def test_the_router_counts_on_and_keeps_the_routing_points_of_the_new_configuration() -> None:
     with Takeover() as pair:
-        tables = [table_of(Config()) for _ in range(2)]
-        for node, table in zip((pair.old, pair.new), tables, strict=True):
-            node.start(Router, RoutingDesk(table), name="router")
+        desks = [RoutingDesk(table_of(Config())) for _ in range(2)]
+        for node, desk in zip((pair.old, pair.new), desks, strict=True):
+            node.start(Router, desk, name="router")
         for _ in range(3):
             reason = pair.old.call("router", Decide("nowhere")).reason
         pair.take_over()
         pair.new.call("router", Decide("nowhere"))
         router = pair.new.actor("router")
         assert router.state.decided == {reason: 4}
-        assert router._desk.table is tables[1]
+        assert router._desk is desks[1]
 
 
 @pytest.mark.parametrize("frozen_s", [0.0, 70.0])
