@@ -19,12 +19,14 @@ from actors.router_messages import (
     CallTaken,
     ExplainRoute,
     FloorShown,
+    KeptCalls,
     QueueShown,
     ReplaceRules,
     RoutingNot,
     RoutingShown,
     RulesReplaced,
     ShowFloor,
+    ShowKept,
     ShowRouting,
 )
 from actors.routing import Decision, decide
@@ -329,6 +331,9 @@ class Router(GenServer):
         state = self._core.floor.dump()
         return FloorShown(tuple(map(replace, state.agents)), tuple(state.waiting))
 
+    def _kept_shown(self, _: ShowKept) -> KeptCalls:
+        return KeptCalls(self._core.floor.kept_calls)
+
     def format_status(self, state: RouterState) -> Any:
         """The routing points, the rules in force and the counts."""
         table = self._desk.table
@@ -367,4 +372,5 @@ class Router(GenServer):
         ReplaceRules: _replaced,
         ShowRouting: _shown,
         ShowFloor: _floor_shown,
+        ShowKept: _kept_shown,
     }

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
+from actors.channels.channels import Channels
 from actors.config import HttpConfig
 from actors.overload import Overload
 from actors.reference_access import ReferenceAccess
@@ -45,6 +46,7 @@ class Services:
         reference: The reference tables.
         routing: The router.
         releases: What is installed, and the anchor that upgrades.
+        channels: Mail, web chat and social media.
         wall: Seconds since the epoch.
         requests: Those with an idempotency key, however they come.
     """
@@ -67,5 +69,6 @@ class Services:
     reference: ReferenceAccess
     routing: RoutingAccess
     releases: Releases
+    channels: Channels
     wall: Callable[[], float]
     requests: Requests = field(default_factory=lambda: Requests(time.monotonic))

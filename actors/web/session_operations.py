@@ -45,6 +45,7 @@ _SESSION = "/api/v1/sessions/{session}"
 _READERS: tuple[Scope, ...] = ("viewer", "ivr")
 _WRITERS: tuple[Scope, ...] = ("ivr",)
 _DIGIT = re.compile("[0-9]")
+_ADDRESS = re.compile("[@:]")
 _GONE = (NO_SUCH_SESSION, SESSION_CLOSED, problem.UNAVAILABLE, OVERLOADED)
 
 
@@ -142,7 +143,7 @@ async def open_session(call: Call[None, NewSession]) -> Reply:
 )
 async def get_session(call: Call[None, None]) -> Reply:
     """One session."""
-    view = await call.services.sessions.get(_id(call))
+    view = await call.services.sessions.get(session_id(call))
     return Reply(value=view, headers=_tag(view))
 
 
@@ -188,7 +189,7 @@ async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
 )
 async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
     """What an IVR application is sent of a session, as flat text."""
-    view = await call.services.sessions.get(_id(call))
+    view = await call.services.sessions.get(session_id(call))
     fields = call.services.send_list(call.query.app)
     return Reply(value={name: flat(view, name) for name in fields}, headers=_tag(view))
 
@@ -207,7 +208,7 @@ async def patch_session(call: Call[None, Changes]) -> Reply:
     """Change a session; 412 when somebody else has changed it meanwhile."""
     revision = etag.if_match(call.headers.get("if-match"))
     request = _change(revision, call.body)
-    view = await call.services.sessions.patch(_id(call), request)
+    view = await call.services.sessions.patch(session_id(call), request)
     return Reply(value=view, headers=_tag(view))
 
 
@@ -224,7 +225,7 @@ async def patch_session(call: Call[None, Changes]) -> Reply:
 async def add_journey_step(call: Call[None, NewStep]) -> Reply:
     """Note a step of the caller's journey."""
     step = AddJourneyStep(**structs.asdict(call.body), once=call.once)
-    done = await call.services.sessions.add_step(_id(call), step)
+    done = await call.services.sessions.add_step(session_id(call), step)
     return Reply(value=StepNoted(_view(done).session, done.steps), headers=_replayed(done))
 
 
@@ -241,7 +242,7 @@ async def add_journey_step(call: Call[None, NewStep]) -> Reply:
 async def route_session(call: Call[None, RouteWanted]) -> Reply:
     """Decide where the call goes from here."""
     request = RouteFromIvr(call.body.rp, once=call.once)
-    done = await call.services.sessions.route(_id(call), request)
+    done = await call.services.sessions.route(session_id(call), request)
     return Reply(value=done.value, headers=_replayed(done))
 
 
@@ -259,7 +260,7 @@ async def route_session(call: Call[None, RouteWanted]) -> Reply:
 async def close_session(call: Call[None, Closing]) -> Reply:
     """End a session; it answers for its linger time, and ending it again changes nothing."""
     request = CloseSession(call.body.reason, once=call.once)
-    done = await call.services.sessions.close(_id(call), request)
+    done = await call.services.sessions.close(session_id(call), request)
     view = _view(done)
     return Reply(value=view, headers=_tag(view) | _replayed(done))
 
@@ -284,7 +285,12 @@ def flat(view: SessionView, name: str) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _id(call: Call[Any, Any]) -> str:
+def session_id(call: Call[Any, Any]) -> str:
+    """The session's id in the path.
+
+    Raises:
+        HttpProblem: 404 where it is none.
+    """
     session = call.path["session"]
     if not SESSION_ID.fullmatch(session):
         raise problem.HttpProblem(
@@ -319,8 +325,8 @@ def _change(revision: int, body: Changes) -> PatchSession:
 
 def _number(ani: str) -> str:
     """Mend a plus sign that was sent as it is: in a query it stands for a space."""
-    if not _DIGIT.search(ani):
-        raise problem.invalid("ani", "a number, with a digit at least")
+    if not _DIGIT.search(ani) and not _ADDRESS.search(ani):
+        raise problem.invalid("ani", "a number, with a digit at least, or an address")
     return "+" + ani[1:] if ani.startswith(" ") else ani
 
 

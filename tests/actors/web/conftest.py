@@ -15,7 +15,9 @@ import pytest
 from actors import metrics
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
-from actors.config import HttpConfig
+from actors.channels.channels import Channels
+from actors.channels_config import ChannelsConfig
+from actors.config import Config, HttpConfig
 from actors.reference_access import TableRefused
 from actors.reference_messages import Refused, Row, TableInfo
 from actors.releases.port import Releases
@@ -416,6 +418,13 @@ def anchored(data):
     return releases
 
 
+def channels(data, **config):
+    """Channels without a node."""
+    kernel = SimpleNamespace(clock=SimpleNamespace(wall=lambda: WALL))
+    found = Config(channels=ChannelsConfig(**config))
+    return Channels.make(kernel, found, data, None, standby=None, refuses=lambda: "")
+
+
 @dataclass
 class Answer:
     """What came back."""
@@ -533,6 +542,7 @@ def make_site(tmp_path):
             reference=FakeReference(),
             routing=FakeRouting(),
             releases=anchored(tmp_path),
+            channels=channels(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)
         site = Site(services, table, {"operator": operator})

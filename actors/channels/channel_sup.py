@@ -1,0 +1,49 @@
+"""channelSup: mail, web chat and social media, each by itself, and what has them routed.
+
+Each of them may fail without the others, and without any call: they open sessions as applications
+do, and have no part in those of telephones. Its children are those that the configuration enables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from actors.channels.mail_server import NAME as MAIL
+from actors.channels.mail_server import STOP_S, MailServer, MailServerArgs
+from actors.channels.queue import NAME as QUEUE
+from actors.channels.queue import ChannelQueue, QueueArgs
+from supervision import ChildSpec, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from supervision import SupervisorFlags
+
+NAME = "channelSup"
+
+
+class ChannelSupArgs(Struct, frozen=True):
+    """What channelSup starts with.
+
+    Attributes:
+        flags: how often its children may be restarted.
+        queue: the arguments of channelQueue.
+        mail: those of mailServer; None where there is no mail.
+    """
+
+    flags: SupervisorFlags
+    queue: QueueArgs
+    mail: MailServerArgs | None = None
+
+
+class ChannelSup(Supervisor):
+    """Supervisor of the channels; its argument is a `ChannelSupArgs`."""
+
+    def init(self, args: ChannelSupArgs) -> tuple[SupervisorFlags, Sequence[ChildSpec]]:
+        """What has conversations routed first, then the channels."""
+        children = [ChildSpec(QUEUE, ChannelQueue, args.queue)]
+        if args.mail is not None:
+            children.append(ChildSpec(MAIL, MailServer, args.mail, shutdown=STOP_S))
+        return args.flags, children

@@ -1,0 +1,124 @@
+"""The channels of a node: what they share, and what their supervisor starts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.call_sup import flags
+from actors.channels.channel_sup import ChannelSupArgs
+from actors.channels.conversations import Conversations
+from actors.channels.counts import ChannelCounts
+from actors.channels.mail_desk import MailDesk
+from actors.channels.mail_server import MailEntrance, MailServerArgs
+from actors.channels.queue import QueueArgs
+from actors.channels.spool import Spool, spool_of
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from actors.channels.counts import Channel
+    from actors.config import Config
+    from actors.session_pool import SessionPool
+    from actors.sessions import CallSessions
+    from actors.standby import Standby
+    from supervision.eventloop.kernel import Kernel
+
+LISTENER = "mail"
+"""The name of the listening socket of mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """What channels share.
+
+    Attributes:
+        conversations: takes messages in.
+        entrance: of mail.
+        desk: of mail; None where it is not enabled.
+        spool: where mail is kept as it came.
+        config: the whole configuration.
+    """
+
+    conversations: Conversations
+    entrance: MailEntrance
+    desk: MailDesk | None
+    spool: Spool
+    config: Config
+
+    @classmethod
+    def make(
+        cls,
+        kernel: Kernel,
+        config: Config,
+        data: Path,
+        sessions: CallSessions,
+        *,
+        standby: Standby,
+        refuses: Callable[[], str],
+    ) -> Channels:
+        """Make the shared parts; nothing runs yet.
+
+        Args:
+            kernel: the node.
+            config: the whole configuration.
+            data: the data directory.
+            sessions: of the node.
+            standby: its gate.
+            refuses: why nothing new is begun now; empty where it is.
+        """
+        conversations = Conversations(kernel, sessions, config.sessions)
+        mail = config.channels.mail
+        spool = spool_of(data, mail.spool_mb, mail.keep_days)
+        desk = None
+        if mail.enabled:
+            desk = MailDesk(mail, conversations, spool, ChannelCounts("mail"), refuses)
+        return cls(conversations, MailEntrance(standby), desk, spool, config)
+
+    def statistics(self) -> dict[Channel, Mapping[str, int] | None]:
+        """What each channel has made of its messages; None of one that is not enabled."""
+        mail = None if self.desk is None else self.desk.counts.statistics()
+        return {"mail": mail}
+
+    @property
+    def busy(self) -> list[str]:
+        """What has begun to come, and is not answered."""
+        return self.entrance.busy
+
+    def leave(self) -> None:
+        """Let nobody in, and take nothing more: another process does."""
+        self.entrance.leave()
+
+    def stay(self) -> None:
+        """Go on: no other process does."""
+        self.entrance.stay()
+
+    def arguments(
+        self, listeners: Mapping[str, socket.socket], pool: SessionPool, standby: Standby
+    ) -> ChannelSupArgs | None:
+        """What channelSup starts with; None where no channel is enabled.
+
+        Args:
+            listeners: the inherited listening sockets, by name.
+            pool: the sessions that live.
+            standby: the node's gate.
+        """
+        if not enabled(self.config):
+            return None
+        queue = QueueArgs(pool, standby, self.config.channels.ask_again_s)
+        mail = None
+        if self.desk is not None:
+            mail = MailServerArgs(self.desk, listeners[LISTENER], self.entrance)
+        return ChannelSupArgs(flags(self.config.supervision), queue, mail)
+
+
+def enabled(config: Config) -> bool:
+    """Whether any channel is."""
+    return config.channels.mail.enabled
+
+
+def listeners_of(config: Config) -> tuple[str, ...]:
+    """The listening sockets that a node has, by name."""
+    return ("http", "cti", LISTENER) if config.channels.mail.enabled else ("http", "cti")

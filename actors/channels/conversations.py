@@ -1,0 +1,203 @@
+"""Conversations: a message comes once, into the session that it belongs to, and is durable then.
+
+What has been taken is known by the sessions themselves, by their idempotency keys: in the journal,
+after a crash and after an upgrade. What has opened a session that is closed since is known by the
+store of closed sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from actors.call_names import call_name, once_name
+from actors.channels.messages import (
+    APP,
+    EVENT,
+    Received,
+    data_of,
+    last_number,
+    messages_of,
+    step_of,
+)
+from actors.channels.queue import NAME as QUEUE
+from actors.channels.queue import Arrived
+from actors.session_api import (
+    AddJourneyStep,
+    Busy,
+    FindSessions,
+    KeyUsedOtherwise,
+    NoSuchSession,
+    OpenFromChannel,
+    SessionClosed,
+    SessionView,
+)
+from supervision import Cast
+
+if TYPE_CHECKING:
+    from actors.channels.messages import Arrival, Message
+    from actors.config import SessionsConfig
+    from actors.session_api import IdempotentKey
+    from actors.sessions import CallSessions
+    from supervision.eventloop.kernel import Kernel
+
+STARTS_AGAIN_S = 1.0
+"""Between two lives of a session's actor: when to ask again."""
+
+
+class ConversationFull(Exception):  # noqa: N818 - named for what it says of the conversation
+    """A conversation has as many messages as it may.
+
+    Args:
+        limit: how many that is.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"at most {limit} messages")
+        self.limit = limit
+
+
+class Conversations:
+    """Takes messages in.
+
+    Args:
+        kernel: the node.
+        sessions: the sessions.
+        config: their bounds.
+    """
+
+    def __init__(self, kernel: Kernel, sessions: CallSessions, config: SessionsConfig) -> None:
+        self._kernel = kernel
+        self._sessions = sessions
+        self._config = config
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def limit(self) -> int:
+        """Messages of one conversation; its journey keeps them all."""
+        return self._config.max_journey - 1
+
+    async def receive(self, arrival: Arrival) -> Received:
+        """Take a customer's message; it is durable when this returns.
+
+        Args:
+            arrival: the message.
+
+        Raises:
+            Busy: it cannot be taken now, or nobody knows whether it was: send it again.
+            KeyUsedOtherwise: another message came under its key.
+            ConversationFull: the session that it belongs to has as many messages as it may.
+            UserDataLimit: its user data is too large.
+        """
+        async with self._turn(f"once {arrival.once.key}"):
+            owner = self._owner(arrival.once.key)
+            if owner is not None:
+                return await self._repeated(owner, arrival)
+            for key in arrival.joins:
+                joined = await self._joined(self._owner(key), arrival)
+                if joined is not None:
+                    return joined
+            return await self._stored(arrival) or await self._opened(arrival)
+
+    async def say(
+        self, session: str, message: Message, once: IdempotentKey | None = None
+    ) -> Received:
+        """Add a message to a session's conversation; durable when this returns.
+
+        Raises:
+            NoSuchSession: there is none, or it is not one of a channel.
+            SessionClosed: it is closed.
+            ConversationFull: it has as many messages as it may.
+        """
+        async with self._turn(session):
+            view = await self._sessions.get(session)
+            if view.state == "closed":
+                raise SessionClosed(session)
+            n = last_number(view) + 1
+            if n == 1 or view.media is None:
+                raise NoSuchSession(session)
+            if len(view.journey) >= self.limit and (once is None or not self._owner(once.key)):
+                raise ConversationFull(self.limit)
+            data = data_of(message, n, self._config.max_step_data_bytes)
+            step = AddJourneyStep(ev=EVENT, step=view.media, app=APP, data=data, once=once)
+            done = await self._sessions.add_step(session, step)
+            if done.repeated:
+                return Received(session, "repeated", _number_of(done.value, message))
+        return Received(session, "joined", n)
+
+    async def view(self, session: str) -> SessionView:
+        """A session as it is now.
+
+        Raises:
+            SessionError: it cannot be told.
+        """
+        return await self._sessions.get(session)
+
+    def session_of(self, call: str) -> str:
+        """The session that a conversation has by its id; empty where it has none."""
+        address = self._kernel.registry.whereis(call_name(call))
+        return "" if address is None else str(address.name)
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._turns.setdefault(name, asyncio.Lock())
+
+    def _owner(self, key: str) -> str | None:
+        address = self._kernel.registry.whereis(once_name(key))
+        return None if address is None else str(address.name)
+
+    async def _repeated(self, owner: str, arrival: Arrival) -> Received:
+        """It has come before; the session answers once it is durable."""
+        view = await self._sessions.get(owner)
+        said = next((one for one in messages_of(view) if one.id == arrival.message.id), None)
+        if said is not None and said.extra.get("print", "") != arrival.message.extra.get("print"):
+            raise KeyUsedOtherwise(owner)
+        return Received(owner, "repeated", 0 if said is None else said.n)
+
+    async def _joined(self, session: str | None, arrival: Arrival) -> Received | None:
+        if session is None:
+            return None
+        try:
+            return await self.say(session, arrival.message, arrival.once)
+        except (NoSuchSession, SessionClosed):
+            return None
+
+    async def _stored(self, arrival: Arrival) -> Received | None:
+        """Whether it had opened a session that is closed; where the store is silent, it had not.
+
+        Rather twice than not at all: a store that is down keeps no message out.
+        """
+        try:
+            found = await self._sessions.find(FindSessions(call=arrival.call, limit=1))
+        except Busy:
+            return None
+        if found and any(one.id == arrival.message.id for one in messages_of(found[0])):
+            return Received(found[0].session, "repeated", 1)
+        return None
+
+    async def _opened(self, arrival: Arrival) -> Received:
+        limit, ts = self._config.max_step_data_bytes, self._kernel.clock.wall()
+        done = await self._sessions.open_from_channel(
+            OpenFromChannel(
+                call=arrival.call,
+                media=arrival.media,
+                ani=arrival.ani,
+                dnis=arrival.dnis,
+                rp=arrival.rp,
+                number=arrival.number,
+                lang=arrival.lang,
+                ud=arrival.ud,
+                once=arrival.once,
+                first=step_of(arrival.message, arrival.media, 1, limit, ts),
+            )
+        )
+        assert isinstance(done.value, SessionView)
+        session = done.value.session
+        self._kernel.cast(QUEUE, Cast(Arrived(session, arrival.rp)))
+        return Received(session, "opened" if done.created else "repeated", 1)
+
+
+def _number_of(view: object, message: Message) -> int:
+    if not isinstance(view, SessionView) or not message.id:
+        return 0
+    return next((one.n for one in messages_of(view) if one.id == message.id), 0)

@@ -1,0 +1,145 @@
+"""A real node with channels whose anchor is the test, and its peers of mail, chat and webhooks."""
+
+from __future__ import annotations
+
+import json
+import smtplib
+import socket
+import time
+import urllib.error
+import urllib.request
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from node_alone import NodeAlone
+
+CONFIG = """
+[http]
+port = 0
+[cti]
+port = 0
+[database]
+dsn = "postgresql://nobody@127.0.0.1:1/none"
+[rp.support]
+target = "7010"
+rtype = "direct"
+[rp.sales]
+target = "7001"
+rtype = "direct"
+{more}
+"""
+MAIL = """
+[channels.mail]
+enabled = true
+port = 0
+{limits}
+[channels.mail.recipients]
+"support@example.com" = "support"
+"sales@example.com" = "sales"
+"help@example.com" = "support"
+"""
+PATIENCE_S = 30.0
+
+
+class ChannelNode:
+    """A node of its own directory, which may be killed and started again on the same sockets.
+
+    Args:
+        directory: empty.
+        more: of the configuration.
+        names: of its listening sockets.
+    """
+
+    def __init__(self, directory, more, names=("http", "cti", "mail")):
+        self.directory = directory
+        self.config = directory / "vigie.toml"
+        self.config.write_text(CONFIG.format(more=more))
+        self.listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in names}
+        for one in self.listeners.values():
+            one.setblocking(False)
+        self.start()
+        self.token = (directory / "operator.token").read_text().strip()
+
+    def start(self):
+        self.node = NodeAlone(self.directory, self.config, self.listeners)
+        self.node.expect("ready")
+
+    def kill(self):
+        self.node.clean_up()
+
+    def close(self):
+        self.node.clean_up()
+        for one in self.listeners.values():
+            one.close()
+
+    def port(self, name):
+        return self.listeners[name].getsockname()[1]
+
+    def ask(self, method, path, body=None, headers=None, token=True):
+        """Ask the API; return status and decoded answer."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self.port('http')}{path}", data, method=method
+        )
+        if data is not None:
+            asked.add_header("Content-Type", "application/json")
+        if token:
+            asked.add_header("Authorization", f"Bearer {self.token}")
+        for name, value in (headers or {}).items():
+            asked.add_header(name, value)
+        try:
+            with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
+                return answer.status, _decoded(answer.read())
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, _decoded(refusal.read())
+
+    def session(self, session):
+        status, view = self.ask("GET", f"/api/v1/sessions/{session}")
+        assert status == 200, view
+        return view
+
+    def until(self, fits, look):
+        """What is looked at, once it fits."""
+        limit = time.monotonic() + PATIENCE_S
+        while not fits(found := look()):
+            assert time.monotonic() < limit, found
+            time.sleep(0.02)
+        return found
+
+    def routed(self, session):
+        return self.until(lambda view: view["routing"], lambda: self.session(session))
+
+    def smtp(self):
+        return smtplib.SMTP("127.0.0.1", self.port("mail"), "peer.example.com", PATIENCE_S)
+
+    def mail(self, message, sender="ann@example.com", to=("support@example.com",)):
+        """Send a message; return the sessions that the answer names."""
+        with self.smtp() as smtp:
+            smtp.ehlo()
+            assert smtp.mail(sender)[0] == 250
+            for one in to:
+                assert smtp.rcpt(one)[0] == 250
+            content = message if isinstance(message, bytes) else message.as_bytes(policy=SMTP)
+            code, text = smtp.data(content)
+        assert code == 250, text
+        return text.decode().split()[1:]
+
+
+def _decoded(body):
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
+
+
+def letter(number, text="Bonjour", **headers):
+    message = EmailMessage()
+    message["From"] = "Ann <Ann@Example.com>"
+    message["To"] = "support@example.com"
+    message["Subject"] = "Facture"
+    message["Message-ID"] = f"<{number}@example.com>"
+    for name, value in headers.items():
+        message[name.replace("_", "-")] = value
+    message.set_content(text)
+    return message
