@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from actors.config_values import Bytes, Host, Port, RoutingPointName, Seconds
+from actors.config_values import Application, Bytes, Host, Port, RoutingPointName, Seconds
 
 Few = Annotated[int, Meta(ge=1, le=10_000)]
 MailAddress = Annotated[
@@ -44,8 +44,46 @@ class MailConfig(Struct, frozen=True, kw_only=True):
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
 
 
+Secret = Annotated[
+    str,
+    Meta(
+        pattern=r"^[\x21-\x7e]{16,256}\Z",
+        description="16 to 256 visible ASCII characters",
+        extra={"secret": True},
+    ),
+]
+OptionalSecret = Annotated[
+    str,
+    Meta(
+        pattern=r"^([\x21-\x7e]{16,256})?\Z",
+        description="empty, or 16 to 256 visible ASCII characters",
+        extra={"secret": True},
+    ),
+]
+
+
+class SocialSource(Struct, frozen=True, kw_only=True):
+    """`[channels.social.sources.NAME]`: a platform, or what stands between one and vigie."""
+
+    rp: RoutingPointName
+    secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=2)]
+    verify_token: OptionalSecret = ""
+    numbers: bool = False
+
+
+class SocialConfig(Struct, frozen=True, kw_only=True):
+    """`[channels.social]`: signed webhooks of social media."""
+
+    enabled: bool = False
+    max_body_bytes: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 65_536
+    max_age_s: Annotated[float, Meta(ge=1, le=3_600)] = 300.0
+    max_events_per_s: Few = 200
+    sources: dict[Application, SocialSource] = field(default_factory=dict)
+
+
 class ChannelsConfig(Struct, frozen=True, kw_only=True):
     """`[channels]`: what opens sessions besides telephones."""
 
     ask_again_s: Seconds = 30.0
     mail: MailConfig = MailConfig()
+    social: SocialConfig = SocialConfig()

@@ -14,11 +14,14 @@ from actors.channels.mail_server import NAME as MAIL
 from actors.channels.mail_server import STOP_S, MailServer, MailServerArgs
 from actors.channels.queue import NAME as QUEUE
 from actors.channels.queue import ChannelQueue, QueueArgs
+from actors.channels.social_server import NAME as SOCIAL
+from actors.channels.social_server import SocialServer
 from supervision import ChildSpec, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.channels.social_desk import SocialDesk
     from supervision import SupervisorFlags
 
 NAME = "channelSup"
@@ -31,11 +34,13 @@ class ChannelSupArgs(Struct, frozen=True):
         flags: how often its children may be restarted.
         queue: the arguments of channelQueue.
         mail: those of mailServer; None where there is no mail.
+        social: that of socialServer; None where there are no social media.
     """
 
     flags: SupervisorFlags
     queue: QueueArgs
     mail: MailServerArgs | None = None
+    social: SocialDesk | None = None
 
 
 class ChannelSup(Supervisor):
@@ -46,4 +51,6 @@ class ChannelSup(Supervisor):
         children = [ChildSpec(QUEUE, ChannelQueue, args.queue)]
         if args.mail is not None:
             children.append(ChildSpec(MAIL, MailServer, args.mail, shutdown=STOP_S))
+        if args.social is not None:
+            children.append(ChildSpec(SOCIAL, SocialServer, args.social))
         return args.flags, children

@@ -12,6 +12,7 @@ from actors.channels.counts import ChannelCounts
 from actors.channels.mail_desk import MailDesk
 from actors.channels.mail_server import MailEntrance, MailServerArgs
 from actors.channels.queue import QueueArgs
+from actors.channels.social_desk import SocialDesk
 from actors.channels.spool import Spool, spool_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Channels:
         entrance: of mail.
         desk: of mail; None where it is not enabled.
         spool: where mail is kept as it came.
+        social: of social media; None where they are not enabled.
         config: the whole configuration.
     """
 
@@ -46,6 +48,7 @@ class Channels:
     entrance: MailEntrance
     desk: MailDesk | None
     spool: Spool
+    social: SocialDesk | None
     config: Config
 
     @classmethod
@@ -75,12 +78,18 @@ class Channels:
         desk = None
         if mail.enabled:
             desk = MailDesk(mail, conversations, spool, ChannelCounts("mail"), refuses)
-        return cls(conversations, MailEntrance(standby), desk, spool, config)
+        social = None
+        if config.channels.social.enabled:
+            counts = ChannelCounts("social")
+            found, clock = config.channels.social, kernel.clock
+            social = SocialDesk(found, conversations, counts, refuses, clock)
+        return cls(conversations, MailEntrance(standby), desk, spool, social, config)
 
     def statistics(self) -> dict[Channel, Mapping[str, int] | None]:
         """What each channel has made of its messages; None of one that is not enabled."""
         mail = None if self.desk is None else self.desk.counts.statistics()
-        return {"mail": mail}
+        social = None if self.social is None else self.social.counts.statistics()
+        return {"mail": mail, "social": social}
 
     @property
     def busy(self) -> list[str]:
@@ -111,12 +120,12 @@ class Channels:
         mail = None
         if self.desk is not None:
             mail = MailServerArgs(self.desk, listeners[LISTENER], self.entrance)
-        return ChannelSupArgs(flags(self.config.supervision), queue, mail)
+        return ChannelSupArgs(flags(self.config.supervision), queue, mail, self.social)
 
 
 def enabled(config: Config) -> bool:
     """Whether any channel is."""
-    return config.channels.mail.enabled
+    return config.channels.mail.enabled or config.channels.social.enabled
 
 
 def listeners_of(config: Config) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from actors.channels.messages import (
     APP,
     EVENT,
     Received,
-    data_of,
+    fitting,
     last_number,
     messages_of,
     step_of,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from actors.sessions import CallSessions
     from supervision.eventloop.kernel import Kernel
 
-STARTS_AGAIN_S = 1.0
-"""Between two lives of a session's actor: when to ask again."""
+MOST_LOOKED_AT = 32
+"""Open sessions of a sender among which the conversation of a message is looked for."""
 
 
 class ConversationFull(Exception):  # noqa: N818 - named for what it says of the conversation
@@ -86,11 +86,14 @@ class Conversations:
 
         Raises:
             Busy: it cannot be taken now, or nobody knows whether it was: send it again.
+            StepDataLimit: it is too long for a step, of a channel that keeps it nowhere else.
             KeyUsedOtherwise: another message came under its key.
             ConversationFull: the session that it belongs to has as many messages as it may.
             UserDataLimit: its user data is too large.
         """
-        async with self._turn(f"once {arrival.once.key}"):
+        thread = f"{arrival.media} {arrival.ani} {arrival.thread}"
+        alone = thread if arrival.thread else f"once {arrival.once.key}"
+        async with self._turn(alone):
             owner = self._owner(arrival.once.key)
             if owner is not None:
                 return await self._repeated(owner, arrival)
@@ -98,7 +101,8 @@ class Conversations:
                 joined = await self._joined(self._owner(key), arrival)
                 if joined is not None:
                     return joined
-            return await self._stored(arrival) or await self._opened(arrival)
+            joined = await self._stored(arrival) or await self._in_thread(arrival)
+            return joined or await self._opened(arrival)
 
     async def say(
         self, session: str, message: Message, once: IdempotentKey | None = None
@@ -117,9 +121,9 @@ class Conversations:
             n = last_number(view) + 1
             if n == 1 or view.media is None:
                 raise NoSuchSession(session)
-            if len(view.journey) >= self.limit and (once is None or not self._owner(once.key)):
+            if self._is_full(view) and (once is None or not self._owner(once.key)):
                 raise ConversationFull(self.limit)
-            data = data_of(message, n, self._config.max_step_data_bytes)
+            data = fitting(message, view.media, n, self._config.max_step_data_bytes)
             step = AddJourneyStep(ev=EVENT, step=view.media, app=APP, data=data, once=once)
             done = await self._sessions.add_step(session, step)
             if done.repeated:
@@ -161,6 +165,22 @@ class Conversations:
             return await self.say(session, arrival.message, arrival.once)
         except (NoSuchSession, SessionClosed):
             return None
+
+    async def _in_thread(self, arrival: Arrival) -> Received | None:
+        """Join the open session of the same sender and thread, if there is one with room."""
+        if not arrival.thread:
+            return None
+        wanted = FindSessions(ani=arrival.ani, open_only=True, limit=MOST_LOOKED_AT)
+        for view in await self._sessions.find(wanted):
+            alike = (view.media, view.dnis) == (arrival.media, arrival.dnis)
+            if alike and view.ud.get("thread") == arrival.thread and not self._is_full(view):
+                joined = await self._joined(view.session, arrival)
+                if joined is not None:
+                    return joined
+        return None
+
+    def _is_full(self, view: SessionView) -> bool:
+        return len(view.journey) >= self.limit
 
     async def _stored(self, arrival: Arrival) -> Received | None:
         """Whether it had opened a session that is closed; where the store is silent, it had not.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from actors.session_api import JourneyStep
+from actors.session_api import JourneyStep, StepDataLimit
 from actors.session_data import user_data_bytes
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Arrival(Struct, frozen=True, kw_only=True):
         call: id of the session that it opens, where it opens one; always the same for it.
         once: under which key it is taken once.
         joins: keys of messages whose open session it belongs to, the best first.
+        thread: of the same sender's messages, those with the same one are a conversation; empty:
+            none are.
         ani: who it is from.
         dnis: what it is addressed to.
         rp: the routing point where it waits.
@@ -85,6 +87,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     rp: str
     message: Message
     joins: tuple[str, ...] = ()
+    thread: str = ""
     number: bool = False
     lang: str | None = None
     ud: dict[str, Any] = {}
@@ -123,9 +126,21 @@ def data_of(message: Message, n: int, limit: int) -> dict[str, Any]:
     return {**data, "text": text[:room].decode("utf-8", "ignore")}
 
 
+def fitting(message: Message, media: str, n: int, limit: int) -> dict[str, Any]:
+    """The data of a message's step, of a channel that has nowhere else to keep a long one.
+
+    Raises:
+        StepDataLimit: it would have to be cut; a mail is, for its file has all of it.
+    """
+    data = data_of(message, n, limit)
+    if media != "mail" and data.get("cut"):
+        raise StepDataLimit(limit)
+    return data
+
+
 def step_of(message: Message, media: str, n: int, limit: int, ts: float) -> JourneyStep:
     """The step of a message that a session begins with."""
-    return JourneyStep(ts=ts, step=media, ev=EVENT, app=APP, data=data_of(message, n, limit))
+    return JourneyStep(ts=ts, step=media, ev=EVENT, app=APP, data=fitting(message, media, n, limit))
 
 
 def messages_of(view: SessionView) -> list[ChannelMessage]:

@@ -22,6 +22,7 @@ from actors.web import (
     token_operations,
     top_operations,
     trace_operations,
+    webhook_operations,
 )
 from actors.web.api import Call, Operation, Reply, operation
 from protocols.http import media, openapi
@@ -49,6 +50,7 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *agent_operations.OPERATIONS,
         *session_operations.OPERATIONS,
         *channel_operations.OPERATIONS,
+        *webhook_operations.OPERATIONS,
         *soap_operations.operations(),
         *reference_operations.OPERATIONS,
         *routing_operations.OPERATIONS,

@@ -13,6 +13,8 @@ from email.policy import SMTP
 
 from node_alone import NodeAlone
 
+from protocols.http.signature import SIGNATURE, TIMESTAMP, sign
+
 CONFIG = """
 [http]
 port = 0
@@ -143,3 +145,27 @@ def letter(number, text="Bonjour", **headers):
         message[name.replace("_", "-")] = value
     message.set_content(text)
     return message
+
+
+SOCIAL = """
+[channels.social]
+enabled = true
+{limits}
+[channels.social.sources.birds]
+rp = "sales"
+secrets = ["the-new-secret-of-birds", "the-old-secret-of-birds"]
+verify_token = "the-token-of-birds-0"
+[channels.social.sources.texts]
+rp = "support"
+secrets = ["the-only-secret-of-texts"]
+numbers = true
+"""
+
+
+def event(number, text="salut", **fields):
+    return {"id": f"e{number}", "from": "ann", "to": "shop", "text": text} | fields
+
+
+def signed(body, secret="the-new-secret-of-birds", at=None):
+    at = int(time.time()) if at is None else at
+    return {TIMESTAMP: str(at), SIGNATURE: sign(secret, at, body)}
