@@ -285,6 +285,7 @@ def _http_args(node: Assembly) -> HttpServerArgs:
         config=http,
         listening=node.listeners["http"],
         entrance=node.web,
+        chat=node.services.channels.chat,
     )
 
 

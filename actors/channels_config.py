@@ -81,9 +81,33 @@ class SocialConfig(Struct, frozen=True, kw_only=True):
     sources: dict[Application, SocialSource] = field(default_factory=dict)
 
 
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[0-9a-z.:\[\]-]{1,253}\Z",
+        description="an origin, such as https://www.example.com, in lower case, without a path",
+    ),
+]
+
+
+class ChatConfig(Struct, frozen=True, kw_only=True):
+    """`[channels.chat]`: web chat, a WebSocket on the HTTP port."""
+
+    enabled: bool = False
+    origins: tuple[Origin, ...] = ()
+    max_connections: Few = 1_000
+    max_frame_bytes: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 16_384
+    max_frames_per_s: Few = 10
+    hello_timeout_s: Seconds = 10.0
+    ping_s: Seconds = 30.0
+    ticket_s: Seconds = 60.0
+    token_s: Seconds = 14_400.0
+
+
 class ChannelsConfig(Struct, frozen=True, kw_only=True):
     """`[channels]`: what opens sessions besides telephones."""
 
     ask_again_s: Seconds = 30.0
     mail: MailConfig = MailConfig()
+    chat: ChatConfig = ChatConfig()
     social: SocialConfig = SocialConfig()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from actors.channels.chat_server import NAME as CHAT
+from actors.channels.chat_server import ChatServer
 from actors.channels.mail_server import NAME as MAIL
 from actors.channels.mail_server import STOP_S, MailServer, MailServerArgs
 from actors.channels.queue import NAME as QUEUE
@@ -21,6 +23,7 @@ from supervision import ChildSpec, Supervisor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.channels.chat_desk import ChatDesk
     from actors.channels.social_desk import SocialDesk
     from supervision import SupervisorFlags
 
@@ -35,12 +38,14 @@ class ChannelSupArgs(Struct, frozen=True):
         queue: the arguments of channelQueue.
         mail: those of mailServer; None where there is no mail.
         social: that of socialServer; None where there are no social media.
+        chat: that of chatServer; None where there is no web chat.
     """
 
     flags: SupervisorFlags
     queue: QueueArgs
     mail: MailServerArgs | None = None
     social: SocialDesk | None = None
+    chat: ChatDesk | None = None
 
 
 class ChannelSup(Supervisor):
@@ -53,4 +58,6 @@ class ChannelSup(Supervisor):
             children.append(ChildSpec(MAIL, MailServer, args.mail, shutdown=STOP_S))
         if args.social is not None:
             children.append(ChildSpec(SOCIAL, SocialServer, args.social))
+        if args.chat is not None:
+            children.append(ChildSpec(CHAT, ChatServer, args.chat))
         return args.flags, children

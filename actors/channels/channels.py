@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.call_sup import flags
 from actors.channels.channel_sup import ChannelSupArgs
+from actors.channels.chat_desk import ChatDesk
 from actors.channels.conversations import Conversations
 from actors.channels.counts import ChannelCounts
 from actors.channels.mail_desk import MailDesk
@@ -41,6 +42,7 @@ class Channels:
         desk: of mail; None where it is not enabled.
         spool: where mail is kept as it came.
         social: of social media; None where they are not enabled.
+        chat: of the web chat; None where it is not enabled.
         config: the whole configuration.
     """
 
@@ -49,6 +51,7 @@ class Channels:
     desk: MailDesk | None
     spool: Spool
     social: SocialDesk | None
+    chat: ChatDesk | None
     config: Config
 
     @classmethod
@@ -83,26 +86,46 @@ class Channels:
             counts = ChannelCounts("social")
             found, clock = config.channels.social, kernel.clock
             social = SocialDesk(found, conversations, counts, refuses, clock)
-        return cls(conversations, MailEntrance(standby), desk, spool, social, config)
+        chat = None
+        if config.channels.chat.enabled:
+            counts = ChannelCounts("chat")
+            said, clock = config.channels.chat, kernel.clock
+            chat = ChatDesk(said, conversations, counts, refuses, clock, data)
+        return cls(conversations, MailEntrance(standby), desk, spool, social, chat, config)
 
     def statistics(self) -> dict[Channel, Mapping[str, int] | None]:
         """What each channel has made of its messages; None of one that is not enabled."""
         mail = None if self.desk is None else self.desk.counts.statistics()
         social = None if self.social is None else self.social.counts.statistics()
-        return {"mail": mail, "social": social}
+        chat = None if self.chat is None else self.chat.counts.statistics()
+        return {"mail": mail, "chat": chat, "social": social}
+
+    def wake(self, call: str, *, typing: bool = False) -> bool:
+        """Tell the visitor of a conversation what has happened; whether there is one.
+
+        Args:
+            call: the id of the conversation.
+            typing: only that the agent is typing.
+        """
+        return self.chat is not None and self.chat.wake(call, typing=typing)
 
     @property
     def busy(self) -> list[str]:
         """What has begun to come, and is not answered."""
-        return self.entrance.busy
+        visitors = [] if self.chat is None else [f"{len(self.chat.open)} visitors"]
+        return self.entrance.busy + (visitors if self.chat and self.chat.open else [])
 
     def leave(self) -> None:
         """Let nobody in, and take nothing more: another process does."""
         self.entrance.leave()
+        if self.chat is not None and not self.chat.leaving:
+            self.chat.leave()
 
     def stay(self) -> None:
         """Go on: no other process does."""
         self.entrance.stay()
+        if self.chat is not None:
+            self.chat.stay()
 
     def arguments(
         self, listeners: Mapping[str, socket.socket], pool: SessionPool, standby: Standby
@@ -120,12 +143,13 @@ class Channels:
         mail = None
         if self.desk is not None:
             mail = MailServerArgs(self.desk, listeners[LISTENER], self.entrance)
-        return ChannelSupArgs(flags(self.config.supervision), queue, mail, self.social)
+        return ChannelSupArgs(flags(self.config.supervision), queue, mail, self.social, self.chat)
 
 
 def enabled(config: Config) -> bool:
     """Whether any channel is."""
-    return config.channels.mail.enabled or config.channels.social.enabled
+    found = config.channels
+    return found.mail.enabled or found.chat.enabled or found.social.enabled
 
 
 def listeners_of(config: Config) -> tuple[str, ...]:

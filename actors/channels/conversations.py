@@ -8,6 +8,7 @@ store of closed sessions.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -26,6 +27,7 @@ from actors.channels.queue import Arrived
 from actors.session_api import (
     AddJourneyStep,
     Busy,
+    CloseSession,
     FindSessions,
     KeyUsedOtherwise,
     NoSuchSession,
@@ -130,6 +132,11 @@ class Conversations:
                 return Received(session, "repeated", _number_of(done.value, message))
         return Received(session, "joined", n)
 
+    async def end(self, session: str, why: str) -> None:
+        """End a session; one that has ended already stays as it is."""
+        with contextlib.suppress(SessionClosed, NoSuchSession):
+            await self._sessions.close(session, CloseSession(why))
+
     async def view(self, session: str) -> SessionView:
         """A session as it is now.
 
@@ -154,7 +161,7 @@ class Conversations:
         """It has come before; the session answers once it is durable."""
         view = await self._sessions.get(owner)
         said = next((one for one in messages_of(view) if one.id == arrival.message.id), None)
-        if said is not None and said.extra.get("print", "") != arrival.message.extra.get("print"):
+        if said is not None and said.extra.get("print") != arrival.message.extra.get("print"):
             raise KeyUsedOtherwise(owner)
         return Received(owner, "repeated", 0 if said is None else said.n)
 

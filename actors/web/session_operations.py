@@ -262,6 +262,7 @@ async def close_session(call: Call[None, Closing]) -> Reply:
     request = CloseSession(call.body.reason, once=call.once)
     done = await call.services.sessions.close(session_id(call), request)
     view = _view(done)
+    call.services.channels.wake(view.call)
     return Reply(value=view, headers=_tag(view) | _replayed(done))
 
 

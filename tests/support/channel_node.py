@@ -169,3 +169,78 @@ def event(number, text="salut", **fields):
 def signed(body, secret="the-new-secret-of-birds", at=None):
     at = int(time.time()) if at is None else at
     return {TIMESTAMP: str(at), SIGNATURE: sign(secret, at, body)}
+
+
+CHAT = """
+[channels.chat]
+enabled = true
+origins = ["https://www.example.com"]
+{limits}
+"""
+ORIGIN = "https://www.example.com"
+
+
+class Visitor:
+    """A page's WebSocket.
+
+    Args:
+        node: a ChannelNode.
+        http: an aiohttp session.
+    """
+
+    def __init__(self, node, http):
+        self.node, self.http = node, http
+        self.token, self.seq, self.n, self.hello = None, 0, 0, None
+
+    def ticket(self, **fields):
+        status, made = self.node.ask(
+            "POST", "/api/v1/channels/chat/tickets", {"rp": "support", **fields}
+        )
+        assert status == 201, made
+        return made["ticket"]
+
+    async def connect(self, origin=ORIGIN):
+        url = f"ws://127.0.0.1:{self.node.port('http')}/channels/chat"
+        self.socket = await self.http.ws_connect(url, origin=origin, max_msg_size=0)
+        return self
+
+    async def begin(self, **fields):
+        await self.connect()
+        await self.send(t="hello", ticket=self.ticket(**fields))
+        return await self.greeted()
+
+    async def resume(self, **more):
+        await self.connect()
+        await self.send(t="hello", token=self.token, n=self.n, **more)
+        return await self.greeted()
+
+    async def greeted(self):
+        self.hello = await self.take("hello")
+        self.token, self.seq = self.hello["token"], self.hello["seq"]
+        return self
+
+    async def send(self, **frame):
+        await self.socket.send_str(json.dumps(frame))
+
+    async def next(self):
+        message = await self.socket.receive(timeout=PATIENCE_S)
+        if message.type.name != "TEXT":
+            return {"t": "closed", "code": self.socket.close_code}
+        frame = json.loads(message.data)
+        self.n = max(self.n, frame.get("n", 0)) if frame["t"] != "hello" else self.n
+        return frame
+
+    async def take(self, kind):
+        frame = await self.next()
+        assert frame["t"] == kind, frame
+        return frame
+
+    async def say(self, text):
+        self.seq += 1
+        await self.send(t="message", seq=self.seq, text=text)
+        return await self.take("ack")
+
+    async def refused(self):
+        error = await self.take("error")
+        closed = await self.take("closed")
+        return error["error"], closed["code"]
