@@ -14,6 +14,7 @@ from email.policy import SMTP
 from node_alone import NodeAlone
 
 from protocols.http.signature import SIGNATURE, TIMESTAMP, sign
+from supervision.anchor.inheritance import TakeoverOrder
 
 CONFIG = """
 [http]
@@ -41,6 +42,7 @@ port = 0
 "help@example.com" = "support"
 """
 PATIENCE_S = 30.0
+SECRET = "no one else knows"
 
 
 class ChannelNode:
@@ -65,6 +67,24 @@ class ChannelNode:
     def start(self):
         self.node = NodeAlone(self.directory, self.config, self.listeners)
         self.node.expect("ready")
+
+    def take_over(self, *, back=False):
+        """Have another process take over, or only begin to, and the first one go on."""
+        path = self.node.ask("takeover.listen", secret=SECRET, mode="takeover")["path"]
+        order = TakeoverOrder(path, SECRET).to_json()
+        new = NodeAlone(self.directory, self.config, self.listeners, ANCHOR_TAKEOVER=order)
+        new.expect("takeover", phase="copied")
+        self.node.ask("takeover.freeze")
+        new.expect("takeover", phase="prepared")
+        if back:
+            new.clean_up()
+            self.node.ask("takeover.resume")
+            return
+        new.ask("takeover.switch", probation_s=60.0)
+        self.node.say("takeover.exit")
+        self.node.ended()
+        self.node.control.close()
+        self.node = new
 
     def kill(self):
         self.node.clean_up()
