@@ -66,7 +66,7 @@ class SocialSource(Struct, frozen=True, kw_only=True):
     """`[channels.social.sources.NAME]`: a platform, or what stands between one and vigie."""
 
     rp: RoutingPointName
-    secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=2)]
+    secrets: tuple[Secret, ...]
     verify_token: OptionalSecret = ""
     numbers: bool = False
 
