@@ -38,7 +38,7 @@ from actors.session_api import (
 from supervision import Cast
 
 if TYPE_CHECKING:
-    from actors.channels.messages import Arrival, Message
+    from actors.channels.messages import Arrival, ChannelMessage, Message
     from actors.config import SessionsConfig
     from actors.session_api import IdempotentKey
     from actors.sessions import CallSessions
@@ -123,6 +123,9 @@ class Conversations:
             n = last_number(view) + 1
             if n == 1 or view.media is None:
                 raise NoSuchSession(session)
+            known = _known(view, message)
+            if known is not None:
+                return Received(session, "repeated", known.n)
             if self._is_full(view) and (once is None or not self._owner(once.key)):
                 raise ConversationFull(self.limit)
             data = fitting(message, view.media, n, self._config.max_step_data_bytes)
@@ -222,6 +225,15 @@ class Conversations:
         session = done.value.session
         self._kernel.cast(QUEUE, Cast(Arrived(session, arrival.rp)))
         return Received(session, "opened" if done.created else "repeated", 1)
+
+
+def _known(view: SessionView, message: Message) -> ChannelMessage | None:
+    """A customer's message that is in its conversation; keys are not known for ever."""
+    if not message.id or message.side != "customer":
+        return None
+    said = (one for one in messages_of(view) if one.id == message.id)
+    mark = message.extra.get("print")
+    return next((one for one in said if one.extra.get("print") == mark), None)
 
 
 def _number_of(view: object, message: Message) -> int:

@@ -156,3 +156,11 @@ def test_a_conversation_takes_as_many_messages_as_its_journey_keeps():
             kit.receive(number, joins=("mail:1",))
         with pytest.raises(ConversationFull, match="at most 3"):
             kit.receive(4, joins=("mail:1",))
+
+
+def test_what_is_so_old_that_its_key_is_forgotten_is_still_known(kit):
+    for number in range(1, 71):
+        kit.receive(number, joins=(f"mail:{number - 1}",))
+    assert kit.receive(2, joins=("mail:70",)).outcome == "repeated"
+    assert kit.receive(1).outcome == "repeated"
+    assert len(messages_of(kit.view(kit.receive(3, joins=("mail:70",)).session))) == 70
