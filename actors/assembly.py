@@ -7,54 +7,40 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors.alarms import Alarms
+from actors.api_services import Made
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs, SessionSupArgs
 from actors.context_size import context_size
 from actors.context_store import StoreArgs
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
-from actors.customer_access import CustomerAccess
 from actors.customer_lookup import CustomerCache, cache_of
-from actors.database_desk import DatabaseDesk
 from actors.http_server import HttpEntrance, HttpServerArgs
-from actors.journal.collector import JournalCollector
 from actors.journal.journal import Journal
 from actors.journal.no_writer import NoWriter
 from actors.journal.thread import ThreadWriter
 from actors.journal_codecs import codecs
-from actors.journeys import Journeys
 from actors.link_settings import csta_config, link_config
 from actors.log_writer import LogSettings
-from actors.node_counts import counter
-from actors.node_reports import NodeCollector, count_given_up, registry_of, to_events
+from actors.node_reports import count_given_up
 from actors.odbc_server import OdbcSettings
 from actors.open_count import OpenCount
-from actors.overload import Overload
-from actors.readiness import NodeReadiness
 from actors.ref_server import RefServerArgs
-from actors.reference_access import ReferenceAccess
 from actors.reference_config import calendars
 from actors.release_counts import reader
-from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import HandlerArgs
 from actors.release_probes import Prober
-from actors.releases.port import Releases
-from actors.routing_access import RoutingAccess
 from actors.routing_assembly import routing_parts
 from actors.routing_customers import lookups_of
 from actors.send_lists import lists_of
-from actors.session_archive import StoredSessions
 from actors.session_opening import Openings
 from actors.session_pool import SessionPool
-from actors.sessions import CallSessions
-from actors.tree import NAME, NodeArgs
+from actors.tree import NodeArgs
 from actors.web import control, operations
 from actors.web.api import Api
-from actors.web.event_hub import EventHub
 from actors.web.services import Services
 from actors.web.tokens import open_store
 from protocols.csta import services
-from supervision.introspection import DebugLimits, Introspection
 
 if TYPE_CHECKING:
     import socket
@@ -64,7 +50,6 @@ if TYPE_CHECKING:
     from actors.config import Config
     from actors.journal.writer import Writer
     from actors.release_settings import ReleaseSettings
-    from actors.releases.port import Ask
     from actors.routing_desk import RoutingDesk
     from actors.standby import Standby
     from actors.web.tokens import TokenStore
@@ -141,8 +126,8 @@ class Assembly:
         links = _links(kernel, config, journal, release.standby)
         routing = *_, desk = _routing(config, data, release.standby, pool, links)
         openings = _openings(kernel, config, pool, _calls(config, data, desk, journal, alarms))
-        made = _Made(kernel, config, data, opened[0], alarms, pool, openings, desk, links)
-        services = made.services(version, epoch, release.ask)
+        made = Made(kernel, config, data, opened[0], alarms, pool, openings, desk, links)
+        services = made.services(version, epoch, release)
         return cls(
             kernel,
             config,
@@ -181,6 +166,9 @@ class Assembly:
             ),
             http=_http_args(self),
             release=_handler_args(self),
+            channels=self.services.channels.arguments(
+                self.listeners, self.pool, self.release.standby
+            ),
         )
 
     def info(self) -> dict[str, Any]:
@@ -200,51 +188,6 @@ class Assembly:
     async def control(self, args: dict[str, Any]) -> dict[str, Any]:
         """Answer one request that came over the control channel."""
         return await control.answer(self.control_api, args)
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What the services are made of."""
-
-    kernel: Kernel
-    config: Config
-    data: Path
-    tokens: TokenStore
-    alarms: Alarms
-    pool: SessionPool
-    openings: Openings
-    desk: RoutingDesk
-    links: LinkTable
-
-    def services(self, version: str, epoch: str, ask: Ask) -> Services:
-        """What the API uses."""
-        kernel, config, pool, settings = self.kernel, self.config, self.pool, self.openings.settings
-        sessions = CallSessions(kernel, pool, StoredSessions(kernel), self.openings)
-        customers = CustomerAccess(kernel, self.desk, sessions, config.routing.region)
-        journal, collector = settings.journal, NodeCollector(kernel, pool, settings.count)
-        return Services(
-            version=version,
-            config=config.http,
-            readiness=NodeReadiness(kernel, journal, pool, self.alarms),
-            introspection=Introspection(kernel, NAME, _limits(config, self.data)),
-            sessions=sessions,
-            journeys=Journeys(kernel, sessions, sessions.archive, config.journey),
-            events=_events(kernel, config, epoch),
-            tokens=self.tokens,
-            metrics=registry_of(collector, JournalCollector(journal)),
-            region=config.routing.region,
-            counts=counter(kernel, pool),
-            alarms=self.alarms.active,
-            agents=self.links.agents.known,
-            overload=Overload(kernel, config.overload, self.alarms, lambda: journal.load),
-            sent=settings.send_lists.fields,
-            database=DatabaseDesk(kernel),
-            wall=kernel.clock.wall,
-            reference=ReferenceAccess(kernel),
-            routing=RoutingAccess(kernel, self.desk, customers, settings.send_lists),
-            customers=customers,
-            releases=Releases(self.data, ask, partial(_tell_release, kernel)),
-        )
 
 
 def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
@@ -295,35 +238,6 @@ def _odbc_settings(node: Assembly) -> OdbcSettings:
         node.release.permanence,
         config.customers,
         node.customers,
-    )
-
-
-def _tell_release(kernel: Kernel, told: dict[str, Any]) -> None:
-    """Tell of a step of a release that somebody asked for."""
-    kernel.report("release", f"{NAME}/{RELEASE_HANDLER}", **told)
-
-
-def _events(kernel: Kernel, config: Config, epoch: str) -> EventHub:
-    http = config.http
-    hub = EventHub(epoch, keep=http.events_buffer, max_subscriptions=http.max_event_streams)
-    kernel.reports.subscribe(to_events(hub))
-    return hub
-
-
-def _limits(config: Config, data: Path) -> DebugLimits:
-    watching = config.introspection
-    return DebugLimits(
-        trace_messages=watching.trace_messages,
-        trace_seconds=watching.trace_s,
-        traces=watching.traces,
-        traced_actors=watching.traced_actors,
-        watched_actors=watching.watched_actors,
-        probes=watching.probes,
-        log_events=watching.log_events,
-        log_file_bytes=watching.log_file_bytes,
-        directory=data / "debug",
-        top_rows=watching.top_rows,
-        window_seconds=watching.window_s,
     )
 
 
@@ -378,6 +292,7 @@ def _http_args(node: Assembly) -> HttpServerArgs:
         config=http,
         listening=node.listeners["http"],
         entrance=node.web,
+        chat=node.services.channels.chat,
     )
 
 

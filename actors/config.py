@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from actors.channels_config import ChannelsConfig
 from actors.config_csta import CstaSection
 from actors.config_relations import RELATIONS
 from actors.config_values import (
@@ -313,6 +314,7 @@ class Config(Struct, frozen=True, kw_only=True):
     anchor: AnchorConfig = AnchorConfig()
     release: ReleaseConfig = ReleaseConfig()
     reference: ReferenceConfig = ReferenceConfig()
+    channels: ChannelsConfig = ChannelsConfig()
 
 
 class ConfigInvalid(Exception):  # noqa: N818 named for what it says of the configuration

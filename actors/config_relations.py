@@ -23,6 +23,9 @@ def _not_both(first: tuple[str, int], second: tuple[str, int]) -> bool:
     return first != second or first[1] == 0
 
 
+MOST_SECRETS = 2
+"""Of a source of social media: the one that is being replaced, and the next."""
+
 RELATIONS = (
     Relation(
         ("routing.late_timeout_ms", "routing.default_answer_ms"),
@@ -78,6 +81,38 @@ RELATIONS = (
         ("overload.new_above_journal_load", "overload.all_above_journal_load"),
         _at_most,
         "must be at most overload.all_above_journal_load",
+    ),
+    *(
+        Relation(
+            ("channels.mail.port", f"{other}.port", "channels.mail.host", f"{other}.host"),
+            lambda mail, port, mail_host, host: _not_both((mail_host, mail), (host, port)),
+            f"must differ from {other}.port on the same host (0 takes a free one)",
+        )
+        for other in ("http", "cti")
+    ),
+    *(
+        Relation(
+            (f"channels.{who}", f"channels.{channel}.enabled"),
+            lambda found, enabled: bool(found) or not enabled,
+            f"must have one at least where channels.{channel}.enabled is true",
+        )
+        for channel, who in (
+            ("mail", "mail.recipients"),
+            ("chat", "chat.origins"),
+            ("social", "social.sources"),
+        )
+    ),
+    Relation(
+        ("channels.social.sources",),
+        lambda sources: all(
+            1 <= len(source.secrets) <= MOST_SECRETS for source in sources.values()
+        ),
+        "must each have one or two secrets",
+    ),
+    Relation(
+        ("channels.chat.ticket_s", "channels.chat.token_s"),
+        _at_most,
+        "must be at most channels.chat.token_s",
     ),
     Relation(
         ("database.connections", "database.max_connections"),

@@ -57,10 +57,16 @@ def needs(config: Config) -> tuple[Need, ...]:
     return (
         Need("http.max_connections", config.http.max_connections),
         Need("cti.max_links", config.cti.max_links),
+        *_mail(config),
         Need("database.max_connections", _database(config)),
         Need("connections about to be refused", ACCEPTED_AT_ONCE),
         Need("files and the rest", SPARE),
     )
+
+
+def _mail(config: Config) -> tuple[Need, ...]:
+    mail = config.channels.mail
+    return (Need("channels.mail.max_connections", mail.max_connections),) if mail.enabled else ()
 
 
 def _database(config: Config) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from actors.channels.chat_desk import ChatDesk
 from actors.config import HttpConfig
 from actors.entrance import Entrance
 from actors.standby import Standby
@@ -84,12 +85,14 @@ class HttpServerArgs:
         config: The limits.
         listening: The node's socket, which listens; it is duplicated, never closed.
         entrance: Whether connections are accepted there.
+        chat: The web chat; None where it is not enabled.
     """
 
     api: Api
     config: HttpConfig
     listening: socket.socket
     entrance: HttpEntrance = field(default_factory=HttpEntrance)
+    chat: ChatDesk | None = None
 
 
 class Turned(Struct, frozen=True):
@@ -114,7 +117,7 @@ class HttpServer(GenServer):
     async def init(self, args: HttpServerArgs) -> None:
         """Accept connections on the node's socket."""
         entrance, self._listening = args.entrance, args.listening
-        self._server = WebServer(args.api, args.config, entrance)
+        self._server = WebServer(args.api, args.config, entrance, args.chat)
         self.at_end(self._server.let_go)
         self.at_end(entrance.attend(self._turned))
         self.at_end(entrance.serve(self._server))

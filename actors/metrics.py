@@ -185,6 +185,12 @@ OVERLOAD_LEVEL = Gauge(
     "How much is refused: 0 nothing, 1 all new calls, 2 everything; shares in between.",
     registry=REGISTRY,
 )
+CHANNEL_MESSAGES = Counter(
+    "vigie_channel_messages_total",
+    "Messages of mail, chat and social media: opened, joined, repeated, or refused-RULE.",
+    ("channel", "outcome"),
+    registry=REGISTRY,
+)
 JOURNAL_SECONDS = Histogram(
     "vigie_journal_commit_seconds",
     "From handing a commit to the journal's writer to its being durable.",

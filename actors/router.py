@@ -23,12 +23,14 @@ from actors.router_messages import (
     CallTaken,
     ExplainRoute,
     FloorShown,
+    KeptCalls,
     QueueShown,
     ReplaceRules,
     RoutingNot,
     RoutingShown,
     RulesReplaced,
     ShowFloor,
+    ShowKept,
     ShowRouting,
 )
 from actors.router_waiting import FactsDue
@@ -327,6 +329,9 @@ class Router(CustomersRouter):
         state = self._core.floor.dump()
         return FloorShown(tuple(map(replace, state.agents)), tuple(state.waiting))
 
+    def _kept_shown(self, _: ShowKept) -> KeptCalls:
+        return KeptCalls(self._core.floor.kept_calls)
+
     def format_status(self, state: RouterState) -> Any:
         """The routing points, the rules in force and the counts."""
         table = self._desk.table
@@ -366,4 +371,5 @@ class Router(CustomersRouter):
         ReplaceRules: _replaced,
         ShowRouting: _shown,
         ShowFloor: _floor_shown,
+        ShowKept: _kept_shown,
     }

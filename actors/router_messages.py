@@ -161,6 +161,16 @@ class ShowFloor(Struct, frozen=True):
     """Call: who is there and who waits; answered with `FloorShown`."""
 
 
+class ShowKept(Struct, frozen=True):
+    """Call: for whom an agent is kept until they ask; answered with `KeptCalls`."""
+
+
+class KeptCalls(Struct, frozen=True):
+    """Calls that waited, and have an agent as soon as they ask again."""
+
+    calls: tuple[str, ...]
+
+
 class FloorShown(Struct, frozen=True):
     """The floor, for operators.
 

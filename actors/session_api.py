@@ -136,6 +136,32 @@ class OpenSession(Struct, frozen=True, kw_only=True):
     once: IdempotentKey | None = None
 
 
+class OpenFromChannel(Struct, frozen=True, kw_only=True):
+    """Open a session for what has come by a channel that is no telephone: mail, chat, social.
+
+    Attributes:
+        call: An id of it, in the place of a call's.
+        media: Which channel.
+        ani: Who it is from; no number unless `number` says so.
+        dnis: What it is addressed to.
+        rp: The routing point where it waits.
+        number: Whether `ani` is a telephone number, to be normalised.
+        first: The message that it begins with.
+        once: Its idempotency key: it is opened once, however often the message comes.
+    """
+
+    call: Name
+    media: Name
+    ani: Text
+    dnis: Text
+    rp: Name
+    once: IdempotentKey
+    first: JourneyStep
+    number: bool = False
+    lang: Text | None = None
+    ud: UserData = {}
+
+
 class FindSessions(Struct, frozen=True, kw_only=True):
     """Look sessions up by the call's id or by the caller's number.
 

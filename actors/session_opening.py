@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.call_messages import CallSettings
-    from actors.session_api import OpenSession
+    from actors.session_api import OpenFromChannel, OpenSession
     from protocols.cti.messages import AniType, RouteRequest
 
 SUPERVISOR = "sessionSup"
@@ -124,6 +124,33 @@ class Openings(Struct, frozen=True):
             ucid=request.ucid,
         )
         return self._opening(first, "ivr", "")
+
+    def for_channel(self, request: OpenFromChannel, wall: float) -> Opening:
+        """An opening for what has come by a channel that is no telephone.
+
+        Args:
+            request: what has come.
+            wall: seconds since the epoch.
+        """
+        ani, ani_type = request.ani, "unknown"
+        if request.number:
+            ani, ani_type = self._number(request.ani, None)  # type: ignore[assignment]
+        first = Session(
+            session=session_id(wall),
+            call=request.call,
+            opened=wall,
+            updated=wall,
+            ani=ani,
+            ani_type=ani_type,  # type: ignore[arg-type]
+            dnis=request.dnis,
+            lang=request.lang,
+            media=request.media,
+            rp=request.rp,
+            journey=(request.first,),
+            ud=request.ud or NO_USER_DATA,
+            once=(Once(request.once, "open", 1),),
+        )
+        return self._opening(first, "new", "")
 
     def _opening(self, first: Session, state: str, xref: str) -> Opening:
         refusal = self._refusal()

@@ -43,7 +43,8 @@ from supervision import CallFailed, NoProc, ServerDied, Started
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.session_opening import Openings
+    from actors.session_api import OpenFromChannel
+    from actors.session_opening import Opening, Openings
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.kernel import Kernel
 
@@ -106,7 +107,23 @@ class CallSessions:
         known = self._known(request.call, request.once)
         if known is not None:
             return await self._open_again(known, request)
-        opening = self._openings.for_application(request, self._kernel.clock.wall())
+        return await self._opened(
+            request, self._openings.for_application(request, self._kernel.clock.wall())
+        )
+
+    async def open_from_channel(self, request: OpenFromChannel) -> Done:
+        """Open a session for what has come by a channel, or find the one that it has."""
+        limit = self._openings.settings.sessions.max_user_data_bytes
+        if user_data_bytes(request.ud) > limit:
+            raise UserDataLimit(limit)
+        known = self._known(request.call, request.once)
+        if known is not None:
+            return await self._open_again(known, request)
+        return await self._opened(
+            request, self._openings.for_channel(request, self._kernel.clock.wall())
+        )
+
+    async def _opened(self, request: OpenSession | OpenFromChannel, opening: Opening) -> Done:
         if opening.request is None or self._journal.failing:
             raise Busy(RETRY_AFTER_S)
         started = await self._ask(self._openings.supervisor, opening.request)
@@ -118,7 +135,9 @@ class CallSessions:
             raise Busy(RETRY_AFTER_S)
         return await self._open_again(known, request)
 
-    async def _open_again(self, known: LocalAddress, request: OpenSession) -> Done:
+    async def _open_again(
+        self, known: LocalAddress, request: OpenSession | OpenFromChannel
+    ) -> Done:
         if request.once is None:
             return Done(await self._view(known))
         return await self._done(known, OpenAgain(request.once))

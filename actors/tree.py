@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from actors.call_sup import CallSup, CallSupArgs, flags
+from actors.channels.channel_sup import NAME as CHANNEL_SUP
+from actors.channels.channel_sup import ChannelSup, ChannelSupArgs
 from actors.http_server import HttpServerArgs, WebSup, WebSupArgs
 from actors.log_sup import LogSup
 from actors.odbc_server import OdbcServer, OdbcSettings
@@ -38,6 +40,7 @@ class NodeArgs(Struct, frozen=True):
     call: CallSupArgs
     http: HttpServerArgs
     release: HandlerArgs
+    channels: ChannelSupArgs | None = None
 
 
 class Node(Supervisor):
@@ -50,6 +53,7 @@ class Node(Supervisor):
         """
         bounds = flags(args.supervision)
         web = WebSupArgs(server=args.http, flags=bounds)
+        channels = [] if args.channels is None else [_channels(args.channels)]
         return bounds, [
             ChildSpec("logSup", LogSup, args.log, type="supervisor"),
             ChildSpec("timeServer", TimeServer, args.calendars),
@@ -57,5 +61,11 @@ class Node(Supervisor):
             ChildSpec(REF_SERVER, RefServer, args.reference),
             ChildSpec("webSup", WebSup, web, type="supervisor"),
             ChildSpec("callSup", CallSup, args.call, type="supervisor"),
+            *channels,
             ChildSpec(RELEASE_HANDLER, ReleaseHandler, args.release),
         ]
+
+
+def _channels(args: ChannelSupArgs) -> ChildSpec:
+    """After calls, so that sessions are there: at the end they stop first."""
+    return ChildSpec(CHANNEL_SUP, ChannelSup, args, type="supervisor")

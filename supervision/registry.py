@@ -70,6 +70,10 @@ class Registry(Generic[Address]):
         """The address registered under a name."""
         return self._names.get(name)
 
+    def names(self) -> list[Hashable]:
+        """All names there are now; a copy, as quick as copying a dictionary's keys."""
+        return list(self._names)
+
     def join(self, group: Hashable, address: Address) -> None:
         """Become a member of a group; a group of one costs no dictionary."""
         members = self._groups.get(group)

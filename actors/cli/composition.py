@@ -55,21 +55,29 @@ def anchor_spec(
     """
     server = None if config.database.dsn else _server(config, data, environ)
     programs = [] if server is None else [_postgres(config.anchor, server)]
-    programs.append(_node(config.anchor, data, file, server))
+    names = tuple(listener.name for listener in _listeners(config))
+    programs.append(_node(config.anchor, data, file, server, names))
     # Each program finds the rooms of its own release, whichever release the anchor is of.
     path = {"PYTHONPATH": rooms.python_path(environ)}
     return AnchorSpec(
         directory=str(data),
         programs=tuple(replace(program, env={**program.env, **path}) for program in programs),
-        listeners=(
-            ListenerSpec("http", config.http.host, config.http.port),
-            ListenerSpec("cti", config.cti.host, config.cti.port),
-        ),
+        listeners=_listeners(config),
         relays={"api": "node"},
         labels={"version": _version(), "config": str(file or "as shipped")},
         start_timeout_s=config.anchor.start_timeout_s,
         upgrade=_upgrade(config.release, file),
     )
+
+
+def _listeners(config: Config) -> tuple[ListenerSpec, ...]:
+    """The sockets that the anchor binds for the node."""
+    mail = config.channels.mail
+    always = (
+        ListenerSpec("http", config.http.host, config.http.port),
+        ListenerSpec("cti", config.cti.host, config.cti.port),
+    )
+    return (*always, ListenerSpec("mail", mail.host, mail.port)) if mail.enabled else always
 
 
 def _upgrade(release: ReleaseConfig, file: Path | None) -> UpgradeSpec:
@@ -90,7 +98,11 @@ def _upgrade(release: ReleaseConfig, file: Path | None) -> UpgradeSpec:
 
 
 def _node(
-    anchor: AnchorConfig, data: Path, file: Path | None, server: postgres.ServerSpec | None
+    anchor: AnchorConfig,
+    data: Path,
+    file: Path | None,
+    server: postgres.ServerSpec | None,
+    listeners: tuple[str, ...],
 ) -> ProgramSpec:
     words = [f"--data={data}"] if file is None else [f"--data={data}", f"--config={file}"]
     # The working directory is the data's: -P keeps what lies there from shadowing modules.
@@ -98,7 +110,7 @@ def _node(
         name="node",
         argv=(sys.executable, "-P", "-m", "actors.node", *words),
         env={} if server is None else {"VIGIE_DATABASE__DSN": postgres.dsn(server, data)},
-        listeners=("http", "cti"),
+        listeners=listeners,
         awaited=True,
         ready_timeout_s=anchor.start_timeout_s,
         hang_timeout_s=anchor.hang_timeout_s,

@@ -112,6 +112,7 @@ def info(options: Namespace) -> Answer:
         f"vigie {data['versions']['vigie']} up {elapsed(data['uptime_s'])}",
         f"HTTP       {data['http']}",
         f"CTI link   {data['cti']}",
+        *([f"SMTP       {data['mail']}"] if "mail" in data else []),
         f"data       {data['data']}",
         f"config     {data['config']}",
     ]
@@ -133,7 +134,8 @@ def shape(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``{state, anchor: {pid, ...}, node: {pid, ...}, postgres: {pid, ...}, http, cti, data,
-        config, versions, restarts, uptime_s}``; `http` is a URL, `cti` is ``HOST:PORT``, a
+        config, versions, restarts, uptime_s}``, and `mail` where it comes in; `http` is a URL,
+        `cti` and `mail` are ``HOST:PORT``, a
         PostgreSQL that is not vigie's own has no process id.
     """
     programs, labels = found["programs"], found["labels"]
@@ -147,6 +149,7 @@ def shape(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         "postgres": postgres,
         "http": f"http://{listeners['http']}",
         "cti": listeners["cti"],
+        **({"mail": listeners["mail"]} if "mail" in listeners else {}),
         "data": found["directory"],
         "config": labels.get("config"),
         "versions": {

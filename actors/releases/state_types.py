@@ -17,6 +17,7 @@ from actors.journal.records import OUTBOX
 from actors.session_api import SessionState
 from actors.takeover.actor_kinds import KINDS
 from actors.takeover.agents import AgentsPart, AgentsState
+from actors.takeover.channels_part import ChannelsPart, ChannelsState
 from actors.takeover.counters import CountersPart, CountersState
 from actors.takeover.http_connections import HttpPart, HttpState
 from actors.takeover.links import LinksPart
@@ -38,6 +39,7 @@ FILE = Path(__file__).with_name("state_types.json")
 _PARTS: tuple[tuple[type[Part], type[Struct]], ...] = (
     (ActorsPart, Body),
     (AgentsPart, AgentsState),
+    (ChannelsPart, ChannelsState),
     (CountersPart, CountersState),
     (HttpPart, HttpState),
     (LinksPart, LinksState),

@@ -22,6 +22,7 @@ import msgspec
 
 from actors import config as configuration
 from actors.assembly import Assembly
+from actors.channels.channels import listeners_of
 from actors.node import scheduler_limits
 from actors.release_settings import ReleaseSettings
 from actors.releases.inventory import inventory
@@ -39,8 +40,6 @@ from supervision.release.wire import TakeoverFailed
 if TYPE_CHECKING:
     from actors.config import Config
     from supervision.eventloop.kernel import Kernel
-
-LISTENERS = ("http", "cti")
 
 
 def main() -> None:
@@ -86,7 +85,7 @@ async def _try(config: Config, data: Path, order: dict[str, str]) -> dict[str, A
 
 def _assembly(kernel: Kernel, config: Config, data: Path, order: dict[str, str]) -> Assembly:
     """The shared parts of a node in standby, with sockets that nobody can find."""
-    listeners = {name: _socket() for name in LISTENERS}
+    listeners = {name: _socket() for name in listeners_of(config)}
     channel, _ = socket.socketpair()
     inherited = Inherited(
         listeners,

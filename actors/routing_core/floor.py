@@ -156,6 +156,11 @@ class Floor:
         return len(self._kept)
 
     @property
+    def kept_calls(self) -> tuple[str, ...]:
+        """The calls that an agent is kept for."""
+        return tuple(self._kept)
+
+    @property
     def full(self) -> bool:
         """Whether no further call can be counted at destinations."""
         return len(self._placed) >= self.rules.limits.placed

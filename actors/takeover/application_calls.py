@@ -16,6 +16,7 @@ from msgspec import Struct
 from actors.session_api import (
     AddJourneyStep,
     CloseSession,
+    OpenFromChannel,
     OpenSession,
     PatchSession,
     RouteFromIvr,
@@ -28,6 +29,7 @@ Outcome: TypeAlias = dict[str, Any]
 
 REQUESTS: dict[str, type[Struct]] = {
     "open": OpenSession,
+    "open_from_channel": OpenFromChannel,
     "patch": PatchSession,
     "add_step": AddJourneyStep,
     "close": CloseSession,

@@ -9,6 +9,7 @@ from actors.etc_files import etc_file
 from actors.takeover.actor_kinds import actors_part
 from actors.takeover.agents import AgentsPart
 from actors.takeover.answers import AnswersPart
+from actors.takeover.channels_part import ChannelsPart
 from actors.takeover.counters import CountersPart
 from actors.takeover.http_connections import HttpPart
 from actors.takeover.journal_part import JournalPart
@@ -53,6 +54,7 @@ def _parts(node: Assembly, *, taking: bool) -> list[Part]:
         actors_part(node.kernel, node.config, taking=taking),
         LinksPart(node.kernel, node.links, node.pool),
         AgentsPart(node.links.agents),
+        ChannelsPart(node.kernel, node.services.channels),
         HttpPart(node.kernel, node.web, node.services.events),
         AnswersPart(node.services.requests),
         CountersPart(

@@ -188,7 +188,7 @@ class Shadow:
         """Do what an application has asked for, on the copy that is here."""
         try:
             said = msgspec.msgpack.decode(request, type=REQUESTS[way])
-            session = [] if way == "open" else [self._session_of(call)]
+            session = [] if way.startswith("open") else [self._session_of(call)]
             done: Any = await getattr(self._node.services.sessions, way)(*session, said)
         except Exception as error:  # noqa: BLE001 - whatever the version makes of it is what is told
             done = error

@@ -8,6 +8,7 @@ from actors.web import (
     actor_operations,
     agent_operations,
     alarm_operations,
+    channel_operations,
     customer_operations,
     database_operations,
     debug_operations,
@@ -22,6 +23,7 @@ from actors.web import (
     token_operations,
     top_operations,
     trace_operations,
+    webhook_operations,
 )
 from actors.web.api import Call, Operation, Reply, operation
 from protocols.http import media, openapi
@@ -49,6 +51,8 @@ def http(version: str, *, metrics_public: bool) -> tuple[Operation, ...]:
         *customer_operations.OPERATIONS,
         *agent_operations.OPERATIONS,
         *session_operations.OPERATIONS,
+        *channel_operations.OPERATIONS,
+        *webhook_operations.OPERATIONS,
         *soap_operations.operations(),
         *reference_operations.OPERATIONS,
         *routing_operations.OPERATIONS,

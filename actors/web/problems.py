@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors import session_api, session_changes
+from actors.channels.conversations import ConversationFull
 from actors.customer_access import RETRY_AFTER_S as CUSTOMERS_RETRY_S
 from actors.customer_access import CustomersUnavailable, NoSuchCustomer, NotANumber
 from actors.overload import RETRY_AFTER_S
@@ -45,6 +46,17 @@ NO_SUCH_PROBE = ProblemType("no-such-probe", 404, "The actor has no probe of thi
 NO_SUCH_TRACE = ProblemType("no-such-trace", 404, "No trace has this id")
 NO_SUCH_SESSION = ProblemType("no-such-session", 404, "No session has this id")
 NO_SUCH_CUSTOMER = ProblemType("no-such-customer", 404, "The number is no customer's")
+NO_SUCH_MESSAGE = ProblemType("no-such-message", 404, "No message of this name is kept")
+NO_SUCH_SOURCE = ProblemType("no-such-source", 404, "No source of social media has this name")
+SIGNATURE_INVALID = ProblemType("signature-invalid", 401, "The request is not signed as it must be")
+EVENT_REUSED = ProblemType("event-reused", 409, "An event of this id had another content")
+NO_SUCH_CHANNEL = ProblemType("no-such-channel", 404, "The channel is not enabled")
+ORIGIN_REFUSED = ProblemType("origin-refused", 403, "Pages of this origin may not connect")
+UPGRADE_REQUIRED = ProblemType("upgrade-required", 426, "This address speaks WebSocket")
+TOO_MANY_VISITORS = ProblemType("too-many-visitors", 503, "As many visitors are there as may")
+ONE_WAY = ProblemType("one-way-channel", 409, "Nothing can be said through this channel")
+CONVERSATION_FULL = ProblemType("conversation-full", 409, "It has as many messages as it may")
+TOO_MANY_EVENTS = ProblemType("too-many-events", 429, "The source sends more than it may")
 NO_SUCH_TOKEN = ProblemType("no-such-token", 404, "No token has this id")
 NO_SUCH_RELEASE = ProblemType("no-such-release", 404, "No release of this version is installed")
 RELEASE_REFUSED = ProblemType("release-refused", 409, "This cannot be done with releases now")
@@ -189,6 +201,9 @@ _MAKERS: dict[type[Exception], Callable[[Any], HttpProblem]] = {
     session_api.Busy: lambda error: unavailable(
         f"{_SILENT}; a change may have been made: repeat it with its Idempotency-Key",
         error.retry_after_s,
+    ),
+    ConversationFull: lambda error: HttpProblem(
+        CONVERSATION_FULL, "open another one", field="session", rule=str(error)
     ),
     session_changes.InvalidChange: lambda error: problem.invalid(error.field, error.rule),
     NotANumber: lambda _: problem.invalid(

@@ -13,11 +13,13 @@ from aiohttp import HttpVersion11, hdrs, web, web_protocol
 from aiohttp.http_exceptions import HttpProcessingError
 
 from actors import metrics
+from actors.channels.chat_desk import ChatDesk
 from actors.config import HttpConfig
 from actors.entrance import Acceptor, Entrance
+from actors.web import chat_socket
 from actors.web.api import Api
 from actors.web.connections import Connections, Moving, Stream, response_headers
-from actors.web.exchange import ApiRequest, ApiResponse, ByteStream
+from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, problem_response
 from actors.web.problems import unavailable
 from protocols.http import problem
 from protocols.http.problem import HttpProblem
@@ -45,10 +47,18 @@ class WebServer:
         api: What answers.
         config: The limits.
         entrance: Whether connections are accepted.
+        chat: The web chat; None where it is not enabled.
     """
 
-    def __init__(self, api: Api, config: HttpConfig, entrance: Entrance | None = None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        config: HttpConfig,
+        entrance: Entrance | None = None,
+        chat: ChatDesk | None = None,
+    ) -> None:
         self._api = api
+        self._chat = chat
         self._config = config
         self._protocols = Connections(self._handle, config)
         entrance = entrance or Entrance()
@@ -75,6 +85,8 @@ class WebServer:
         self._over = True
         self._acceptor.end()
         self._leaving.set()
+        if self._chat is not None:
+            self._chat.end_all()
         self._protocols.end_streams()
         self._protocols.pre_shutdown()
         await self._protocols.shutdown(CLOSE_S)
@@ -135,6 +147,8 @@ class WebServer:
         return len(self._protocols.streams)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.rel_url.raw_path == chat_socket.PATH and request.method == hdrs.METH_GET:
+            return await self._visit(request)
         body = _Body(request, self._config.max_body_bytes)
         asked = ApiRequest(
             method=request.method,
@@ -155,6 +169,17 @@ class WebServer:
             status=response.status, body=response.body, headers=response_headers(response)
         )
         return await self._send(request, reply)
+
+    async def _visit(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Have a visitor of the web chat served, or say why not."""
+        try:
+            desk = chat_socket.check(self._chat, _headers(request))
+        except HttpProblem as error:
+            said = problem_response(error)
+            headers = response_headers(said)
+            reply = web.Response(status=said.status, body=said.body, headers=headers)
+            return await self._send(request, reply)
+        return await chat_socket.serve(desk, request)
 
     def _late(self, body: _Body) -> HttpProblem:
         rule = f"within {self._config.request_timeout_s} s"

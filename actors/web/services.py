@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
+from actors.channels.channels import Channels
 from actors.config import HttpConfig
 from actors.customer_access import CustomerAccess
 from actors.journeys import Journeys
@@ -50,6 +51,7 @@ class Services:
         routing: The router.
         customers: What is known of them.
         releases: What is installed, and the anchor that upgrades.
+        channels: Mail, web chat and social media.
         wall: Seconds since the epoch.
         requests: Those with an idempotency key, however they come.
     """
@@ -74,5 +76,6 @@ class Services:
     routing: RoutingAccess
     customers: CustomerAccess
     releases: Releases
+    channels: Channels
     wall: Callable[[], float]
     requests: Requests = field(default_factory=lambda: Requests(time.monotonic))

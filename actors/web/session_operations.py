@@ -45,6 +45,7 @@ _SESSION = "/api/v1/sessions/{session}"
 _READERS: tuple[Scope, ...] = ("viewer", "ivr")
 _WRITERS: tuple[Scope, ...] = ("ivr",)
 _DIGIT = re.compile("[0-9]")
+_ADDRESS = re.compile("[@:]")
 _GONE = (NO_SUCH_SESSION, SESSION_CLOSED, problem.UNAVAILABLE, OVERLOADED)
 
 
@@ -151,7 +152,7 @@ async def open_session(call: Call[None, NewSession]) -> Reply:
 )
 async def get_session(call: Call[None, None]) -> Reply:
     """One session."""
-    view = await call.services.sessions.get(_id(call))
+    view = await call.services.sessions.get(session_id(call))
     return Reply(value=view, headers=_tag(view))
 
 
@@ -197,7 +198,7 @@ async def find_sessions(call: Call[SessionsQuery, None]) -> Reply:
 )
 async def get_send_list(call: Call[SendListQuery, None]) -> Reply:
     """What an IVR application is sent of a session, as flat text."""
-    view = await call.services.sessions.get(_id(call))
+    view = await call.services.sessions.get(session_id(call))
     return Reply(value=call.services.sent(view, call.query.app), headers=_tag(view))
 
 
@@ -214,7 +215,7 @@ async def get_journey(call: Call[JourneyQuery, None]) -> Reply:
     """What the customer did in this call, and in those before it."""
     asked = call.query
     journeys = call.services.journeys
-    found = await journeys.of(_id(call), across=asked.across == "1", calls=asked.calls)
+    found = await journeys.of(session_id(call), across=asked.across == "1", calls=asked.calls)
     return Reply(value=found)
 
 
@@ -232,7 +233,7 @@ async def patch_session(call: Call[None, Changes]) -> Reply:
     """Change a session; 412 when somebody else has changed it meanwhile."""
     revision = etag.if_match(call.headers.get("if-match"))
     request = _change(revision, call.body)
-    view = await call.services.sessions.patch(_id(call), request)
+    view = await call.services.sessions.patch(session_id(call), request)
     return Reply(value=view, headers=_tag(view))
 
 
@@ -249,7 +250,7 @@ async def patch_session(call: Call[None, Changes]) -> Reply:
 async def add_journey_step(call: Call[None, NewStep]) -> Reply:
     """Note a step of the caller's journey."""
     step = AddJourneyStep(**structs.asdict(call.body), once=call.once)
-    done = await call.services.sessions.add_step(_id(call), step)
+    done = await call.services.sessions.add_step(session_id(call), step)
     return Reply(value=StepNoted(_view(done).session, done.steps), headers=_replayed(done))
 
 
@@ -266,7 +267,7 @@ async def add_journey_step(call: Call[None, NewStep]) -> Reply:
 async def route_session(call: Call[None, RouteWanted]) -> Reply:
     """Decide where the call goes from here."""
     request = RouteFromIvr(call.body.rp, once=call.once)
-    done = await call.services.sessions.route(_id(call), request)
+    done = await call.services.sessions.route(session_id(call), request)
     return Reply(value=done.value, headers=_replayed(done))
 
 
@@ -284,12 +285,18 @@ async def route_session(call: Call[None, RouteWanted]) -> Reply:
 async def close_session(call: Call[None, Closing]) -> Reply:
     """End a session; it answers for its linger time, and ending it again changes nothing."""
     request = CloseSession(call.body.reason, once=call.once)
-    done = await call.services.sessions.close(_id(call), request)
+    done = await call.services.sessions.close(session_id(call), request)
     view = _view(done)
+    call.services.channels.wake(view.call)
     return Reply(value=view, headers=_tag(view) | _replayed(done))
 
 
-def _id(call: Call[Any, Any]) -> str:
+def session_id(call: Call[Any, Any]) -> str:
+    """The session's id in the path.
+
+    Raises:
+        HttpProblem: 404 where it is none.
+    """
     session = call.path["session"]
     if not SESSION_ID.fullmatch(session):
         raise problem.HttpProblem(
@@ -324,8 +331,8 @@ def _change(revision: int, body: Changes) -> PatchSession:
 
 def _number(ani: str) -> str:
     """Mend a plus sign that was sent as it is: in a query it stands for a space."""
-    if not _DIGIT.search(ani):
-        raise problem.invalid("ani", "a number, with a digit at least")
+    if not _DIGIT.search(ani) and not _ADDRESS.search(ani):
+        raise problem.invalid("ani", "a number, with a digit at least, or an address")
     return "+" + ani[1:] if ani.startswith(" ") else ani
 
 

@@ -15,7 +15,9 @@ import pytest
 from actors import metrics
 from actors.agent_table import KnownAgent
 from actors.alarms import Alarm
-from actors.config import HttpConfig
+from actors.channels.channels import Channels
+from actors.channels_config import ChannelsConfig
+from actors.config import Config, HttpConfig
 from actors.customer_access import (
     CustomerService,
     CustomersUnavailable,
@@ -495,6 +497,13 @@ def anchored(data):
     return releases
 
 
+def channels(data, **config):
+    """Channels without a node."""
+    kernel = SimpleNamespace(clock=SimpleNamespace(wall=lambda: WALL))
+    found = Config(channels=ChannelsConfig(**config))
+    return Channels.make(kernel, found, data, None, standby=None, refuses=lambda: "")
+
+
 @dataclass
 class Answer:
     """What came back."""
@@ -614,6 +623,7 @@ def make_site(tmp_path):
             routing=FakeRouting(),
             customers=FakeCustomers(),
             releases=anchored(tmp_path),
+            channels=channels(tmp_path),
         )
         table = operations.http("1.2.3", metrics_public=http_config.metrics_public)
         site = Site(services, table, {"operator": operator})

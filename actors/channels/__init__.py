@@ -1,0 +1,1 @@
+"""Channels besides the telephone: mail, web chat, social media."""
