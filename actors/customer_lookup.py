@@ -17,6 +17,7 @@ from supervision.eventloop.calls import PendingCall
 from supervision.eventloop.cell import LocalAddress
 
 if TYPE_CHECKING:
+    from actors.connectors.fact_cache import Hit
     from actors.customers_config import CustomersConfig
     from supervision import GenServer
 
@@ -29,6 +30,7 @@ Row: TypeAlias = dict[str, Any]
 Outcome: TypeAlias = Literal["found", "unknown", "unavailable"]
 
 _CACHED = metrics.CUSTOMER_LOOKUPS.labels("cached")
+_STALE = metrics.CUSTOMER_LOOKUPS.labels("stale")
 
 
 class Facts(Struct, frozen=True):
@@ -162,6 +164,20 @@ def refresh(asker: GenServer, number: str) -> None:
     """
     if asker.whereis(NAME) is not None:
         asker.cast(NAME, Refresh(number))
+
+
+def at_once(cache: CustomerCache, number: str, now: float) -> Hit[Row] | None:
+    """Return what is known, fresh or stale, for who waits for nothing newer.
+
+    Args:
+        cache: Of the node.
+        number: Of the caller, E.164.
+        now: Monotonic seconds.
+    """
+    hit = cache.get(number, now)
+    if hit is not None:
+        (_STALE if hit.stale else _CACHED).inc()
+    return hit
 
 
 def cached(cache: CustomerCache, number: str, now: float, ref: Any = None) -> Facts | None:

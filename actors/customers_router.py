@@ -124,7 +124,7 @@ class CustomersRouter(GenServer):
         return _without(request, "has not been asked") if known is None else known
 
     def _cached(self, request: Request, number: str, at: float, lookups: Lookups) -> Request | None:
-        hit = lookups.cache.get(number, self.now())
+        hit = customer_lookup.at_once(lookups.cache, number, self.now())
         if hit is None:
             return None if self._core.need(request, at) in ("wanted", "required") else request
         if hit.stale:

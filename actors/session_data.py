@@ -338,7 +338,8 @@ def routed(
     )
     if took is None:
         return replace(session, routing=routing, updated=wall)
-    timings = {key: ms for key, ms in session.timings.items() if not key.startswith(STEP)}
+    known = session.timings
+    timings = {key: known[key] for key in known if not key.startswith(STEP)} if known else {}
     for step, ms in took:
         timings[_STEPS.get(step) or _named(step)] = ms
     return replace(session, routing=routing, updated=wall, timings=timings)

@@ -4,6 +4,7 @@ import pytest
 from call_kit import CallKit, route_request
 from routing_kit import ruleset
 
+from actors import metrics
 from actors.call_messages import CallTold, RouteAsked
 from actors.customer_facts import CustomerFacts, CustomersSettings
 from actors.customer_lookup import NAME, cache_of
@@ -108,8 +109,11 @@ def test_the_next_call_of_the_customer_is_decided_at_once_and_without_a_query(ki
     desk.ask()
     desk.answer(GOLD)
     desk.told()
+    counted = metrics.CUSTOMER_LOOKUPS.labels("cached")._value
+    before = counted.get()
     desk.ask()
     assert (desk.told().target, desk.queries) == ("7002", 1)
+    assert counted.get() == before + 1
 
 
 def test_calls_of_one_number_wait_for_one_query(kit, desk):
