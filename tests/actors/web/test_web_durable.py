@@ -36,6 +36,7 @@ class Node:
             readiness=SimpleNamespace(recovered=lambda: True),
             overload=SimpleNamespace(refuses=lambda who: ""),
             requests=Requests(kit.kernel.clock.monotonic),
+            channels=SimpleNamespace(wake=lambda call: False),
         )
         self._api = Api(services, session_operations.OPERATIONS)
 

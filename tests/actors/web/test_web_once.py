@@ -13,6 +13,7 @@ from actors.web.auth import Principal
 SESSION = "0123456789abcdef0123"
 SESSIONS = "/api/v1/sessions"
 SOAP = "/soap/session-context"
+WEBHOOK = "/channels/social/{source}"
 EVENTS = f"{SESSIONS}/{SESSION}/events"
 STEP = {"ev": "in", "step": "menu", "data": {"a": 1, "b": 2}}
 
@@ -249,6 +250,7 @@ def test_the_header_its_answers_and_its_problems_are_described(site):
     paths = site.get("/openapi.json").json()["paths"]
     posts = {path: item["post"] for path, item in paths.items() if "post" in item}
     assert "Idempotency-Key" in {one["name"] for one in posts.pop(SOAP)["parameters"]}
+    del posts[WEBHOOK]  # its events have ids of their own
     assert len(posts) > 10
     for path, post in posts.items():
         names = [parameter["name"] for parameter in post["parameters"]]
