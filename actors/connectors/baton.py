@@ -20,19 +20,21 @@ class Baton(Generic[What]):
     What is passed while nobody waits is there for who comes next.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_context", "_error", "_goes_on", "_what")
+    __slots__ = ("_asyncio_future_blocking", "_context", "_error", "_goes_on", "_loop", "_what")
 
     def __init__(self) -> None:
         # Until it is awaited asyncio must not take it for a future.
         self._asyncio_future_blocking: bool | None = None
         self._goes_on: Callable[[Any], Any] | None = None
         self._context: Context | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._what: list[What] = []
         self._error: BaseException | None = None
 
     def __await__(self) -> Generator[Baton[What], None, What]:
         if not self._what:
             self._asyncio_future_blocking = True
+            self._loop = asyncio.get_running_loop()
             yield self
         self.result()
         return self._what.pop(0)
@@ -52,13 +54,13 @@ class Baton(Generic[What]):
         if asyncio.current_task() is None and self._context is not None:
             self._context.run(goes_on, self)
         else:
-            asyncio.get_running_loop().call_soon(goes_on, self, context=self._context)
+            self.get_loop().call_soon(goes_on, self, context=self._context)
 
     # What a task asks of a future.
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that runs now, for a baton belongs to no other."""
-        return asyncio.get_running_loop()
+        """The loop of the task that waits; it may stand still, as where its tasks are ended."""
+        return self._loop or asyncio.get_running_loop()
 
     def add_done_callback(
         self, callback: Callable[[Any], Any], *, context: Context | None = None
@@ -72,7 +74,7 @@ class Baton(Generic[What]):
         if goes_on is None:
             return False
         self._error = asyncio.CancelledError(msg)
-        asyncio.get_running_loop().call_soon(goes_on, self, context=self._context)
+        self.get_loop().call_soon(goes_on, self, context=self._context)
         return True
 
     def result(self) -> None:

@@ -106,3 +106,23 @@ def test_what_is_handed_to_who_is_being_cancelled_waits_for_the_next():
         assert got == ["a"]
 
     asyncio.run(scenario())
+
+
+def test_a_task_that_waits_is_ended_with_its_loop():
+    ended = []
+
+    async def waits():
+        try:
+            await Baton()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async def whole():
+        task = asyncio.create_task(waits())
+        await asyncio.sleep(0)
+        return task
+
+    task = asyncio.run(whole())  # ends what is left when the loop stands still
+    assert ended == ["cancelled"]
+    assert task.cancelled()
