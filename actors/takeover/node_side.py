@@ -187,8 +187,10 @@ class Giving:
 
     def _told(self, phase: str, more: Message) -> None:
         """Commit rarely while all is copied; tell a shadow what happens from then on."""
-        if phase in ("connected", "failed"):
-            self._assembly.journal.spare(sparing=phase == "connected")
+        if phase == "connected" and more["mode"] == "takeover":
+            self._assembly.journal.spare(sparing=True)
+        elif phase == "failed":
+            self._assembly.journal.spare(sparing=False)
         mirror = self._mirror
         if mirror is None:
             return
