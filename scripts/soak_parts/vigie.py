@@ -46,7 +46,10 @@ SETTINGS = {
 }
 """What differs from the defaults."""
 
-SHORTEST_LINGER_S = 5.0
+SHORTEST_LINGER_S = 15.0
+"""A peer that was cut off asks once more for what it was answered; on a machine that is busy with
+other things, blows that follow each other make that ten seconds. Then the answer must be known."""
+
 LONGEST_LINGER_S = 30.0
 
 

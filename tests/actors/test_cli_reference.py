@@ -37,7 +37,8 @@ def products(path, count):
 def test_tables_are_loaded_looked_into_rolled_back_and_kept(vigie, tmp_path):
     tables = wait_for(lambda: listed(vigie))
     assert len(tables) == 9
-    assert tables["infoRP"]["rows"] > 0
+    assert tables["allSerTech"]["rows"] > 0
+    assert tables["infoRP"]["rows"] == 0  # routing points are the operator's
     assert "context" in tables
     code, info = vigie("reference", "load", products(tmp_path / "RF_PRDPTF.csv", 10))
     assert (code, info["rows"], info["previous"]) == (0, 10, 1)

@@ -202,7 +202,7 @@ def test_the_count_goes_to_the_process_that_takes_over():
         two.begin()
         two.switch()
         [(_, data)] = [child.kept for child in two.new.pool.children.values()]
-        assert (data.routings, data.ucid) == (("sales", 3), "u1")
+        assert (data.routings, data.traced) == (("sales", 3), "u1")
         assert two.new.kernel.registry.whereis(("ucid", "u1")) is not None
 
 
