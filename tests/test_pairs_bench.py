@@ -34,7 +34,8 @@ def test_no_question_is_lost_or_answered_in_two_ways_whoever_of_a_pair_is_killed
     _, said, rows = play(f"--kinds={','.join(kinds)}", *little)
     for kind in kinds:
         assert rows[f"{kind}: questions"] >= 180, said
-        assert rows[f"{kind}: open"] > 0, said
+        if kind != "reset":  # between two questions nothing is open, and that is up to chance
+            assert rows[f"{kind}: open"] > 0, said
         wrong = {what: rows[f"{kind}: {what}"] for what in ("unanswered", "differing", "faults")}
         assert wrong == dict.fromkeys(wrong, 0), said
         if kind != "node":
