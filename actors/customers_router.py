@@ -8,6 +8,7 @@ leaves in time whatever comes of this. A call that needs nothing is not held up 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -73,17 +74,21 @@ class CustomersRouter(GenServer):
 
     # To be said by the router
 
+    @abstractmethod
     def _counted(self, decision: Decision) -> Decision:
-        raise NotImplementedError
+        """Count a decision, and return it."""
 
+    @abstractmethod
     def _over(self, call: str) -> None:
-        raise NotImplementedError
+        """A call waits for no agent any more."""
 
+    @abstractmethod
     def _expire(self, at: float) -> None:
-        raise NotImplementedError
+        """Give up what has waited for too long by ``at``, seconds since the epoch."""
 
+    @abstractmethod
     def _look_later(self) -> None:
-        raise NotImplementedError
+        """Look at the floor again when something on it is due."""
 
     # Deciding
 
