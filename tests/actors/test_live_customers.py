@@ -11,6 +11,7 @@ from live_links import LiveCti, LivePath
 
 from actors.call_names import call_name
 from actors.config import Config, DatabaseConfig, RoutingConfig
+from actors.connectors.breaker import permits
 from actors.customers_config import CustomersConfig
 from actors.odbc_server import OdbcServer, database_state
 
@@ -19,7 +20,6 @@ pytestmark = pytest.mark.system
 SLOW_S = 0.5
 NUMBERS = 40
 CALLS = 80
-PACE_S = 0.004
 SCHEMA = """
 CREATE TABLE customer (number text PRIMARY KEY, segment text, services text[]);
 INSERT INTO customer SELECT '+331423400' || lpad(n::text, 2, '0'), 'gold', ARRAY['x', 'y']
@@ -75,11 +75,11 @@ class Scene:
         await asyncio.to_thread(self._postgres.run, sql, self._dsn)
 
     async def burst(self, name, rp="sales", numbers=NUMBERS, calls=CALLS):
-        """Calls in quick succession; return their answers once each has one."""
+        """Calls one after the other, unanswered; return their answers once each has one."""
         xrefs = [f"{name}-{n}" for n in range(calls)]
         for n, xref in enumerate(xrefs):
             self.cti.ask(xref, rp, number(n % numbers))
-            await asyncio.sleep(PACE_S)
+            await self.node.until(lambda xref=xref: self.known(xref))
         return await self.answers(xrefs)
 
     async def answers(self, xrefs):
@@ -96,16 +96,29 @@ class Scene:
         for n in range(60, 99):
             if (await self.one(f"{name}-{n}", ani=number(n))).target == "7777":
                 return
-            await asyncio.sleep(0.1)
+            await self.node.until(self.permitted)
         raise AssertionError("the database is not asked any more")
 
     @property
     def facts(self):
         return self.node.actor("customerFacts").statistics()
 
+    def permitted(self):
+        """Whether the breakers of all hosts let something through."""
+        hosts = self.node.actor("connectionRouter").state.dispatch.hosts.by_name.values()
+        now = self.node.kernel.clock.monotonic()
+        return all(permits(host.breaker, now) for host in hosts)
+
+    def is_stale(self, number):
+        """Whether what is cached of a number is older than it should be."""
+        cache = self.path.assembly.desk.lookups.cache
+        return cache.peek(number, self.node.kernel.clock.monotonic()).stale
+
+    def known(self, xref):
+        return self.node.kernel.registry.whereis(call_name(f"call-{xref}"))
+
     def session(self, xref):
-        registry = self.node.kernel.registry
-        return registry.whereis(call_name(f"call-{xref}")).cell.actor.data
+        return self.known(xref).cell.actor.data
 
 
 @asynccontextmanager
@@ -181,7 +194,7 @@ def test_a_database_that_is_gone_is_told_by_what_is_cached_and_by_why(on_node, p
             assert (await on.one("nobody", ani="+33142999999")).target == "7001"
             await asyncio.to_thread(postgres.kill)
             await node.until(lambda: database_state(node.kernel) != "up")
-            await asyncio.sleep(0.25)  # what is known becomes stale
+            await node.until(lambda: on.is_stale("+33142340099"))
             answer = await on.one("stale")
             assert (answer.target, answer.stale) == ("7777", True)
             answer = await on.one("still-nobody", ani="+33142999999")

@@ -9,11 +9,9 @@ says its number: that is all that it takes to see it again.
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import time
-from pathlib import Path
+
+import fuzz_run
 
 from protocols.csta import header
 from protocols.csta.link import Link
@@ -24,8 +22,6 @@ from protocols.csta.xml import CSTA, SESSION
 from protocols.cti.events import Closed, HelloReceived, Received, Transmit
 from protocols.cti.link_state import LinkConfig
 from protocols.cti.parsing import to_frame
-
-EVERY = 10_000
 
 START = (
     f'<StartApplicationSession xmlns="{SESSION}"><applicationInfo><applicationID>a'
@@ -149,45 +145,5 @@ def case(number: int) -> None:
     survives(mutated(number), opened=bool(number % 8))
 
 
-def run(first: int, last: int, state: Path | None) -> None:
-    """Try cases, the last one not included, and say how far it is; one that fails ends the run."""
-    began, done = time.monotonic(), first
-    try:
-        while done < last:
-            case(done)
-            done += 1
-            if done % EVERY == 0:
-                noted(done, state)
-                tell(f"{done} cases, {(done - first) / (time.monotonic() - began):,.0f}/s")
-    finally:
-        noted(done, state)
-        tell(f"ended before case {done}")
-
-
-def noted(done: int, state: Path | None) -> None:
-    """Note how far it is."""
-    if state is not None:
-        state.write_text(f"{done}\n", encoding="ascii")
-
-
-def tell(words: str) -> None:
-    """Show a line, at once."""
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--first", type=int, default=0, help="the first case")
-    parser.add_argument("--cases", type=int, default=1_000_000, help="up to which, from 0")
-    parser.add_argument("--state", type=Path, help="where it is noted how far it is")
-    wanted = parser.parse_args()
-    first = wanted.first
-    if wanted.state is not None and wanted.state.exists():
-        first = max(first, int(wanted.state.read_text(encoding="ascii")))
-    run(first, wanted.cases, wanted.state)
-
-
 if __name__ == "__main__":
-    main()
+    fuzz_run.main(case, __doc__.partition("\n")[0])

@@ -3,20 +3,17 @@
     python tests/support/cti_fuzz.py [--first N] [--cases N] [--state FILE]
 
 runs the cases from ``--first`` on and says how far it is. With ``--state`` it notes that in a file,
-and goes on there when it is called again. A case that fails is named, and the run ends with 1: its
-number is all that it takes to see it again.
+and goes on there when it is called again. One that fails ends the run, which says its
+number: that is all that it takes to see it again.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import struct
-import sys
-import time
-from pathlib import Path
 from typing import Any, get_args
 
+import fuzz_run
 import msgpack
 
 from protocols.cti import link_session
@@ -27,7 +24,6 @@ from protocols.cti.link_state import LinkConfig, session_limits
 from protocols.cti.messages import ErrorCode
 from protocols.cti.parsing import to_frame
 
-EVERY = 10_000
 MISSED = 50
 """More heartbeats than may be missed, with the pauses between them."""
 HEADER = struct.Struct(">I")
@@ -205,41 +201,5 @@ def case(number: int) -> None:
     survives(mutated(number), opened=bool(number % 8))
 
 
-def run(first: int, cases: int, state: Path | None) -> int:
-    """Try cases, and say how far it is."""
-    began = time.monotonic()
-    for number in range(first, first + cases):
-        try:
-            case(number)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
-            say(f"case {number}: {type(error).__name__}: {error}")
-            return 1
-        done = number - first + 1
-        if done % EVERY == 0 or done == cases:
-            if state is not None:
-                state.write_text(f"{number + 1}\n", encoding="ascii")
-            say(f"{number + 1} cases, {done / (time.monotonic() - began):,.0f}/s")
-    return 0
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--first", type=int, default=0, help="the first case")
-    parser.add_argument("--cases", type=int, default=1_000_000, help="up to which, from 0")
-    parser.add_argument("--state", type=Path, help="where it is noted how far it is")
-    wanted = parser.parse_args()
-    first = wanted.first
-    if wanted.state is not None and wanted.state.exists():
-        first = max(first, int(wanted.state.read_text(encoding="ascii")))
-    return run(first, max(0, wanted.cases - first), wanted.state)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    fuzz_run.main(case, __doc__.partition("\n")[0])

@@ -49,19 +49,3 @@ def test_a_small_corpus_of_mutated_services_is_survived(opened):
 def test_a_large_corpus_of_mutated_services_is_survived():
     for number in range(FIRST, FIRST + CASES):
         csta_fuzz.case(number)
-
-
-def test_a_run_goes_on_where_it_was_ended(tmp_path, monkeypatch):
-    tried, state = [], tmp_path / "state"
-    monkeypatch.setattr(csta_fuzz, "case", tried.append)
-    csta_fuzz.run(3, 7, state)
-    monkeypatch.setattr("sys.argv", ["csta_fuzz", "--cases", "9", "--state", str(state)])
-    csta_fuzz.main()
-    assert tried == [3, 4, 5, 6, 7, 8]
-
-
-def test_a_run_ends_at_the_case_that_fails_and_says_which(monkeypatch, capsys):
-    monkeypatch.setattr(csta_fuzz, "case", lambda number: 1 / (number - 2))
-    with pytest.raises(ZeroDivisionError):
-        csta_fuzz.run(0, 5, None)
-    assert capsys.readouterr().out == "ended before case 2\n"
