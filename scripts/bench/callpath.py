@@ -31,6 +31,7 @@ from typing import Any
 # The rooms first: a script beside this one has the name of one of them.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import disk
 from programs import ROOT, python, say
 from recovery_nodes import TEMPLATES, directory, fill
 from report import Row, publish
@@ -170,11 +171,14 @@ def main() -> int:
     known = [f"{number:024x}" for number in range(3 * TEMPLATES, wanted.sessions)]
     shape = {name: getattr(wanted, name) for name in ("reads", "writes", "seconds")}
     shape["sessions"] = known
+    commits = disk.commits()
     read, routed = ours(shape, wanted.sessions, wanted.rate)
+    commits += disk.commits()
     say(PEER)
     with bare(known) as port:
         peer = told(applications(port, "none", shape))
-    publish("callpath", list(rows(read, routed, peer)), as_json=wanted.json)
+    found = [*rows(read, routed, peer), *disk.rows(commits)]
+    publish("callpath", found, as_json=wanted.json)
     missed = misses(read, routed, wanted)
     for one in missed:
         say(f"missed: {one}")

@@ -28,6 +28,7 @@ from typing import Any
 # The rooms first: a script beside this one has the name of one of them.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import disk
 from programs import ROOT, compile_erlang, erlang, figures, say
 from recovery_nodes import fill
 from report import Row, publish
@@ -213,6 +214,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Measure and print."""
     wanted = options()
+    commits = disk.commits()
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as temporary:
         place = Path(temporary)
         shop = Workshop(place)
@@ -227,7 +229,7 @@ def main() -> int:
     steps = [one for one in results if isinstance(one, Step)]
     rows = [row for one in steps for row in step_rows(one)]
     rows += [one for one in results if isinstance(one, Row)]
-    rows += peer_rows(steps, peer)
+    rows += [*peer_rows(steps, peer), *disk.rows(commits + disk.commits())]
     publish("upgrade", rows, as_json=wanted.json)
     return 0 if held(steps, rows, patient=wanted.patient) else 1
 
