@@ -42,6 +42,9 @@ class Commits(Gathered):
         writer: what writes.
         codecs: of every kind that is put, ``outbox`` included.
         config: its bounds.
+
+    Attributes:
+        failing: why commits do not succeed now; empty while they do.
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class Commits(Gathered):
         self._outbox_listener: Callable[[int], None] = lambda _: None
         self._encoding: Encoding | None = None
         self._commit: Commit | None = None
-        self._health = Health(kernel, self._released)
+        self.failing = ""
+        self._health = Health(kernel, self._released, self._note_failing)
         self._crashed = False
         self._working = False  # open, and its writer lives
         self._pausing = False
@@ -72,10 +76,8 @@ class Commits(Gathered):
         self._idle: list[asyncio.Future[None]] = []
         writer.attach(self)
 
-    @property
-    def failing(self) -> str:
-        """Why commits do not succeed now; empty while they do."""
-        return self._health.failing
+    def _note_failing(self, why: str) -> None:
+        self.failing = why
 
     def write_for(self, theirs: Mapping[str, int] | None) -> None:
         """Write rows in the schema of another release, which may go on with them.
@@ -138,8 +140,10 @@ class Commits(Gathered):
             self._kernel.after_turn(self._flush)
 
     def _flush(self) -> None:
-        self._scheduled = False
-        if not self._working or self._flying is not None or not self._gathering:
+        if self._flying is not None:
+            return  # its end is waited for
+        self._scheduled = self._working and bool(self._gathering)
+        if not self._scheduled:
             return
         self._flying, self._gathering = self._gathering, Batch()
         self._flown_at = self._kernel.clock.monotonic()
@@ -185,6 +189,7 @@ class Commits(Gathered):
         if batch is None or commit is None or commit.number != standing.number:
             return  # told before, by a writer that has crashed since
         self._flying = self._commit = None
+        self._scheduled = False
         self._number, self._items = standing.number, standing.items
         self.measures.committed(commit.rows, seconds)
         if self.failing:
@@ -194,7 +199,8 @@ class Commits(Gathered):
             self._released.add(partial(self._outbox_listener, self._items))
         if self._gathering and not self._scheduled:
             self._schedule()
-        self._tell_idle()
+        if self._idle:
+            self._tell_idle()
 
     def failed(self, number: int, why: str) -> None:
         """Try the same commit again later; what is put meanwhile gathers."""
@@ -224,7 +230,7 @@ class Commits(Gathered):
 
     def _works_again(self) -> None:
         if len(self._gathering) > CATCHING_UP:
-            self._health.failing = f"{len(self._gathering)} records are caught up with"
+            self._health.say(f"{len(self._gathering)} records are caught up with")
         else:
             self._health.works()
 

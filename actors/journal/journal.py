@@ -82,7 +82,7 @@ class Journal(Commits):
     @property
     def load(self) -> float:
         """The share of ``journal.queue_limit`` that is in use; above 1 it is exceeded."""
-        return (self.waiting + self.effects) / self.config.queue_limit
+        return self.held / self.config.queue_limit
 
     def stalled(self, now: float) -> bool:
         """Whether a commit fails, or takes longer than ``journal.stall_ms``.
@@ -223,7 +223,7 @@ class Journal(Commits):
     @property
     def idle(self) -> bool:
         """Whether all that was put is durable, and all that waited for it has been told."""
-        return not (self.waiting or self.effects)
+        return not self.held
 
     def rest(self, *, resting: bool = True) -> None:
         """Begin nothing that takes long, for it will be paused soon; or go on as usual."""
