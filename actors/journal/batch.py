@@ -112,6 +112,9 @@ class Batch:
 
     def trim(self, seqs: Sequence[int]) -> None:
         """Have rows of the outbox deleted; one that is not committed yet is not even written."""
+        if not self.appended:
+            self.trimmed.update(seqs)
+            return
         for seq in seqs:
             if self.appended.pop(seq, None) is None:
                 self.trimmed.add(seq)
@@ -219,7 +222,7 @@ class Encoding:
     def step(self, rows: int) -> bool:
         """Encode some more rows; return whether that was all."""
         done = self._encode_entries(rows)
-        if done < rows:
+        if done < rows and (self.batch.appended or self.batch.trimmed):
             done += self._encode_outbox(rows - done)
         return done < rows
 
@@ -247,11 +250,8 @@ class Encoding:
         return done
 
     def _encode_outbox(self, rows: int) -> int:
-        batch = self.batch
-        if not batch.appended and not batch.trimmed:
-            return 0
         if self._outbox is None:
-            self._outbox = iter(batch.appended.items()), iter(batch.trimmed)
+            self._outbox = iter(self.batch.appended.items()), iter(self.batch.trimmed)
         appended, trimmed = self._outbox
         done = 0
         for seq, item in islice(appended, rows):

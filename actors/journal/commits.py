@@ -45,6 +45,7 @@ class Commits(Gathered):
 
     Attributes:
         failing: why commits do not succeed now; empty while they do.
+        outbox_rows: rows of the outbox that are committed.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Commits(Gathered):
         self._working = False  # open, and its writer lives
         self._pausing = False
         self._retrying: asyncio.TimerHandle | None = None
-        self._number = self._items = 0
+        self._number = self.outbox_rows = 0
         self._flown_at = self._flush_after = 0.0
         self._gather_s = config.gather_ms / 1000
         self._idle: list[asyncio.Future[None]] = []
@@ -120,7 +121,7 @@ class Commits(Gathered):
             self._retrying.cancel()
         if self._commit is not None and standing.number >= self._commit.number:
             self.committed(Standing(self._commit.number, standing.items), 0.0)
-        self._number, self._items = standing.number, standing.items
+        self._number, self.outbox_rows = standing.number, standing.items
         if self._flying is not None:
             self._encode(self._flying)
         elif self._gathering and not self._scheduled:
@@ -190,13 +191,13 @@ class Commits(Gathered):
             return  # told before, by a writer that has crashed since
         self._flying = self._commit = None
         self._scheduled = False
-        self._number, self._items = standing.number, standing.items
+        self._number, self.outbox_rows = standing.number, standing.items
         self.measures.committed(commit.rows, seconds)
         if self.failing:
             self._works_again()
         self._released.extend(batch.effects)
         if batch.appended:
-            self._released.add(partial(self._outbox_listener, self._items))
+            self._released.add(partial(self._outbox_listener, self.outbox_rows))
         if self._gathering and not self._scheduled:
             self._schedule()
         if self._idle:

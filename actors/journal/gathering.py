@@ -136,12 +136,6 @@ class Gathered(ABC):
         return len(self._gathering) + (0 if self._flying is None else len(self._flying))
 
     @property
-    def held(self) -> int:
-        """Records and effects that wait; asked for each frame of a link."""
-        held = len(self._released.ready) + self._gathering.held()
-        return held if self._flying is None else held + self._flying.held()
-
-    @property
     def effects(self) -> int:
         """Effects that wait."""
         flying = 0 if self._flying is None else len(self._flying.effects)

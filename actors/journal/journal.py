@@ -75,14 +75,12 @@ class Journal(Commits):
         self._writer.ask(question, then)
 
     @property
-    def outbox_rows(self) -> int:
-        """Rows of the outbox that are committed."""
-        return self._items
-
-    @property
     def load(self) -> float:
         """The share of ``journal.queue_limit`` that is in use; above 1 it is exceeded."""
-        return self.held / self.config.queue_limit
+        held = self._gathering.held() + len(self._released.ready)
+        if self._flying is not None:
+            held += self._flying.held()
+        return held / self.config.queue_limit
 
     def stalled(self, now: float) -> bool:
         """Whether a commit fails, or takes longer than ``journal.stall_ms``.
@@ -107,7 +105,7 @@ class Journal(Commits):
             effects=self.effects,
             failing=self.failing,
             number=self._number,
-            outbox=self._items,
+            outbox=self.outbox_rows,
         )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -223,7 +221,7 @@ class Journal(Commits):
     @property
     def idle(self) -> bool:
         """Whether all that was put is durable, and all that waited for it has been told."""
-        return not self.held
+        return not (self.waiting or self.effects)
 
     def rest(self, *, resting: bool = True) -> None:
         """Begin nothing that takes long, for it will be paused soon; or go on as usual."""
