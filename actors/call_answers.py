@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from actors import dialogues, metrics, session_data
 from actors.call_messages import RouteAnswered, RouteRefused
-from actors.call_names import once_name
+from actors.call_names import link_name, once_name
 from actors.call_promises import Promise
-from actors.call_saving import SavedCall
+from actors.call_saving import SavedCall, tell
 from actors.call_timings import JOURNAL, slowest
 from actors.dialogues import Asker, Dialogue
 from actors.router_messages import NAME as ROUTER
@@ -59,9 +59,10 @@ class AnsweringCall(SavedCall):
             over: Any = CancelTimeout(("abandon", xref))
         else:
             data = with_dialogue(data, xref, dialogue)
-            over = self._until_abandoned(xref, dialogue)
+            abandon_s = self._args.settings.routing.abandon_timeout_ms / 1000
+            over = SetTimeout(("abandon", xref), abandon_s)
         timers = self._promised(data, xref, Promise(dialogue, list(askers), now, took=took))
-        return Keep(data, CancelTimeout(("ask", xref)), over, *timers)
+        return Keep(data, over, *timers)  # where it is to be asked again, that finds it decided
 
     def _until_abandoned(self, xref: str, dialogue: Dialogue) -> SetTimeout:
         assert dialogue.silent_since is not None
@@ -84,7 +85,8 @@ class AnsweringCall(SavedCall):
         return (SetTimeout(("default", xref), last),)
 
     def _promise(self, data: Session, xref: str, promise: Promise, asker: Asker) -> None:
-        self._promises = {**(self._promises or {}), xref: promise}
+        known = self._promises
+        self._promises = {xref: promise} if known is None else {**known, xref: promise}
         answer = self._answer(data, xref, promise.dialogue, asker)
         self._later(partial(self._fulfil, xref, promise, asker, answer))
 
@@ -105,12 +107,14 @@ class AnsweringCall(SavedCall):
     def _forget_promise(self, xref: str, promise: Promise) -> None:
         known = self._promises
         if known is not None and known.get(xref) is promise:
-            left = {key: one for key, one in known.items() if key != xref}
-            self._promises = left or None
+            left = None  # nearly always
+            if len(known) > 1:
+                left = {key: one for key, one in known.items() if key != xref}
+            self._promises = left
 
     def _answer_one(self, xref: str, asker: Asker, answer: Any) -> None:
         if asker.link is not None:
-            self._tell_now(asker.link, answer)
+            tell(self.kernel, self.address, link_name(asker.link), answer)
             return
         callers = self._callers or {}
         if xref in callers:
@@ -118,7 +122,9 @@ class AnsweringCall(SavedCall):
             for call in callers[xref].calls:
                 self._give(call, answer)
 
-    def _answer_again(self, data: Session, xref: str, dialogue: Dialogue, asker: Asker) -> Any:
+    def _answer_again(
+        self, data: Session, xref: str, dialogue: Dialogue, asker: Asker
+    ) -> Transition:
         """Give an answer that has been given, or is about to be."""
         promise = (self._promises or {}).get(xref)
         if promise is None:
@@ -193,16 +199,13 @@ class AnsweringCall(SavedCall):
     ) -> Any:
         decision, session, rev = dialogue.decision, data.session, data.rev
         assert decision is not None
-        along = self._along(data, dialogue.rp) if decision.target else None
+        lists = self._args.settings.send_lists
+        along = lists.along(data, dialogue.rp) if decision.target else None
         if asker.link is None:
             return dialogues.for_application(decision, session, rev, along, durable=durable)
         message = dialogues.for_link(decision, xref, session, rev, along, durable=durable)
         waited_for = ROUTER if durable is None else JOURNAL
         return RouteAnswered(message, asker.i, decision.reason, dialogue.rp, waited_for)
-
-    def _along(self, data: Session, rp: str) -> dict[str, str] | None:
-        """What the application gets that a routing point's calls go to."""
-        return self._args.settings.send_lists.along(data, rp)
 
     # Refusals and keys
 
@@ -216,7 +219,7 @@ class AnsweringCall(SavedCall):
         caller = (self._callers or {}).get(xref)
         if caller is None or caller.once is None:
             return data
-        along = self._along(data, data.rp or "")
+        along = self._args.settings.send_lists.along(data, data.rp or "")
         answer = dialogues.for_application(decision, data.session, data.rev, along)
         return self._with_once(data, Once(caller.once, "route", answer=answer))
 

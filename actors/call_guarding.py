@@ -82,14 +82,17 @@ class GuardedCall(AnsweringCall):
                 request_id = self.request(earlier, HandRoutings(message.ucid))
                 waiting = replace(dialogue, request_id=request_id)
                 return Keep(with_dialogue(data, xref, waiting), due)
-        data = loop_guard.counted(data, dialogue.rp, self._args.settings.routing, self.wall())
+        if data.routings or data.routing is not None or data.dialogues:  # not the first one
+            data = loop_guard.counted(data, dialogue.rp, self._args.settings.routing, self.wall())
         if data.rp != dialogue.rp:
             data = replace(data, rp=dialogue.rp)
         return self._guarded(data, xref, dialogue, due)
 
     def _guarded(self, data: Session, xref: str, dialogue: Dialogue, *actions: Any) -> Transition:
         """Ask the router, unless the call goes round and round."""
-        loop = loop_guard.loop_of(data, dialogue.rp, self._args.settings.routing)
+        loop = None
+        if data.routings:
+            loop = loop_guard.loop_of(data, dialogue.rp, self._args.settings.routing)
         if loop is None:
             return Keep(self._asked(data, xref, dialogue), *actions)
         settings, rp = self._args.settings, dialogue.rp

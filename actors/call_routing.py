@@ -80,8 +80,7 @@ class RoutedCall(GuardedCall):
         xref, i = event.message.xref, event.message.i
         asker = Asker(event.link, i, event.marks)
         if known.decision is not None:
-            answered: Transition = self._answer_again(data, xref, known, asker)
-            return answered
+            return self._answer_again(data, xref, known, asker)
         for other in known.askers:
             if other.link == event.link and other.i != i:
                 self._confirm(other.link, other.i)
@@ -306,11 +305,12 @@ class RoutedCall(GuardedCall):
 
     def _heard(self, data: Session) -> tuple[Session, tuple[CancelTimeout, ...]]:
         """The call lives: none of its dialogues is abandoned."""
-        if not any(dialogue.silent_since is not None for _, dialogue in data.dialogues):
+        silent = [xref for xref, one in data.dialogues if one.silent_since is not None]
+        if not silent:
             return data, ()
-        heard = tuple((xref, replace(one, silent_since=None)) for xref, one in data.dialogues)
-        cancelled = tuple(CancelTimeout(("abandon", xref)) for xref, _ in heard)
-        return replace(data, dialogues=heard), cancelled
+        heard = [(xref, replace(one, silent_since=None)) for xref, one in data.dialogues]
+        cancelled = [CancelTimeout(("abandon", xref)) for xref in silent]
+        return replace(data, dialogues=tuple(heard)), tuple(cancelled)
 
     def _abandoned(self, xref: str, _state: str, data: Session) -> Transition:
         """Nothing was heard after the answer; its decision stays known while the session does."""
@@ -336,7 +336,7 @@ class RoutedCall(GuardedCall):
             decided = self._decided(data, xref, dialogue, routing.call_over())
             data = decided.data
             actions += decided.actions
-        data, heard = self._heard(data)
+        data, heard = self._heard(data) if actions else (data, ())
         return data, (*actions, *heard)
 
     def _ended(

@@ -84,19 +84,24 @@ class SavedCall(StateMachine):
 
     def handle_event(self, kind: Any, event: Any, state: str, data: Any) -> Transition:
         """Answer an event, save what it has changed, then have others told of it."""
-        return self._saved(self.handled(kind, event, state, data), state, data)
-
-    def _saved(self, transition: Transition, state: str, data: Session) -> Transition:
-        after = data if transition.data is SAME else transition.data
-        reached = state if transition.state in (SAME, AGAIN) else transition.state
+        transition = self.handled(kind, event, state, data)
+        after, reached = transition.data, transition.state
+        if after is SAME:
+            after = data
+        if reached is SAME or reached is AGAIN:
+            reached = state
         waits = after is not data or reached != state
         if self._frame is not None:  # alone it is nothing to be saved: it is told again or not
             after, self._frame = with_frame(after, *self._frame), None
         if waits:
             self._put(reached, after)
-        waits = waits or not self._is_saved(data)
-        actions = self._held_back(transition.actions) if waits else transition.actions
-        self._let_go(waits, data.session)
+        elif not self._is_saved(data):
+            waits = True
+        actions = transition.actions
+        if waits and kind == "call":
+            actions = self._held_back(actions)
+        if self._effects is not None:
+            self._let_go(self._effects, waits, data.session)
         return Transition(transition.state, after, actions, transition.stop)
 
     def _put(self, state: str, data: Session) -> None:
@@ -110,17 +115,17 @@ class SavedCall(StateMachine):
         return self._args.settings.journal.clean(KIND, data.session)
 
     def _held_back(self, actions: tuple[Any, ...]) -> tuple[Any, ...]:
-        replies = [action for action in actions if type(action) is Reply]
-        if not replies:
-            return actions
-        for action in replies:
-            self._later(partial(self._give, action.to, action.value))
-        return tuple(action for action in actions if type(action) is not Reply)
+        """Of the answers to a call, which nothing else has: they leave later."""
+        others = []
+        for action in actions:
+            if type(action) is Reply:
+                self._later(partial(self._give, action.to, action.value))
+            else:
+                others.append(action)
+        return tuple(others)
 
-    def _let_go(self, waits: bool, session: str) -> None:
-        effects, self._effects = self._effects, None
-        if effects is None:
-            return
+    def _let_go(self, effects: list[Callable[[], None]], waits: bool, session: str) -> None:
+        self._effects = None
         if not waits:
             _do_all(effects)
         elif len(effects) == 1:
@@ -134,7 +139,7 @@ class SavedCall(StateMachine):
         """Apply a frame, unless that has been done."""
         link, i = event.link, event.message.i
         if link and i:
-            if is_applied(data, link, i):
+            if data.applied and is_applied(data, link, i):
                 return self.repeated(event, data)
             self._frame = (link, i)
         if data.orphan is not None:  # its CTI has the call after all
@@ -146,20 +151,20 @@ class SavedCall(StateMachine):
 
     def _later(self, effect: Callable[[], None]) -> None:
         """Have something done once what is known now is durable."""
-        self._effects = self._effects if self._effects is not None else []
-        self._effects.append(effect)
+        if self._effects is None:
+            self._effects = [effect]
+        else:
+            self._effects.append(effect)
 
     def _tell(self, link: str, message: Any) -> None:
         """Tell a link, once what is known now is durable."""
         self._later(partial(tell, self.kernel, self.address, link_name(link), message))
 
-    def _tell_now(self, link: str, message: Any) -> None:
-        tell(self.kernel, self.address, link_name(link), message)
-
     def _confirm(self, link: str | None, i: int) -> None:
         """Have a link know that a frame of it is handled."""
         if link and i:
-            self._tell(link, FrameHandled(i))
+            handled = FrameHandled(i)
+            self._later(partial(tell, self.kernel, self.address, link_name(link), handled))
 
     def _give(self, caller: PendingCall, answer: Any) -> None:
         if not caller.settled:  # else it has given up, or has been told that we were killed

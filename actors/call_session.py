@@ -111,12 +111,13 @@ class CallSession(QueuedCall):
         self._args = args
         first = args.first
         assert first is not None, "a session begins once"
-        if self.kernel.held.awaits(call_name(first.call)):  # it has one, which will be back
+        name = call_name(first.call)
+        if self.kernel.held.awaits(name):  # it has one, which will be back
             return Stop(error("already_open"))
         try:
             for once in first.once:
                 self.register(once_name(once.key.key))
-            self.register(call_name(first.call))
+            self.register(name)
         except NameTaken:
             return Stop(error("already_open"))
         args.first = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -22,9 +22,12 @@ MAX_FOUND = 1_000
 
 _INSERT = (
     "INSERT INTO closed_session (session, call, ani, opened, closed, why, view, ucid)"
-    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[],"
-    " $6::text[], $7::jsonb[], $8::text[]) ON CONFLICT (session) DO NOTHING"
+    " SELECT row->>0, row->>1, row->>2, (row->>3)::float8, (row->>4)::float8, row->>5,"
+    " (row->>6)::jsonb, row->>7 FROM jsonb_array_elements($1::text::jsonb) AS rows(row)"
+    " ON CONFLICT (session) DO NOTHING"
 )
+"""The rows come as one JSON text: of arrays the driver looks at each element in Python."""
+
 _FIND: dict[Key, str] = {
     "session": "SELECT session, view FROM closed_session WHERE session = $1 LIMIT $2",
     "call": "SELECT session, view FROM closed_session WHERE call = $1"
@@ -94,8 +97,8 @@ def insert(rows: Sequence[Columns], timeout_ms: int) -> Execute:
         rows: Not empty; they are inserted in their order.
         timeout_ms: Its deadline.
     """
-    arrays: tuple[Any, ...] = tuple(list(column) for column in zip(*rows, strict=True))
-    return Execute(sql=_INSERT, args=arrays, repeatable=True, timeout_ms=timeout_ms)
+    text = msgspec.json.encode(rows).decode()
+    return Execute(sql=_INSERT, args=(text,), repeatable=True, timeout_ms=timeout_ms)
 
 
 def _json(view: SessionView) -> str:

@@ -129,6 +129,8 @@ def stands_corrected(dialogue: Dialogue, failed: str, applied: Sequence[str]) ->
 
 def are_applications(askers: Sequence[Asker]) -> bool:
     """Whether only an IVR application waits, which is told at once when the session dies."""
+    if len(askers) == 1:  # nearly always
+        return askers[0].link is None
     return bool(askers) and all(asker.link is None for asker in askers)
 
 

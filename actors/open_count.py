@@ -39,6 +39,7 @@ class OpenCount:
             os.close(descriptor)
         (self.before,) = _COUNT.unpack_from(self._map)
         self._sessions: set[str] = set()
+        # A process that ends before has changed nothing of what the next is told.
         self._begun = False
         self._lost = 0
 
@@ -82,7 +83,8 @@ class OpenCount:
             session: its id.
         """
         self._sessions.add(session)
-        self._write()
+        if self._begun:
+            _COUNT.pack_into(self._map, 0, len(self._sessions))
 
     def ended(self, session: str) -> None:
         """A session is closed, or has ended otherwise; any other id changes nothing.
@@ -91,11 +93,11 @@ class OpenCount:
             session: its id.
         """
         self._sessions.discard(session)
-        self._write()
+        if self._begun:
+            _COUNT.pack_into(self._map, 0, len(self._sessions))
 
     def _write(self) -> None:
-        if self._begun:  # a process that ends before has changed nothing of what the next is told
-            _COUNT.pack_into(self._map, 0, len(self._sessions))
+        _COUNT.pack_into(self._map, 0, len(self._sessions))
 
 
 def _mapped(descriptor: int) -> mmap.mmap:

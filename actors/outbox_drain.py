@@ -268,7 +268,8 @@ def _trouble(state: Drain, failure: object) -> list[Action]:
 
 def _dealt_with(state: Drain, count: int) -> tuple[int, ...]:
     state.sent = 0
-    return tuple(state.window.popleft().seq for _ in range(count))
+    window = state.window
+    return tuple([window.popleft().seq for _ in range(count)])
 
 
 def _next(state: Drain) -> list[Action]:

@@ -99,8 +99,10 @@ class SendLists:
         Args:
             rp: the routing point, a row of ``infoRP``.
         """
-        tables = self._current()
-        if rp in self._points:
+        tables = self._reference.tables
+        if tables is not self._seen:
+            tables = self._current()
+        elif rp in self._points:
             return self._points[rp]
         listed = self._of_point(tables, rp)
         if len(self._points) < MAX_POINTS:

@@ -178,7 +178,7 @@ def view(session: Session, state: SessionState, expires: float | None) -> Sessio
         timings=_timings(session),
         ud=dict(session.ud),
         events=session.events,
-        not_icm_portable=not_icm_portable(session.ud),
+        not_icm_portable=not_icm_portable(session.ud) if session.ud else [],
         prev_call=session.prev_call or UNSET,
         ucid=session.ucid or UNSET,
     )
@@ -270,12 +270,12 @@ def told(session: Session, event: CallEvent, wall: float) -> Session:
         event: not heard before.
         wall: seconds since the epoch.
     """
-    late = is_late(session, event)
+    late = bool(session.heard) and is_late(session, event)
     heard = (*session.heard, (event.ev, event.ts, event.seq))
     if late:
         heard = tuple(sorted(heard, key=_happened))
-    since = round((wall - session.opened) * 1000, MS_DIGITS)
     leg = session.leg if late and session.leg is not None else leg_of(event) or session.leg
+    since = round((wall - session.opened) * 1000, MS_DIGITS)
     return replace(
         session,
         heard=heard[-EVENTS_KEPT:],
@@ -297,13 +297,19 @@ def is_of_old_leg(session: Session, event: CallEvent) -> bool:
 
 def with_dialogue(session: Session, xref: str, dialogue: Dialogue | None) -> Session:
     """Set a dialogue, or forget it with None."""
-    others = tuple(pair for pair in session.dialogues if pair[0] != xref)
-    return replace(session, dialogues=others if dialogue is None else (*others, (xref, dialogue)))
+    known = session.dialogues
+    if known and (len(known) > 1 or known[0][0] != xref):  # seldom
+        known = tuple([pair for pair in known if pair[0] != xref])
+        return replace(session, dialogues=known if dialogue is None else (*known, (xref, dialogue)))
+    return replace(session, dialogues=() if dialogue is None else ((xref, dialogue),))
 
 
 def dialogue_of(session: Session, xref: str) -> Dialogue | None:
     """The dialogue of an xref, while it is remembered."""
-    return next((dialogue for known, dialogue in session.dialogues if known == xref), None)
+    for known, dialogue in session.dialogues:
+        if known == xref:
+            return dialogue
+    return None
 
 
 def unrouted(session: Session, dialogue: Dialogue) -> Session:

@@ -56,18 +56,12 @@ class Batch:
         return len(self.entries) + len(self.appended) + len(self.trimmed)
 
     def __bool__(self) -> bool:
-        """Whether there is something to commit; asked several times for each record."""
+        """Whether there is something to commit."""
         return bool(self.entries or self.appended or self.trimmed)
 
-    def wait(self, effect: Effect, place: Place | None) -> None:
-        """Have an effect wait for the commit.
-
-        Args:
-            effect: what is run then.
-            place: of the entry that it tells of; None waits for all of the batch.
-        """
-        self.effects.append(effect)
-        self.places.append(place)
+    def held(self) -> int:
+        """Records and effects in it."""
+        return len(self.entries) + len(self.appended) + len(self.trimmed) + len(self.effects)
 
     def drop(self, keys: set[str]) -> None:
         """Forget the effects that tell of some keys."""
@@ -118,6 +112,9 @@ class Batch:
 
     def trim(self, seqs: Sequence[int]) -> None:
         """Have rows of the outbox deleted; one that is not committed yet is not even written."""
+        if not self.appended:
+            self.trimmed.update(seqs)
+            return
         for seq in seqs:
             if self.appended.pop(seq, None) is None:
                 self.trimmed.add(seq)
@@ -218,11 +215,16 @@ class Encoding:
         self._most_rows = most_rows
         self._most_bytes = most_bytes
         self._appends = 0
-        self._steps = self._encode()
+        self._entries = iter(batch.entries.items())
+        self._entered = 0
+        self._outbox: tuple[Iterator[tuple[int, OutboxItem]], Iterator[int]] | None = None
 
     def step(self, rows: int) -> bool:
         """Encode some more rows; return whether that was all."""
-        return sum(1 for _ in islice(self._steps, rows)) < rows
+        done = self._encode_entries(rows)
+        if done < rows and (self.batch.appended or self.batch.trimmed):
+            done += self._encode_outbox(rows - done)
+        return done < rows
 
     def commit(self) -> Commit:
         """The commit, once ``step`` has said that all is encoded."""
@@ -232,53 +234,70 @@ class Encoding:
         rows, trims = len(self.batch), len(self.batch.trimmed)
         return Commit(self._number, work, bodies, rows, self._appends, trims)
 
-    def _encode(self) -> Iterator[None]:
-        for count, ((kind, key), value) in enumerate(self.batch.entries.items()):
-            if count and self._is_full(count):
-                self.batch = self.batch.take(count)
+    def _encode_entries(self, rows: int) -> int:
+        count, codecs = self._entered, self._codecs
+        for (kind, key), value in islice(self._entries, rows):
+            if count and (count >= self._most_rows or self._offset > self._most_bytes):
+                self.batch, self._entries = self.batch.take(count), iter(())
                 break
-            codec = self._codecs[kind]
-            if codec is None and value is not TAKEN_OUT:
-                self.kept_back[kind, key] = value
-            if value is DELETED or value is TAKEN_OUT:
-                self._work.append(("delete", kind, storable(key)))
-            elif codec is not None:
-                self._put(codec, kind, storable(key), value)
-            yield
-        for seq, item in self.batch.appended.items():
-            self._append(seq, item)
-            yield
-        for seq in self.batch.trimmed:
-            self._work.append(("trim", None, seq))
-            yield
+            count += 1
+            codec = codecs[kind]
+            if codec is None or value is DELETED or value is TAKEN_OUT:
+                self._leave_out(codec, kind, key, value)
+            else:
+                self._put(codec, kind, key, value)
+        done, self._entered = count - self._entered, count
+        return done
 
-    def _is_full(self, count: int) -> bool:
-        return count >= self._most_rows or self._offset > self._most_bytes
+    def _encode_outbox(self, rows: int) -> int:
+        if self._outbox is None:
+            self._outbox = iter(self.batch.appended.items()), iter(self.batch.trimmed)
+        appended, trimmed = self._outbox
+        done = 0
+        for seq, item in islice(appended, rows):
+            self._append(seq, item)
+            done += 1
+        for seq in islice(trimmed, rows - done):
+            self._work.append(("trim", None, seq))
+            done += 1
+        return done
+
+    def _leave_out(self, codec: Codec | None, kind: str, key: str, value: Any) -> None:
+        """There is to be no row of it, or none yet."""
+        if codec is None and value is not TAKEN_OUT:
+            self.kept_back[kind, key] = value
+        if value is DELETED or value is TAKEN_OUT:
+            self._work.append(("delete", kind, storable(key)))
 
     def _put(self, codec: Codec, kind: str, key: str, value: Any) -> None:
-        version, body = codec.version, self._body(codec, kind, key, value)
-        if body is not None:
-            if type(value) is Row:
-                version = value.version
-            checksum = entry_checksum(kind, key, version, self._number, body)
-            self._work.append(("put", kind, key, version, checksum, *self._placed(body)))
+        body = self._body(codec, kind, key, value)
+        if body is None:
+            return
+        if "\0" in key:
+            key = storable(key)
+        version = value.version if type(value) is Row else codec.version
+        checksum = entry_checksum(kind, key, version, self._number, body)
+        first, size = self._offset, len(body)
+        self._work.append(("put", kind, key, version, checksum, first, size))
+        self._bodies.append(body)
+        self._offset = first + size
 
     def _append(self, seq: int, item: OutboxItem) -> None:
         codec = self._codecs[OUTBOX]
         assert codec is not None  # every release has an outbox
         body = self._body(codec, OUTBOX, item.session, item.value)
-        if body is not None:
-            version = codec.version
-            if type(item.value) is Row:
-                version = item.value.version
-            names = (
-                storable(item.session),
-                storable(item.call),
-                None if item.ani is None else storable(item.ani),
-            )
-            self._appends += 1
-            checksum = item_checksum(seq, version, self._number, names, body)
-            self._work.append(("append", None, seq, version, checksum, *self._placed(body), *names))
+        if body is None:
+            return
+        version = item.value.version if type(item.value) is Row else codec.version
+        names: tuple[str | None, ...] = (item.session, item.call, item.ani)
+        if "\0" in f"{item.session}{item.call}{item.ani}":
+            names = tuple(name if name is None else storable(name) for name in names)
+        self._appends += 1
+        checksum = item_checksum(seq, version, self._number, names, body)
+        first, size = self._offset, len(body)
+        self._work.append(("append", None, seq, version, checksum, first, size, *names))
+        self._bodies.append(body)
+        self._offset = first + size
 
     def _body(self, codec: Codec, kind: str, key: str, value: Any) -> bytes | None:
         try:
@@ -289,9 +308,3 @@ class Encoding:
             self.unwritable.append(Unwritable(kind, key, exception))
             return None
         return body if isinstance(body, bytes) else body.encode()
-
-    def _placed(self, body: bytes) -> tuple[int, int]:
-        first, size = self._offset, len(body)
-        self._bodies.append(body)
-        self._offset += size
-        return first, size

@@ -42,6 +42,10 @@ class Commits(Gathered):
         writer: what writes.
         codecs: of every kind that is put, ``outbox`` included.
         config: its bounds.
+
+    Attributes:
+        failing: why commits do not succeed now; empty while they do.
+        outbox_rows: rows of the outbox that are committed.
     """
 
     def __init__(
@@ -61,21 +65,20 @@ class Commits(Gathered):
         self._outbox_listener: Callable[[int], None] = lambda _: None
         self._encoding: Encoding | None = None
         self._commit: Commit | None = None
-        self._health = Health(kernel, self._released)
+        self.failing = ""
+        self._health = Health(kernel, self._released, self._note_failing)
         self._crashed = False
         self._working = False  # open, and its writer lives
         self._pausing = False
         self._retrying: asyncio.TimerHandle | None = None
-        self._number = self._items = 0
+        self._number = self.outbox_rows = 0
         self._flown_at = self._flush_after = 0.0
         self._gather_s = config.gather_ms / 1000
         self._idle: list[asyncio.Future[None]] = []
         writer.attach(self)
 
-    @property
-    def failing(self) -> str:
-        """Why commits do not succeed now; empty while they do."""
-        return self._health.failing
+    def _note_failing(self, why: str) -> None:
+        self.failing = why
 
     def write_for(self, theirs: Mapping[str, int] | None) -> None:
         """Write rows in the schema of another release, which may go on with them.
@@ -118,7 +121,7 @@ class Commits(Gathered):
             self._retrying.cancel()
         if self._commit is not None and standing.number >= self._commit.number:
             self.committed(Standing(self._commit.number, standing.items), 0.0)
-        self._number, self._items = standing.number, standing.items
+        self._number, self.outbox_rows = standing.number, standing.items
         if self._flying is not None:
             self._encode(self._flying)
         elif self._gathering and not self._scheduled:
@@ -138,8 +141,10 @@ class Commits(Gathered):
             self._kernel.after_turn(self._flush)
 
     def _flush(self) -> None:
-        self._scheduled = False
-        if not self._working or self._flying is not None or not self._gathering:
+        if self._flying is not None:
+            return  # its end is waited for
+        self._scheduled = self._working and bool(self._gathering)
+        if not self._scheduled:
             return
         self._flying, self._gathering = self._gathering, Batch()
         self._flown_at = self._kernel.clock.monotonic()
@@ -185,16 +190,18 @@ class Commits(Gathered):
         if batch is None or commit is None or commit.number != standing.number:
             return  # told before, by a writer that has crashed since
         self._flying = self._commit = None
-        self._number, self._items = standing.number, standing.items
+        self._scheduled = False
+        self._number, self.outbox_rows = standing.number, standing.items
         self.measures.committed(commit.rows, seconds)
         if self.failing:
             self._works_again()
         self._released.extend(batch.effects)
         if batch.appended:
-            self._released.add(partial(self._outbox_listener, self._items))
+            self._released.add(partial(self._outbox_listener, self.outbox_rows))
         if self._gathering and not self._scheduled:
             self._schedule()
-        self._tell_idle()
+        if self._idle:
+            self._tell_idle()
 
     def failed(self, number: int, why: str) -> None:
         """Try the same commit again later; what is put meanwhile gathers."""
@@ -224,7 +231,7 @@ class Commits(Gathered):
 
     def _works_again(self) -> None:
         if len(self._gathering) > CATCHING_UP:
-            self._health.failing = f"{len(self._gathering)} records are caught up with"
+            self._health.say(f"{len(self._gathering)} records are caught up with")
         else:
             self._health.works()
 

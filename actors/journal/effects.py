@@ -22,31 +22,34 @@ class Queue:
 
     Args:
         kernel: the node.
+
+    Attributes:
+        ready: those that have not been run yet.
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._ready: deque[Effect] = deque()
+        self.ready: deque[Effect] = deque()
         self._running = False
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self.ready)
 
     def add(self, effect: Effect) -> None:
         """Run an effect: now, or after those that wait."""
-        self._ready.append(effect)
+        self.ready.append(effect)
         if not self._running:
             self._run()
 
     def extend(self, effects: Iterable[Effect]) -> None:
         """Run effects: now, or after those that wait."""
-        self._ready.extend(effects)
-        if not self._running and self._ready:
+        self.ready.extend(effects)
+        if not self._running and self.ready:
             self._run()
 
     def _run(self) -> None:
         self._running = True
-        clock, ready = self._kernel.clock.monotonic, self._ready
+        clock, ready = self._kernel.clock.monotonic, self.ready
         end = clock() + BUDGET_S
         while ready:
             effect = ready.popleft()

@@ -31,6 +31,7 @@ class Gathered(ABC):
         self._gathering = Batch()
         self._flying: Batch | None = None
         self._released = effects.Queue(kernel)
+        # Whether it is taken care of that what gathers is committed.
         self._scheduled = False
         self._seq = 0
         # Keys whose latest value could not be encoded.
@@ -100,18 +101,19 @@ class Gathered(ABC):
             place: kind and key of the value that it tells of: with a great batch that is written
                 in pieces it waits for the piece with this value. None waits for all of it.
         """
-        if self._gathering:
-            if not self._is_withheld(place):
-                self._gathering.wait(effect, place)
-        elif self._is_withheld(place):
+        if self._unwritable and self._is_withheld(place):
             return
-        elif self._flying is not None:
-            self._flying.wait(effect, place)
-        else:
+        batch: Batch | None = self._gathering
+        if not self._gathering.entries and not self._gathering:
+            batch = self._flying
+        if batch is None:
             self._released.add(effect)
+        else:
+            batch.effects.append(effect)
+            batch.places.append(place)
 
     def _is_withheld(self, place: Place | None) -> bool:
-        if not self._unwritable or place is None or place[1] not in self._unwritable:
+        if place is None or place[1] not in self._unwritable:
             return False
         return place not in self._gathering.entries
 

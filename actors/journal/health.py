@@ -21,13 +21,14 @@ class Health:
     Args:
         kernel: the node.
         released: where listeners are told, after the effects that wait there.
-
-    Attributes:
-        failing: why commits do not succeed now; empty while they do.
+        noted: told why commits do not succeed now, and the empty text when they do again.
     """
 
-    def __init__(self, kernel: Kernel, released: effects.Queue) -> None:
-        self.failing = ""
+    def __init__(
+        self, kernel: Kernel, released: effects.Queue, noted: Callable[[str], None]
+    ) -> None:
+        self._failing = ""
+        self._noted = noted
         self._kernel = kernel
         self._released = released
         self._since = 0.0
@@ -40,7 +41,7 @@ class Health:
 
     def fails(self, why: str) -> None:
         """Commits do not succeed; nobody is told the same twice."""
-        if self.failing != why:
+        if self._failing != why:
             self._begin(why)
             self._tell(Failing(why))
 
@@ -52,12 +53,18 @@ class Health:
     def works(self) -> None:
         """Commits succeed again."""
         seconds = self._kernel.clock.monotonic() - self._since
-        self.failing, self._since = "", 0.0
+        self._since = 0.0
+        self.say("")
         self._tell(Working(seconds))
 
     def _begin(self, why: str) -> None:
         self._since = self._since or self._kernel.clock.monotonic()
-        self.failing = why
+        self.say(why)
+
+    def say(self, why: str) -> None:
+        """Have it known why commits do not succeed, and tell no listener."""
+        self._failing = why
+        self._noted(why)
 
     def _tell(self, event: Failing | Working | Crashed) -> None:
         for listener in tuple(self._listeners):

@@ -75,14 +75,12 @@ class Journal(Commits):
         self._writer.ask(question, then)
 
     @property
-    def outbox_rows(self) -> int:
-        """Rows of the outbox that are committed."""
-        return self._items
-
-    @property
     def load(self) -> float:
         """The share of ``journal.queue_limit`` that is in use; above 1 it is exceeded."""
-        return (self.waiting + self.effects) / self.config.queue_limit
+        held = self._gathering.held() + len(self._released.ready)
+        if self._flying is not None:
+            held += self._flying.held()
+        return held / self.config.queue_limit
 
     def stalled(self, now: float) -> bool:
         """Whether a commit fails, or takes longer than ``journal.stall_ms``.
@@ -107,7 +105,7 @@ class Journal(Commits):
             effects=self.effects,
             failing=self.failing,
             number=self._number,
-            outbox=self._items,
+            outbox=self.outbox_rows,
         )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:

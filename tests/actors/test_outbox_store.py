@@ -66,7 +66,7 @@ class Database:
                 return Rows([{"session": v.session, "view": self._json(v)} for v in self.found])
             case Execute(args=args):
                 self._noted(request)
-                sessions = [int(session, 16) for session in args[0]]
+                sessions = [int(row[0], 16) for row in msgspec.json.decode(args[0])]
                 if self.bad & set(sessions):
                     return QueryFailed("23514", "new row violates a check")
                 self.stored += sessions
