@@ -102,8 +102,8 @@ class Kernel(Switchboard):
         """Arm a timer that was made for its actor and a time; it dies with that actor."""
         self.timers.add(timer)
         _own(timer.owner, timer)
-        if not self._awake:
-            self.arm()
+        if timer.when < self._armed_for:
+            self._come_sooner()
 
     def carry_timer(
         self, cell: Cell, when: float, payload: Any, fire: Callable[[Timer], None]
