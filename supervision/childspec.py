@@ -347,8 +347,8 @@ def check_id(child_id: Any) -> None:
     Raises:
         SpecError: ``invalid_id``.
     """
-    is_name = isinstance(child_id, str) and child_id != "" and "/" not in child_id
-    _spec(is_name, "invalid_id", child_id)
+    if not isinstance(child_id, str) or child_id == "" or "/" in child_id:
+        raise SpecError("invalid_id", child_id)
 
 
 # What both are made of

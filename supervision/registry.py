@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from supervision._thespian import ActorAddress
 
@@ -29,10 +29,18 @@ class NameTaken(Exception):  # noqa: N818 - OTP's badarg, said in words
 
 
 class Registry(Generic[Address]):
-    """Who is known under which name."""
+    """Who is known under which name.
+
+    Attributes:
+        whereis: tells the address registered under a name, None where there is none. It is the
+            dictionary's own ``get``: it is asked several times for each call.
+    """
+
+    whereis: Callable[[Hashable], Address | None]
 
     def __init__(self) -> None:
         self._names: dict[Hashable, Address] = {}
+        self.whereis = self._names.get
         self._groups: dict[Hashable, dict[Address, None] | Address] = {}
 
     def register(self, name: Hashable, address: Address) -> None:
@@ -65,10 +73,6 @@ class Registry(Generic[Address]):
         """Take a name away from its owner; nothing happens to a name that is another's."""
         if self._names.get(name) is address:
             del self._names[name]
-
-    def whereis(self, name: Hashable) -> Address | None:
-        """The address registered under a name."""
-        return self._names.get(name)
 
     def names(self) -> list[Hashable]:
         """All names there are now; a copy, as quick as copying a dictionary's keys."""

@@ -49,31 +49,22 @@ class Behaviour(Asking, Naming, Resting, Carrying, ManagedActor):
         version: of the layout of its state; None where it is not kept apart.
         fixed_fields: of its state, or of a machine's data, what operators may not patch: by which
             others know it, or what only makes sense together.
+        kernel: the node this actor runs in.
+        address: this actor's stable address.
+        now: tells monotonic seconds.
+        wall: tells seconds since the epoch.
     """
 
     version: ClassVar[int | str | None] = None
     fixed_fields: ClassVar[frozenset[str]] = frozenset()
     _myRef: Inhabitant
-
-    @property
-    def kernel(self) -> Kernel:
-        """The node this actor runs in."""
-        return self._myRef.kernel
-
-    @property
-    def address(self) -> LocalAddress:
-        """This actor's stable address."""
-        return self._myRef.address
+    # Set where the actor is put behind its address: what every handler asks for costs no call.
+    kernel: Kernel
+    address: LocalAddress
+    now: Callable[[], float]
+    wall: Callable[[], float]
 
     # Time
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return self._myRef.kernel.clock.monotonic()
-
-    def wall(self) -> float:
-        """Seconds since the epoch."""
-        return self._myRef.kernel.clock.wall()
 
     def start_timer(self, after_s: float, payload: Any) -> Timer:
         """Have a ``Timeout`` with ``payload`` delivered after ``after_s`` seconds."""

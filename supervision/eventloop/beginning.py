@@ -68,6 +68,10 @@ def take_in(
 
 
 def _manage(kernel: Node, cell: Cell, actor: ManagedActor) -> None:
+    actor.kernel = kernel
+    actor.address = cell.address
+    actor.now = kernel.monotonic
+    actor.wall = kernel.wall
     cell.dies = True
     cell.policy = actor.mailbox
     if actor.hibernate_after_s is not None:

@@ -298,7 +298,10 @@ class MessageCall(ToldCall):
     def __init__(
         self, request: Any, deadline: float | None, caller: Caller, request_id: int
     ) -> None:
-        super().__init__(request, deadline)
+        # Slots set here, not through super(): this runs once for every request.
+        self.request = request
+        self.deadline = deadline
+        self.settled = False
         self.caller = caller
         self.request_id = request_id
 
@@ -306,6 +309,15 @@ class MessageCall(ToldCall):
     def wanted(self) -> bool:
         """Whether it is open and its caller lives."""
         return not self.settled and self.caller.actor is not None
+
+    def reply(self, value: Any) -> bool:
+        """Answer; return False where the answer comes late and is dropped."""
+        if self.settled:
+            return False
+        self.settled = True
+        caller = self.caller
+        caller.kernel.deliver(caller, Response(self.request_id, value, None), None)
+        return True
 
     def _tell(self, value: Any, failure: CallFailed | None) -> None:
         # A cell is one incarnation: the answer to a dead one's question never meets its successor.

@@ -49,7 +49,15 @@ class LocalAddress(ActorAddress):
     @property
     def path(self) -> str:
         """The names from the root to here, joined by ``/``."""
-        return str(self.name) if self.parent is None else f"{self.parent.path}/{self.name}"
+        above = self.parent
+        if above is None:
+            return str(self.name)
+        cell = above.cell
+        if cell is None:
+            return f"{above.path}/{self.name}"
+        if cell.below is None:
+            cell.below = f"{above.path}/"
+        return f"{cell.below}{self.name}"
 
     # Thespian keeps the details in an attribute; a path made on demand spares 100 bytes an actor.
     @property
@@ -118,12 +126,14 @@ class Cell(Reference):
         keeper: where the actor leaves its last handled state for its next incarnation.
         exiting: the reason, from the moment the actor is told to end.
         at_end: what is called when the actor has ended, however it did.
+        below: what the paths of its children begin with; None until one has been asked for.
     """
 
     __slots__ = (
         "actor",
         "address",
         "at_end",
+        "below",
         "children",
         "deferred",
         "dies",
@@ -176,6 +186,7 @@ class Cell(Reference):
         self.exit_waiters: list[Any] | None = None
         self.at_end: list[Callable[[], object]] | None = None
         self.names: dict[Any, int] | None = None
+        self.below: str | None = None
         self.globalName: str | None = None
         self.source_hash: str | None = None
 

@@ -28,6 +28,8 @@ class Ground(Protocol):
         clock: what tells the time.
         limits: the bounds of a turn.
         now: monotonic seconds of the message that is handled now.
+        monotonic: reads the clock.
+        wall: reads it too.
         thread: the loop's.
         reports: who hears reports.
         latencies: how long handlers took, by the classes of their actors.
@@ -37,6 +39,8 @@ class Ground(Protocol):
     clock: Clock
     limits: SchedulerLimits
     now: float
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
     thread: int
     reports: Reports
     latencies: dict[type, Histogram]

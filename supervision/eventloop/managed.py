@@ -11,6 +11,8 @@ from supervision.eventloop.mailbox import MailboxPolicy
 from supervision.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from supervision.eventloop.cell import LocalAddress
 
 
@@ -94,6 +96,10 @@ class ManagedActor(Actor):
             ``redeliver`` cancels it and the new node is given its message again, ``wait`` has the
             takeover wait for it, ``restart`` has the new node start the actor anew; None is what
             the node does with all.
+        kernel: the node it runs in.
+        address: where it lives.
+        now: tells monotonic seconds.
+        wall: tells seconds since the epoch.
     """
 
     kind: ClassVar[str] = "worker"
@@ -102,6 +108,10 @@ class ManagedActor(Actor):
     hibernate_after_s: ClassVar[float | None] = None
     start_timeout_s: ClassVar[float | None] = None
     straggler: ClassVar[Straggler | None] = None
+    kernel: Any
+    address: LocalAddress
+    now: Callable[[], float]
+    wall: Callable[[], float]
 
     def on_start(self, args: Any) -> Any:
         """Begin; returns None, IGNORE, or a Stop, Info or Continue."""

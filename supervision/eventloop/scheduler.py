@@ -227,7 +227,8 @@ class Scheduler(Resting, ABC):
                 self.loop.call_soon(self._turn)
             else:
                 self._awake = False
-            self.arm()
+            if self._late:
+                self.arm()
             while self._after_turn:
                 self._after_turn.popleft()()
 

@@ -176,8 +176,8 @@ class Switchboard(Scheduler):
             sender: the address of who asks.
             timeout: seconds from now to its deadline; None where that is another's deadline.
         """
-        cell = self.cell_of(target)
-        if cell is None:
+        cell = target.cell if type(target) is LocalAddress else None
+        if cell is None and (cell := self.cell_of(target)) is None:
             self._nobody(target, call, sender)
         elif timeout is None:
             self._carry(cell, call, sender)
@@ -206,11 +206,14 @@ class Switchboard(Scheduler):
         within: PendingCall | None = None,
     ) -> int:
         """Ask on behalf of a synchronous handler; the answer is a ``Response`` message."""
-        self._request_ids += 1
-        due, timeout = self.due(caller, timeout, within)
-        call = MessageCall(request, due, caller, self._request_ids)
+        self._request_ids = number = self._request_ids + 1
+        if timeout is not None and within is None and caller.task is None:
+            due: float | None = (self.now if self._in_turn else self.present()) + timeout
+        else:
+            due, timeout = self.due(caller, timeout, within)
+        call = MessageCall(request, due, caller, number)
         self.ask(target, call, caller.address, timeout)
-        return call.request_id
+        return number
 
     def call(
         self, target: Target, request: Any, timeout: float | None = 5.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from supervision.eventloop.timers import DeadlineQueues, Expiring, Timer, TimerHeap
+from supervision.eventloop.timers import NEVER, DeadlineQueues, Expiring, Timer, TimerHeap
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,6 +45,8 @@ class Timekeeper:
     Attributes:
         now: monotonic seconds of the message that is handled now; outside of a turn it is what
             the last turn left, and ``present`` reads it anew.
+        monotonic: the clock's reading, as all actors of the node share it.
+        wall: likewise.
     """
 
     # Slots: an object with many attributes in a dictionary is slow to read, and every message
@@ -57,13 +59,16 @@ class Timekeeper:
         "_clock",
         "_frozen",
         "_in_turn",
+        "_late",
         "_timers_held",
         "clock",
         "deadlines",
         "limits",
         "loop",
+        "monotonic",
         "now",
         "timers",
+        "wall",
     )
 
     def __init__(
@@ -75,12 +80,14 @@ class Timekeeper:
         self.now = clock.monotonic()
         self.timers = TimerHeap()
         self.deadlines = DeadlineQueues()
-        self._clock = clock.monotonic
+        self.monotonic = self._clock = clock.monotonic
+        self.wall = clock.wall
         self._in_turn = False
         self._after_turn: deque[Callable[[], object]] = deque()
         self._awake = False  # a turn runs or is to come; it arms when it ends
         self._armed: asyncio.TimerHandle | None = None
-        self._armed_for = float("inf")
+        self._armed_for = NEVER
+        self._late = False  # something is due before the loop will call; the turn's end sees to it
         self._frozen = False
         self._timers_held = False
 
@@ -101,20 +108,19 @@ class Timekeeper:
         self, after_s: float, fire: Callable[[Timer], None], owner: Any, payload: Any
     ) -> Timer:
         """Have ``fire`` called with the timer in ``after_s`` seconds."""
-        timer = Timer(self._clock() + max(0.0, after_s), fire, owner, payload)
-        self.timers.add(timer)
-        if timer.when < self._armed_for and not (self._awake or self._timers_held):
-            self.arm()
+        when = self._clock() + after_s if after_s > 0.0 else self._clock()
+        timer = self.timers.set(when, fire, owner, payload)
+        if when < self._armed_for:
+            self._come_sooner()
         return timer
 
     def set_timer_at(
         self, when: float, fire: Callable[[Timer], None], owner: Any, payload: Any
     ) -> Timer:
         """Have ``fire`` called with the timer at ``when``, monotonic seconds."""
-        timer = Timer(when, fire, owner, payload)
-        self.timers.add(timer)
-        if when < self._armed_for and not (self._awake or self._timers_held):
-            self.arm()
+        timer = self.timers.set(when, fire, owner, payload)
+        if when < self._armed_for:
+            self._come_sooner()
         return timer
 
     def set_deadline(self, seconds: float, entry: Expiring) -> None:
@@ -122,12 +128,21 @@ class Timekeeper:
 
         Who made the entry has asked ``present`` for its deadline just before.
         """
-        if self.deadlines.add(self.now, seconds, entry) and not self._awake:
-            self.arm()
+        self.deadlines.add(self.now, seconds, entry)
+        if self.now + seconds < self._armed_for:
+            self._come_sooner()
 
     def set_deadline_at(self, due: float, entry: Expiring) -> None:
         """Have ``entry`` expire at ``due``, another's deadline, unless it is settled before."""
-        if self.deadlines.add_at(due, entry) and not self._awake:
+        self.deadlines.add_at(due, entry)
+        if due < self._armed_for:
+            self._come_sooner()
+
+    def _come_sooner(self) -> None:
+        """Something is due before the loop will call: arm, at the end of the turn in one."""
+        if self._awake:
+            self._late = True
+        else:
             self.arm()
 
     def hold_timers(self) -> None:
@@ -147,24 +162,26 @@ class Timekeeper:
         """Have the loop call at the earliest timer or deadline; not while nothing may run."""
         if self._frozen:
             self._disarm()
+            self._late = True
             return
-        timer = None if self._timers_held else self.timers.next_due
-        dues = [due for due in (timer, self.deadlines.next_due) if due is not None]
-        due = min(dues, default=float("inf"))
-        if due >= self._armed_for and self._armed is not None:
+        self._late = False
+        due = NEVER if self._timers_held else self.timers.next_due
+        deadline = self.deadlines.next_due
+        due = min(due, deadline)
+        if due >= self._armed_for:
             return  # one that comes too early costs less than one that is set anew each turn
-        self._disarm()
+        if self._armed is not None:
+            self._armed.cancel()
         self._armed_for = due
-        if dues:
-            self._armed = self.loop.call_later(max(0.0, due - self._clock()), self._timers_due)
+        self._armed = self.loop.call_later(max(0.0, due - self._clock()), self._timers_due)
 
     def _disarm(self) -> None:
         if self._armed is not None:
             self._armed.cancel()
-        self._armed, self._armed_for = None, float("inf")
+        self._armed, self._armed_for = None, NEVER
 
     def _timers_due(self) -> None:
-        self._armed, self._armed_for = None, float("inf")
+        self._armed, self._armed_for = None, NEVER
         self.now = self._clock()
         try:
             self._fire(self.now, self.now + self.limits.turn_budget_s)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+NEVER: Final = float("inf")
+"""When nothing is due."""
 COMPACT_FROM = 1024
 MOST_DURATIONS = 32
 """Durations that have a queue of their own: each is looked at in every turn."""
@@ -60,6 +62,13 @@ class TimerHeap:
     def __len__(self) -> int:
         return len(self._heap) - self._dead
 
+    def set(self, when: float, fire: Callable[[Timer], None], owner: Any, payload: Any) -> Timer:
+        """Make a timer and arm it; see ``add``."""
+        timer = Timer(when, fire, owner, payload)
+        self._count += 1
+        heappush(self._heap, (when, self._count, timer))
+        return timer
+
     def add(self, timer: Timer) -> None:
         """Arm a timer; those of the same instant fire in the order they were set."""
         self._count += 1
@@ -78,18 +87,22 @@ class TimerHeap:
         return True
 
     @property
-    def next_due(self) -> float | None:
-        """Monotonic seconds of the earliest pending timer."""
+    def next_due(self) -> float:
+        """Monotonic seconds of the earliest pending timer; NEVER where there is none."""
         heap = self._heap
         while heap and heap[0][2].fire is None:
             heappop(heap)
             self._dead -= 1
-        return heap[0][0] if heap else None
+        return heap[0][0] if heap else NEVER
 
     def pop_due(self, now: float) -> Iterator[Timer]:
         """Take out every timer due at ``now``, earliest first."""
-        while (due := self.next_due) is not None and due <= now:
-            yield heappop(self._heap)[2]
+        while (heap := self._heap) and heap[0][0] <= now:
+            timer = heappop(heap)[2]
+            if timer.fire is None:
+                self._dead -= 1
+            else:
+                yield timer
 
 
 class Expiring(Protocol):
@@ -157,18 +170,18 @@ class DeadlineQueues:
         self._trim_at[duration] = max(COMPACT_FROM, 2 * len(live))
 
     @property
-    def next_due(self) -> float | None:
-        """Monotonic seconds of the earliest deadline that is not settled."""
+    def next_due(self) -> float:
+        """Monotonic seconds of the earliest deadline that is not settled; NEVER without one."""
         while self._heap and self._heap[0][2].settled:
             heappop(self._heap)
-        earliest = self._heap[0][0] if self._heap else None
+        earliest = self._heap[0][0] if self._heap else NEVER
         for duration in list(self._queues):
             queue = self._queues[duration]
             while queue and queue[0][1].settled:
                 queue.popleft()
             if not queue:
                 del self._queues[duration], self._trim_at[duration]
-            elif earliest is None or queue[0][0] < earliest:
+            elif queue[0][0] < earliest:
                 earliest = queue[0][0]
         return earliest
 

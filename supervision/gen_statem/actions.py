@@ -143,18 +143,13 @@ Action = (
 )
 
 
-class Transition:
+class Transition(msgspec.Struct, eq=False):
     """What an event leads to; made by ``Next``, ``Keep``, ``Repeat`` or ``StopMachine``."""
 
-    __slots__ = ("actions", "data", "state", "stop")
-
-    def __init__(
-        self, state: Any, data: Any, actions: tuple[Action, ...], stop: Reason | None = None
-    ) -> None:
-        self.state = state
-        self.data = data
-        self.actions = actions
-        self.stop = stop
+    state: Any
+    data: Any
+    actions: tuple[Action, ...]
+    stop: Reason | None = None
 
 
 def Next(state: str, data: Any, *actions: Action) -> Transition:

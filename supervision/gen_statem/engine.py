@@ -9,6 +9,8 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import msgspec
+
 from supervision.eventloop.calls import LOOK_FROM
 from supervision.gen_statem.actions import (
     AGAIN,
@@ -94,7 +96,9 @@ class Machine(MachineTimers):
             elif self._due is not None:
                 kind, event = "timeout", self._take_due()
             else:
-                self._keep((self.state, self.data))
+                keeper = self._myRef.keeper
+                if keeper is not None:  # as _keep, which every event would call
+                    keeper.kept = (self.state, self.data)
                 return
             queue = self._handle(kind, event, queue)
 
@@ -235,17 +239,14 @@ class Machine(MachineTimers):
         if steps.inserted:
             queue = _before(queue, steps.inserted)
         if steps.timeouts:
-            self._set(steps)
+            try:
+                self._set_timers(steps.timeouts)
+            except TypeError as error:
+                what = "bad_action_from_state_function"
+                raise self._bad(steps.event, what, str(error)) from error
         if steps.hibernate and not queue and self._due is None:
             self.hibernate()
         return queue
-
-    def _set(self, steps: Steps) -> None:
-        try:
-            self._set_timers(steps.timeouts)
-        except TypeError as error:
-            what = "bad_action_from_state_function"
-            raise self._bad(steps.event, what, str(error)) from error
 
     def _put_off(self, event: tuple[EventKind, Any]) -> None:
         waiting = self._postponed if self._postponed is not None else []
@@ -271,18 +272,15 @@ class Machine(MachineTimers):
         return call.settled
 
 
-class Steps:
+class Steps(msgspec.Struct, eq=False):
     """What is left to do of a transition once its actions are read."""
 
-    __slots__ = ("entering", "event", "hibernate", "inserted", "postpone", "timeouts")
-
-    def __init__(self, event: tuple[Any, Any]) -> None:
-        self.event = event
-        self.timeouts: list[TimeoutAction] = []
-        self.inserted: list[tuple[EventKind, Any]] = []
-        self.postpone = False
-        self.hibernate = False
-        self.entering = False
+    event: tuple[Any, Any]
+    timeouts: list[TimeoutAction] = []
+    inserted: list[tuple[EventKind, Any]] = []
+    postpone: bool = False
+    hibernate: bool = False
+    entering: bool = False
 
 
 def _before(queue: Queue | None, events: list[tuple[EventKind, Any]]) -> Queue:

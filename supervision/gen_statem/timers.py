@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from supervision._thespian import ActorSystemMessage
 from supervision.behaviour import Behaviour
@@ -26,15 +28,16 @@ if TYPE_CHECKING:
     from supervision.eventloop.timers import Timer
 
 
-class Fired(ActorSystemMessage):  # type: ignore[misc]
+SMALLEST: Final = 5
+"""Timers for which a dictionary has room from the first on; machines have few, and are many."""
+
+
+class Fired(ActorSystemMessage, msgspec.Struct, eq=False):  # type: ignore[misc]
     """A machine's timer is due; the machine's own affair."""
 
     # Does not know its timer, which knows it: every timer would leave a cycle behind.
-    __slots__ = ("content", "name")
-
-    def __init__(self, name: Any, content: Any) -> None:
-        self.name = name
-        self.content = content
+    name: Any
+    content: Any
 
 
 class MachineTimers(Behaviour):
@@ -53,17 +56,19 @@ class MachineTimers(Behaviour):
         if len(actions) > 1 and UpdateTimeout in map(type, actions):
             actions = _last_of_each(actions)
         for action in actions:
-            kind = type(action)
-            if kind is SetTimeout:
-                self._set_timer(action.name, action)  # type: ignore[union-attr, arg-type]
-            elif kind is CancelTimeout:
-                self._cancel_timeout(action.name)  # type: ignore[union-attr]
-            elif kind is UpdateTimeout:
-                self._update_timer(action.name, action.content)  # type: ignore[union-attr]
+            if isinstance(action, CancelTimeout):
+                self._cancel_timeout(action.name)
+            elif isinstance(action, UpdateTimeout):
+                self._update_timer(action.name, action.content)
             else:
-                self._set_timer(_name_of(action), action)  # type: ignore[arg-type]
+                name = action.name if isinstance(action, SetTimeout) else _name_of(action)
+                if 0 < action.after_s < inf and not action.absolute:
+                    self._start(name, action.after_s, action.content)
+                else:
+                    self._set_otherwise(name, action)
 
-    def _set_timer(self, name: Any, action: SetTimeout | StateTimeout | EventTimeout) -> None:
+    def _set_otherwise(self, name: Any, action: SetTimeout | StateTimeout | EventTimeout) -> None:
+        """Set a timer to an absolute time, to none or to never."""
         after_s = action.after_s
         if after_s != after_s:  # noqa: PLR0124 - what is no number is not equal to itself
             raise TypeError("nan is no time")
@@ -71,8 +76,6 @@ class MachineTimers(Behaviour):
             self._cancel_timeout(name)
         elif action.absolute:
             self._start(name, max(0.0, after_s - self.now()), action.content)
-        elif after_s > 0:
-            self._start(name, after_s, action.content)
         else:
             self._cancel_timeout(name)
             self._fire_now(name, action.content)
@@ -80,15 +83,15 @@ class MachineTimers(Behaviour):
     def _start(self, name: Any, after_s: float, content: Any) -> None:
         if self._due is not None:
             self._forget_due(name)
-        fired = Fired(name, content)
-        timer = self.kernel.start_timer(self._myRef, after_s, fired, _timeout)
-        if self._timers is None:
+        timer = self.kernel.start_timer(self._myRef, after_s, Fired(name, content), _timeout)
+        timers = self._timers
+        if timers is None:
             self._timers = {name: timer}
             return
-        running = self._timers.get(name)
+        running = timers.get(name)
+        timers[name] = timer
         if running is not None:
             self.kernel.cancel_timer(running)
-        self._timers[name] = timer
 
     def _carry(self, timers: Iterable[tuple[Any, float]]) -> None:
         """Set timers that ran in another process; nothing else has set any."""
@@ -114,18 +117,15 @@ class MachineTimers(Behaviour):
             self._fire_now(name, content)  # where it is due already it keeps its place
 
     def _cancel_timeout(self, name: Any) -> None:
-        timer = self._timers.get(name) if self._timers else None
-        if timer is not None:
-            self._forget_timer(name)
-            self.kernel.cancel_timer(timer)
+        timers = self._timers
+        if timers is not None and name in timers:
+            self.kernel.cancel_timer(timers.pop(name))
+            if not timers:
+                self._timers = None
+            elif len(timers) == SMALLEST:
+                self._timers = dict(timers)  # gives back the room of all the names it has had
         if self._due is not None:
             self._forget_due(name)
-
-    def _forget_timer(self, name: Any) -> None:
-        # A new dictionary: the old one keeps the room of all the names that it has had. Machines
-        # have few timers, but there are many machines.
-        kept = {key: one for key, one in (self._timers or {}).items() if key != name}
-        self._timers = kept or None
 
     def _forget_due(self, name: Any) -> None:
         assert self._due is not None
@@ -143,10 +143,15 @@ class MachineTimers(Behaviour):
 
     def _has_fired(self, fired: Fired) -> bool:
         """Whether a timer that fired counts: it was not cancelled or set anew since."""
-        timer = (self._timers or {}).get(fired.name)
-        if timer is None or timer.payload is not fired:
+        timers = self._timers
+        timer = None if timers is None else timers.get(fired.name)
+        if timers is None or timer is None or timer.payload is not fired:
             return False
-        self._forget_timer(fired.name)
+        del timers[fired.name]
+        if not timers:
+            self._timers = None
+        elif len(timers) == SMALLEST:
+            self._timers = dict(timers)
         return True
 
     def timers_left(self) -> tuple[TimerLeft, ...]:

@@ -134,11 +134,15 @@ def _kept(cell: Cell | None) -> bool:
     return cell is not None and (cell.suspended or cell.exiting is not None)
 
 
+_TIES = frozenset({"kernel", "address", "now", "wall"})
+"""What an actor has of its node, which is not its own."""
+
+
 def memory_of(cell: Cell | None) -> int | None:
     """The bytes of an actor's state, about; None of a supervisor's, which has all below it."""
     if cell is None or isinstance(cell.actor, Supervisor):
         return None
-    return estimated_size(vars(cell.actor))
+    return estimated_size({k: value for k, value in vars(cell.actor).items() if k not in _TIES})
 
 
 def shown_state(cell: Cell, path: str) -> Any:

@@ -73,7 +73,7 @@ def test_a_timer_is_cancelled_once():
     timer = armed(heap, 5.0)
     assert heap.cancel(timer)
     assert not heap.cancel(timer)
-    assert heap.next_due is None
+    assert heap.next_due == timers.NEVER
 
 
 def test_cancelled_timers_do_not_fill_the_heap():
@@ -103,7 +103,7 @@ def test_what_is_not_settled_by_its_deadline_expires_once(plan, until):
         made.append((now + duration, entry))
         entry.settled = settled
     pending = [due for due, entry in made if not entry.settled]
-    assert queues.next_due == min(pending, default=None)
+    assert queues.next_due == min(pending, default=timers.NEVER)
     assert len(queues) == len(pending)
     expire_due(queues, now + until)
     expire_due(queues, now + until)
