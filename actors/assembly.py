@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from actors.alarms import Alarms
 from actors.api_services import Made
 from actors.call_messages import CallSettings
 from actors.call_sup import CallSupArgs, SessionSupArgs
 from actors.context_size import context_size
 from actors.context_store import StoreArgs
+from actors.cti_handled import FramesHandled
 from actors.cti_listener import ListenerArgs
 from actors.cti_table import LinkTable, TableLimits
 from actors.customer_lookup import CustomerCache, cache_of
@@ -125,7 +128,8 @@ class Assembly:
         pool, journal, alarms = SessionPool(), _journal(kernel, config, data), Alarms(kernel)
         links = _links(kernel, config, journal, release.standby)
         routing = *_, desk = _routing(config, data, release.standby, pool, links)
-        openings = _openings(kernel, config, pool, _calls(config, data, desk, journal, alarms))
+        calls = _calls(config, data, desk, journal, alarms)
+        openings = _openings(kernel, config, pool, calls, links)
         made = Made(kernel, config, data, opened[0], alarms, pool, openings, desk, links)
         services = made.services(version, epoch, release)
         return cls(
@@ -199,9 +203,10 @@ def _journal(kernel: Kernel, config: Config, data: Path) -> Journal:
 
 
 def _openings(
-    kernel: Kernel, config: Config, pool: SessionPool, settings: CallSettings
+    kernel: Kernel, config: Config, pool: SessionPool, calls: CallSettings, links: LinkTable
 ) -> Openings:
-    kernel.reports.subscribe(count_given_up(settings.count))
+    kernel.reports.subscribe(count_given_up(calls.count))
+    settings = structs.replace(calls, confirm=FramesHandled(kernel, links).confirm)
     return Openings(settings, config.routing.region, pool.count)
 
 

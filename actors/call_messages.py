@@ -17,6 +17,8 @@ from actors.send_lists import NO_LISTS, SendLists
 from actors.session_api import SessionView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.config import RoutingConfig, SessionsConfig
     from actors.journal.journal import Journal
     from actors.open_count import OpenCount
@@ -49,6 +51,8 @@ class CallSettings(Struct, frozen=True):
         on_stall: ``answer`` or ``refuse``, where the journal does not take a decision in time.
         desk: of the router; None where nobody has to tell it what becomes of calls.
         send_lists: what goes along with calls.
+        confirm: has a link session know that a frame of it, by its number, is handled; None where
+            its actor is told by ``FrameHandled``.
     """
 
     table: RoutingTable
@@ -59,6 +63,7 @@ class CallSettings(Struct, frozen=True):
     on_stall: str
     desk: RoutingDesk | None = None
     send_lists: SendLists = NO_LISTS
+    confirm: Callable[[str, int], None] | None = None
 
 
 class SessionArgs(Struct):

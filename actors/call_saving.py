@@ -162,9 +162,13 @@ class SavedCall(StateMachine):
 
     def _confirm(self, link: str | None, i: int) -> None:
         """Have a link know that a frame of it is handled."""
-        if link and i:
-            handled = FrameHandled(i)
-            self._later(partial(tell, self.kernel, self.address, link_name(link), handled))
+        if not (link and i):
+            return
+        confirm = self._args.settings.confirm
+        if confirm is None:
+            self._tell(link, FrameHandled(i))
+        else:
+            self._later(partial(confirm, link, i))
 
     def _give(self, caller: PendingCall, answer: Any) -> None:
         if not caller.settled:  # else it has given up, or has been told that we were killed

@@ -106,11 +106,7 @@ class ConfirmingLink(GenServer):
         if session is None or row.over:
             return
         if session.ack_at is not None:
-            last_in = link_session.ackable(session, self._now, urgent=row.ways.waiting)
-            if last_in is not None:
-                self._table.record(row, last_in)
-            else:
-                self._table.due.add(row)
+            self._table.due.note(row, self._now)
         if session.withheld:
             self._table.tell(row, self._now)
             self._tell_later(session)

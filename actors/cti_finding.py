@@ -10,11 +10,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
+
 from actors import metrics
 from actors.call_names import call_name, xref_name
 from actors.cti_confirming import ConfirmingLink
 from actors.cti_held import Held
 from actors.cti_table import Proceed
+from actors.cti_ways import Pending
 from protocols.cti.messages import CallEvent, DataUpdate, RouteRequest
 from supervision import Down, Response
 from supervision.eventloop.lifecycle import starting
@@ -22,8 +25,8 @@ from supervision.eventloop.lifecycle import starting
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from actors.cti_ways import Pending, Way
-    from actors.session_opening import Opening, Openings
+    from actors.cti_ways import Way
+    from actors.session_opening import Openings
     from actors.session_pool import SessionPool
     from protocols.cti.messages import ErrorCode, Message
     from supervision.eventloop.cell import LocalAddress
@@ -41,14 +44,28 @@ SESSION = "session"
 """Of names that are the id of a session: the pool knows where it lives."""
 
 
+class Awaited(Struct, frozen=True):
+    """A session that is being opened for a frame.
+
+    Attributes:
+        pending: the frame.
+        call, xref: the names that the session will have.
+    """
+
+    pending: Pending
+    call: tuple[str, str]
+    xref: tuple[str, str]
+
+
 class FindingLink(ConfirmingLink):
     """The look-ups of one link; ``CtiLink`` is the whole actor."""
 
     def _begin_finding(self, openings: Openings, sessions: SessionPool) -> None:
         self._openings = openings
         self._sessions = sessions
+        self._whereis = self.kernel.registry.whereis
         self._held = Held()
-        self._opening: dict[int, tuple[Opening, Pending]] = {}
+        self._opening: dict[int, Awaited] = {}
         self._opening_calls: dict[tuple[str, str], str] = {}
         self._look: Timer | None = None
         self._pool: Monitor | None = None
@@ -70,14 +87,18 @@ class FindingLink(ConfirmingLink):
     # Where a frame belongs
 
     def _give(self, pending: Pending) -> None:
+        """Hand a frame to whom it is for."""
+        self._to_session(pending)
+
+    def _to_session(self, pending: Pending) -> None:
         """Hand a frame to its session, or have it wait for it."""
         name = self._name(pending.message)
-        waits = name in self._opening_calls or name in self._held
+        waits = name in self._opening_calls or name in self._held.frames
         session = None if waits else self._session_of(name)
         if session is not None:
             self._pass(pending, session)
         elif not waits and self._may_open(pending, name):
-            self._open(pending)
+            self._open(pending, name)
         else:
             pending.handed = 0.0
             self._held.hold(name, pending, self._now)
@@ -87,7 +108,7 @@ class FindingLink(ConfirmingLink):
         """Where the session with a name lives."""
         if type(name) is tuple and name[0] == SESSION:
             return self._sessions.address_of(name[1])
-        return self.whereis(name)
+        return self._whereis(name)
 
     def _may_open(self, pending: Pending, name: tuple[str, str]) -> bool:
         """Whether a frame opens a session; not while that of its call waits to be restarted."""
@@ -163,49 +184,52 @@ class FindingLink(ConfirmingLink):
 
     # Opening
 
-    def _open(self, pending: Pending) -> None:
+    def _open(self, pending: Pending, call: tuple[str, str]) -> None:
+        """Have a session opened that will be known by the name of its call."""
         message = pending.message
         assert isinstance(message, RouteRequest)
-        opening = self._openings.for_route(message, self.wall(), self._row.name)
+        assert self._row.session is not None
+        opening = self._openings.for_route(message, self.wall(), self._row.session.name)
         question = self._row.questions.asked(message)
         if question is not None:
             question.session = opening.session
         if opening.request is None:
             self._refuse(message, 503, opening.refusal, "call")
             return
-        self._opening_calls[call_name(message.call)] = message.call
-        self._opening_calls[xref_name(message.xref)] = message.call
+        xref = xref_name(message.xref)
+        self._opening_calls[call] = self._opening_calls[xref] = message.call
         request_id = self.request(self._openings.supervisor, opening.request)
-        self._opening[request_id] = (opening, pending)
+        self._opening[request_id] = Awaited(pending, call, xref)
 
     def _opened(self, response: Response) -> None:
-        opening, pending = self._opening.pop(response.request_id, (None, None))
-        if opening is None or pending is None:
+        awaited = self._opening.pop(response.request_id, None)
+        if awaited is None:
             return
-        session = self.whereis(call_name(opening.call))
+        session = self._whereis(awaited.call)
         if session is None:
             # The pool is between two lives: try again.
-            self.start_timer(LOOK_AGAIN_S, pending)
+            self.start_timer(LOOK_AGAIN_S, awaited.pending)
             return
-        self._no_longer_opening(pending.message)
-        self._pass(pending, session)
-        for frame in self._held.release(call_name(opening.call)):
+        self._no_longer_opening(awaited.call, awaited.xref)
+        self._pass(awaited.pending, session)
+        for frame in self._held.release(awaited.call):
             self._pass(frame, session)
 
     def _open_again(self, pending: Pending) -> None:
         message = pending.message
         assert isinstance(message, RouteRequest)
-        if call_name(message.call) not in self._opening_calls:
+        call = call_name(message.call)
+        if call not in self._opening_calls:
             return  # the pool is gone: all that waits is given anew
         if message.i in self._row.pending and self._now < pending.at + OPEN_FOR_S:
-            self._open(pending)
+            self._open(pending, call)
             return
-        self._no_longer_opening(message)
+        self._no_longer_opening(call, xref_name(message.xref))
         pending.handed = self._now
 
-    def _no_longer_opening(self, message: Any) -> None:
-        self._opening_calls.pop(call_name(message.call), None)
-        self._opening_calls.pop(xref_name(message.xref), None)
+    def _no_longer_opening(self, call: tuple[str, str], xref: tuple[str, str]) -> None:
+        self._opening_calls.pop(call, None)
+        self._opening_calls.pop(xref, None)
 
     # Waiting
 
@@ -231,7 +255,7 @@ class FindingLink(ConfirmingLink):
         if name in self._opening_calls or self.kernel.held.awaits(name):
             self._held.hold(name, pending, self._now)
         elif isinstance(pending.message, RouteRequest):
-            self._open(pending)
+            self._open(pending, name)
         else:
             self._about_nothing(pending.message)
 

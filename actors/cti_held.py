@@ -20,27 +20,29 @@ HOLD_S = 0.05
 
 
 class Held:
-    """The frames of one link that wait, by the name of their session."""
+    """The frames of one link that wait.
+
+    Attributes:
+        frames: they, by the name of their session, each with when it came, monotonic seconds.
+    """
 
     def __init__(self) -> None:
-        self._frames: dict[Hashable, list[tuple[Pending, float]]] = {}
+        self.frames: dict[Hashable, list[tuple[Pending, float]]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._frames.values()))
+        return sum(map(len, self.frames.values()))
 
     def __bool__(self) -> bool:
-        return bool(self._frames)
-
-    def __contains__(self, name: Hashable) -> bool:
-        return name in self._frames
+        return bool(self.frames)
 
     def hold(self, name: Hashable, frame: Pending, now: float) -> None:
         """Keep a frame (``now``: monotonic seconds)."""
-        self._frames.setdefault(name, []).append((frame, now))
+        self.frames.setdefault(name, []).append((frame, now))
 
     def release(self, name: Hashable) -> list[Pending]:
         """Take the frames of a session that has been found, in the order they came."""
-        return _in_order(frame for frame, _ in self._frames.pop(name, ()))
+        waiting = self.frames.pop(name, None)
+        return [] if waiting is None else _in_order(frame for frame, _ in waiting)
 
     def found(
         self, whereis: Callable[[Hashable], LocalAddress | None]
@@ -51,7 +53,7 @@ class Held:
             Each with its session, in the order they came, by whichever name.
         """
         taken: list[tuple[Pending, LocalAddress]] = []
-        for name in tuple(self._frames):
+        for name in tuple(self.frames):
             session = whereis(name)
             if session is not None:
                 taken += [(frame, session) for frame in self.release(name)]
@@ -65,22 +67,22 @@ class Held:
             opening: the names of sessions that are being opened.
         """
         gone: list[Pending] = []
-        for name in tuple(self._frames):
+        for name in tuple(self.frames):
             if name in opening:
                 continue
-            waiting = self._frames[name]
+            waiting = self.frames[name]
             late = [frame for frame, since in waiting if since + HOLD_S <= now]
             if late:
                 gone += late
-                self._frames[name] = waiting[len(late) :]
-                if not self._frames[name]:
-                    del self._frames[name]
+                self.frames[name] = waiting[len(late) :]
+                if not self.frames[name]:
+                    del self.frames[name]
         return gone
 
     def take_all(self) -> list[Pending]:
         """Take every frame, in the order they came."""
-        frames = [frame for waiting in self._frames.values() for frame, _ in waiting]
-        self._frames.clear()
+        frames = [frame for waiting in self.frames.values() for frame, _ in waiting]
+        self.frames.clear()
         return _in_order(frames)
 
 

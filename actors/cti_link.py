@@ -156,7 +156,7 @@ class CtiLink(FramingBLink):
     def handle_info(self, message: Any, sender: Any) -> None:
         """Hand a message to its method."""
         del sender
-        self._now = self.now()
+        self._now = self._myRef.kernel.now
         self._INFO[type(message)](self, message)
         self._note()
 
@@ -242,10 +242,12 @@ class CtiLink(FramingBLink):
 
     def _take(self, events: Sequence[Event]) -> None:
         """Write what a read or the time gave, then carry out the rest."""
-        data = queue(self._row, events)
+        row = self._row
+        data = queue(row, events)
         if data:
             self._write(data)
-        self._carry_on()
+        if row.events:
+            self._carry_on()
 
     def _carry_on(self) -> None:
         if self._carrying:

@@ -42,12 +42,12 @@ class PressedLink(SnapshotLink):
         self._full = load > 1
         if row.session is not None:
             row.session.patient = bool(journal.failing)
+        if load <= STOP_READING and not self._pressing:
+            return False
         connection = row.connection
         if connection is None or not row.open:
             return False
         if not self._pressing:
-            if load <= STOP_READING:
-                return False
             self._pressing = True
             self.start_timer(PRESS_S, "press")
         connection.hold()
@@ -65,6 +65,9 @@ class PressedLink(SnapshotLink):
 
     def _shed(self, pending: Pending) -> bool:
         """Refuse a frame of a call where there is too much; True where it was."""
+        held = len(self._row.pending) > self._table.config.held_frames
+        if self._args.overload.calm and not self._full and not held:
+            return False  # nearly always
         message = pending.message
         if ends(message):
             return False

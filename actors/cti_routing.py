@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from actors import dialogues, metrics
+from actors import cti_row, dialogues, metrics
 from actors.call_messages import (
     CallTold,
     DataAsked,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 WORKS_ON = "callSession"
 
+_REQUESTS = (RouteRequest, RerouteRequest)
+
 
 class RoutingLink(FindingLink):
     """The routing of one link; ``CtiLink`` is the whole actor."""
@@ -63,20 +65,19 @@ class RoutingLink(FindingLink):
     def _request_of(self, pending: Pending) -> None:
         """Start the clock of a request, and ask its session."""
         message = pending.message
-        assert isinstance(message, RouteRequest | RerouteRequest)
+        assert isinstance(message, _REQUESTS)
         if isinstance(message, RerouteRequest) and self._unanswered(message.xref):
             self._error(message, 409, "the dialogue has not been answered yet", "xref")
             return
-        self._ask(Question(message, marks(self._settings.routing, pending.at, message.reply_ms)))
-        self._give(pending)
+        deadlines = marks(self._settings.routing, pending.at, message.reply_ms)
+        self._row.questions.ask(Question(message, deadlines))
+        if self._guard is None or deadlines.guard_at < self._guard.when:
+            self._guard_at(deadlines.guard_at)
+        self._to_session(pending)
 
     def _unanswered(self, xref: str) -> bool:
         open_one = self._row.questions.open.get(xref)
         return open_one is not None and isinstance(open_one.message, RouteRequest)
-
-    def _ask(self, question: Question) -> None:
-        self._row.questions.ask(question)
-        self._guard_at(question.marks.guard_at)
 
     def _guard_at(self, due: float) -> None:
         if self._guard is not None and due < self._guard.when:
@@ -89,14 +90,16 @@ class RoutingLink(FindingLink):
         """The peer waits no more for this dialogue."""
         assert isinstance(pending.message, RouteEnd)
         self._row.questions.open.pop(pending.message.xref, None)
-        self._give(pending)
+        self._to_session(pending)
 
     # To the session
 
     def _hand(self, pending: Pending, session: LocalAddress) -> None:
         """Hand a frame to its session."""
         pending.handed = self._now
-        message, link = pending.message, self._row.id
+        message, known = pending.message, self._row.session
+        assert known is not None
+        link = known.id
         match message:
             case RouteRequest() | RerouteRequest():
                 self._hand_request(pending, message, session)
@@ -151,7 +154,7 @@ class RoutingLink(FindingLink):
         """Confirm a frame, once its session knows what this link has answered in its place."""
         pending = self._row.pending.get(i)
         if pending is None or pending.guarded is None or pending.told:
-            self._confirm(i)
+            cti_row.confirm(self._row, i, self._now)
 
     def _measure(self, question: Question, rp: str, reason: str, waited_for: str) -> None:
         now = self._now
@@ -234,7 +237,7 @@ class RoutingLink(FindingLink):
     }
     ROUTING_FRAMES: ClassVar[dict[type, Any]] = {
         RerouteRequest: _request_of,
-        RouteUsed: FindingLink._give,  # noqa: SLF001 - of this very class
+        RouteUsed: FindingLink._to_session,  # noqa: SLF001 - of this very class
         RouteEnd: _end_told,
-        CallEvent: FindingLink._give,  # noqa: SLF001 - as above
+        CallEvent: FindingLink._to_session,  # noqa: SLF001 - as above
     }

@@ -310,16 +310,18 @@ class LinkTable:
 
     def _recorded(self, row: LinkRow, session: LinkSession, last_in: int) -> None:
         link_session.recorded(session, last_in)
-        if row.ways.durable(last_in, row.first) and row.owner is not None:
+        ways, connection = row.ways, row.connection
+        first = row.first if ways.waiting else None
+        if ways.durable(last_in, first) and row.owner is not None:
             self._kernel.send(row.owner, PROCEED, None)
         now = self._kernel.clock.monotonic()
-        self.tell(row, now)
-        connection = row.connection
-        if connection is not None and row.open:
+        if session.withheld:
+            self.tell(row, now)
+        if connection is not None and connection.link.state.phase == "open":
             data = connection.link.ack(now)
             if data:
                 connection.write(data)
-        if session.withheld or row.ways.waiting:
+        if session.withheld or ways.waiting:
             next_in = link_session.ackable(session, now, urgent=True)
             if next_in is not None:
                 self.record(row, next_in)

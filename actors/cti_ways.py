@@ -72,22 +72,22 @@ class Way(Struct, eq=False):
 
 
 class Ways:
-    """Those of one link session; they outlive its actor."""
+    """Those of one link session; they outlive its actor.
+
+    Attributes:
+        waiting: the ways that frames wait for.
+        ready: those of them by which frames can be handed over now.
+    """
 
     def __init__(self) -> None:
         self._handed: dict[int, Way] = {}
         self._ways: dict[LocalAddress, Way] = {}
-        self._waiting: set[Way] = set()
+        self.waiting: set[Way] = set()
         self._released = 0
         self.ready: deque[Way] = deque()
 
     def __len__(self) -> int:
-        return sum(len(way.waiting) for way in self._waiting)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether frames wait."""
-        return bool(self._waiting)
+        return sum(len(way.waiting) for way in self.waiting)
 
     def to(self, session: LocalAddress) -> Way:
         """The way to a session."""
@@ -108,12 +108,16 @@ class Ways:
             Whether it may be handed over.
         """
         i = pending.message.i
-        if self._handed.get(i) is way:
+        before = self._handed.get(i)
+        if before is way:
             return True
         if (way.count >= AHEAD or way.waiting) and (i != first or way.count >= FIRST_AHEAD):
             self._wait(way, pending)
             return False
-        self.note(i, way)
+        if before is not None:
+            self._let_go(before)
+        self._handed[i] = way
+        way.count += 1
         return True
 
     def note(self, i: int, way: Way) -> None:
@@ -127,7 +131,7 @@ class Ways:
     def _wait(self, way: Way, pending: Pending) -> None:
         pending.handed, pending.way = 0.0, way
         way.waiting.append(pending)
-        self._waiting.add(way)
+        self.waiting.add(way)
 
     def durable(self, last_in: int, first: Pending | None) -> bool:
         """Note that the journal has the link session up to a number.
@@ -145,7 +149,7 @@ class Ways:
             if way is not None:
                 self._let_go(way)
         self._released = max(self._released, last_in)
-        if self._waiting and first is not None and first.way is not None:
+        if self.waiting and first is not None and first.way is not None:
             self.ready.append(first.way)
         return bool(self.ready)
 
@@ -153,8 +157,8 @@ class Ways:
         way.count -= 1
         if way.waiting:
             self.ready.append(way)
-        else:
-            self._tidy(way)
+        elif not way.count:
+            self._ways.pop(way.session, None)
 
     def next_of(self, way: Way, first: Pending | None) -> Pending | None:
         """Take the next frame that can be handed over by a way; None where none can.
@@ -174,7 +178,7 @@ class Ways:
             return None
         pending.way = None
         if not way.waiting:
-            self._waiting.discard(way)
+            self.waiting.discard(way)
         return pending
 
     def take_waiting(self, way: Way) -> list[Pending]:
@@ -183,7 +187,7 @@ class Ways:
         for pending in taken:
             pending.way = None
         way.waiting.clear()
-        self._waiting.discard(way)
+        self.waiting.discard(way)
         self._tidy(way)
         return taken
 

@@ -152,6 +152,9 @@ class Overload:
         config: the limits.
         alarms: where ``overload`` is raised.
         journal_load: share of the journal's queue in use; may exceed 1.
+
+    Attributes:
+        calm: whether nothing is refused: who would have to look something up need not.
     """
 
     def __init__(
@@ -173,17 +176,12 @@ class Overload:
         self._due: dict[Priority, float] = {"new": 0.0, "established": 0.0}
         self._refused_at = self._ended_at = self._memory_at = kernel.present()
         self._since = self._ended_at
-        self._calm = True
+        self.calm = True
 
     @property
     def level(self) -> Level:
         """How much is refused now."""
         return self._level
-
-    @property
-    def calm(self) -> bool:
-        """Whether nothing is refused: who would have to look something up need not."""
-        return self._calm
 
     def begin(self) -> None:
         """Look at the loop, the journal and the memory from now on; once for all."""
@@ -225,7 +223,7 @@ class Overload:
         Returns:
             The rule to refuse it by; empty where it is to be done.
         """
-        if self._calm:
+        if self.calm:
             return ""
         if who == "new":
             if self._memory:
@@ -282,16 +280,16 @@ class Overload:
 
     def _settle(self) -> None:
         """What follows from the level, and from the memory that is taken."""
-        self._calm = not (self._level.shed or self._memory)
+        self.calm = not (self._level.shed or self._memory)
         metrics.OVERLOAD_LEVEL.set(max(self._level.shed, float(self._memory)))
 
     def _tell(self, now: float) -> None:
-        if not self._calm and ALARM not in self._alarms:
+        if not self.calm and ALARM not in self._alarms:
             why: Why = "memory" if self._memory else self._level.why
             wait_ms = round(self._level.wait_s * 1_000)
             text = f"new calls are refused: {self._rule('new', why)}; what is handled waits "
             self._alarms.raised(ALARM, "node", f"{text}{wait_ms} ms")
-        elif self._calm and ALARM in self._alarms and now - self._refused_at >= QUIET_S:
+        elif self.calm and ALARM in self._alarms and now - self._refused_at >= QUIET_S:
             self._alarms.cleared(ALARM)
 
 

@@ -38,6 +38,26 @@ class RecordsDue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def note(self, row: LinkRow, now: float) -> None:
+        """Frames of a link session may have been confirmed: see to its record.
+
+        Args:
+            row: the link session.
+            now: monotonic seconds.
+        """
+        session = row.session
+        if session is None or session.ack_at is None:
+            return
+        urgent = bool(row.ways.waiting or session.withheld)
+        many = session.confirmed_in - session.recording >= link_session.ACK_FRAMES
+        if urgent or many or now >= session.ack_at:
+            last_in = link_session.ackable(session, now, urgent=urgent)
+            if last_in is not None:
+                self._record(row, last_in)
+                return
+        if not row.to_record:
+            self.add(row)
+
     def add(self, row: LinkRow) -> None:
         """Have a link session recorded when that is due, unless it has been before."""
         session = row.session

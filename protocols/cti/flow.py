@@ -26,13 +26,14 @@ def new_bucket(per_s: float, now: float) -> TokenBucket:
 
 def take(bucket: TokenBucket, now: float) -> bool:
     """Take one token; False when there is none."""
-    gained = max(0.0, now - bucket.filled_at) * bucket.per_s
-    bucket.level = min(bucket.per_s, bucket.level + gained)
+    level, passed = bucket.level, now - bucket.filled_at
+    if passed > 0:
+        level += passed * bucket.per_s
+    level = min(level, bucket.per_s)
     bucket.filled_at = now
-    if bucket.level < 1:
-        return False
-    bucket.level -= 1
-    return True
+    taken = level >= 1
+    bucket.level = level - 1 if taken else level
+    return taken
 
 
 class Request(Struct, frozen=True):
@@ -62,8 +63,10 @@ class Window(Struct):
 
 def admit(window: Window, i: int, request: Request, now: float) -> bool:
     """Let a request in; False when the window is full."""
-    _drop_expired(window, now)
-    answered(window, request.xref)
+    if window.open:
+        _drop_expired(window, now)
+    if request.xref in window.by_xref:
+        answered(window, request.xref)
     if len(window.open) - len(window.repeated) >= window.limit:
         return False
     window.open[i] = request

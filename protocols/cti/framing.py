@@ -122,9 +122,12 @@ class Decoder:
 
     Args:
         max_bytes: the longest payload accepted, in bytes.
+
+    Attributes:
+        left: bytes fed that no frame has taken yet.
     """
 
-    __slots__ = ("_buffer", "_max_bytes", "_start")
+    __slots__ = ("_buffer", "_max_bytes", "_start", "left")
 
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
         # Bytes as long as reads end with frames; else a bytearray, which grows without copying
@@ -132,6 +135,7 @@ class Decoder:
         self._buffer: bytes | bytearray = b""
         self._start = 0
         self._max_bytes = max_bytes
+        self.left = 0
 
     @property
     def pending(self) -> bytes:
@@ -141,11 +145,11 @@ class Decoder:
     @property
     def pending_bytes(self) -> int:
         """How many they are."""
-        return len(self._buffer) - self._start
+        return self.left
 
     def feed(self, data: bytes) -> None:
         """Add bytes as they came from the connection: any number, cut anywhere."""
-        if self.pending_bytes == 0:
+        if not self.left:
             self._buffer = data
         elif isinstance(self._buffer, bytearray):
             del self._buffer[: self._start]
@@ -154,6 +158,7 @@ class Decoder:
             self._buffer = bytearray(self._buffer[self._start :])
             self._buffer += data
         self._start = 0
+        self.left += len(data)
 
     def next_frame(self) -> dict[str, Any] | None:
         """Take the next whole frame, or None when it needs more bytes.
@@ -162,16 +167,17 @@ class Decoder:
             FramingError: the frame is too long (found from its length alone, before its payload
                 has come) or malformed. Frames before it have been returned; none follows.
         """
-        payload = self._start + HEADER_BYTES
-        if payload > len(self._buffer):
+        if self.left < HEADER_BYTES:
             return None
         (length,) = _header.unpack_from(self._buffer, self._start)
         if length > self._max_bytes:
             raise _too_long(length, self._max_bytes)
-        if payload + length > len(self._buffer):
+        left = self.left - HEADER_BYTES - length
+        if left < 0:
             return None
+        payload = self._start + HEADER_BYTES
         frame = unpack(self._buffer[payload : payload + length])
-        self._start = payload + length
+        self._start, self.left = payload + length, left
         return frame
 
 

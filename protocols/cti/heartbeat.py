@@ -27,7 +27,7 @@ class HeartbeatState(Struct):
         asked: when the last heartbeat left.
         phase: "idle", "asked" (a heartbeat waits for a sign of life), "missed" (none came).
         since: when the phase began.
-        missed: heartbeats missed in a row.
+        missed: heartbeats missed in a row; none while it is idle.
     """
 
     received: float

@@ -58,8 +58,10 @@ RESUME_LOST = "resume-lost"
 
 REQUESTS = ("route.request", "reroute.request")  # no set: a peer's `t` may be a map, without a hash
 
-
 ENDS = frozenset({"cleared", "abandoned"})
+_TAKING = frozenset({"greeting", "open"})  # phases in which frames are taken out of what has come
+_REQUESTS = (RouteRequest, RerouteRequest)
+_OF_LINK = frozenset({Heartbeat, HeartbeatOk, Void, Error})
 
 
 def ends(message: Message) -> bool:
@@ -110,19 +112,19 @@ class Link(LinkBase):
         when it fires and set it to the new value. It moves nearer only when a link opens. Records
         and acks have a time of their own, `LinkSession.ack_at`, for they do not need a connection.
         """
-        if self.state.phase == "closed":
+        state = self.state
+        if state.phase == "open":
+            return heartbeat.next_due(state.watch, self.config.hb)
+        if state.phase == "closed":
             return None
-        if self.state.phase == "open":
-            return heartbeat.next_due(self.state.watch, self.config.hb)
-        return self.state.opened_at + self.config.handshake_timeout_ms / 1000
+        return state.opened_at + self.config.handshake_timeout_ms / 1000
 
     def timeout(self, now: float) -> list[Event]:
         """Do what is due at `now`; nothing when called early."""
-        due = self.next_timeout
-        if due is None or now < due:
-            return []
         if self.state.phase == "open":
             return self._watch(now)
+        if (due := self.next_timeout) is None or now < due:
+            return []
         rule = f"no hello within {self.config.handshake_timeout_ms} ms"
         if self.state.phase == "verifying":
             return self.close("handshake-timeout", "the hello could not be checked in time", 503)
@@ -282,12 +284,13 @@ class Link(LinkBase):
 
     def _take_frames(self, now: float) -> list[Event]:
         events: list[Event] = []
+        state, decoder = self.state, self._decoder
         try:
-            while self.state.phase in ("greeting", "open"):
-                frame = self._decoder.next_frame()
+            while decoder.left and state.phase in _TAKING:
+                frame = decoder.next_frame()
                 if frame is None:
                     break
-                if self.state.phase == "open" and self.session is not None:
+                if self.session is not None and state.phase == "open":
                     events += self._number(self.session, frame, now)
                 else:
                     events += self._greet(frame)
@@ -298,9 +301,12 @@ class Link(LinkBase):
     def _number(self, session: LinkSession, frame: Mapping[str, Any], now: float) -> list[Event]:
         """Take a frame only if it is the next one."""
         state = self.state
-        heartbeat.note_received(state.watch, now)
-        i = reference(frame)
-        if i == 0:
+        watch = state.watch
+        watch.received = now
+        if watch.phase != "idle":
+            heartbeat.note_received(watch, now)
+        i = frame.get("i")
+        if type(i) is not int or i < 1:
             return self._fail("unnumbered", 400, "a frame has a number from 1 in i", "i")
         if i < state.next_in:
             state.repetitions += 1
@@ -310,7 +316,7 @@ class Link(LinkBase):
         state.next_in += 1
         if i < session.next_in:
             return self._repeated(session, frame, now)
-        link_session.take(session, i)
+        session.next_in = i + 1
         state.frames_in += 1
         if not flow.take(state.bucket, now):
             rule = f"more than {self.config.max_frames_per_s} frames in a second"
@@ -337,19 +343,19 @@ class Link(LinkBase):
         except FrameRefused as refused:
             refusal = Refused(refused.code, refused.msg, refused.field, refused.ref)
             return self._refuse_frame(refusal, now, self._refuse_by(frame, now))
-        match message:
-            case RouteRequest() | RerouteRequest():
-                return self._admit(session, message, now)
-            case Heartbeat() | HeartbeatOk() | Void() | Error():
-                return self._without_effect(session, message, now)
-            case Hello():
-                return self._refuse_frame(Refused(400, "hello has been said", "t", message.i), now)
-            case RouteEnd():
-                flow.answered(session.window, message.xref)
-        if link_session.admit_other(session, message.i, ends=ends(message)):
+        if isinstance(message, _REQUESTS):
+            return self._admit(session, message, now)
+        if type(message) in _OF_LINK:
+            return self._without_effect(session, message, now)
+        i, admit = message.i, link_session.admit_other
+        if isinstance(message, Hello):
+            return self._refuse_frame(Refused(400, "hello has been said", "t", i), now)
+        if isinstance(message, RouteEnd):
+            flow.answered(session.window, message.xref)
+        if admit(session, i) or (ends(message) and admit(session, i, ends=True)):
             return [Received(message, now)]
         rule = f"{self.config.window} frames wait to be acknowledged"
-        return self._refuse_frame(Refused(429, rule, None, message.i), now)
+        return self._refuse_frame(Refused(429, rule, None, i), now)
 
     def _without_effect(self, session: LinkSession, message: Message, now: float) -> list[Event]:
         """Take a frame that is about the link itself: it is done with as it comes."""

@@ -58,9 +58,14 @@ class LinkBase(LinkEnd[LinkState, framing.Decoder]):
             WrongPhaseError: the link is not open.
             FramingError: the message is too long for a frame; no number was used.
         """
-        data = link_session.send(self._open_session("send"), message, now)
-        heartbeat.note_sent(self.state.watch, now)
-        return self._count_out(data)
+        session, state = self.session, self.state
+        if session is None or state.phase != "open":
+            raise WrongPhaseError(f"send in phase {state.phase}")
+        data = link_session.send(session, message, now)
+        state.watch.sent = now
+        state.frames_out += 1
+        state.bytes_out += len(data)
+        return data
 
     def ack(self, now: float) -> bytes:
         """Make the bytes that tell the peer how far its frames are durable.
@@ -75,10 +80,11 @@ class LinkBase(LinkEnd[LinkState, framing.Decoder]):
             WrongPhaseError: the link is not open.
         """
         session = self._open_session("ack")
-        if session.durable_in <= self.state.told_in:
+        last_i = session.durable_in
+        if last_i <= self.state.told_in:
             return b""
-        self.state.told_in = session.durable_in
-        return self.send(Ack(last_i=session.durable_in), now)
+        self.state.told_in = last_i
+        return self.send(Ack(last_i=last_i), now)
 
     def unheard(self, seconds: float) -> None:
         """Nothing was read of the connection for some seconds, which do not count."""

@@ -11,7 +11,7 @@ So answers cost memory only until their request's deadline, heartbeats and acks 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec import Struct, field, structs
 
@@ -48,7 +48,7 @@ MAX_NUMBER = 2**53 - 1
 Recent: TypeAlias = Error | RpRegistered
 
 _RECENT = (Error, RpRegistered)
-_NOT_REPEATED = (Ack, Heartbeat, HeartbeatOk, Void)
+_NOT_REPEATED: Final = frozenset({Ack, Heartbeat, HeartbeatOk, Void})
 FOR_EVER = float("inf")
 """When a frame expires that is always repeated."""
 
@@ -206,7 +206,7 @@ def record(session: LinkSession) -> Record:
         name=session.name,
         side=session.side,
         last_in=session.confirmed_in,
-        recent=(*session.recent, *_covered(session)),
+        recent=(*session.recent, *(_covered(session) if session.withheld else ())),
     )
 
 
@@ -326,27 +326,27 @@ def send(session: LinkSession, message: Message, now: float) -> bytes:
     """
     i = session.next_out
     data = number(session, message)
-    _keep(session, i, message, data, now)
+    if type(message) not in _NOT_REPEATED:
+        _keep(session, i, message, data, now)
     return data
 
 
 def number(session: LinkSession, message: Message) -> bytes:
     """As `send` for what is about the connection only: it is never sent again."""
-    if session.next_out == 0:
+    i = session.next_out
+    if i == 0:
         raise ValueError("a restored session has no numbers until its peer resumes")
-    numbered = structs.replace(message, i=session.next_out)
-    data = framing.enclose(packed(numbered), max_bytes=session.limits.max_frame_bytes)
-    session.next_out += 1
+    payload = packed(structs.replace(message, i=i))
+    data = framing.enclose(payload, max_bytes=session.limits.max_frame_bytes)
+    session.next_out = i + 1
     return data
 
 
 def _keep(session: LinkSession, i: int, message: Message, data: bytes, now: float) -> None:
-    if isinstance(message, RouteSelect):  # by far the most frequent
+    if type(message) is RouteSelect:  # by far the most frequent
         ref, request = flow.answered(session.window, message.xref)
         until = now + session.limits.request_s if request is None else request.until
         session.answers[i] = Kept(data, until, ref)
-    elif isinstance(message, _NOT_REPEATED):
-        return
     elif isinstance(message, QueueSelect):
         session.lasting[i] = Kept(data, now + message.for_ms / 1000)
     else:

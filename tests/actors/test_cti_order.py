@@ -213,7 +213,7 @@ def test_beyond_that_the_connection_is_not_read_until_there_is_room(kit):
 def test_under_overload_new_calls_get_429_and_established_ones_go_on(kit, monkeypatch):
     peer = kit.connect()
     told = session(kit)
-    monkeypatch.setattr(type(kit.overload), "calm", False)
+    monkeypatch.setattr(kit.overload, "calm", False)
     monkeypatch.setattr(
         kit.overload, "refuses", lambda who, *_: "overload.new_after_ms is 1" * (who == "new")
     )
