@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
+from actors import session_reading
 from actors.call_names import ani_group, call_name, once_name
 from actors.journeys import Archived
 from actors.session_api import (
@@ -142,9 +143,14 @@ class CallSessions:
             return Done(await self._view(known))
         return await self._done(known, OpenAgain(request.once))
 
+    def seen(self, session: str) -> SessionView | None:
+        """The session as it is now, where that can be told at once; else ``get`` tells it."""
+        address = self._pool.address_of(session)
+        return None if address is None else session_reading.seen(address)
+
     async def get(self, session: str) -> SessionView:
         """The session as it is now."""
-        return await self._view(await self._address(session))
+        return self.seen(session) or await self._view(await self._address(session))
 
     async def find(self, request: FindSessions) -> list[SessionView]:
         """Sessions of a call or a number: those that live, then those in the store."""

@@ -11,17 +11,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from actors import metrics
 from actors.session_api import IdempotentKey
-from actors.web import auth, once, problems
+from actors.web import auth, bodies, once, problems
 from actors.web.auth import Principal
 from actors.web.dialect import Dialect, Refusal
 from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, patient, problem_response
+from actors.web.keyed import Keyed, Rememberer
+from actors.web.meters import Meters
 from actors.web.router import Router
 from actors.web.services import Services
 from actors.web.tokens import Scope
@@ -34,19 +36,8 @@ logger = logging.getLogger(__name__)
 Q = TypeVar("Q")
 B = TypeVar("B")
 
-Rememberer: TypeAlias = Literal["sessions", "node", "nobody"]
-"""Who remembers what was done under an idempotency key: the sessions, durably; the node, as long as
-it runs; or nobody, and a key is refused."""
 
-_KEY_FOR = {
-    "sessions": "Done once, however often it is sent with this key; known as long as the session.",
-    "node": "Done once, however often it is sent with this key; known as long as the node runs.",
-}
-_REPLAYED = {idempotency.REPLAYED: "true where it was done before and is only answered again."}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """What an operation answers.
 
     Attributes:
@@ -59,12 +50,11 @@ class Reply:
 
     value: object = None
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     stream: ByteStream | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call(Generic[Q, B]):
+class Call(Struct, Generic[Q, B], kw_only=True):
     """One request, decoded, as its operation sees it.
 
     Attributes:
@@ -107,6 +97,14 @@ class Handler(Protocol):
         ...
 
 
+class AtOnce(Protocol):
+    """Serves an operation without waiting for anybody, where that gives what its handler gives."""
+
+    def __call__(self, call: Call[Any, Any], /) -> Reply | None:
+        """Serve one call; None leaves it to the handler, and then nothing has been done."""
+        ...
+
+
 class Admission(Protocol):
     """Says whether an operation can be done now."""
 
@@ -125,6 +123,7 @@ class Operation:
         remembered_by: Who remembers that it was done under a key; of GET nobody.
         admit: What must let it through first.
         dialect: How it is asked and refused, where that differs from the others.
+        at_once: What answers it without waiting, where it can; of GET without a body only.
     """
 
     doc: OperationDoc
@@ -132,21 +131,7 @@ class Operation:
     remembered_by: Rememberer = "nobody"
     admit: Admission | None = None
     dialect: Dialect | None = None
-
-
-class _Keyed(NamedTuple):
-    """What is said of an operation because it takes a key."""
-
-    headers: dict[str, str]
-    response_headers: dict[str, str]
-    problems: tuple[ProblemType, ...]
-
-    @classmethod
-    def by(cls, keeper: Rememberer) -> _Keyed:
-        if keeper == "nobody":
-            return cls({}, {}, ())
-        problems = idempotency.KEY_IN_USE, idempotency.KEY_REUSED
-        return cls({idempotency.HEADER: _KEY_FOR[keeper]}, _REPLAYED, problems)
+    at_once: AtOnce | None = None
 
 
 def operation(
@@ -166,6 +151,7 @@ def operation(
     remembered_by: Rememberer = "node",
     admit: Admission | None = None,
     dialect: Dialect | None = None,
+    at_once: AtOnce | None = None,
 ) -> Callable[[Handler], Operation]:
     """Make an operation of a handler; its name and docstring become those of the description.
 
@@ -185,9 +171,10 @@ def operation(
         remembered_by: Who remembers what a POST has done under an idempotency key.
         admit: What must let it through first.
         dialect: How it is asked and refused, where that differs from the others.
+        at_once: What answers it without waiting, where it can; of GET without a body only.
     """
     keeper: Rememberer = remembered_by if method == "POST" else "nobody"
-    keyed = _Keyed.by(keeper)
+    keyed = Keyed.by(keeper)
 
     def make(handler: Handler) -> Operation:
         doc = OperationDoc(
@@ -208,7 +195,7 @@ def operation(
             foreign=dialect is not None,
             problems=(*problems, *keyed.problems),
         )
-        return Operation(doc, handler, keeper, admit, dialect)
+        return Operation(doc, handler, keeper, admit, dialect, at_once)
 
     return make
 
@@ -230,6 +217,7 @@ class Api:
         self._services = services
         self._router = Router({(op.doc.method, op.doc.path): op for op in operations})
         self._requests = services.requests
+        self._meters = Meters()
 
     @property
     def request_timeout_s(self) -> float:
@@ -252,16 +240,49 @@ class Api:
             found = self._router.find(request.method, target.segments(request.path))
             name, refusal = found.operation.doc.name, _refusal(found.operation)
             response = await self._run(found.operation, found.parameters, request)
-        except HttpProblem as error:
-            response = refusal(error)
-        except problems.DOMAIN_ERRORS as error:
-            response = refusal(problems.of(error, request.method))
-        except Exception:
-            logger.exception("%s failed", name, extra={"operation": name})
-            response = refusal(HttpProblem(problem.INTERNAL_ERROR, "the failure has been logged"))
-        metrics.HTTP_SECONDS.labels(name).observe(time.perf_counter() - started)
-        metrics.HTTP_REQUESTS.labels(name, str(response.status)).inc()
+        except Exception as error:  # noqa: BLE001 - of one request: it is answered, and logged
+            response = self._failed(error, request, name, refusal)
+        self._meters.count(name, response.status, time.perf_counter() - started)
         return response
+
+    def at_once(self, request: ApiRequest) -> ApiResponse | None:
+        """Answer one request as `dispatch` would, where that needs no waiting.
+
+        Args:
+            request: What the transport received; its body is not read.
+
+        Returns:
+            None where it is to be dispatched: nothing has been done.
+        """
+        started = time.perf_counter()
+        try:
+            found = self._router.find(request.method, target.segments(request.path))
+        except HttpProblem:
+            return None
+        operation = found.operation
+        if operation.at_once is None:
+            return None
+        try:
+            call = self._call(operation, found.parameters, request)
+            reply = operation.at_once(call)
+            if reply is None:
+                return None
+            response = _response(operation.doc, reply, call.media_type)
+        except Exception as error:  # noqa: BLE001 - as above
+            response = self._failed(error, request, operation.doc.name, _refusal(operation))
+        self._meters.count(operation.doc.name, response.status, time.perf_counter() - started)
+        return response
+
+    def _failed(
+        self, error: Exception, request: ApiRequest, name: str, refusal: Refusal
+    ) -> ApiResponse:
+        """Make the answer of what was raised."""
+        if isinstance(error, HttpProblem):
+            return refusal(error)
+        if isinstance(error, problems.DOMAIN_ERRORS):
+            return refusal(problems.of(error, request.method))
+        logger.error("%s failed", name, exc_info=error, extra={"operation": name})
+        return refusal(HttpProblem(problem.INTERNAL_ERROR, "the failure has been logged"))
 
     def refused(self, request: ApiRequest, error: HttpProblem) -> ApiResponse:
         """Make the answer of a problem that the transport has with a request.
@@ -279,6 +300,17 @@ class Api:
     async def _run(
         self, operation: Operation, path: Mapping[str, str], request: ApiRequest
     ) -> ApiResponse:
+        call = self._call(operation, path, request)
+        if operation.doc.method == "GET":
+            return await self._answer(operation, call)
+        call.body = await bodies.read(operation, request)
+        call.once = _once(operation, call)
+        return await self._answer(operation, call)
+
+    def _call(
+        self, operation: Operation, path: Mapping[str, str], request: ApiRequest
+    ) -> Call[Any, Any]:
+        """What comes before the body: who asks, whether they may, what for, in which type."""
         doc = operation.doc
         principal = self._principal(request) if doc.scopes else None
         auth.require(principal, doc.scopes)
@@ -288,20 +320,17 @@ class Api:
         read_query = operation.dialect.query if operation.dialect else target.query
         parameters = read_query(request.query)
         query = media.convert(parameters, doc.query, strict=False) if doc.query else None
-        body = await _read(operation, request)
-        call = Call(
+        return Call(
             services=self._services,
             principal=principal,
             path=path,
             parameters=parameters,
             query=query,
-            body=body,
+            body=None,
             headers=request.headers,
             media_type=media_type,
-            once=_once(operation, request, principal, path, parameters, body),
             leaving=request.leaving,
         )
-        return await self._answer(operation, call)
 
     async def _answer(self, operation: Operation, call: Call[Any, Any]) -> ApiResponse:
         if call.once is None:
@@ -328,43 +357,15 @@ def _refusal(operation: Operation) -> Refusal:
     return problem_response if operation.dialect is None else operation.dialect.refusal
 
 
-def _once(
-    operation: Operation, request: ApiRequest, principal: Principal | None, *content: object
-) -> IdempotentKey | None:
-    if operation.doc.method != "POST" or operation.dialect is not None:
-        return None
+def _once(operation: Operation, call: Call[Any, Any]) -> IdempotentKey | None:
     doc = operation.doc
-    found = once.once_of(request.headers, principal, doc.method, doc.path, *content)
+    if doc.method != "POST" or operation.dialect is not None:
+        return None
+    content = doc.method, doc.path, call.path, call.parameters, call.body
+    found = once.once_of(call.headers, call.principal, *content)
     if found is not None and operation.remembered_by == "nobody":
         raise problem.invalid(idempotency.HEADER, "absent: what this does cannot be repeated")
     return found
-
-
-async def _read(operation: Operation, request: ApiRequest) -> object:
-    """Read and decode the body; without one an operation whose fields are optional has them all."""
-    doc, dialect = operation.doc, operation.dialect
-    if doc.request is None and (dialect is None or doc.method != "POST"):
-        return None
-    if "content-encoding" in request.headers:
-        raise HttpProblem(
-            problem.UNSUPPORTED_MEDIA_TYPE,
-            "bodies are taken as they are, without a content coding",
-            field="Content-Encoding",
-            rule="absent",
-        )
-    content_type = request.headers.get("content-type")
-    if dialect is not None:
-        dialect.content_type(content_type)
-        return await request.read_body()
-    text_type = media.text_type(content_type, doc.request_texts)
-    if text_type is not None:
-        text = media.text(await request.read_body())
-        return media.convert({doc.request_texts[text_type]: text}, doc.request)
-    media_type = media.body_type(content_type)
-    body = await request.read_body()
-    if not body and doc.request_optional:
-        return media.convert({}, doc.request)
-    return media.decode(body, media_type, doc.request)
 
 
 def _response(doc: OperationDoc, reply: Reply, media_type: str) -> ApiResponse:

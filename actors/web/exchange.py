@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
+
+from msgspec import Struct
 
 from actors.web.auth import Principal
 from protocols.http import media, problem
@@ -18,8 +19,7 @@ RETRY_AFTER_S = 1
 _FOR_NOW = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiRequest:
+class ApiRequest(Struct, frozen=True, kw_only=True):
     """What a transport received.
 
     Attributes:
@@ -36,7 +36,7 @@ class ApiRequest:
     method: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     read_body: Callable[[], Awaitable[bytes]]
     principal: Principal | None = None
     leaving: asyncio.Event | None = None
@@ -54,14 +54,13 @@ class ByteStream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiResponse:
+class ApiResponse(Struct, frozen=True, kw_only=True):
     """What the transport sends: a whole body or a stream."""
 
     status: int
     media_type: str = media.JSON
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     stream: ByteStream | None = None
 
 

@@ -195,6 +195,10 @@ class Sessions(Protocol):
         """
         ...
 
+    def seen(self, session: str) -> SessionView | None:
+        """The session as `get` would tell it, where that needs no waiting; else None."""
+        ...
+
     async def get(self, session: str) -> SessionView:
         """The session as it is now."""
         ...

@@ -142,6 +142,11 @@ async def open_session(call: Call[None, NewSession]) -> Reply:
     return Reply(value=view, status=201 if done.created else 200, headers=headers)
 
 
+def _see_session(call: Call[None, None]) -> Reply | None:
+    view = call.services.sessions.seen(session_id(call))
+    return None if view is None else Reply(value=view, headers=_tag(view))
+
+
 @operation(
     "GET",
     _SESSION,
@@ -149,6 +154,7 @@ async def open_session(call: Call[None, NewSession]) -> Reply:
     response=SessionView,
     problems=_GONE,
     admit=admission.reading,
+    at_once=_see_session,
 )
 async def get_session(call: Call[None, None]) -> Reply:
     """One session."""

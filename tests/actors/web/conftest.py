@@ -321,6 +321,9 @@ class FakeSessions:
         view = SessionView(session=SESSION, rev=1, state="new", opened=WALL, updated=WALL, **fields)
         return self._did(request, Done(self._keep(view), created=True))
 
+    def seen(self, session):
+        return self.views.get(session) if self.blocked is None else None
+
     async def get(self, session):
         if self.blocked is not None:
             await self.blocked.wait()
