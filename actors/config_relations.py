@@ -48,6 +48,11 @@ RELATIONS = (
         "must be at most routing.request_timeout_ms",
     ),
     Relation(
+        ("journal.gather_ms", "journal.gather_busy_ms"),
+        _at_most,
+        "must be at most journal.gather_busy_ms",
+    ),
+    Relation(
         ("cti.window", "cti.held_frames"),
         _at_most,
         "must be at most cti.held_frames",

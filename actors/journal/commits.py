@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors.journal.batch import Batch, Commit, Encoding, Place
+from actors.journal.distance import distance_s
 from actors.journal.gathering import Gathered
 from actors.journal.health import Health
 from actors.journal.records import Codec
@@ -74,6 +75,7 @@ class Commits(Gathered):
         self._number = self.outbox_rows = 0
         self._flown_at = self._flush_after = 0.0
         self._gather_s = config.gather_ms / 1000
+        self._busy_s = config.gather_busy_ms / 1000
         self._idle: list[asyncio.Future[None]] = []
         writer.attach(self)
 
@@ -147,8 +149,10 @@ class Commits(Gathered):
         if not self._scheduled:
             return
         self._flying, self._gathering = self._gathering, Batch()
-        self._flown_at = self._kernel.clock.monotonic()
-        self._flush_after = self._flown_at + self._gather_s
+        now = self._kernel.clock.monotonic()
+        since_s, self._flown_at = now - self._flown_at, now
+        count = len(self._flying)
+        self._flush_after = now + distance_s(count, since_s, self._gather_s, self._busy_s)
         self._encode(self._flying)
 
     def _encode(self, batch: Batch) -> None:

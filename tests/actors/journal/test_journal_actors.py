@@ -136,6 +136,19 @@ def test_after_a_rest_a_commit_begins_at_once_and_others_keep_their_distance(kit
     assert len(writer.commits) == 2
 
 
+def test_commits_of_a_node_with_much_to_write_are_further_apart(kit) -> None:
+    one, writer = opened(kit, gather_ms=5.0, gather_busy_ms=20.0)
+    for number in range(200):  # each millisecond four records
+        for key in "abcd":
+            one.put("session", f"{key}{number}", number)
+        kit.advance(0.001)
+    assert 10 <= len(writer.commits) <= 12
+    kit.advance(1.0)
+    one.put("session", "a", 1)
+    kit.settle()
+    assert writer.value("session", "a") == 1  # after a rest, at once
+
+
 def test_commits_keep_a_greater_distance_while_the_processor_is_spared(kit) -> None:
     one, writer = opened(kit, gather_ms=5.0)
     one.spare(sparing=True)
@@ -156,7 +169,7 @@ def test_commits_keep_a_greater_distance_while_the_processor_is_spared(kit) -> N
 
 
 def test_what_gathers_amid_a_commit_is_committed_after_it(kit) -> None:
-    one, writer = opened(kit, gather_ms=0)
+    one, writer = opened(kit, gather_ms=0, gather_busy_ms=0)
     writer.hold()
     one.put("session", "a", 1)
     kit.settle()
