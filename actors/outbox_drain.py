@@ -171,6 +171,17 @@ def grew(state: Drain, rows: int) -> list[Action]:
     return _next(state)
 
 
+def awaited(state: Drain, rows: int) -> bool:
+    """Whether that rows have been appended changes nothing: they come together with others.
+
+    Args:
+        state: As it is.
+        rows: In the outbox now.
+    """
+    few = state.more is More.SOME and rows < state.batch
+    return few and state.gathering and not state.reading
+
+
 def gathered(state: Drain) -> list[Action]:
     """Rows have had time to come together."""
     state.gathering = False

@@ -134,9 +134,9 @@ class SessionStore(GenServer):
 
     # What the journal tells
 
-    def _outbox_grew(self, _rows: int) -> None:
+    def _outbox_grew(self, rows: int) -> None:
         """Called by the journal after each commit; one message at a time is enough."""
-        if not self.state.grown:
+        if not (self.state.grown or outbox_drain.awaited(self.state.drain, rows)):
             self.state.grown = True
             self._teller("grew")()
 
@@ -164,6 +164,10 @@ class SessionStore(GenServer):
         self.state.grown = False
         self._measure()
         self._do(outbox_drain.grew(self.state.drain, self.state.settings.journal.outbox_rows))
+
+    def _gathered(self) -> None:
+        self._measure()
+        self._do(outbox_drain.gathered(self.state.drain))
 
     def _trimmed(self, count: int) -> None:
         self.state.trimming -= count
@@ -346,7 +350,7 @@ class SessionStore(GenServer):
     }
     _TIMERS: ClassVar[dict[str, Any]] = {
         "begin": lambda self: self._settled(None),
-        "gather": lambda self: self._do(outbox_drain.gathered(self.state.drain)),
+        "gather": _gathered,
         "retry": _retry,
     }
     _DO: ClassVar[dict[type, Any]] = {
