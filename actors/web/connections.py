@@ -280,6 +280,11 @@ class Connection(web.RequestHandler):
         if self.transport is not None and self._arriving.between:
             self.transport.pause_reading()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read again, where that had been stopped: aiohttp asks for it with each body."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def read_on(self) -> None:
         """Read again, where nothing else is against it."""
         if not (self._reading_paused or self._buffer_paused):

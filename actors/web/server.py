@@ -24,6 +24,7 @@ from actors.web.answers import Whole, headers_of, is_plain, whole
 from actors.web.api import Api
 from actors.web.connections import Connections, Moving, Stream
 from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, problem_response
+from actors.web.patience import Patience
 from actors.web.problems import unavailable
 from protocols.http import problem
 from protocols.http.problem import HttpProblem
@@ -71,6 +72,7 @@ class WebServer:
         self._protocols = Connections(self._handle, config, self._at_once)
         entrance = entrance or Entrance()
         self._acceptor = Acceptor(entrance, self._protocols, accepts=ACCEPTS, backlog=BACKLOG)
+        self._patience = Patience(config.request_timeout_s)
         self._over = False
         self._leaving = asyncio.Event()
 
@@ -181,7 +183,7 @@ class WebServer:
             leaving=self._leaving,
         )
         try:
-            async with asyncio.timeout(self._config.request_timeout_s):
+            with self._patience.turn():
                 response = await self._api.dispatch(asked)
         except TimeoutError:
             response = self._api.refused(asked, self._late(body))
@@ -263,7 +265,8 @@ class _Body:
     async def read(self) -> bytes:
         if (self._request.content_length or 0) > self._limit:
             raise self._too_large()
-        await self._ask_for_it()
+        if hdrs.EXPECT in self._request.headers:
+            await self._ask_for_it()
         self.arriving = True
         try:
             body = await self._collect()
@@ -275,8 +278,14 @@ class _Body:
         return body
 
     async def _collect(self) -> bytes:
+        content = self._request.content
+        if content.is_eof():  # it has come whole, as most do
+            come = content.read_nowait()
+            if len(come) > self._limit:
+                raise self._too_large()
+            return come
         body = bytearray()
-        async for chunk in self._request.content.iter_any():
+        async for chunk in content.iter_any():
             body += chunk
             if len(body) > self._limit:
                 raise self._too_large()
