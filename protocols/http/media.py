@@ -272,7 +272,7 @@ def _below(kind: Any, step: str) -> Any:
 
 def _parse(body: bytes) -> Plain:
     text = body.decode("utf-8")
-    value: Plain = json.loads(text, object_pairs_hook=_unique, parse_constant=_not_a_number)
+    value: Plain = _JSON.decode(text)
     return value
 
 
@@ -293,6 +293,9 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
 
 def _not_a_number(_: str) -> NoReturn:
     _refuse("numbers are finite")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_not_a_number)
 
 
 def _check(value: Plain, max_depth: int) -> None:
