@@ -245,11 +245,12 @@ class Api:
         self._meters.count(name, response.status, time.perf_counter() - started)
         return response
 
-    def at_once(self, request: ApiRequest) -> ApiResponse | None:
+    def at_once(self, request: ApiRequest, limit: int) -> ApiResponse | None:
         """Answer one request as `dispatch` would, where that needs no waiting.
 
         Args:
             request: What the transport received; its body is not read.
+            limit: The longest body of an answer that need not be waited for, bytes.
 
         Returns:
             None where it is to be dispatched: nothing has been done.
@@ -268,6 +269,8 @@ class Api:
             if reply is None:
                 return None
             response = _response(operation.doc, reply, call.media_type)
+            if len(response.body) > limit:
+                return None
         except Exception as error:  # noqa: BLE001 - as above
             response = self._failed(error, request, operation.doc.name, _refusal(operation))
         self._meters.count(operation.doc.name, response.status, time.perf_counter() - started)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
-from aiohttp import web, web_protocol
+from aiohttp import HttpVersion11, web, web_protocol
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
 from msgspec import Struct
 
 from actors import metrics
 from actors.config import HttpConfig
-from actors.web.exchange import ApiResponse, problem_response
+from actors.web.answers import headers_of
+from actors.web.exchange import problem_response
 from actors.web.problems import TOO_MANY_CONNECTIONS
 from protocols.http import problem
 from protocols.http.arriving import Arriving
@@ -30,7 +33,9 @@ logger = logging.getLogger("actors.web.server")
 
 LINGER_S = 2.0
 
-_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+AtOnce: TypeAlias = Callable[[RawRequestMessage], bytes | None]
+"""Makes all that is sent to a request without a body, where nothing has to be waited for."""
 
 
 class Moving(Struct, frozen=True):
@@ -62,6 +67,8 @@ class Connections(web.Server):
     Args:
         handler: what answers a request.
         config: the limits.
+        at_once: what answers one without waiting, as the handler would, with all that is sent; None
+            leaves it to the handler.
 
     Attributes:
         open: how many connections there are.
@@ -69,7 +76,9 @@ class Connections(web.Server):
         draining: whether no further request is read.
     """
 
-    def __init__(self, handler: web_protocol._RequestHandler, config: HttpConfig) -> None:
+    def __init__(
+        self, handler: web_protocol._RequestHandler, config: HttpConfig, at_once: AtOnce
+    ) -> None:
         self.draining = False
         super().__init__(
             handler,
@@ -83,6 +92,7 @@ class Connections(web.Server):
             max_line_size=config.max_header_bytes,
         )
         self.config = config
+        self.at_once = at_once
         self.open = 0
         self.streams: dict[asyncio.BaseProtocol, Stream] = {}
 
@@ -206,9 +216,47 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take what was read."""
         self._arriving.take(data)
-        super().data_received(data)
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            super().data_received(data)
+        else:
+            self._take(data, waiter)
         if self._all.draining:
             self.read_no_further()
+
+    def _take(self, data: bytes, waiter: asyncio.Future[None]) -> None:
+        """Take what was read while nothing is answered, and wake who answers where that is due."""
+        self._waiter = None  # it is not woken before it is known to be needed
+        try:
+            super().data_received(data)
+        finally:
+            self._waiter = waiter
+        if self._messages and not self._answered() and not waiter.done():
+            waiter.set_result(None)
+
+    def _answered(self) -> bool:
+        """Answer the request that has come, where that needs no waiting; return whether it is done.
+
+        Else aiohttp's way is gone: turns of the loop, a task and the objects of a request and an
+        answer. What is pipelined goes that way too, for a connection is served one after the other.
+        """
+        transport, (message, payload) = self.transport, self._messages[0]
+        if transport is None or len(self._messages) > 1 or payload is not EMPTY_PAYLOAD:
+            return False
+        if type(message) is not RawRequestMessage or not _is_plain(message):
+            return False
+        if self._buffer_paused or transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        answer = self._all.at_once(message)
+        if answer is None:
+            return False
+        self._messages.clear()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        self._all.requests_count += 1
+        transport.write(answer)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Let go of what the connection held."""
@@ -231,6 +279,11 @@ class Connection(web.RequestHandler):
         """Read nothing more, unless it is of a request that has come in part."""
         if self.transport is not None and self._arriving.between:
             self.transport.pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read again, where that had been stopped: aiohttp asks for it with each body."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def read_on(self) -> None:
         """Read again, where nothing else is against it."""
@@ -306,7 +359,7 @@ class Connection(web.RequestHandler):
         reply = web.Response(
             status=error.status,
             body=error.body(),
-            headers=response_headers(problem_response(error)),
+            headers=headers_of(problem_response(error)),
         )
         reply.force_close()
         return reply
@@ -320,6 +373,12 @@ class Connection(web.RequestHandler):
             return HttpProblem(problem.MALFORMED_REQUEST, detail.rstrip(":"))
         logger.error("the HTTP layer failed", exc_info=exc)
         return HttpProblem(problem.INTERNAL_ERROR, "the failure has been logged")
+
+
+def _is_plain(message: RawRequestMessage) -> bool:
+    """Whether a request is a GET of HTTP/1.1 on a connection that goes on as it is."""
+    goes_on = not (message.should_close or message.upgrade)
+    return goes_on and message.method == "GET" and message.version == HttpVersion11
 
 
 def _line(request: web.BaseRequest) -> str:
@@ -336,10 +395,3 @@ def _refusal(limit: int) -> bytes:
         "Retry-After: 1\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
-
-
-def response_headers(response: ApiResponse) -> Mapping[str, str]:
-    """All headers of an answer but those that the server makes."""
-    if response.status == HTTPStatus.NO_CONTENT:
-        return _ALWAYS | dict(response.headers)
-    return _ALWAYS | {"Content-Type": response.media_type} | dict(response.headers)

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
+from typing import cast
 
 from aiohttp import HttpVersion11, hdrs, web, web_protocol
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import RawRequestMessage
 
 from actors import metrics
 from actors.channels.chat_desk import ChatDesk
 from actors.config import HttpConfig
 from actors.entrance import Acceptor, Entrance
 from actors.web import chat_socket
+from actors.web.answers import Whole, headers_of, is_plain, whole
 from actors.web.api import Api
-from actors.web.connections import Connections, Moving, Stream, response_headers
+from actors.web.connections import Connections, Moving, Stream
 from actors.web.exchange import ApiRequest, ApiResponse, ByteStream, problem_response
+from actors.web.patience import Patience
 from actors.web.problems import unavailable
 from protocols.http import problem
 from protocols.http.problem import HttpProblem
@@ -35,6 +40,10 @@ RETRY_AFTER_S = 1.0
 CLOSE_S = 1.0
 """How long running requests are given to end when the server closes, seconds."""
 
+
+AT_ONCE_BYTES = 32_768
+"""Bodies up to here are written without waiting for the client: less than a transport buffers
+before it says that it is full."""
 
 LAST_CHUNK = b"0\r\n\r\n"
 """Where an answer in chunks ends (RFC 9112, 7.1)."""
@@ -60,9 +69,10 @@ class WebServer:
         self._api = api
         self._chat = chat
         self._config = config
-        self._protocols = Connections(self._handle, config)
+        self._protocols = Connections(self._handle, config, self._at_once)
         entrance = entrance or Entrance()
         self._acceptor = Acceptor(entrance, self._protocols, accepts=ACCEPTS, backlog=BACKLOG)
+        self._patience = Patience(config.request_timeout_s)
         self._over = False
         self._leaving = asyncio.Event()
 
@@ -146,6 +156,20 @@ class WebServer:
         """Answers that go on: streams of events."""
         return len(self._protocols.streams)
 
+    def _at_once(self, message: RawRequestMessage) -> bytes | None:
+        """Answer a request without a body or a query, where that needs no waiting."""
+        if "?" in message.path or not message.path.startswith("/"):
+            return None
+        asked = ApiRequest(
+            method=message.method,
+            path=message.url.raw_path,
+            headers=_headers(message.headers),
+            read_body=_nothing,
+            leaving=self._leaving,
+        )
+        response = self._api.at_once(asked, AT_ONCE_BYTES)
+        return None if response is None else whole(response, keep_alive=True)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.rel_url.raw_path == chat_socket.PATH and request.method == hdrs.METH_GET:
             return await self._visit(request)
@@ -154,31 +178,37 @@ class WebServer:
             method=request.method,
             path=request.rel_url.raw_path,
             query=request.rel_url.raw_query_string,
-            headers=_headers(request),
+            headers=_headers(request.headers),
             read_body=body.read,
             leaving=self._leaving,
         )
         try:
-            async with asyncio.timeout(self._config.request_timeout_s):
+            with self._patience.turn():
                 response = await self._api.dispatch(asked)
         except TimeoutError:
             response = self._api.refused(asked, self._late(body))
         if response.stream is not None:
             return await self._stream(request, response, response.stream)
+        return await self._reply(request, response)
+
+    async def _reply(self, request: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
+        """Send an answer, or have aiohttp do so."""
+        if is_plain(request.method, request.version, response):
+            keep_alive = request.keep_alive
+            answer = whole(response, keep_alive=keep_alive)
+            said = Whole(answer, keep_alive, _cut_off, self._config.write_timeout_s)
+            return cast("web.StreamResponse", said)
         reply = web.Response(
-            status=response.status, body=response.body, headers=response_headers(response)
+            status=response.status, body=response.body, headers=headers_of(response)
         )
         return await self._send(request, reply)
 
     async def _visit(self, request: web.BaseRequest) -> web.StreamResponse:
         """Have a visitor of the web chat served, or say why not."""
         try:
-            desk = chat_socket.check(self._chat, _headers(request))
+            desk = chat_socket.check(self._chat, _headers(request.headers))
         except HttpProblem as error:
-            said = problem_response(error)
-            headers = response_headers(said)
-            reply = web.Response(status=said.status, body=said.body, headers=headers)
-            return await self._send(request, reply)
+            return await self._reply(request, problem_response(error))
         return await chat_socket.serve(desk, request)
 
     def _late(self, body: _Body) -> HttpProblem:
@@ -201,7 +231,7 @@ class WebServer:
     async def _stream(
         self, request: web.BaseRequest, response: ApiResponse, stream: ByteStream
     ) -> web.StreamResponse:
-        reply = web.StreamResponse(status=response.status, headers=response_headers(response))
+        reply = web.StreamResponse(status=response.status, headers=headers_of(response))
         end = LAST_CHUNK if request.version >= HttpVersion11 else b""
         self._protocols.streams[request.protocol] = Stream(_this_task(), reply, end)
         try:
@@ -235,7 +265,8 @@ class _Body:
     async def read(self) -> bytes:
         if (self._request.content_length or 0) > self._limit:
             raise self._too_large()
-        await self._ask_for_it()
+        if hdrs.EXPECT in self._request.headers:
+            await self._ask_for_it()
         self.arriving = True
         try:
             body = await self._collect()
@@ -247,8 +278,14 @@ class _Body:
         return body
 
     async def _collect(self) -> bytes:
+        content = self._request.content
+        if content.is_eof():  # it has come whole, as most do
+            come = content.read_nowait()
+            if len(come) > self._limit:
+                raise self._too_large()
+            return come
         body = bytearray()
-        async for chunk in self._request.content.iter_any():
+        async for chunk in content.iter_any():
             body += chunk
             if len(body) > self._limit:
                 raise self._too_large()
@@ -279,10 +316,15 @@ def _this_task() -> asyncio.Task[object]:
     return task
 
 
-def _headers(request: web.BaseRequest) -> dict[str, str]:
+async def _nothing() -> bytes:
+    """The body of a request without one."""
+    return b""
+
+
+def _headers(given: Mapping[str, str]) -> dict[str, str]:
     """Headers by lower-case name; those sent more than once joined by commas (RFC 9110, 5.3)."""
     headers: dict[str, str] = {}
-    for name, value in request.headers.items():
+    for name, value in given.items():
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return headers

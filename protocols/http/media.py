@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import msgpack
@@ -110,6 +110,8 @@ def text_type(content_type: str | None, known: Collection[str]) -> str | None:
     Raises:
         HttpProblem: 400 for a charset other than UTF-8.
     """
+    if not known:
+        return None
     media, *parameters = (piece.strip() for piece in (content_type or "").split(";"))
     if media.lower() not in known:
         return None
@@ -146,7 +148,7 @@ def body_type(content_type: str | None) -> str:
     Raises:
         HttpProblem: 415 for another media type, 400 for a charset other than UTF-8.
     """
-    if content_type is None:
+    if content_type is None or content_type == JSON:
         return JSON
     media, *parameters = (piece.strip() for piece in content_type.split(";"))
     if media.lower() not in BODY_TYPES:
@@ -212,8 +214,7 @@ def plain(body: bytes, media: str, *, max_depth: int = 16) -> Plain:
         _refuse("text is UTF-8")
     except (ValueError, msgpack.UnpackException):
         _refuse(f"one complete value of {media}")
-    for leaf in _leaves(value, max_depth):
-        _check_leaf(leaf)
+    _check(value, max_depth)
     return value
 
 
@@ -271,7 +272,7 @@ def _below(kind: Any, step: str) -> Any:
 
 def _parse(body: bytes) -> Plain:
     text = body.decode("utf-8")
-    value: Plain = json.loads(text, object_pairs_hook=_unique, parse_constant=_not_a_number)
+    value: Plain = _JSON.decode(text)
     return value
 
 
@@ -284,8 +285,9 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         _refuse("names within an object are unique")
-    if not all(isinstance(name, str) for name in members):
-        _refuse("names within an object are text")
+    for name in members:
+        if not isinstance(name, str):
+            _refuse("names within an object are text")
     return members
 
 
@@ -293,21 +295,29 @@ def _not_a_number(_: str) -> NoReturn:
     _refuse("numbers are finite")
 
 
-def _leaves(value: Plain, max_depth: int) -> Iterator[object]:
-    """Every scalar and name of `value`, without recursion."""
-    stack: list[tuple[Plain, int]] = [(value, 0)]
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_not_a_number)
+
+
+def _check(value: Plain, max_depth: int) -> None:
+    """Check every scalar and name of `value`, without recursion."""
+    if not isinstance(value, dict | list):
+        _check_leaf(value)
+        return
+    stack: list[tuple[dict[str, Any] | list[Any], int]] = [(value, 1)]
     while stack:
         item, depth = stack.pop()
-        if not isinstance(item, dict | list):
-            yield item
-            continue
-        if depth == max_depth:
+        if depth > max_depth:
             _refuse(f"at most {max_depth} nested arrays and objects")
+        members: Iterable[Any] = item
         if isinstance(item, dict):
-            yield from item
-            stack.extend((member, depth + 1) for member in item.values())
-        else:
-            stack.extend((element, depth + 1) for element in item)
+            members = item.values()
+            for name in item:
+                _check_leaf(name)
+        for member in members:
+            if isinstance(member, dict | list):
+                stack.append((member, depth + 1))
+            else:
+                _check_leaf(member)
 
 
 def _check_leaf(leaf: object) -> None:

@@ -14,6 +14,9 @@ from protocols.http import problem
 
 MAX_PARAMETERS = 32
 
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9._~-]*)+")
+"""Paths that mean what they say: nothing in them is encoded or could break a rule."""
+
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -29,6 +32,8 @@ def segments(raw_path: str) -> tuple[str, ...]:
     Raises:
         HttpProblem: 400 when it cannot be decoded.
     """
+    if _PLAIN.fullmatch(raw_path):
+        return tuple(raw_path[1:].split("/"))
     if not raw_path.startswith("/"):
         raise problem.invalid("path", "absolute: it starts with a slash")
     return tuple(_decoded("path", part) for part in raw_path[1:].split("/"))
