@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from supervision._thespian import ActorSystemMessage
+
 MOST_NAMES = 12
 """Field names that are told; a message with more is told to have them."""
 
@@ -32,6 +34,8 @@ def shape_of(message: Any) -> str:
 
 def _names(message: Any) -> tuple[str, ...] | None:
     """The fields of a record; None for what is none."""
+    if isinstance(message, ActorSystemMessage):
+        return None  # the node's own: its name says it all
     if isinstance(message, Struct):
         return message.__struct_fields__
     if is_dataclass(message) and not isinstance(message, type):

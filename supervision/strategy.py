@@ -89,18 +89,20 @@ def exited(
     if reason == GAVE_UP:
         # OTP says nothing where the child is transient or temporary: a subtree is gone quietly.
         told.append(Tell("escalation", child, reason))
-    restart = child.spec.restart
-    if restart == "permanent" or (restart == "transient" and not reason.clean):
+    restart, clean = child.spec.restart, reason.clean
+    if restart == "permanent" or (restart == "transient" and not clean):
         told.append(Tell("child_terminated", child, reason))
         told += _failed(state, child, reason, now)
         told += _restart(state, child, now, roll)
         return told
-    if not reason.clean:
+    if not clean:
         told.append(Tell("child_terminated", child, reason))
-    if not state.dynamic and restart != "temporary":
+    if state.template is None and restart != "temporary":
         _note_exit(child, reason, now)
     told += forget(state, child, reason)
-    return told + _auto_shutdown(state, child, reason)
+    if child.spec.significant:
+        told += _auto_shutdown(state, child, reason)
+    return told
 
 
 def start_failed(
@@ -193,9 +195,9 @@ def forget(state: SupervisorState, child: Child, reason: Reason = SHUTDOWN) -> l
         child.trouble.retry_at = None
     if state.owed:
         state.owed.pop(child, None)
-    if state.dynamic or child.spec.restart == "temporary":
+    if state.template is not None or child.spec.restart == "temporary":
         state.children.pop(child.id, None)
-    return loop_over(child, reason)
+    return [] if child.trouble is None else loop_over(child, reason)
 
 
 def loop_over(child: Child, reason: Reason | None) -> list[Action]:
@@ -242,6 +244,18 @@ def group_of(state: SupervisorState, child: Child) -> Iterable[Child]:
 def alive(child: Child) -> bool:
     """Whether there is an actor to be stopped."""
     return child.status in ("running", "starting", "stopping")
+
+
+def is_done(state: SupervisorState, child: Child, reason: Reason) -> bool:
+    """Whether a member of a pool has ended by itself and in order, and so for good.
+
+    Args:
+        state: of the supervisor.
+        child: which one; the supervisor has not been told of its end.
+        reason: why it ended.
+    """
+    of_pool = state.template is not None and child.spec.restart == "transient"
+    return of_pool and child.status == "running" and reason.clean
 
 
 def comes_back(child: Child, actions: Iterable[Action]) -> bool:
@@ -292,7 +306,7 @@ def _failed(state: SupervisorState, child: Child, reason: Reason, now: float) ->
 def _auto_shutdown(state: SupervisorState, child: Child, reason: Reason) -> list[Action]:
     """What the own end of a significant child means (supervisor.erl, do_auto_shutdown/2)."""
     mode = state.flags.auto_shutdown
-    if mode == "never" or not child.spec.significant:
+    if mode == "never":
         return []
     if mode == "all_significant" and _one_counts(state):
         return []

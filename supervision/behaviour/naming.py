@@ -24,8 +24,12 @@ class Naming:
         Raises:
             NameTaken: it belongs to a living actor.
         """
-        self._myRef.kernel.registry.register(name, self._myRef.address)
-        self._own(name, NAMED)
+        cell = self._myRef
+        cell.kernel.registry.register(name, cell.address)
+        if (names := cell.names) is None:
+            cell.names = {name: NAMED}
+        else:
+            names[name] = names.get(name, 0) | NAMED
 
     def unregister(self, name: Hashable) -> None:
         """Give a name back."""
@@ -34,8 +38,12 @@ class Naming:
 
     def join(self, group: Hashable) -> None:
         """Become a member of a group until this actor ends or leaves."""
-        self._myRef.kernel.registry.join(group, self._myRef.address)
-        self._own(group, MEMBER)
+        cell = self._myRef
+        cell.kernel.registry.join(group, cell.address)
+        if (names := cell.names) is None:
+            cell.names = {group: MEMBER}
+        else:
+            names[group] = names.get(group, 0) | MEMBER
 
     def leave(self, group: Hashable) -> None:
         """Stop being a member of a group."""
@@ -71,11 +79,6 @@ class Naming:
             ties[group] = ties.get(group, 0) | MEMBER
         cell.names = ties
         return [] if given or others is None else [name for name, _ in others]
-
-    def _own(self, name: Hashable, tie: int) -> None:
-        cell = self._myRef
-        cell.names = cell.names if cell.names is not None else {}
-        cell.names[name] = cell.names.get(name, 0) | tie
 
     def _disown(self, name: Hashable, tie: int) -> None:
         names = self._myRef.names

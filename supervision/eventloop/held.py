@@ -88,7 +88,9 @@ class Held:
         """
         failed = self._outcome_known(cell) if self.starting else None
         parent = None if cell.parent is None else cell.parent.actor
-        limit = parent.keep_limit(cell.address) if isinstance(parent, ManagedActor) else 0
+        limit = (
+            parent.keep_limit(cell.address, cell.exiting) if isinstance(parent, ManagedActor) else 0
+        )
         if limit <= 0:
             return mailbox
         queue = self._queues[cell.address.path] = _Queue(cell.address, limit)

@@ -91,7 +91,8 @@ def begin_exit(
 
 def _has_last_words(cell: Cell, actor: Actor, reason: Reason) -> bool:
     if isinstance(actor, ManagedActor):
-        return reason.kind != "killed" and (actor.stops_children or not starting(cell))
+        ready = cell.task is None or actor.stops_children or not starting(cell)
+        return ready and reason.kind != "killed"
     return reason.clean
 
 
@@ -123,10 +124,16 @@ def _terminate(
     except BaseException as exception:  # noqa: BLE001 - the actor ends, whatever terminate raises
         _terminate_failed(kernel, cell, reason, exception)
         return
+    if result is None:
+        end(kernel, cell, reason)
+        return
     if type(result) is not CoroutineType:
         _terminated(kernel, cell, reason, result)
         return
+    _drive_last_words(kernel, cell, reason, result)
 
+
+def _drive_last_words(kernel: Node, cell: Cell, reason: Reason, coro: Any) -> None:
     def ended(task: HandlerTask, value: Any, exception: BaseException | None) -> None:
         cell.task = None
         kernel.under_way.discard(task)
@@ -135,7 +142,7 @@ def _terminate(
         else:
             _terminate_failed(kernel, cell, reason, exception)
 
-    drive(kernel, cell, result, ended)
+    drive(kernel, cell, coro, ended)
     bound = _bound_of(cell, reason)
     if bound is not None:
         _kill_in(kernel, cell, bound)
@@ -221,8 +228,8 @@ def siblings(kernel: Node, parent: Cell | None) -> dict[str | int, Cell]:
 
 
 def _leave_parent(kernel: Node, cell: Cell) -> None:
-    home = siblings(kernel, cell.parent)
-    name = cell.address.name
+    name, parent = cell.address.name, cell.parent
+    home = kernel.roots if parent is None else parent.children or {}
     if home.get(name) is cell:
         del home[name]
     # One whose parent left without it lives on among the roots, under its path.

@@ -136,9 +136,14 @@ class ManagedActor(Actor):
     def on_finish(self, reason: Reason) -> Any:
         """Clean up; the reason says why the actor ends. A Stop that it returns says another."""
 
-    def keep_limit(self, child: LocalAddress) -> int:
-        """How many messages are kept for the next incarnation of a child; 0 keeps none."""
-        del child
+    def keep_limit(self, child: LocalAddress, ended: Reason | None = None) -> int:
+        """How many messages are kept for the next incarnation of a child; 0 keeps none.
+
+        Args:
+            child: where it lives.
+            ended: why it has just ended; None where nothing is known of it.
+        """
+        del child, ended
         return 0
 
     def child_bound(self, child: LocalAddress) -> float | None:

@@ -36,7 +36,7 @@ class Failed(msgspec.Struct, frozen=True):
 Outcome = Started | Ignored | Failed
 
 
-class ChildExited(ActorSystemMessage):  # type: ignore[misc]
+class ChildExited(ActorSystemMessage, msgspec.Struct, eq=False):  # type: ignore[misc]
     """Told to a managed parent when a child has ended without having been asked by it.
 
     Attributes:
@@ -45,12 +45,9 @@ class ChildExited(ActorSystemMessage):  # type: ignore[misc]
         reason: why it ended.
     """
 
-    __slots__ = ("address", "incarnation", "reason")
-
-    def __init__(self, address: LocalAddress, incarnation: int, reason: Reason) -> None:
-        self.address = address
-        self.incarnation = incarnation
-        self.reason = reason
+    address: LocalAddress
+    incarnation: int
+    reason: Reason
 
 
 class StopRequest(ActorSystemMessage):  # type: ignore[misc]

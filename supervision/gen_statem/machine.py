@@ -21,6 +21,7 @@ import msgspec
 
 from supervision._thespian import ActorSystemMessage
 from supervision.eventloop.calls import PendingCall
+from supervision.eventloop.hibernation import Asleep
 from supervision.eventloop.managed import IGNORE, Cast, Stop
 from supervision.gen_statem.actions import (
     Action,
@@ -155,7 +156,7 @@ class StateMachine(Machine):
 
     def wake_up(self) -> None:
         """Unpack the data, if they are packed."""
-        if self.hibernating:  # else what is kept may be older than what is here, for good reason
+        if type(self.receiveMessage) is Asleep:  # else what is kept may be older, for good reason
             super().wake_up()
             self._keep((self.state, self.data))
 

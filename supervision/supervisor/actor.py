@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from supervision import strategy
 from supervision.child import SupervisorState
 from supervision.childspec import ChildSpec, SpecError, SupervisorFlags
-from supervision.eventloop.calls import PendingCall, Waiter, given_up
+from supervision.eventloop.calls import PendingCall, Waiter
 from supervision.eventloop.lifecycle import ChildExited, Failed, Started
 from supervision.eventloop.links import Exit
 from supervision.eventloop.managed import IGNORE, Stop, Timeout
@@ -94,7 +94,9 @@ class Supervisor(Managed):
         if isinstance(msg, ChildExited):
             return self._exited(msg)
         if isinstance(msg, PendingCall):
-            return None if given_up(msg, self.kernel.now) else self._manage(msg)
+            due = msg.deadline
+            late = msg.settled or (due is not None and due < self.kernel.now)
+            return self._manage(msg) if not late else msg.expire()
         match msg:
             case TryAgain(child=child, attempt=attempt):
                 return self._carry_out(strategy.retry(self.state, child, self.now(), attempt))
@@ -120,8 +122,8 @@ class Supervisor(Managed):
             return None  # it has been replaced or stopped since
         now = self.now()
         actions = strategy.exited(self.state, child, event.reason, now, self.roll())
-        if self._keeps and not strategy.comes_back(child, actions):
-            self._keep_no_longer(child, event.reason)
+        if self._keeps and not (actions and strategy.comes_back(child, actions)):
+            self.kernel.held.drop(child.address, event.reason)
         return self._carry_out(actions) if actions else None
 
     # Live change (sys(3))

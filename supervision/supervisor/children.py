@@ -280,10 +280,12 @@ class Children(Behaviour):
 
     # What children have not handled
 
-    def keep_limit(self, child: LocalAddress) -> int:
+    def keep_limit(self, child: LocalAddress, ended: Reason | None = None) -> int:
         """What its spec says; 0 where nothing is kept of it."""
         known = self.state.children.get(str(child.name)) if self._keeps else None
         if known is None or known.spec.on_restart != "keep" or known.spec.restart == "temporary":
+            return 0
+        if ended is not None and strategy.is_done(self.state, known, ended):
             return 0
         return known.spec.keep_limit
 
