@@ -179,5 +179,5 @@ def session_id(wall: float) -> str:
     """A new session's id: 24 hexadecimal digits, in the order of time but not to be guessed."""
     if not _drawn:
         digits, width = secrets.token_hex(DRAWN * RANDOM_BYTES), 2 * RANDOM_BYTES
-        _drawn.extend(digits[at : at + width] for at in range(0, len(digits), width))
+        _drawn.extend([digits[at : at + width] for at in range(0, len(digits), width)])
     return f"{int(wall * 1000):0{TIME_DIGITS}x}{_drawn.pop()}"

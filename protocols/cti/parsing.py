@@ -126,6 +126,8 @@ def not_icm_portable(user_data: Mapping[str, Any]) -> list[str]:
         Keys over 32 characters, and keys whose value is not a scalar or shows as more than 210
         characters; in the order of the data.
     """
+    if not user_data:
+        return []
     return [
         key
         for key, value in user_data.items()
