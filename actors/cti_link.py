@@ -162,7 +162,8 @@ class CtiLink(FramingBLink):
         self._now = self._myRef.kernel.now
         self._INFO[type(message)](self, message)
         row, session = self._row, self._row.session
-        if session is not None and (row.pending or session.ack_at is not None or session.withheld):
+        looks = self._again is None and row.pending
+        if session is not None and (looks or session.ack_at is not None or session.withheld):
             self._note()
 
     def _readable(self, message: Readable) -> None:
