@@ -133,13 +133,17 @@ class CtiConnection(asyncio.Protocol):
         """Keep bytes for the actor, with the instant at which they were read, and tell it."""
         if self._transport is None:
             return
-        kernel = self._kernel
+        kernel, owner = self._kernel, self._owner
         kernel.now = at = kernel.clock.monotonic()
         self._unread.append(BytesRead(data, at))
         if len(self._unread) >= MAX_READS:
             self._transport.pause_reading()
-        if self._owner is not None:
-            kernel.send(self._owner, READABLE, None)
+        if owner is None:
+            return
+        if owner.cell is not None:
+            kernel.deliver(owner.cell, READABLE, None)
+        else:
+            kernel.send(owner, READABLE, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the actor that nothing more will come."""

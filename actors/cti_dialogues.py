@@ -11,7 +11,7 @@ from msgspec import Struct
 from actors.routing import Marks
 from protocols.cti.messages import Message, RerouteRequest, RouteRequest
 
-_REQUESTS = RouteRequest | RerouteRequest
+_REQUESTS = (RouteRequest, RerouteRequest)
 
 
 class Question(Struct):

@@ -212,8 +212,9 @@ class FindingLink(ConfirmingLink):
             return
         self._no_longer_opening(awaited.call, awaited.xref)
         self._pass(awaited.pending, session)
-        for frame in self._held.release(awaited.call):
-            self._pass(frame, session)
+        if awaited.call in self._held.frames:
+            for frame in self._held.release(awaited.call):
+                self._pass(frame, session)
 
     def _open_again(self, pending: Pending) -> None:
         message = pending.message

@@ -37,6 +37,7 @@ class FramingBLink(GreetingLink):
             return
         connection.link = link = self._table.link_in_framing_b(before.state)
         self._row.lasting = False
+        self._set_timer_anew()
         self._row.reading = True
         events = link.receive(before.arrived, self._now)
         self._row.reading = False

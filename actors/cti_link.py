@@ -8,6 +8,8 @@ messages, so that heartbeats and deadlines always get through.
 
 from __future__ import annotations
 
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors import metrics
@@ -43,6 +45,7 @@ LINKS = "ctiLinks"
 MAX_REGISTRATIONS = 1_000
 
 _OF_LINK = frozenset({RpRegister, RpCancel, RpAbort})
+_NEXT_TIMEOUT = attrgetter("next_timeout")
 
 MAX_CRASHES = 3
 """Frames that may crash a link session's actor before its connection is closed."""
@@ -158,7 +161,10 @@ class CtiLink(FramingBLink):
         del sender
         self._now = self._myRef.kernel.now
         self._INFO[type(message)](self, message)
-        self._note()
+        row, session = self._row, self._row.session
+        looks = self._again is None and row.pending
+        if session is not None and (looks or session.ack_at is not None or session.withheld):
+            self._note()
 
     def _readable(self, message: Readable) -> None:
         del message
@@ -215,8 +221,10 @@ class CtiLink(FramingBLink):
         self._set_timer()
 
     def _set_timer(self) -> None:
-        if self._timer is None:
-            self._timer = self.start_moving_timer(self._link_due_at, "link")
+        connection = self._row.connection
+        if self._timer is None and connection is not None:
+            due = partial(_NEXT_TIMEOUT, connection.link)  # of this one: it is set anew for another
+            self._timer = self.start_moving_timer(due, "link")
 
     def _link_due_at(self) -> float | None:
         connection = self._row.connection

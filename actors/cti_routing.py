@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from actors.routing import Decision
     from actors.session_opening import Openings
     from actors.session_pool import SessionPool
+    from protocols.cti.link_session import LinkSession
     from protocols.cti.messages import Message
     from supervision.eventloop.cell import LocalAddress
     from supervision.eventloop.timers import Timer
@@ -102,7 +103,7 @@ class RoutingLink(FindingLink):
         link = known.id
         match message:
             case RouteRequest() | RerouteRequest():
-                self._hand_request(pending, message, session)
+                self._hand_request(pending, message, session, known)
             case CallEvent():
                 self.send(session, CallTold(message, link))
             case RouteUsed() | RouteEnd():
@@ -111,9 +112,13 @@ class RoutingLink(FindingLink):
                 self.send(session, DataAsked(message, link))
 
     def _hand_request(
-        self, pending: Pending, message: RouteRequest | RerouteRequest, session: LocalAddress
+        self,
+        pending: Pending,
+        message: RouteRequest | RerouteRequest,
+        session: LocalAddress,
+        known: LinkSession,
     ) -> None:
-        link, question = self._row.id, self._row.questions.asked(message)
+        link, question = known.id, self._row.questions.asked(message)
         if pending.guarded is not None:
             failed = message.failed if isinstance(message, RerouteRequest) else ""
             told = GuardAnswered(message.xref, message.i, *pending.guarded, link, failed)
@@ -127,7 +132,7 @@ class RoutingLink(FindingLink):
             deadlines = question.marks
             question.session, question.handed = str(session.name), True
         if isinstance(message, RouteRequest):
-            self.send(session, RouteAsked(message, link, deadlines, self._row.name))
+            self.send(session, RouteAsked(message, link, deadlines, known.name))
         else:
             self.send(session, RerouteAsked(message, link, deadlines))
 

@@ -60,7 +60,8 @@ class Way(Struct, eq=False):
 
     Attributes:
         session: where it leads.
-        life: the session's incarnation when a frame was handed to it; 0 where all is handed anew.
+        life: the session's incarnation when a frame was handed to it, or is about to be; 0 where
+            all is handed anew.
         count: frames that were handed to the session and may be handed to it again.
         waiting: frames that wait for those to be durable.
     """
@@ -93,7 +94,7 @@ class Ways:
         """The way to a session."""
         way = self._ways.get(session)
         if way is None:
-            way = self._ways[session] = Way(session)
+            way = self._ways[session] = Way(session, session.incarnation)
         return way
 
     def admit(self, way: Way, pending: Pending, first: int) -> bool:

@@ -86,8 +86,8 @@ def counted(session: Session, rp: str, config: RoutingConfig, wall: float) -> Se
         config: the limits.
         wall: seconds since the epoch.
     """
-    if not session.routings and is_new(session):
-        return session
+    if not session.routings and session.routing is None and not session.dialogues:
+        return session  # it is new, as nearly all are
     if _asks_from_queue(session, rp, config.queue_poll_ms / 1000, wall):
         return session
     return replace(session, routings=_one_more(of(session), rp, config.max_routings))

@@ -39,7 +39,7 @@ class RecordsDue:
         return len(self._waiting)
 
     def note(self, row: LinkRow, now: float) -> None:
-        """Frames of a link session may have been confirmed: see to its record.
+        """Frames of a link session may have been confirmed: record them now, or when that is due.
 
         Args:
             row: the link session.
@@ -56,17 +56,10 @@ class RecordsDue:
                 self._record(row, last_in)
                 return
         if not row.to_record:
-            self.add(row)
-
-    def add(self, row: LinkRow) -> None:
-        """Have a link session recorded when that is due, unless it has been before."""
-        session = row.session
-        if row.to_record or session is None or session.ack_at is None:
-            return
-        row.to_record = True
-        self._waiting.append((session.ack_at, row))
-        if len(self._waiting) == 1:
-            self._look_at(session.ack_at)
+            row.to_record = True
+            self._waiting.append((session.ack_at, row))
+            if len(self._waiting) == 1:
+                self._look_at(session.ack_at)
 
     def _look_at(self, when: float) -> None:
         self._kernel.set_timer_at(when, self._look, None, None)

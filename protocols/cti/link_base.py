@@ -79,11 +79,13 @@ class LinkBase(LinkEnd[LinkState, framing.Decoder]):
         Raises:
             WrongPhaseError: the link is not open.
         """
-        session = self._open_session("ack")
+        session, state = self.session, self.state
+        if session is None or state.phase != "open":
+            raise WrongPhaseError(f"ack in phase {state.phase}")
         last_i = session.durable_in
-        if last_i <= self.state.told_in:
+        if last_i <= state.told_in:
             return b""
-        self.state.told_in = last_i
+        state.told_in = last_i
         return self.send(Ack(last_i=last_i), now)
 
     def unheard(self, seconds: float) -> None:

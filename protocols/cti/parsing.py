@@ -98,7 +98,10 @@ def parse(frame: Mapping[str, Any], limits: MessageLimits = DEFAULT_LIMITS) -> I
     """
     message: Inbound = _convert(frame, _INBOUND)
     if isinstance(message, _REQUESTS):
-        _check_request(message, limits)
+        if message.reply_ms is not None:
+            _check_time(message, message.reply_ms, limits)
+        if isinstance(message, RouteRequest) and message.ud:
+            _check_size(message.ud, "ud", message.i, limits)
     elif isinstance(message, DataUpdate):
         _check_update(message, limits)
     return message
@@ -126,6 +129,8 @@ def not_icm_portable(user_data: Mapping[str, Any]) -> list[str]:
         Keys over 32 characters, and keys whose value is not a scalar or shows as more than 210
         characters; in the order of the data.
     """
+    if not user_data:
+        return []
     return [
         key
         for key, value in user_data.items()
@@ -184,12 +189,10 @@ def _choices(tag: str, field: str | None) -> list[str]:
     return [str(value) for literal in literals for value in literal.values]
 
 
-def _check_request(message: RouteRequest | RerouteRequest, limits: MessageLimits) -> None:
-    if message.reply_ms is not None and message.reply_ms < limits.min_reply_ms:
-        rule = f"reply_ms of {message.reply_ms}: at least {limits.min_reply_ms} is needed"
+def _check_time(message: Message, reply_ms: int, limits: MessageLimits) -> None:
+    if reply_ms < limits.min_reply_ms:
+        rule = f"reply_ms of {reply_ms}: at least {limits.min_reply_ms} is needed"
         raise FrameRefused(400, rule, "reply_ms", message.i)
-    if isinstance(message, RouteRequest) and message.ud:
-        _check_size(message.ud, "ud", message.i, limits)
 
 
 def _check_update(message: DataUpdate, limits: MessageLimits) -> None:

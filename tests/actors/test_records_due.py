@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.cti_row import LinkRow
+from actors.cti_ways import Way
 from actors.records_due import SPREAD_S, RecordsDue
 from protocols.cti import link_session
-from protocols.cti.link_session import ACK_S
+from protocols.cti.link_session import ACK_FRAMES, ACK_S
+from supervision.eventloop.cell import LocalAddress
 
 
 class Kernel:
@@ -52,8 +54,8 @@ def test_a_record_is_put_once_when_it_is_due():
     kernel, due, recorded = made()
     row = linked()
     heard(row, 0.0)
-    due.add(row)
-    due.add(row)
+    due.note(row, kernel.now)
+    due.note(row, kernel.now)
     assert len(due) == 1
     kernel.advance(ACK_S - 0.001)
     assert recorded == []
@@ -67,7 +69,7 @@ def test_what_is_due_a_little_later_is_put_by_the_same_turn():
     rows = [linked(str(number)) for number in range(3)]
     for number, row in enumerate(rows):
         heard(row, number * 0.8 * SPREAD_S)
-        due.add(row)
+        due.note(row, kernel.now)
     kernel.advance(1.0)
     assert [(at, row) for at, row, _ in recorded[:2]] == [(ACK_S, rows[0]), (ACK_S, rows[1])]
     assert recorded[2][:2] == (ACK_S + 1.6 * SPREAD_S, rows[2])
@@ -77,17 +79,44 @@ def test_one_that_was_recorded_before_is_left_alone():
     kernel, due, recorded = made()
     row = linked()
     heard(row, 0.0)
-    due.add(row)
+    due.note(row, kernel.now)
     assert link_session.ackable(row.session, 0.0, urgent=True) == 1
     kernel.advance(1.0)
     assert recorded == []
     assert not row.to_record
 
 
+def test_many_frames_are_recorded_at_once_and_the_rest_in_time():
+    kernel, due, recorded = made()
+    row = linked()
+    for _ in range(ACK_FRAMES):
+        heard(row, 0.0)
+        due.note(row, 0.0)
+    assert recorded == [(0.0, row, ACK_FRAMES)]
+    heard(row, 0.0)
+    due.note(row, 0.0)
+    kernel.advance(1.0)
+    assert recorded[1:] == [(ACK_S, row, ACK_FRAMES + 1)]
+
+
+def test_what_frames_wait_for_is_recorded_as_soon_as_the_record_before_is_durable():
+    _, due, recorded = made()
+    row = linked()
+    heard(row, 0.0)
+    row.ways.waiting.add(Way(LocalAddress(None, "session")))
+    due.note(row, 0.0)
+    heard(row, 0.0)
+    due.note(row, 0.0)
+    assert [last_in for _, _, last_in in recorded] == [1]
+    link_session.recorded(row.session, 1)
+    due.note(row, 0.0)
+    assert [last_in for _, _, last_in in recorded] == [1, 2]
+
+
 def test_one_whose_link_session_was_never_begun_is_left_alone():
     _, due, _ = made()
-    due.add(LinkRow(number=1))
-    due.add(linked())
+    due.note(LinkRow(number=1), 0.0)
+    due.note(linked(), 0.0)
     assert len(due) == 0
 
 
@@ -101,7 +130,7 @@ def test_every_frame_is_covered_in_time_whoever_speaks_when(plan):
         row = rows[number]
         heard(row, kernel.now)
         frames.append((kernel.now, row, row.session.confirmed_in))
-        due.add(row)
+        due.note(row, kernel.now)
     kernel.advance(kernel.now + 1.0)
     for at, row, i in frames:
         covered = [when for when, of, last_in in recorded if of is row and last_in >= i]

@@ -67,6 +67,8 @@ class CallKit(Kit):
         sessions: keys of ``[sessions]``; ``routing``: those of ``[routing]``.
     """
 
+    confirm = None  # links of tests are actors, and are told
+
     def __init__(
         self,
         writer=None,
@@ -100,6 +102,7 @@ class CallKit(Kit):
             on_stall,
             self.desk,
             lists,
+            self.confirm,
         )
         self.link = self.peer("link-1")
         self.start_supervisor(SupervisorFlags(), [ChildSpec("router", Router, self.desk)])

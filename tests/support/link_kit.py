@@ -13,6 +13,7 @@ from actors.call_messages import CallTold, FrameHandled, RouteAsked, RouteTold
 from actors.call_names import call_name, link_name, xref_name
 from actors.call_sup import CtiSup
 from actors.config import OverloadConfig
+from actors.cti_handled import FramesHandled
 from actors.cti_link import LINKS
 from actors.cti_listener import CtiListener, ListenerArgs
 from actors.cti_record import KIND
@@ -151,6 +152,9 @@ class LinkKit(CallKit):
         above = SimpleNamespace(supervision=self.config.supervision, listener=args)
         spec = ChildSpec("ctiSup", KitCtiSup, above, type="supervisor")
         self.cti_top = self.start_supervisor(SupervisorFlags(intensity=1_000), [spec], name="cti")
+
+    def confirm(self, link, i):
+        FramesHandled(self.kernel, self.links).confirm(link, i)
 
     @property
     def listener(self):
