@@ -54,6 +54,10 @@ def _is_a(actor: Any, base: type) -> bool:
 class NoNames(Registry[LocalAddress]):
     """Names would have to be known to every process at once: none is given, in clear words."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.whereis = self._know_nobody
+
     def register(self, name: Hashable, address: LocalAddress) -> None:
         """Refuse.
 
@@ -62,8 +66,7 @@ class NoNames(Registry[LocalAddress]):
         """
         _refuse("register")
 
-    def whereis(self, name: Hashable) -> LocalAddress | None:
-        """Refuse, as ``register`` does."""
+    def _know_nobody(self, name: Hashable) -> LocalAddress | None:
         _refuse("whereis")
 
     def join(self, group: Hashable, address: LocalAddress) -> None:
