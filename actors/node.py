@@ -53,11 +53,11 @@ SWITCH_S = 0.000_5
 each commit: with Python's 5 ms a busy loop made commits 20 to 33 ms long (p99), with this 8 to 9.
 """
 
-# What is young is collected in small numbers, a few milliseconds each, and what has survived is
-# never gone through again: over a few hundred thousand sessions that would hold the loop for a
-# second, and over those that have just begun for tens of milliseconds. Ended actors leave no cycles
-# behind.
-GC_THRESHOLDS = (10_000, 1_000_000, 1_000_000)
+# The young are collected often and in small numbers, a millisecond or two each; what has survived
+# once is never gone through again. Over a few hundred thousand sessions that would hold the loop
+# for a second, and over those that have just begun for 20 to 70 milliseconds, again and again.
+# Ended actors leave no cycles behind.
+GC_THRESHOLDS = (1_000, 1_000_000, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
