@@ -116,7 +116,7 @@ class StoreKit(Kit):
             for number in numbers:
                 self.journal.append(item(view(number)))
 
-        self.advance(self.journal.config.gather_ms / 1000)
+        self.advance(self.journal.config.gather_busy_ms / 1000)
         self.loop.run(append)
 
     def status(self, key):

@@ -91,7 +91,7 @@ class CallKit(Kit):
         self.disk = StepWriter() if writer is None else writer
         clock = self.kernel.clock
         kinds = codecs(clock.wall, clock.monotonic)
-        self.journal = journal(self, kinds, self.disk, gather_ms=0)
+        self.journal = journal(self, kinds, self.disk, gather_ms=0, gather_busy_ms=0)
         recovered = self.recovered = self.run(self.journal.open())
         self.settings = CallSettings(
             self.table,
