@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
+
+LEAVING_NICE = 10
+"""How far a process that ends stands back: it gets a tenth of a processor that others want."""
 
 
 def give_way() -> None:
@@ -19,6 +23,17 @@ def give_way() -> None:
 def give_way_no_longer() -> None:
     """Be like any other process again."""
     _schedule("SCHED_OTHER")
+
+
+def leave() -> None:
+    """Have this process, which is about to end, hold nobody up.
+
+    What a node of 300,000 sessions had takes the kernel a few tenths of a second to give back, in
+    the very moment in which the next one works off what has waited. The way back needs a privilege.
+    """
+    for thread in Path("/proc/self/task").glob("*"):  # each has its own, and any may be the last
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), LEAVING_NICE)
 
 
 def _schedule(policy: str) -> None:

@@ -20,7 +20,7 @@ from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
 from actors.takeover import held_back
-from actors.takeover.giving_way import give_way, give_way_no_longer
+from actors.takeover.giving_way import give_way, give_way_no_longer, leave
 from actors.takeover.http_connections import HttpPart
 from actors.takeover.links import LinksPart
 from actors.takeover.mirror import Mirror, mirror_of
@@ -236,6 +236,7 @@ class Giving:
     def exit_at_once(code: int) -> NoReturn:
         """End this process, and what it has started; nothing else is done."""
         release_probes.end_all()
+        leave()
         os._exit(code)
 
 

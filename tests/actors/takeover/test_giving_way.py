@@ -1,11 +1,27 @@
 """Which of two nodes a processor serves first while one takes over from the other."""
 
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from actors.takeover.giving_way import give_way, give_way_no_longer
+from actors.takeover.giving_way import LEAVING_NICE, give_way, give_way_no_longer
+
+LEAVING = """
+import os, threading
+from pathlib import Path
+from actors.takeover.giving_way import leave
+end = threading.Event()
+other = threading.Thread(target=end.wait)
+other.start()
+leave()
+threads = Path("/proc/self/task").iterdir()
+print(*(os.getpriority(os.PRIO_PROCESS, int(one.name)) for one in threads))
+end.set()
+"""
 
 
 def policies(*steps):
@@ -34,3 +50,17 @@ def test_a_sandbox_that_forbids_it_changes_nothing_else(monkeypatch):
 
     monkeypatch.setattr(os, "sched_setscheduler", forbidden, raising=False)
     assert policies(give_way, give_way_no_longer) == [os.SCHED_OTHER] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads cannot be listed here")
+def test_all_threads_of_a_node_that_ends_stand_back():
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(max(before, LEAVING_NICE))] * 2
