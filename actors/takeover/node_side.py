@@ -20,7 +20,7 @@ from actors.release_handler import NAME as RELEASE_HANDLER
 from actors.release_handler import MadePermanent
 from actors.releases.checking import Checking
 from actors.takeover import held_back
-from actors.takeover.giving_way import give_way, give_way_no_longer, leave
+from actors.takeover.giving_way import give_way, give_way_no_longer, leave, stay_s
 from actors.takeover.http_connections import HttpPart
 from actors.takeover.links import LinksPart
 from actors.takeover.mirror import Mirror, mirror_of
@@ -158,6 +158,7 @@ class Giving:
         self._assembly = assembly
         self._line = line
         self.given = False
+        self._items = 0
         self._giver: Giver | None = None
         self._mirror: Mirror | None = None
         self.operations: dict[str, Operation] = {
@@ -212,7 +213,9 @@ class Giving:
             raise Refusal(ExitCode.FAILED, "no takeover is under way")
         self.given = True
         self._assembly.journal.spare(sparing=False)
-        frozen: Message = msgspec.to_builtins(await self._giver.freeze())
+        given = await self._giver.freeze()
+        self._items = sum(given.counts.values())
+        frozen: Message = msgspec.to_builtins(given)
         return frozen
 
     async def _resume(self, _: Message) -> Message:
@@ -229,14 +232,20 @@ class Giving:
         """End without a word to anybody: what is open here lives on elsewhere."""
         if self._giver is None:
             raise Refusal(ExitCode.FAILED, "nobody has taken over")
-        asyncio.get_running_loop().call_soon(self.exit_at_once, ExitCode.DONE)
+        stay = stay_s(self._items)
+        asyncio.get_running_loop().call_soon(self.exit_at_once, ExitCode.DONE, stay)
         return {}
 
     @staticmethod
-    def exit_at_once(code: int) -> NoReturn:
-        """End this process, and what it has started; nothing else is done."""
+    def exit_at_once(code: int, stay: float = 0.0) -> NoReturn:
+        """End this process, and what it has started; nothing else is done.
+
+        Args:
+            code: that it ends with.
+            stay: seconds for which it keeps its memory, and nothing but that.
+        """
         release_probes.end_all()
-        leave()
+        leave(stay)
         os._exit(code)
 
 

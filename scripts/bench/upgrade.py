@@ -40,6 +40,9 @@ SECOND = "999.0.0"
 """The version of the other release, whatever that of this tree is."""
 
 UNANSWERED = "unanswered at the end"
+AFTER_S = 4.0
+"""For so long what peers see still counts: the old node ends meanwhile."""
+
 SETTLE_S = 20.0
 """Until the node has settled after a rollback: what is garbage is given back to the system."""
 
@@ -118,7 +121,7 @@ def step(node: Node, load: Load, what: str, *words: str) -> Step:
     begun = time.monotonic()
     told = node.command("release", *words)
     wall_s = time.monotonic() - begun
-    time.sleep(1.0)
+    time.sleep(AFTER_S)
     seen = load.period()
     say(f"    {wall_s:.1f} s, {told.get('timings')}, {seen}")
     return Step(what, wall_s, told, seen)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.takeover.giving_way import LEAVING_NICE, give_way, give_way_no_longer
+from actors.takeover.giving_way import LEAVING_NICE, give_way, give_way_no_longer, stay_s
 
 LEAVING = """
 import os, threading
@@ -17,7 +17,7 @@ from actors.takeover.giving_way import leave
 end = threading.Event()
 other = threading.Thread(target=end.wait)
 other.start()
-leave()
+leave(0.0)
 threads = Path("/proc/self/task").iterdir()
 print(*(os.getpriority(os.PRIO_PROCESS, int(one.name)) for one in threads))
 end.set()
@@ -64,3 +64,10 @@ def test_all_threads_of_a_node_that_ends_stand_back():
         check=True,
     )
     assert done.stdout.split() == [str(max(before, LEAVING_NICE))] * 2
+
+
+@pytest.mark.parametrize(
+    ("items", "expected_s"), [(0, 0.0), (150, 0.001), (150_000, 1.0), (10_000_000, 2.0)]
+)
+def test_the_more_a_node_had_the_longer_it_keeps_its_memory(items, expected_s):
+    assert stay_s(items) == expected_s
