@@ -277,6 +277,8 @@ def _program_ended(spec: AnchorSpec, state: AnchorState, why: str, now: float) -
     elif under_way is not None:
         state, more = takeover_end.program_ended(spec, state, why, now)
         actions += more
+    elif state.upgrade.leaving is not None:  # nothing is started before it is gone
+        actions.append(Kill(Role.LEAVING))
     if state.upgrade.probation is None or state.mode is not Mode.RUNNING:
         return state, actions
     state, more = takeover_end.fall_back(spec, state, f"it ended on probation: {why}", now)

@@ -220,6 +220,18 @@ def test_an_old_node_that_does_not_leave_is_killed(world):
     assert world.state.upgrade.leaving is None
 
 
+def test_an_old_node_that_stays_for_a_moment_holds_up_no_start(world):
+    world.point_to()
+    world.answer("takeover.switch")
+    leaving = world.roles[Role.LEAVING]
+    assert not leaving.killed
+    world.die(Role.PROGRAM)
+    assert leaving.killed
+    world.reap_all()
+    world.calm()
+    assert world.state.programs["node"].phase is Phase.RUNNING
+
+
 def test_nothing_else_begins_while_something_is_under_way(world):
     world.upgrade()
     others = [world.upgrade("3"), world.commit(), world.rollback()]
