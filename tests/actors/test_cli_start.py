@@ -143,6 +143,7 @@ def test_a_stop_returns_when_nothing_is_left_and_a_start_follows_at_once(vigie):
 def test_a_killed_anchor_does_not_block_the_next_start(vigie):
     started = json.loads(vigie("start", "--json")[1])
     os.kill(started["anchor"]["pid"], signal.SIGKILL)
+    wait_gone(started["anchor"]["pid"])  # its socket goes before its lease does
     assert vigie("ping")[0] == ExitCode.UNREACHABLE
     assert vigie("start")[0] == 0
     wait_gone(started["node"]["pid"], 0.0)
