@@ -150,7 +150,7 @@ class JournalConfig(Struct, frozen=True, kw_only=True):
 
     mode: Literal["durable", "off"] = "durable"
     gather_ms: Annotated[float, Meta(ge=0, le=5)] = 5.0
-    gather_busy_ms: Annotated[float, Meta(ge=0, le=50)] = 20.0
+    gather_busy_ms: Annotated[float, Meta(ge=0, le=50)] = 12.0
     commit_rows: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
     commit_mb: Annotated[int, Meta(ge=1, le=256)] = 16
     queue_limit: Count = 200_000
