@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from math import inf
 from sys import getsizeof
 from types import SimpleNamespace
 
@@ -16,10 +17,17 @@ from supervision.introspection import (
     LimitReached,
     NoSuchTrace,
     OutOfBounds,
+    pace,
 )
 from supervision.introspection.events import SystemEvent
 from supervision.introspection.size import estimated_size, size_of
 from supervision.introspection.top import Heap
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """A machine that stands still takes no virtual time: a window ends when it is due."""
+    monkeypatch.setattr(pace, "SLICE_S", inf)
 
 
 @pytest.fixture
@@ -206,6 +214,7 @@ def test_top_ranks_by_every_attribute(kit, system, attribute):
     assert row.value > 0
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_a_window_tells_who_grew_most_while_it_was_open(kit, system):
     """recon:proc_window(Attribute, N, Milliseconds): not what was there before."""
     pool(kit, 3)
@@ -221,6 +230,7 @@ def test_a_window_tells_who_grew_most_while_it_was_open(kit, system):
     assert top.seconds == 10.0
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_in_a_window_the_times_of_handlers_are_sampled_for_each_actor(kit, system):
     pool(kit, 2)
     window = kit.loop.create_task(system._own.window("time", 5, 10.0))
@@ -232,6 +242,7 @@ def test_in_a_window_the_times_of_handlers_are_sampled_for_each_actor(kit, syste
     assert "sample" not in vars(kit.kernel)
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_who_was_restarted_within_a_window_is_counted_from_nothing(kit, system):
     kit.start_supervisor(SupervisorFlags(), [ChildSpec("child", Account)], name=PATH)
     child = kit.address(f"{PATH}/child")
@@ -265,6 +276,7 @@ def test_questions_beyond_their_bounds_are_refused(kit, system):
         assert refusal.value.field == field
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_one_window_is_open_at_a_time(kit, system):
     pool(kit, 1)
     first = kit.loop.create_task(system._own.window("rate", 1, 10.0))
