@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from actors.call_messages import FrameHandled
 from actors.call_names import link_name
 from actors.session_data import is_applied, with_frame
+from actors.session_unread import Unread, known
 from supervision import Reply, StateMachine, Transition
 from supervision.gen_statem.actions import AGAIN, SAME
 
@@ -80,10 +81,16 @@ class SavedCall(StateMachine):
         """Whether somebody waits for this incarnation."""
         return bool(self._promises or self._callers)
 
+    def unpacked(self) -> Any:
+        """The data, read where they have not been; they stay as they are."""
+        return known(super().unpacked())
+
     # Saving
 
     def handle_event(self, kind: Any, event: Any, state: str, data: Any) -> Transition:
         """Answer an event, save what it has changed, then have others told of it."""
+        if type(data) is Unread:
+            data = self.data = data.read()
         transition = self.handled(kind, event, state, data)
         after, reached = transition.data, transition.state
         if after is SAME:

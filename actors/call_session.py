@@ -42,6 +42,7 @@ from actors.session_api import (
 )
 from actors.session_data import Once, Session
 from actors.session_names import lasting_names, names_of
+from actors.session_unread import known
 from supervision import (
     CancelTimeout,
     Keep,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from actors.config import SessionsConfig
     from actors.routing import Decision
     from actors.session_api import IdempotentKey, SessionView
+    from actors.session_unread import Unread
     from protocols.cti.messages import CallEvent
     from supervision.eventloop.calls import PendingCall
 
@@ -124,18 +126,19 @@ class CallSession(QueuedCall):
         self._put(args.state, first)
         return self._begun(args.state, first)
 
-    def restore(self, args: SessionArgs, state: str, data: Session) -> Any:
+    def restore(self, args: SessionArgs, state: str, data: Any) -> Any:
         """Go on where the last incarnation was killed: names, timers and pending questions.
 
         The last incarnation may be one of another process: then all is saved as it is.
         """
         self._args = args
-        for name in lasting_names(data):
+        session: Session = known(data)
+        for name in lasting_names(session):
             self._take_name(name)
         if self.address.incarnation > 1:
-            self._put(state, data)
-        data, resumed = self._resumed(data)
-        return *self._begun(state, data), *resumed
+            self._put(state, session)
+        session, resumed = self._resumed(session)
+        return *self._begun(state, session), *resumed
 
     def _begun(self, state: str, data: Session) -> tuple[Any, ...]:
         if data.ani is not None:
@@ -160,7 +163,7 @@ class CallSession(QueuedCall):
     # Going on where another process was
 
     def carry_on(
-        self, args: SessionArgs, state: str, data: Session, due: float, *, given: bool = False
+        self, args: SessionArgs, state: str, data: Session, due: float, came: Unread | None = None
     ) -> bool:
         """Be what this session was in another process, and do nothing yet.
 
@@ -169,8 +172,9 @@ class CallSession(QueuedCall):
             state: of the machine.
             data: its data.
             due: when it is idle for too long, or has lingered, monotonic seconds.
-            given: by a process that lives and may have given a name of this session to another
-                one before: this one has it now.
+            came: the same data as they came, from a process that lives: it may have given a name
+                of this session to another one before, and this one has it now. Where there is
+                nothing to do they are kept like that.
 
         Returns:
             Whether it has something to do as soon as it may: then ``take_up`` is called.
@@ -181,11 +185,12 @@ class CallSession(QueuedCall):
         if data.orphan is not None:
             timers.append(("orphan", self.now() + max(0.0, data.orphan - self.wall())))
         left = data.dialogues and self._dialogues_carried(data, timers)
-        others = self.inherit(names, None if data.ani is None else ani_group(data.ani), given=given)
+        group = None if data.ani is None else ani_group(data.ani)
+        others = self.inherit(names, group, given=came is not None)
         for name in others:
             self._take_name(name)  # it says who has it
         self._join_legs(data)
-        self.go_on_as(state, data, timers)
+        self.go_on_as(state, data if left or came is None else came, timers)
         if data.closed is None:
             args.settings.count.opened(data.session)
         return bool(left)

@@ -21,6 +21,7 @@ from actors.cti_listener import CtiListener, ListenerArgs
 from actors.router import Router
 from actors.session_names import names_of
 from actors.session_opening import SUPERVISOR as SESSION_SUP
+from actors.session_unread import known
 from supervision import Backoff, ChildSpec, Supervisor, SupervisorFlags, strategy
 from supervision.eventloop.lifecycle import Failed
 from supervision.eventloop.managed import Stop
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from actors.routing_desk import RoutingDesk
     from actors.session_data import Session
     from actors.session_pool import SessionPool
+    from actors.session_unread import Unread
     from actors.standby import Standby
     from supervision.child import Child
     from supervision.eventloop.lifecycle import ChildExited
@@ -194,7 +196,12 @@ class SessionSup(Supervisor):
         await self._start_kept(child)
 
     def carry_on(
-        self, state: str, data: Session, due: float, past: Past = NOTHING, *, given: bool = False
+        self,
+        state: str,
+        data: Session,
+        due: float,
+        past: Past = NOTHING,
+        came: Unread | None = None,
     ) -> CallSession | None:
         """Have a session go on that another process had; it does nothing yet.
 
@@ -203,7 +210,7 @@ class SessionSup(Supervisor):
             data: its data.
             due: when it is idle for too long, or has lingered, monotonic seconds.
             past: what was remembered of it.
-            given: see ``CallSession.carry_on``.
+            came: see ``CallSession.carry_on``.
 
         Returns:
             The session where it has something to do: then ``take_up`` is to be called.
@@ -218,7 +225,7 @@ class SessionSup(Supervisor):
             return None
         session = cell.actor
         assert isinstance(session, CallSession)
-        acts = session.carry_on(self._same, state, data, due, given=given)
+        acts = session.carry_on(self._same, state, data, due, came)
         return session if acts else None
 
     async def _start_kept(self, child: Child) -> None:
@@ -248,7 +255,7 @@ class SessionSup(Supervisor):
         """Close a session that has left the pool but has not ended by itself."""
         if child.kept is None:
             return
-        _, data = child.kept
+        data: Session = known(child.kept[1])
         if session_ending.close(self._settings, data, self.kernel.clock.wall()):
             why = f"session {data.session} of call {data.call} was ended: closed as failed"
             self.kernel.report("degraded", self.address.path, part="callSession", why=why)

@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from actors.call_session import CallSession
 from actors.session_opening import TIME_DIGITS
+from actors.session_unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.session_data import Session
     from actors.session_pool import SessionPool
 
 SAMPLE = 16
@@ -57,4 +59,8 @@ def _sizes(pool: SessionPool) -> Iterator[int]:
         cell = child.address.cell
         session = None if cell is None else cell.actor
         if isinstance(session, CallSession):
-            yield len(_encode(session.data))
+            yield _size(session.data)
+
+
+def _size(data: Session | Unread) -> int:
+    return len(data.body if type(data) is Unread else _encode(data))

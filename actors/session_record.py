@@ -25,6 +25,7 @@ from actors.journal.records import Codec
 from actors.routing import Marks
 from actors.session_api import SessionState
 from actors.session_data import Session
+from actors.session_unread import Form
 from supervision.release.versions import Conversions
 from supervision.supervisor.carrying import Past
 
@@ -242,6 +243,21 @@ class CarriedSessions:
             return carried
 
         return converted
+
+    def form(self, version: int) -> Form:
+        """How sessions are kept that came in a version and are not read yet.
+
+        Raises:
+            NoConversion: no way leads from there.
+        """
+        decode, share = self.decoder(version), Shared().share
+
+        def read(body: bytes) -> Session:
+            session = decode(body).session
+            share(session)
+            return session
+
+        return Form(version, read)
 
 
 class Shared:

@@ -15,6 +15,7 @@ from actors.call_saving import KIND
 from actors.call_session import CallSession
 from actors.session_opening import SUPERVISOR
 from actors.session_record import SCHEMA, CarriedSessions, Schema, Shared
+from actors.session_unread import Unread, known
 from supervision.gen_statem.machine import Packed
 from supervision.release.carrier import Bulk, NotCarried, Slice
 from supervision.supervisor.carrying import NOTHING, past_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from actors.journal.journal import Journal
     from actors.session_pool import SessionPool
     from actors.session_record import Carried, Parts
+    from actors.session_unread import Form
     from supervision.child import Child
     from supervision.eventloop.cell import Cell
     from supervision.eventloop.kernel import Kernel
@@ -87,7 +89,8 @@ class SessionsBulk(Bulk):
                 due.ended(session, there=child is not None)
                 dropped.append(session)
             else:
-                items.append((session, write(self._carried(session, child, due))))
+                body = _as_it_came(child, version)
+                items.append((session, body or write(self._carried(session, child, due))))
         return Slice(tuple(items), tuple(dropped))
 
     def _carried(self, session: str, child: Child, due: _Due | _Heedless) -> Parts:
@@ -98,6 +101,7 @@ class SessionsBulk(Bulk):
         if type(data) is Packed:
             asleep: Any = machine or child.spec.start()
             data = asleep.unpack(data.packed)
+        data = known(data)
         past = past_of(child)
         at = None
         if isinstance(machine, CallSession):
@@ -170,7 +174,7 @@ class SessionsBulk(Bulk):
         Returns:
             None; where there is no supervisor of sessions yet, what is done when there is.
         """
-        read = self._records.decoder(version)
+        read, form = self._records.decoder(version), self._form(version)
         supervisor = self._supervisor()
         if supervisor is None:
             return self._later(version, items)
@@ -181,19 +185,35 @@ class SessionsBulk(Bulk):
         for session, body in items.items:
             if session in known:  # it comes anew
                 self._drop(supervisor, session)
-            self._take_in(supervisor, session, read(body))
+            self._take_in(supervisor, session, read(body), Unread(body, form))
         return None
 
-    def _take_in(self, supervisor: SessionSup, session: str, carried: Carried) -> None:
+    def _form(self, version: int) -> Form:
+        forms = self._taking.forms
+        if version not in forms:
+            forms[version] = self._records.form(version)
+        return forms[version]
+
+    def _take_in(
+        self, supervisor: SessionSup, session: str, carried: Carried, came: Unread
+    ) -> None:
         data = carried.session
         if data.session != session:
             raise ValueError(f"session {session} is in fact {data.session}")
-        taking, past = self._taking, carried.past or NOTHING
-        taking.shared.share(data)
+        past = NOTHING
+        if carried.past is not None:
+            past, came = carried.past, self._without_past(carried)
         due = self._kernel.now if carried.due is None else carried.due
-        acts = supervisor.carry_on(carried.state, data, due, past, given=True)
+        acts = supervisor.carry_on(carried.state, data, due, past, came)
         if acts is not None:
+            taking = self._taking
+            taking.shared.share(data)
             taking.acting[session] = acts
+
+    def _without_past(self, carried: Carried) -> Unread:
+        """As it would have come: what was is not what will be when it is given back."""
+        parts = carried.state, carried.session, carried.due, None
+        return Unread(self._records.encoder(self.version)(parts), self._form(self.version))
 
     def _drop(self, supervisor: SessionSup, session: str) -> None:
         self._taking.acting.pop(session, None)
@@ -248,6 +268,15 @@ class SessionsBulk(Bulk):
             session.take_up()
 
 
+def _as_it_came(child: Child, version: int) -> bytes | None:
+    """What a session came as, where that is what it is: nothing has happened to it since."""
+    assert child.kept is not None  # else it has ended
+    data = child.kept[1]
+    if type(data) is Unread and data.form.version == version and past_of(child) is NOTHING:
+        return data.body
+    return None
+
+
 class _Heedless:
     """In the place of what notes which sessions are due."""
 
@@ -263,6 +292,7 @@ class _Taken:
 
     def __init__(self) -> None:
         self.shared = Shared()
+        self.forms: dict[int, Form] = {}
         self.acting: dict[str, CallSession] = {}
 
 

@@ -7,6 +7,7 @@ from call_kit import CallKit, Count, route_request
 from actors.call_messages import CallTold, RouteAsked, RouteTold
 from actors.session_api import AddJourneyStep, IdempotentKey
 from actors.session_record import SCHEMA
+from actors.session_unread import known
 from actors.takeover.sessions import SessionsBulk
 from protocols.cti.messages import CallEvent, RouteUsed
 from supervision.introspection import Introspection
@@ -90,7 +91,10 @@ class Two:
 
 def kept(kit):
     """State and data of each session."""
-    return {name: child.kept for name, child in kit.pool.children.items()}
+    return {
+        name: child.kept and (child.kept[0], known(child.kept[1]))
+        for name, child in kit.pool.children.items()
+    }
 
 
 def names(kit):
