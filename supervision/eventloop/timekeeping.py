@@ -119,7 +119,7 @@ class Timekeeper:
     ) -> Timer:
         """Have ``fire`` called with the timer at ``when``, monotonic seconds."""
         timer = self.timers.set(when, fire, owner, payload)
-        if when < self._armed_for:
+        if when < self._armed_for and not self._timers_held:
             self._come_sooner()
         return timer
 
