@@ -5,13 +5,15 @@ import pytest
 from changed_session import LATER, LaterSession
 from hypothesis import given
 from hypothesis import strategies as st
-from takeover_kit import Two, busy, kept
+from takeover_kit import Two, busy, introspection, kept
 
 from actors.dialogues import Dialogue
 from actors.routing import Decision
-from actors.session_api import PatchSession
+from actors.session_api import GetSession, PatchSession
 from actors.session_data import Session
 from actors.session_record import SCHEMA, VERSION, CarriedSessions, Schema, SessionRecords
+from actors.session_unread import Unread
+from supervision.management import TerminateChild
 from supervision.release.versions import ConversionFailed, Conversions, NoConversion
 from supervision.testing import VirtualClock
 
@@ -157,3 +159,63 @@ def test_the_release_before_the_loop_guard_reads_a_session_of_this_one(session, 
         msgspec.to_builtins(session, enc_hook=repr), Session
     )
     assert SCHEMA.ways.convert("session", older, have=2, want=3) == older
+
+
+def test_a_session_to_which_nothing_has_happened_goes_back_as_it_came():
+    downs = []
+    down = LATER.ways.down[NEXT]
+    ways = Conversions(up=LATER.ways.up, down={NEXT: lambda plain: downs.append(1) or down(plain)})
+    noted = Schema(NEXT, LaterSession, ways)
+    with Two(schemas=(SCHEMA, noted)) as there:
+        quiet, spoken_of = there.old.open("c1"), there.old.open("c2")
+        before = kept(there.old)
+        there.begin()
+        there.switch()
+        address = there.new.pool.address_of(str(spoken_of.name))
+        there.new.call(address, PatchSession(rev=1, set={"digits": "42"}, delete=()))
+        with Two(old=there.new, schemas=(noted, SCHEMA)) as back:
+            back.begin()
+            back.switch()
+            after = kept(back.new)
+            assert downs == [1]
+            assert after[str(quiet.name)] == before[str(quiet.name)]
+            assert after[str(spoken_of.name)][1].digits == "42"
+
+
+def test_a_session_that_is_known_only_as_it_came_answers_is_shown_and_restarts_like_others():
+    with Two(schemas=(SCHEMA, LATER)) as two:
+        session = two.old.open("c1")
+        two.begin()
+        two.switch()
+        address = two.new.pool.address_of(str(session.name))
+        assert type(two.new.actor(address).data) is Unread
+        state, shown = two.new.actor(address).system_get_state()
+        assert (state, shown.call) == ("new", "c1")
+        assert type(two.new.actor(address).data) is Unread
+        two.new.faults.kill(address)
+        two.new.settle()
+        assert two.new.call(address, GetSession()).call == "c1"
+        assert type(two.new.actor(address).data) is LaterSession
+
+
+def test_what_was_remembered_of_a_session_does_not_go_back_with_it_when_it_is_over():
+    with Two() as there:
+        session = there.old.open("c1")
+        there.begin()
+        there.old.run(introspection(there.old).suspend(session.path))
+        there.switch()
+        address = there.new.pool.address_of(str(session.name))
+        there.new.run(introspection(there.new).resume(address.path))
+        with Two(old=there.new) as back:
+            back.begin()
+            back.switch()
+            assert not back.new.pool.address_of(str(session.name)).cell.suspended
+
+
+def test_a_session_that_is_ended_before_anybody_has_read_it_is_closed_as_failed():
+    with Two() as two:
+        session = two.old.open("c1")
+        two.begin()
+        two.switch()
+        two.new.call("sessionSup", TerminateChild(str(session.name)))
+        assert [stored["why"] for stored in two.new.stored()] == ["failed"]
