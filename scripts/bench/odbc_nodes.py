@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import asyncpg
@@ -25,7 +24,6 @@ from supervision import SHUTDOWN, GenServer, actor_system
 CONNECTIONS = 8
 CALLERS = 64
 QUERY_S = 0.02
-TRIES = 101
 ROUNDS = 3
 CUSTOMERS = 10_000
 BURST = 1_000
@@ -168,10 +166,8 @@ async def in_turns(
     node: Node, pool: Any, connections: list[Any], seconds: float
 ) -> dict[str, float]:
     """The best of so many rounds, of each way to run queries of 20 ms."""
-    exact = await lasting(connections[0])
     ways: dict[str, Callable[[], Awaitable[float]]] = {
         "slow": lambda: rate(node.query, seconds),
-        "exact": lambda: rate(functools.partial(node.query, exact), seconds),
         "slow_pool": lambda: rate(lambda: pool.fetch(SLOW), seconds),
         "slow_bare": lambda: kept_busy(connections, seconds),
         "slow_limit": lambda: kept_busy(connections[:1], seconds),
@@ -182,16 +178,6 @@ async def in_turns(
             best[name] = max(best[name], await way())
     best["slow_limit"] *= CONNECTIONS
     return best
-
-
-async def lasting(connection: Any) -> str:
-    """A query that is answered after 20 ms where nothing else runs: pg_sleep wakes late."""
-    took = []
-    for _ in range(TRIES):
-        began = time.perf_counter()
-        await connection.fetch(SLOW)
-        took.append(time.perf_counter() - began)
-    return f"SELECT pg_sleep({2 * QUERY_S - median(took):.6f})"
 
 
 async def kept_busy(connections: list[Any], seconds: float) -> float:
