@@ -127,18 +127,14 @@ class CallSession(QueuedCall):
         return self._begun(args.state, first)
 
     def restore(self, args: SessionArgs, state: str, data: Any) -> Any:
-        """Go on where the last incarnation was killed: names, timers and pending questions.
-
-        The last incarnation may be one of another process: then all is saved as it is.
-        """
-        self._args = args
-        session: Session = known(data)
-        for name in lasting_names(session):
+        """Go on where the last incarnation was killed: names, timers and pending questions."""
+        self._args, data = args, known(data)
+        for name in lasting_names(data):
             self._take_name(name)
-        if self.address.incarnation > 1:
-            self._put(state, session)
-        session, resumed = self._resumed(session)
-        return *self._begun(state, session), *resumed
+        if self.address.incarnation > 1:  # else it was of another process: all is saved as it is
+            self._put(state, data)
+        data, resumed = self._resumed(data)
+        return *self._begun(state, data), *resumed
 
     def _begun(self, state: str, data: Session) -> tuple[Any, ...]:
         if data.ani is not None:
@@ -171,23 +167,20 @@ class CallSession(QueuedCall):
             args: shared by all sessions that go on.
             state: of the machine.
             data: its data.
-            due: when it is idle for too long, or has lingered, monotonic seconds.
-            came: the same data as they came, from a process that lives: it may have given a name
-                of this session to another one before, and this one has it now. Where there is
-                nothing to do they are kept like that.
+            due: when it has been idle or lingered for too long, monotonic seconds.
+            came: the data as they came, kept so where there is nothing to do. They are from a
+                process that lives: of two sessions with one name it is this one's now.
 
         Returns:
             Whether it has something to do as soon as it may: then ``take_up`` is called.
         """
         self._args = args
         timers: list[tuple[Any, float]] = [("idle" if data.closed is None else "linger", due)]
-        names = names_of(data)
         if data.orphan is not None:
             timers.append(("orphan", self.now() + max(0.0, data.orphan - self.wall())))
         left = data.dialogues and self._dialogues_carried(data, timers)
         group = None if data.ani is None else ani_group(data.ani)
-        others = self.inherit(names, group, given=came is not None)
-        for name in others:
+        for name in self.inherit(names_of(data), group, given=came is not None):
             self._take_name(name)  # it says who has it
         self._join_legs(data)
         self.go_on_as(state, data if left or came is None else came, timers)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from link_kit import LinkKit
 from msgspec import structs
 from routing_kit import ruleset
-from takeover_kit import Two, ask
+from takeover_kit import Two, ask, kept
 
 from actors import loop_guard, metrics
 from actors.config import RoutingConfig
@@ -201,7 +201,7 @@ def test_the_count_goes_to_the_process_that_takes_over():
             ask(two.old, session, f"x{number}", ucid="u1")
         two.begin()
         two.switch()
-        [(_, data)] = [child.kept for child in two.new.pool.children.values()]
+        [(_, data)] = kept(two.new).values()
         assert (data.routings, data.traced) == (("sales", 3), "u1")
         assert two.new.kernel.registry.whereis(("ucid", "u1")) is not None
 
