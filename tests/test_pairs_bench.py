@@ -14,6 +14,8 @@ import pytest
 
 BENCH = Path(__file__).resolve().parent.parent / "scripts" / "bench"
 WITHIN_S = 5.0
+SEEDS = (7, 8, 9, 10)
+"""Of blows: it is up to chance whether one falls while a question is open, a few milliseconds."""
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -30,10 +32,17 @@ def play(*words):
 
 @pytest.mark.parametrize("kinds", [("reset", "killed", "standby"), ("node",)])
 def test_no_question_is_lost_or_answered_in_two_ways_whoever_of_a_pair_is_killed(kinds):
-    little = ("--rounds=1", "--seconds=1.2", "--rate=150", "--seed=7")
-    _, said, rows = play(f"--kinds={','.join(kinds)}", *little)
-    # Of each blow it is up to chance whether it falls while a question is open.
-    assert any(rows[f"{kind}: open"] > 0 for kind in kinds), said
+    little = ("--rounds=1", "--seconds=1.2", "--rate=150")
+    for seed in SEEDS:
+        _, said, rows = play(f"--kinds={','.join(kinds)}", *little, f"--seed={seed}")
+        judge(kinds, rows, said)
+        if any(rows[f"{kind}: open"] > 0 for kind in kinds):
+            return
+    pytest.fail(f"no blow fell while a question was open:\n{said}")
+
+
+def judge(kinds, rows, said):
+    """Nothing is lost, nothing answered in two ways."""
     for kind in kinds:
         assert rows[f"{kind}: questions"] >= 180, said
         wrong = {what: rows[f"{kind}: {what}"] for what in ("unanswered", "differing", "faults")}
