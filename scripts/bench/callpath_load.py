@@ -173,7 +173,9 @@ class Load:
         status = STALE
         while status == STALE:
             answer = await self._client.patch(session, self._tags.get(session, '"0"'), body)
-            status, self._tags[session] = answer.status, answer.tag
+            status = answer.status
+            if answer.tag:  # who is turned away is not told one
+                self._tags[session] = answer.tag
         self.applied[session] += status == APPLIED
         self.writes.statuses[status] += 1
         self.writes.waits.append(time.monotonic() - due)
