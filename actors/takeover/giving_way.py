@@ -34,7 +34,8 @@ def stay_s(items: int) -> float:
 
     What a node of 300,000 sessions had takes the kernel a few tenths of a second to give back, in
     which the next one gets on a third as fast. That is the worst in the first moments, when it
-    works off what has waited: the longest answer took 350 to 380 ms then, and takes 180 to 310 so.
+    works off what has waited: the longest answer took 350 to 380 ms, and so, in the same hour, 180
+    to 310.
 
     Args:
         items: of state that the node had.
